@@ -1,0 +1,1 @@
+"""The spine in a CT: canal, labelled vertebrae, their frames and pedicles."""

@@ -1,0 +1,178 @@
+"""Names and numbers of vertebral levels.
+
+Inside SpineMAR a level is a short name ("T12") and a label value is the VerSe number of that
+level. Other numberings (TotalSegmentator 1 and 2, SNOMED CT terminology) are translated here and
+nowhere else.
+
+References
+----------
+Sekuboyina et al., VerSe: A Vertebrae Labelling and Segmentation Benchmark, Med Image Anal 2021.
+Wasserthal et al., TotalSegmentator, Radiology: Artificial Intelligence 2023.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from spinemar.errors import InputError
+
+CERVICAL: tuple[str, ...] = tuple(f"C{n}" for n in range(1, 8))
+THORACIC: tuple[str, ...] = tuple(f"T{n}" for n in range(1, 13))
+LUMBAR: tuple[str, ...] = tuple(f"L{n}" for n in range(1, 6))
+SACRUM = "S1"
+
+#: The regular levels from head to foot; T13 and L6 are variants and stand outside this order.
+LEVELS: tuple[str, ...] = (*CERVICAL, *THORACIC, *LUMBAR, SACRUM)
+
+#: VerSe number of every level, the label value SpineMAR writes.
+VERSE_IDS: Mapping[str, int] = MappingProxyType(
+    {level: n + 1 for n, level in enumerate((*CERVICAL, *THORACIC, *LUMBAR))}
+    | {"L6": 25, SACRUM: 26, "T13": 28}
+)
+
+#: TotalSegmentator 2 `total`: S1 = 26, L5 = 27 ... C1 = 50; the sacrum below S1 is 25.
+TOTALSEGMENTATOR_IDS: Mapping[str, int] = MappingProxyType(
+    {level: 27 + n for n, level in enumerate(reversed((*CERVICAL, *THORACIC, *LUMBAR)))}
+    | {SACRUM: 26}
+)
+
+#: TotalSegmentator 1: L5 = 18 ... C1 = 41.
+TOTALSEGMENTATOR_V1_IDS: Mapping[str, int] = MappingProxyType(
+    {level: 18 + n for n, level in enumerate(reversed((*CERVICAL, *THORACIC, *LUMBAR)))}
+    | {SACRUM: 92}
+)
+
+#: SNOMED CT codes of the vertebrae, as Slicer's terminology and DICOM SEG write them.
+SNOMED_CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "C1": "14806007",
+        "C2": "39976000",
+        "C3": "113205007",
+        "C4": "5329002",
+        "C5": "36978003",
+        "C6": "36054005",
+        "C7": "87391001",
+        "T1": "64864005",
+        "T2": "53733008",
+        "T3": "1626008",
+        "T4": "73071006",
+        "T5": "56401006",
+        "T6": "45296009",
+        "T7": "62487009",
+        "T8": "11068009",
+        "T9": "82687006",
+        "T10": "7610001",
+        "T11": "12989004",
+        "T12": "23215003",
+        "L1": "66794005",
+        "L2": "14293000",
+        "L3": "36470004",
+        "L4": "11994002",
+        "L5": "49668003",
+        "S1": "65985001",
+    }
+)
+
+_LETTER = re.compile(r"(?<![A-Za-z0-9])([CTLDS])\s*[-_]?\s*(\d{1,2})(?![0-9])", re.IGNORECASE)
+_LARGEST = {"C": 7, "T": 13, "L": 6, "S": 1}
+_ORDINALS = (
+    *("first", "second", "third", "fourth", "fifth", "sixth"),
+    *("seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"),
+)
+_NOT_BONE = {"disc", "disk", "discs", "disks", "rib", "nerve", "root", "screw", "costa", "muscle"}
+_REGIONS = {"cervical": "C", "thoracic": "T", "dorsal": "T", "lumbar": "L", "sacral": "S"}
+
+
+def parse_level(text: str) -> str:
+    """Return the level that a user or a file names: "t10", "T 10" and "D10" are "T10".
+
+    Raises
+    ------
+    InputError
+        If the text names no vertebral level.
+    """
+    level = level_in_name(text)
+    if level is None:
+        raise InputError(
+            f"'{text}' is not a vertebral level.", "Name a level such as C7, T10 or L1."
+        )
+    return level
+
+
+def level_in_name(name: str) -> str | None:
+    """Find the level in a segment's name, None where it names no vertebra.
+
+    Understands "vertebrae_T12", "L1 vertebra", "First lumbar vertebra" and SNOMED CT codes.
+    """
+    stripped = name.strip()
+    for level, code in SNOMED_CODES.items():
+        if re.search(rf"(?<!\d){code}(?!\d)", stripped):
+            return level
+    words = re.findall(r"[a-z]+", stripped.lower())
+    if _NOT_BONE.intersection(words):
+        return None
+    for word, region in _REGIONS.items():
+        ordinal = next((n for n, o in enumerate(_ORDINALS, 1) if o in words), None)
+        if word in words and ordinal is not None and ordinal <= _LARGEST[region]:
+            return f"{region}{ordinal}"
+    match = _LETTER.search(stripped.replace("_", " "))
+    if match:
+        letter = match.group(1).upper().replace("D", "T")
+        number = int(match.group(2))
+        if 1 <= number <= _LARGEST[letter]:
+            return f"{letter}{number}"
+    if "sacrum" in words:
+        return SACRUM
+    return None
+
+
+def level_of_id(label: int) -> str | None:
+    """Return the level of a VerSe label value, None where it has none."""
+    return next((level for level, number in VERSE_IDS.items() if number == label), None)
+
+
+def level_position(level: str) -> float:
+    """Place of a level from head to foot, so that levels can be sorted; variants lie between."""
+    if level == "T13":
+        return LEVELS.index("T12") + 0.5
+    if level == "L6":
+        return LEVELS.index("L5") + 0.5
+    return float(LEVELS.index(level))
+
+
+def shift_level(level: str, steps: int) -> str:
+    """Return the level `steps` further towards the feet (negative: towards the head).
+
+    Raises
+    ------
+    InputError
+        If there is no such level.
+    """
+    place = int(level_position(level)) + steps
+    if not 0 <= place < len(LEVELS):
+        raise InputError(f"There is no level {steps:+d} from {level}.", "Name another first level.")
+    return LEVELS[place]
+
+
+def level_range(text: str) -> tuple[str, ...]:
+    """Expand "T11-L2" or "T11, L1" to single levels from head to foot.
+
+    Raises
+    ------
+    InputError
+        If a part names no level.
+    """
+    chosen: set[str] = set()
+    for part in re.split(r"[,;]", text):
+        ends = [parse_level(end) for end in re.split(r"\s*(?:-|\u2013|:|\.\.)\s*", part.strip())]
+        first, last = sorted((level_position(ends[0]), level_position(ends[-1])))
+        chosen.update(level for level in LEVELS if first <= level_position(level) <= last)
+        chosen.update(ends)
+    return sort_levels(chosen)
+
+
+def sort_levels(levels: Sequence[str] | set[str]) -> tuple[str, ...]:
+    """Sort levels from head to foot."""
+    return tuple(sorted(levels, key=level_position))

@@ -1,0 +1,313 @@
+"""What the segmentation of a spine yields: labels, and a frame for every vertebra.
+
+All points are RAS millimetres. The frames survive a JSON round trip bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spinemar.errors import InputError
+from spinemar.volume import LabelVolume
+
+SCHEMA = "spinemar.spine"
+SCHEMA_VERSION = 1
+
+#: Below this confidence a vertebra or a pedicle is reported as uncertain.
+CONFIDENT = 0.5
+
+FloatArray = NDArray[np.float64]
+
+
+def _frozen(values: ArrayLike, shape: tuple[int | None, ...], what: str) -> FloatArray:
+    array = np.array(values, dtype=np.float64)
+    fits = array.ndim == len(shape) and all(
+        wanted is None or wanted == got for wanted, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits or not np.isfinite(array).all():
+        raise InputError(
+            f"The {what} of a spine frame is not a finite array of shape {shape}.",
+            "Write the frames again with SpineMAR.",
+        )
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Endplate:
+    """A plane fitted to an endplate.
+
+    Parameters
+    ----------
+    point_ras : array-like, shape (3,)
+        Its centre.
+    normal_ras : array-like, shape (3,)
+        Unit vector towards the head (for both endplates).
+    """
+
+    point_ras: FloatArray
+    normal_ras: FloatArray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "point_ras", _frozen(self.point_ras, (3,), "endplate"))
+        object.__setattr__(self, "normal_ras", _frozen(self.normal_ras, (3,), "endplate"))
+
+
+@dataclass(frozen=True, eq=False)
+class PedicleFrame:
+    """One pedicle.
+
+    Parameters
+    ----------
+    side : str
+        "left" or "right", the patient's.
+    isthmus_ras : array-like, shape (3,)
+        Centre of the narrowest cross-section.
+    entry_ras : array-like, shape (3,)
+        Where the pedicle's centre line leaves the bone at the back.
+    axis_ras : array-like, shape (3,)
+        Unit vector along the centre line, from the entry towards the body.
+    width_mm, height_mm : float
+        Inner extent of the isthmus across and along the spine.
+    confidence : float
+        Between 0 and 1.
+    """
+
+    side: str
+    isthmus_ras: FloatArray
+    entry_ras: FloatArray
+    axis_ras: FloatArray
+    width_mm: float
+    height_mm: float
+    confidence: float
+
+    def __post_init__(self) -> None:
+        if self.side not in {"left", "right"}:
+            raise InputError(
+                f"A pedicle lies left or right, not '{self.side}'.",
+                "Write the frames again with SpineMAR.",
+            )
+        for name in ("isthmus_ras", "entry_ras", "axis_ras"):
+            object.__setattr__(self, name, _frozen(getattr(self, name), (3,), name))
+
+
+@dataclass(frozen=True, eq=False)
+class VertebraFrame:
+    """Place, axes and pedicles of one vertebra.
+
+    Parameters
+    ----------
+    level : str
+        Such as "L1".
+    body_centre_ras : array-like, shape (3,)
+    axes_ras : array-like, shape (3, 3)
+        Rows: unit vectors to the patient's right, anterior, superior, along the vertebra's axes.
+    endplates : mapping of str to Endplate
+        "superior" and "inferior".
+    canal_centre_ras : array-like, shape (3,)
+        Centre of the canal at the height of the pedicles.
+    spinous_process_ras : array-like, shape (3,), or None
+        Its tip.
+    pedicles : mapping of str to PedicleFrame
+        "left" and "right", each only where it was found.
+    confidence : float
+        Between 0 and 1; below `CONFIDENT` do not trust it without looking.
+    warnings : tuple of str
+        What is uncertain, in whole sentences.
+    canal_contour_ras : array-like, shape (n, 3)
+        Closed contour of the canal in the plane of the pedicles; empty where unknown.
+    """
+
+    level: str
+    body_centre_ras: FloatArray
+    axes_ras: FloatArray
+    endplates: Mapping[str, Endplate]
+    canal_centre_ras: FloatArray
+    spinous_process_ras: FloatArray | None
+    pedicles: Mapping[str, PedicleFrame]
+    confidence: float
+    warnings: tuple[str, ...] = ()
+    canal_contour_ras: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
+
+    def __post_init__(self) -> None:
+        shapes: dict[str, tuple[int | None, ...]] = {
+            "body_centre_ras": (3,),
+            "axes_ras": (3, 3),
+            "canal_centre_ras": (3,),
+            "canal_contour_ras": (None, 3),
+        }
+        if self.spinous_process_ras is not None:
+            shapes["spinous_process_ras"] = (3,)
+        for name, shape in shapes.items():
+            object.__setattr__(self, name, _frozen(getattr(self, name), shape, name))
+        object.__setattr__(self, "endplates", MappingProxyType(dict(self.endplates)))
+        object.__setattr__(self, "pedicles", MappingProxyType(dict(self.pedicles)))
+        object.__setattr__(self, "warnings", tuple(self.warnings))
+
+    @property
+    def right(self) -> FloatArray:
+        """Unit vector to the patient's right."""
+        axis: FloatArray = self.axes_ras[0]
+        return axis
+
+    @property
+    def anterior(self) -> FloatArray:
+        """Unit vector to the front."""
+        axis: FloatArray = self.axes_ras[1]
+        return axis
+
+    @property
+    def superior(self) -> FloatArray:
+        """Unit vector to the head."""
+        axis: FloatArray = self.axes_ras[2]
+        return axis
+
+    def to_local(self, ras: ArrayLike) -> FloatArray:
+        """Map RAS mm (..., 3) to (right, anterior, superior) mm from the body's centre."""
+        return (np.asarray(ras, dtype=np.float64) - self.body_centre_ras) @ self.axes_ras.T
+
+    def to_ras(self, local: ArrayLike) -> FloatArray:
+        """Map (right, anterior, superior) mm from the body's centre (..., 3) to RAS mm."""
+        return np.asarray(local, dtype=np.float64) @ self.axes_ras + self.body_centre_ras
+
+
+@dataclass(frozen=True, eq=False)
+class SpineModel:
+    """A segmented spine.
+
+    Parameters
+    ----------
+    labels : LabelVolume
+        VerSe numbers (`levels.VERSE_IDS`) on the CT's grid.
+    vertebrae : tuple of VertebraFrame
+        From head to foot.
+    canal_ras : array-like, shape (n, 3)
+        Centre line of the canal, from head to foot.
+    """
+
+    labels: LabelVolume
+    vertebrae: tuple[VertebraFrame, ...]
+    canal_ras: FloatArray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vertebrae", tuple(self.vertebrae))
+        object.__setattr__(self, "canal_ras", _frozen(self.canal_ras, (None, 3), "canal"))
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels that have a frame, from head to foot."""
+        return tuple(vertebra.level for vertebra in self.vertebrae)
+
+    def vertebra(self, level: str) -> VertebraFrame:
+        """Return the frame of one level.
+
+        Raises
+        ------
+        InputError
+            If that level was not found in this volume.
+        """
+        for vertebra in self.vertebrae:
+            if vertebra.level == level:
+                return vertebra
+        raise InputError(
+            f"{level} was not found in this volume.",
+            f"Levels found: {', '.join(self.levels) or 'none'}.",
+        )
+
+    def to_json(self) -> str:
+        """Write frames and canal (not the labels) as JSON text."""
+        document = {
+            "schema": SCHEMA,
+            "version": SCHEMA_VERSION,
+            "units": "RAS mm",
+            "vertebrae": [_vertebra_to_dict(vertebra) for vertebra in self.vertebrae],
+            "canal_ras": self.canal_ras.tolist(),
+        }
+        return json.dumps(document, indent=1, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, labels: LabelVolume) -> SpineModel:
+        """Read what `to_json` wrote; the labels come from their own file.
+
+        Raises
+        ------
+        InputError
+            If the text is no such JSON, or of a later version.
+        """
+        try:
+            document = json.loads(text)
+            known = document["schema"] == SCHEMA and document["version"] == SCHEMA_VERSION
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unreadable() from error
+        if not known:
+            raise InputError(
+                f"These frames are of schema {document['schema']} {document['version']}.",
+                f"This software reads {SCHEMA} {SCHEMA_VERSION}; segment the CT again.",
+            )
+        try:
+            vertebrae = tuple(_vertebra_from_dict(item) for item in document["vertebrae"])
+            canal = np.reshape(np.array(document["canal_ras"], dtype=np.float64), (-1, 3))
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unreadable() from error
+        return cls(labels, vertebrae, canal)
+
+
+def _unreadable() -> InputError:
+    return InputError(
+        "This file does not hold spine frames.", "Write it with `spinemar segment --frames`."
+    )
+
+
+def _vertebra_to_dict(vertebra: VertebraFrame) -> dict[str, Any]:
+    spinous = vertebra.spinous_process_ras
+    return {
+        "level": vertebra.level,
+        "body_centre_ras": vertebra.body_centre_ras.tolist(),
+        "axes_ras": vertebra.axes_ras.tolist(),
+        "endplates": {
+            name: {"point_ras": p.point_ras.tolist(), "normal_ras": p.normal_ras.tolist()}
+            for name, p in vertebra.endplates.items()
+        },
+        "canal_centre_ras": vertebra.canal_centre_ras.tolist(),
+        "canal_contour_ras": vertebra.canal_contour_ras.tolist(),
+        "spinous_process_ras": None if spinous is None else spinous.tolist(),
+        "pedicles": {name: _pedicle_to_dict(p) for name, p in vertebra.pedicles.items()},
+        "confidence": float(vertebra.confidence),
+        "warnings": list(vertebra.warnings),
+    }
+
+
+def _pedicle_to_dict(pedicle: PedicleFrame) -> dict[str, Any]:
+    return {
+        "isthmus_ras": pedicle.isthmus_ras.tolist(),
+        "entry_ras": pedicle.entry_ras.tolist(),
+        "axis_ras": pedicle.axis_ras.tolist(),
+        "width_mm": float(pedicle.width_mm),
+        "height_mm": float(pedicle.height_mm),
+        "confidence": float(pedicle.confidence),
+    }
+
+
+def _vertebra_from_dict(item: Mapping[str, Any]) -> VertebraFrame:
+    contour = np.reshape(np.array(item["canal_contour_ras"], dtype=np.float64), (-1, 3))
+    return VertebraFrame(
+        level=str(item["level"]),
+        body_centre_ras=item["body_centre_ras"],
+        axes_ras=item["axes_ras"],
+        endplates={name: Endplate(**plane) for name, plane in item["endplates"].items()},
+        canal_centre_ras=item["canal_centre_ras"],
+        spinous_process_ras=item["spinous_process_ras"],
+        pedicles={
+            side: PedicleFrame(side=side, **pedicle) for side, pedicle in item["pedicles"].items()
+        },
+        confidence=float(item["confidence"]),
+        warnings=tuple(item["warnings"]),
+        canal_contour_ras=contour,
+    )
