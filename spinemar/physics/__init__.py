@@ -1,0 +1,1 @@
+"""Physics of a CT scan: materials, spectra and the scan simulator."""
