@@ -1,0 +1,1 @@
+"""Operators between images and sinograms, and the units they use."""
