@@ -54,7 +54,7 @@ class GridGeometry:
     @property
     def ras_to_ijk(self) -> NDArray[np.float64]:
         """Inverse of `ijk_to_ras`, shape (4, 4)."""
-        return np.linalg.inv(self.ijk_to_ras)
+        return np.asarray(np.linalg.inv(self.ijk_to_ras), dtype=np.float64)
 
     def to_ras(self, ijk: NDArray[np.floating]) -> NDArray[np.float64]:
         """Map voxel coordinates (..., 3) in (i, j, k) order to RAS mm."""
@@ -131,8 +131,6 @@ class CTVolume:
                 "Use an array of the volume's own shape.",
             )
         return replace(self, hu=hu)
-
-
 
 
 @dataclass(frozen=True)

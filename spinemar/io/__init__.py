@@ -1,0 +1,7 @@
+"""Volumes, labels and masks from files and back: RAS inside, LPS only in this package."""
+
+from spinemar.io.labels import read_labels, read_mask
+from spinemar.io.volumes import read_volume
+from spinemar.io.write import write_labels, write_volume
+
+__all__ = ["read_labels", "read_mask", "read_volume", "write_labels", "write_volume"]

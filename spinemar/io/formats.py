@@ -1,0 +1,67 @@
+"""Which files we read and write, and the sizes we accept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spinemar.errors import InputError
+from spinemar.files import full_suffix
+
+NIFTI = (".nii", ".nii.gz")
+NRRD = (".nrrd", ".nhdr")
+METAIMAGE = (".mha", ".mhd")
+READABLE = NRRD + NIFTI + METAIMAGE
+# Formats that keep header and voxels in one file: only these can be replaced atomically.
+WRITABLE = (".nrrd", *NIFTI, ".mha")
+
+MAX_VOXELS = 2_000_000_000
+"""About 7,600 slices of 512x512; 8 GB as float32."""
+MAX_SIDE = 16_384
+
+
+def suffix_of(path: Path) -> str:
+    """Lower-case format suffix of `path`."""
+    return full_suffix(path).lower()
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether the suffix says NRRD, NIfTI or MetaImage (anything else may be DICOM)."""
+    return suffix_of(path) in READABLE
+
+
+def check_exists(path: Path) -> None:
+    """Refuse a path where nothing is."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist.", "Check the path.")
+
+
+def check_writable_format(path: Path) -> None:
+    """Refuse a target whose suffix names no format that we write."""
+    if suffix_of(path) not in WRITABLE:
+        raise InputError(
+            f"{path.name} does not name a format that can be written.",
+            f"Use one of the endings {', '.join(WRITABLE)}.",
+        )
+
+
+def check_size(shape: tuple[int, ...], name: str) -> None:
+    """Refuse sizes that no CT has, before any memory is asked for.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Size along each axis, as the header claims.
+    name : str
+        The file's name for the message.
+    """
+    voxels = 1
+    for side in shape:
+        voxels *= int(side)
+    if min(shape, default=0) < 1:
+        raise InputError(f"{name} holds no voxel.", "Export the volume again.")
+    if max(shape) > MAX_SIDE or voxels > MAX_VOXELS:
+        size = " x ".join(str(side) for side in shape)
+        raise InputError(
+            f"{name} claims to be {size} voxels large, more than any CT.",
+            f"The header is damaged, or the volume has to be cropped to {MAX_VOXELS:,} voxels.",
+        )

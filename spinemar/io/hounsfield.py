@@ -1,0 +1,54 @@
+"""Are these numbers Hounsfield units? What a CT of a patient cannot be."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.errors import InputError
+
+PADDING_BELOW_HU = -1500.0
+"""Scanners mark pixels outside the reconstruction circle with -2000, -3024 and the like."""
+_LARGEST_HU = 1e6
+_SMALLEST_RANGE_HU = 50.0
+
+
+def check_hounsfield(hu: NDArray[np.float32], name: str) -> None:
+    """Refuse values that no CT of a patient in Hounsfield units can have.
+
+    Parameters
+    ----------
+    hu : ndarray, any shape
+        The voxel values.
+    name : str
+        The file's name for the message.
+
+    Raises
+    ------
+    InputError
+        If values are missing (NaN), all alike, scaled or without anything below water.
+    """
+    low, high = float(hu.min()), float(hu.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = int(hu.size - np.count_nonzero(np.isfinite(hu)))
+        raise InputError(
+            f"{name} has {bad:,} voxels that are not numbers (NaN or infinite).",
+            "Export the volume again, or fill these voxels with -1000.",
+        )
+    if low == high:
+        raise InputError(
+            f"{name} is constant: every voxel is {low:g}.", "Load the series that shows the spine."
+        )
+    if max(-low, high) > _LARGEST_HU or high - low < _SMALLEST_RANGE_HU:
+        raise InputError(
+            f"{name} is not in Hounsfield units: its values reach from {low:.4g} to {high:.4g}.",
+            "Load the CT in Hounsfield units, not scaled or normalised.",
+        )
+    # Fat and air are below water in every patient; padding does not count as either.
+    lowest_real = low if low > PADDING_BELOW_HU else float(hu[hu > PADDING_BELOW_HU].min())
+    if lowest_real >= 0:
+        raise InputError(
+            f"{name} is not in Hounsfield units: fat and air are below 0 HU, but nothing here is. "
+            "It may be an MR, or a CT whose rescale intercept got lost.",
+            "Load the original CT series.",
+        )

@@ -1,0 +1,111 @@
+"""SimpleITK with its errors turned into sentences and its warnings kept off the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.errors import GeometryError, InputError
+from spinemar.io.affine import check_affine, ras_from_image
+from spinemar.io.formats import NIFTI, check_exists, check_size, suffix_of
+from spinemar.io.nifti_header import check_complete, read_nifti_header
+
+
+@contextmanager
+def quiet_itk() -> Iterator[Any]:
+    """Give the SimpleITK module while ITK's own warnings are switched off."""
+    import SimpleITK as sitk
+
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield sitk
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
+
+
+def reason(error: Exception) -> str:
+    """Return the last telling line of an ITK exception."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # ITK appends the last errno, which has often nothing to do with it.
+    lines = [line for line in lines if not line.startswith("Reason:")]
+    return lines[-1].removeprefix("ITK ERROR: ")[:200] if lines else type(error).__name__
+
+
+def unreadable(path: Path, why: str) -> InputError:
+    """Make the error for a file that is damaged or of another kind."""
+    return InputError(
+        f"{path.name} cannot be read: it is truncated, damaged or not the format that its name "
+        f"says ({why}).",
+        "Copy or export the file again.",
+    )
+
+
+def read_image(path: Path, pixel_type: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Read a NRRD, NIfTI or MetaImage file, checking its header before any allocation.
+
+    Parameters
+    ----------
+    path : Path
+    pixel_type : {"float32", "native"}
+
+    Returns
+    -------
+    array : ndarray, shape (k, j, i)
+    ijk_to_ras : ndarray, shape (4, 4)
+    """
+    check_exists(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a file.", "Give the file in it.")
+    with quiet_itk() as sitk:
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        if pixel_type == "float32":
+            reader.SetOutputPixelType(sitk.sitkFloat32)
+        affine = _checked_header(reader, path)
+        try:
+            image = reader.Execute()
+        except RuntimeError as error:
+            raise unreadable(path, reason(error)) from error
+        array = sitk.GetArrayFromImage(image)
+    return array.reshape(array.shape[-3:]), affine
+
+
+def _checked_header(reader: Any, path: Path) -> NDArray[np.float64]:
+    """Check size, number of components and geometry; return the affine."""
+    nifti = read_nifti_header(path) if suffix_of(path) in NIFTI else None
+    if nifti is not None:
+        check_size(nifti.shape, path.name)
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        if "orthonormal" in str(error) or "determinant" in str(error).lower():
+            raise GeometryError(
+                f"{path.name} has an invalid direction matrix ({reason(error)}).",
+                "Resample it to a regular grid, or load the original DICOM series.",
+            ) from error
+        raise unreadable(path, reason(error)) from error
+    size = tuple(int(n) for n in reader.GetSize())
+    check_size(size, path.name)
+    if reader.GetNumberOfComponents() != 1:
+        raise InputError(
+            f"{path.name} has {reader.GetNumberOfComponents()} values per voxel (colour or "
+            "vectors); a CT has one.",
+            "Load the CT itself, not a picture of it.",
+        )
+    if len(size) < 3 or any(n > 1 for n in size[3:]):
+        what = "a single picture" if len(size) < 3 else "a series of volumes"
+        raise InputError(
+            f"{path.name} is {what} ({len(size)} dimensions), not one volume.",
+            "Load one CT volume of three dimensions.",
+        )
+    if nifti is not None:
+        check_complete(path, nifti)
+    affine = ras_from_image(reader) if nifti is None else nifti.ijk_to_ras
+    check_affine(affine, path.name)
+    return affine

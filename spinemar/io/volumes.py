@@ -1,0 +1,60 @@
+"""Read a CT from whatever a clinician has: a file of an image format or a DICOM series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from spinemar.errors import InputError
+from spinemar.io.dicom_series import read_dicom_series
+from spinemar.io.formats import READABLE, check_exists, is_image_file, suffix_of
+from spinemar.io.hounsfield import check_hounsfield
+from spinemar.io.itk import read_image
+from spinemar.volume import CTVolume
+
+
+def read_volume(path: str | Path) -> CTVolume:
+    """Read a CT in Hounsfield units.
+
+    Parameters
+    ----------
+    path : path
+        A `.nrrd`, `.nhdr`, `.nii`, `.nii.gz`, `.mha` or `.mhd` file, a folder with one DICOM
+        series, or one file of the wanted series.
+
+    Returns
+    -------
+    CTVolume
+        float32 HU in (k, j, i) as the file orders its axes; exact geometry in RAS mm.
+
+    Raises
+    ------
+    InputError, GeometryError
+        If the file cannot be read, is no CT in HU, or its slices are not a regular stack.
+    """
+    source = Path(path).expanduser()
+    check_exists(source)
+    try:
+        if is_image_file(source) and source.is_file():
+            array, affine = read_image(source, "float32")
+            metadata = {"source_format": suffix_of(source)}
+        elif source.is_dir() or _is_dicom(source):
+            array, affine, metadata = read_dicom_series(source)
+        else:
+            raise InputError(
+                f"{source.name} is neither DICOM nor one of {', '.join(READABLE)}.",
+                "Give a CT as DICOM folder, NRRD, NIfTI or MetaImage.",
+            )
+    except PermissionError as error:
+        raise InputError(
+            f"There is no permission to read {source}.", "Ask its owner, or copy it."
+        ) from error
+    check_hounsfield(array, source.name)
+    return CTVolume(np.ascontiguousarray(array, dtype=np.float32), affine, metadata)
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(128)
+        return stream.read(4) == b"DICM" or path.suffix.lower() in (".dcm", ".ima", ".dicom")
