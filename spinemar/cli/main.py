@@ -1,0 +1,53 @@
+"""Entry point of `spinemar`: the table of commands and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+COMMANDS: tuple[tuple[str, str], ...] = (
+    # (command, "module:function"), in the order that `spinemar --help` shows
+    ("sample-data", "spinemar.cli.sample_data:sample_data"),
+)
+
+
+def build_app() -> Any:
+    """Put the commands together; a table entry may also name a `typer.Typer` of its own."""
+    import typer
+
+    from spinemar.cli.options import root
+
+    app = typer.Typer(
+        name="spinemar",
+        help="Remove metal artifacts from spine CT.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(root)
+    for name, place in COMMANDS:
+        module, function = place.split(":")
+        command = getattr(import_module(module), function)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name, no_args_is_help=False)(command)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code (0, 1, 2 or 3)."""
+    try:
+        from spinemar.cli.boundary import run
+    except ModuleNotFoundError as missing:
+        print(f"spinemar needs '{missing.name}'. Run: pip install 'spinemar[cli]'", file=sys.stderr)
+        return 2
+    return run(build_app, list(sys.argv[1:] if arguments is None else arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
