@@ -1,0 +1,120 @@
+#!/bin/sh
+# Make .venv and install what one task needs; quick when nothing has changed.
+#
+#   scripts/bootstrap.sh demo|test|bench|lint|docs
+#
+# PYTHON names the interpreter (3.10 to 3.13), else the first fitting one is taken.
+# Only the package registries that pip and apt are configured for are reached.
+set -eu
+cd "$(dirname "$0")/.."
+
+task="${1:?which task: demo, test, bench, lint or docs}"
+venv=.venv
+stamp="$venv/.installed-$task"
+
+# What each task installs: extras of pyproject.toml, then system packages.
+torch=""
+system=""
+case "$task" in
+  demo) extras="cli,dicom,generator,report" ;;
+  lint) extras="dev" ;;
+  docs) extras="cli,docs,report" ;;
+  bench) extras="cli,dicom,generator,report,bench,dev" ;;
+  test)
+    extras="cli,dicom,generator,mesh,dataset,physics-tables,report,training,slicer-tests,dev"
+    # The tests' networks are small: the exact version matters, the build does not.
+    torch="torch==2.13.0"
+    # Offscreen rendering, Qt, a display for tests that want one, CMake, a DICOM validator.
+    system="libegl1 libegl-mesa0 libgl1-mesa-dri libgl1 libxrender1 libxkbcommon0 libdbus-1-3"
+    system="$system libfontconfig1 libglib2.0-0 xvfb xauth cmake dicom3tools"
+    ;;
+  *)
+    echo "bootstrap: there is no task '$task'" >&2
+    exit 2
+    ;;
+esac
+
+say() { printf '\033[1m[%s]\033[0m %s\n' "$task" "$*"; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+    sudo -n "$@"
+  else
+    return 1
+  fi
+}
+
+install_system() {
+  missing=""
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' \
+      || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  command -v apt-get >/dev/null 2>&1 || {
+    say "not a Debian or Ubuntu machine; please install the likes of:$missing"
+    return 0
+  }
+  say "installing system packages:$missing"
+  if ! as_root env DEBIAN_FRONTEND=noninteractive sh -c \
+    "apt-get update -q && apt-get install -q -y --no-install-recommends $missing" \
+    >"$venv.apt.log" 2>&1; then
+    tail -n 5 "$venv.apt.log" >&2
+    say "could not install them (no right to, or no package server). Tests that need them will be"
+    say "skipped or fail. To install them yourself:  sudo apt-get install$missing"
+  fi
+  rm -f "$venv.apt.log"
+}
+
+fits() {
+  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+
+find_python() {
+  for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3.10 python3 python; do
+    if fits "$candidate"; then
+      echo "$candidate"
+      return 0
+    fi
+  done
+  echo "bootstrap: no Python 3.10 to 3.13 found; install python3.11 or set PYTHON" >&2
+  return 1
+}
+
+make_venv() {
+  [ -x "$venv/bin/python" ] && "$venv/bin/python" -m pip --version >/dev/null 2>&1 && return 0
+  python="$(find_python)"
+  say "making $venv with $("$python" --version)"
+  rm -rf "$venv"
+  "$python" -m venv "$venv" >/dev/null 2>&1 && return 0
+  # Debian ships Python without venv; pip can bring virtualenv instead.
+  rm -rf "$venv"
+  version="$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+  as_root env DEBIAN_FRONTEND=noninteractive sh -c \
+    "apt-get update -q && apt-get install -q -y python$version-venv" >/dev/null 2>&1 \
+    && "$python" -m venv "$venv" && return 0
+  rm -rf "$venv" build/virtualenv
+  "$python" -m pip install -q --target build/virtualenv virtualenv \
+    && PYTHONPATH=build/virtualenv "$python" -m virtualenv -q "$venv" && return 0
+  echo "bootstrap: no virtual environment can be made; run  sudo apt-get install python$version-venv" >&2
+  return 1
+}
+
+fingerprint() { cksum pyproject.toml scripts/bootstrap.sh | tr '\n' ' '; }
+
+if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$(fingerprint)" ]; then
+  exit 0
+fi
+
+make_venv
+# shellcheck disable=SC2086  # a list of packages, to be split
+[ -z "$system" ] || install_system $system
+pip="$venv/bin/python -m pip --disable-pip-version-check install -q"
+say "installing Python packages ($extras)"
+if [ -n "$torch" ]; then
+  $pip "$torch"
+fi
+$pip -e ".[$extras]"
+fingerprint >"$stamp"

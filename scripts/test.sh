@@ -1,0 +1,34 @@
+#!/bin/sh
+# Everything that `make test` checks, cheapest first; ends with pytest's own closing lines.
+set -eu
+cd "$(dirname "$0")/.."
+PATH="$PWD/.venv/bin:$PATH"
+# Two numerical threads a test process at most, so that parallel tests do not crowd each other out.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
+export QT_QPA_PLATFORM="${QT_QPA_PLATFORM:-offscreen}" MPLBACKEND=Agg
+
+ruff check .
+ruff format --check .
+mypy
+
+status=0
+run_tests() { # run_tests "OPTIONS" FOLDER...
+  options="$1"
+  shift
+  folders=""
+  for folder in "$@"; do
+    [ ! -d "$folder" ] || folders="$folders $folder"
+  done
+  [ -n "$folders" ] || return 0
+  echo "pytest $options$folders"
+  # shellcheck disable=SC2086  # lists, to be split
+  pytest -q $options $folders || {
+    code=$?
+    [ "$code" = 5 ] || status="$code" # 5: a folder without tests yet
+  }
+}
+
+run_tests "-n ${PYTEST_WORKERS:-2}" Testing/core Testing/training
+# MRML and Qt want a process of their own: one scene, one application, no forks.
+run_tests "" Testing/slicer Testing/gui
+exit "$status"
