@@ -1,0 +1,83 @@
+"""Where a slice is scored: never in the metal, sometimes beside it, sometimes far from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+METAL_MARGIN_PX = 2
+NEAR_MM = 20.0
+STREAK_MM = 60.0
+BODY_HU = -300.0
+SOFT_TISSUE_HU = (-200.0, 250.0)
+TISSUES_HU = {
+    "fat": (-150.0, -50.0),
+    "soft tissue": (0.0, 100.0),
+    "trabecular bone": (150.0, 400.0),
+    "cortical bone": (500.0, 1500.0),
+}
+
+
+@dataclass(frozen=True)
+class SliceRegions:
+    """Boolean maps of one slice, each of shape (rows, columns).
+
+    Parameters
+    ----------
+    scored : ndarray of bool
+        All pixels but the metal and 2 pixels around it.
+    near : ndarray of bool
+        Scored pixels within 20 mm of metal.
+    far : ndarray of bool
+        Scored pixels of the body farther than 20 mm from metal.
+    streaks : ndarray of bool
+        Scored soft tissue within 60 mm of metal.
+    """
+
+    scored: NDArray[np.bool_]
+    near: NDArray[np.bool_]
+    far: NDArray[np.bool_]
+    streaks: NDArray[np.bool_]
+
+
+def slice_regions(
+    truth: NDArray[np.float32], metal: NDArray[np.bool_], pixel_mm: tuple[float, float]
+) -> SliceRegions:
+    """Find the regions of one slice.
+
+    Parameters
+    ----------
+    truth : ndarray, shape (rows, columns)
+        HU without artifacts; says what is body and soft tissue.
+    metal : ndarray of bool, shape (rows, columns)
+    pixel_mm : (row spacing, column spacing)
+    """
+    body = _filled_body(truth)
+    if not metal.any():
+        nowhere = np.zeros(truth.shape, dtype=bool)
+        return SliceRegions(np.ones(truth.shape, dtype=bool), nowhere, body, nowhere)
+    grown = ndimage.binary_dilation(
+        metal, iterations=METAL_MARGIN_PX, structure=np.ones((3, 3), bool)
+    )
+    distance = ndimage.distance_transform_edt(~metal, sampling=pixel_mm)
+    scored = ~grown
+    near = scored & (distance <= NEAR_MM)
+    soft = (truth > SOFT_TISSUE_HU[0]) & (truth < SOFT_TISSUE_HU[1])
+    return SliceRegions(
+        scored=scored,
+        near=near,
+        far=scored & body & (distance > NEAR_MM),
+        streaks=scored & body & soft & (distance <= STREAK_MM),
+    )
+
+
+def _filled_body(truth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return the largest object above air, holes (lung, bowel gas) filled; no table, no clothes."""
+    parts, count = ndimage.label(ndimage.binary_opening(truth > BODY_HU, iterations=2))
+    if count == 0:
+        return np.zeros(truth.shape, dtype=bool)
+    sizes = np.bincount(parts.ravel())[1:]
+    return np.asarray(ndimage.binary_fill_holes(parts == 1 + int(sizes.argmax())), dtype=bool)
