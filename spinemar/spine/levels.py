@@ -176,3 +176,15 @@ def level_range(text: str) -> tuple[str, ...]:
 def sort_levels(levels: Sequence[str] | set[str]) -> tuple[str, ...]:
     """Sort levels from head to foot."""
     return tuple(sorted(levels, key=level_position))
+
+
+def usual_convergence(level: str) -> float:
+    """Degrees by which the pedicles of a level usually converge towards the front.
+
+    T1 about 33 falling to 3 at T12, lumbar about 5 a level; the cervical value is a mean.
+    """
+    if level in CERVICAL:
+        return 38.0
+    if level in THORACIC or level == "T13":
+        return 33.0 - 30.0 * (min(level_position(level), LEVELS.index("T12")) - 7) / 11.0
+    return 5.0 * (min(level_position(level), LEVELS.index("L5")) - LEVELS.index("T12"))
