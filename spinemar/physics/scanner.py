@@ -1,0 +1,130 @@
+"""Simulate the CT scan of a patient with implants, and the same scan without metal.
+
+Materials -> line integrals -> polychromatic exposure -> noise, scatter, starvation -> the
+scanner's own corrections -> filtered backprojection in its kernel -> stored HU. Each step is
+a pure function in a file of its own; here they are only put in order, slice by slice.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.errors import GeometryError, InputError
+from spinemar.physics.materials import METALS, density_g_cm3
+from spinemar.physics.output_grid import output_geometry, resampled_slice
+from spinemar.physics.settings import ScannerSettings
+from spinemar.physics.slice_scan import Implants, prepare, scan_slice
+from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+from spinemar.tomography.radon import available_threads
+from spinemar.volume import CTVolume
+
+
+@dataclass(frozen=True)
+class SimulatedScan:
+    """A scan with metal, what it would have been without, and where the metal is.
+
+    Parameters
+    ----------
+    volume : CTVolume
+        The scan with all implants.
+    truth : CTVolume or None
+        The same scanner, noise and patient without metal.
+    metal_fraction : ndarray of float32, shape of `volume`
+        Volume fraction of all metals.
+    settings : ScannerSettings
+    seed : int
+    """
+
+    volume: CTVolume
+    truth: CTVolume | None
+    metal_fraction: NDArray[np.float32]
+    settings: ScannerSettings
+    seed: int
+
+
+def simulate_scan(
+    volume: CTVolume,
+    implants: Implants,
+    settings: ScannerSettings | None = None,
+    seed: int = 0,
+    *,
+    slices: slice | None = None,
+    with_truth: bool = True,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> SimulatedScan:
+    """Scan a patient with implants.
+
+    Parameters
+    ----------
+    volume : CTVolume
+        The patient, without metal.
+    implants : mapping of material to ndarray, shape of `volume`
+        Volume fractions (0 to 1) of "Ti-6Al-4V", "316L", "CoCrMo", "PEEK" ...; they displace
+        tissue.
+    settings : ScannerSettings, optional
+    seed : int
+        Same seed, same noise; a slice has the same noise whatever `slices`.
+    slices : slice, optional
+        Slices to scan (all by default); the result holds only these.
+    with_truth : bool
+        Also return the scan without metal, with the noise shared ray by ray.
+
+    Returns
+    -------
+    SimulatedScan
+    """
+    settings = settings or ScannerSettings()
+    _check_implants(volume, implants)
+    chosen = range(len(volume.hu))[slices or slice(None)]
+    if len(chosen) == 0:
+        raise InputError("No slice was chosen to scan.", "Choose slices inside the volume.")
+    bench = prepare(volume, implants, settings, seed, with_truth)
+    geometry = output_geometry(volume, settings, chosen)
+    scan = np.empty(geometry.shape, dtype=np.float32)
+    truth = np.empty_like(scan) if with_truth else None
+    metal = np.zeros_like(scan)
+
+    def one_slice(item: tuple[int, int]) -> None:
+        position, index = item
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        with_metal, without = scan_slice(bench, index)
+        scan[position] = with_metal
+        if truth is not None and without is not None:
+            truth[position] = without
+        for name, fraction in implants.items():
+            if name in METALS:
+                metal[position] += resampled_slice(fraction[index], volume, settings)
+
+    with ThreadPoolExecutor(available_threads()) as pool:
+        for done, _ in enumerate(pool.map(one_slice, enumerate(chosen)), start=1):
+            progress(Progress("Scanning", done, len(chosen)))
+    facts = {**volume.metadata, "simulated": "true"}
+    return SimulatedScan(
+        CTVolume(scan, geometry.ijk_to_ras, facts),
+        None if truth is None else CTVolume(truth, geometry.ijk_to_ras, facts),
+        metal,
+        settings,
+        seed,
+    )
+
+
+def _check_implants(volume: CTVolume, implants: Implants) -> None:
+    for name, fraction in implants.items():
+        density_g_cm3(name)  # refuses unknown materials
+        if np.shape(fraction) != volume.hu.shape:
+            raise GeometryError(
+                f"The {name} implants have shape {np.shape(fraction)}, the CT {volume.hu.shape}.",
+                "Voxelise the implants on the CT's own grid.",
+            )
+        lowest, highest = float(np.min(fraction)), float(np.max(fraction))
+        if not (lowest >= -1e-3 and highest <= 1.0 + 1e-3):
+            raise InputError(
+                f"The {name} implants fill voxels from {lowest:g} to {highest:g}.",
+                "Give volume fractions from 0 to 1.",
+            )
