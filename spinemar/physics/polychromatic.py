@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 16384  # rays; block times energies stays in the cache
+# Multiply-adds of one product. The block then stays in the cache, and below 2**18 OpenBLAS
+# does not start threads of its own, which would wait for each other where slices already run
+# side by side.
+_PRODUCT = 200_000
 
 
 def transmission(
@@ -31,10 +34,11 @@ def transmission(
     minus_mu = np.ascontiguousarray(-np.asarray(mu, dtype=np.float32).T)
     weights = np.asarray(shares, dtype=np.float32)
     result = np.empty((len(weights), rays.shape[1]), dtype=np.float32)
-    work = np.empty((minus_mu.shape[0], _BLOCK), dtype=np.float32)
-    for start in range(0, rays.shape[1], _BLOCK):
-        block = rays[:, start : start + _BLOCK]
+    size = max(64, _PRODUCT // minus_mu.size)
+    work = np.empty((minus_mu.shape[0], size), dtype=np.float32)
+    for start in range(0, rays.shape[1], size):
+        block = rays[:, start : start + size]
         exponent = np.matmul(minus_mu, block, out=work[:, : block.shape[1]])
         np.exp(exponent, out=exponent)
-        np.matmul(weights, exponent, out=result[:, start : start + _BLOCK])
+        np.matmul(weights, exponent, out=result[:, start : start + size])
     return result.reshape(len(weights), *paths_mm.shape[1:])
