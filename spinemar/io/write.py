@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spinemar.errors import FaultError, GeometryError
 from spinemar.files import atomic_path
-from spinemar.io.affine import set_image_geometry, tilt_deg
+from spinemar.io.affine import check_affine, set_image_geometry, tilt_deg
 from spinemar.io.formats import NIFTI, check_writable_format, suffix_of
 from spinemar.io.itk import quiet_itk, read_image, reason
 from spinemar.volume import CTVolume, LabelVolume
@@ -52,6 +52,7 @@ def write_labels(path: str | Path, labels: LabelVolume) -> None:
 
 def _write(path: Path, array: NDArray[Any], ijk_to_ras: NDArray[np.float64]) -> None:
     check_writable_format(path)
+    check_affine(ijk_to_ras, path.name)
     if suffix_of(path) in NIFTI and tilt_deg(ijk_to_ras) > _NIFTI_TILT_DEG:
         # ITK would straighten the matrix without a word and put every slice elsewhere.
         raise GeometryError(

@@ -51,7 +51,7 @@ def test_equal_images_score_perfectly() -> None:
     assert scores.bone_dice == 1
     assert scores.sharpness == pytest.approx(1)
     assert scores.streak_hu == 0
-    assert set(scores.bias_hu.values()) <= {0.0} | {v for v in scores.bias_hu.values() if v != v}
+    assert all(bias == 0 or np.isnan(bias) for bias in scores.bias_hu.values())
 
 
 def test_constant_offset_is_bias_and_rmse_but_no_streak_and_no_blur() -> None:
