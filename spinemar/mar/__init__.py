@@ -1,0 +1,1 @@
+"""Metal artifact reduction: find the metal, inpaint the rays it spoils, add the difference."""

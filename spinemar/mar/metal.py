@@ -1,0 +1,169 @@
+"""Segment metal: bright, saturated at its core, connected through the slices, in the body.
+
+Enamel (to about 3000 HU), dense cortex (2000), contrast and the table are bright too. Metal
+differs by its core: titanium is near 10,000 HU at 70 keV, so on a 12-bit scale (clipped at
++3071) its inside is flat at the clip level, and on an extended scale far above everything that
+lives. Contrast, even where it saturates, and teeth fade over millimetres, metal ends at an edge.
+So a part connected above 1500 HU counts as metal when a large share of it is such a core, or
+when nearly all of what is above the mask threshold is; then all of it above that threshold
+belongs to the mask, since generous masks cost little and steel blooms. An undiluted bolus in
+an arm vein, as bright as metal and as sharp, is the exception that this cannot tell apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.errors import InputError
+from spinemar.mar.axial import AxialSlices, find_axial_slices
+from spinemar.mar.body import find_body
+from spinemar.mar.islands import Island, Islands
+from spinemar.mar.padding import without_padding
+from spinemar.progress import CancelToken
+from spinemar.volume import CTVolume
+
+MASK_THRESHOLD_HU = 2500.0
+"""Metal on 12-bit scans of titanium and steel: lower takes in bone, higher starves steel."""
+_BRIGHT_HU = 1500.0
+_CORE_HU = 3000.0
+_CORE_VOLUME_MM3 = 4.0
+_CORE_SHARE_OF_BRIGHT = 0.35
+_CORE_SHARE_OF_MASK = 0.85
+_SKIN_MARGIN_MM = 8.0
+_EVERYWHERE_SHARE = 0.15
+
+
+@dataclass(frozen=True)
+class MetalSegmentation:
+    """Metal in a volume.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (k, j, i)
+    threshold_hu : float
+        Threshold of the mask.
+    automatic : bool
+        Whether the threshold and the selection of parts were automatic.
+    """
+
+    mask: NDArray[np.bool_]
+    threshold_hu: float
+    automatic: bool
+
+
+def segment_metal(
+    volume: CTVolume, threshold_hu: float | None = None, *, cancel: CancelToken | None = None
+) -> MetalSegmentation:
+    """Find metal.
+
+    Parameters
+    ----------
+    volume : CTVolume
+        Any axis order; slices must be axial.
+    threshold_hu : float, optional
+        A fixed threshold takes every voxel at or above it inside or at the body. By
+        default the selection is automatic.
+    cancel : CancelToken, optional
+
+    Returns
+    -------
+    MetalSegmentation
+
+    Raises
+    ------
+    GeometryError
+        If the volume has no axial slices.
+    InputError
+        If the threshold is no number or takes in so much that it cannot be metal.
+    """
+    if threshold_hu is not None and not -1000.0 < threshold_hu < 1e5:
+        raise InputError(
+            f"A metal threshold of {threshold_hu} HU makes no sense.",
+            "Use a value between 1500 and 3500, or 'auto'.",
+        )
+    layout = find_axial_slices(volume.geometry)
+    slices = layout.of(volume.hu)
+    automatic = threshold_hu is None
+    level = MASK_THRESHOLD_HU if threshold_hu is None else float(threshold_hu)
+    mask = np.zeros(volume.hu.shape, dtype=np.bool_)
+    target = layout.of(mask)
+    connect_at = min(level, _BRIGHT_HU) if automatic else level
+    islands = _find_islands(slices, layout, connect_at, level, cancel)
+    voxel_mm3 = layout.pixel_mm[0] * layout.pixel_mm[1] * layout.spacing_mm
+    for island in islands.parts():
+        if island.total("at_body") == 0 or (automatic and not _is_metal(island, voxel_mm3)):
+            continue
+        for k, rows, cols in island.pixels():
+            target[k, rows, cols] = slices[k, rows, cols] >= level
+    refuse_metal_everywhere(target, level)
+    return MetalSegmentation(mask, level, automatic)
+
+
+def _is_metal(island: Island, voxel_mm3: float) -> bool:
+    """Whether an island has the core that only metal has."""
+    core = island.total("core")
+    if core < 2 or core * voxel_mm3 < _CORE_VOLUME_MM3:
+        return False
+    return (
+        core >= _CORE_SHARE_OF_BRIGHT * island.size
+        or core >= _CORE_SHARE_OF_MASK * island.total("mask")
+    )
+
+
+def _find_islands(
+    slices: NDArray[np.float32],
+    layout: AxialSlices,
+    level: float,
+    mask_level: float,
+    cancel: CancelToken | None,
+) -> Islands:
+    islands = Islands()
+    for k, hu in enumerate(slices):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        above = hu >= level
+        if not above.any():
+            continue
+        mask = hu >= mask_level
+        at_body = mask
+        if mask.any():  # finding the body takes longer than all the rest
+            depth = find_body(without_padding(hu), layout.pixel_mm).depth_mm
+            at_body = mask & (depth > -_SKIN_MARGIN_MM)
+        islands.add_slice(
+            k,
+            above,
+            {
+                "core": hu >= _CORE_HU,
+                "mask": mask,
+                "at_body": at_body,
+            },
+        )
+    return islands
+
+
+def refuse_metal_everywhere(mask_slices: NDArray[np.bool_], level: float | None) -> None:
+    """Raise `InputError` when the mask is too large for metal in a patient.
+
+    Parameters
+    ----------
+    mask_slices : ndarray of bool, shape (slices, rows, columns)
+    level : float or None
+        The threshold that made the mask; None for a mask from elsewhere.
+    """
+    area = mask_slices.reshape(len(mask_slices), -1).sum(axis=1)
+    touched = area > 0
+    if not touched.any():
+        return
+    share = float(area[touched].mean()) / (mask_slices.shape[1] * mask_slices.shape[2])
+    if share <= _EVERYWHERE_SHARE:
+        return
+    cause = "The metal mask covers" if level is None else f"A threshold of {level:.0f} HU takes"
+    raise InputError(
+        f"{cause} {100 * share:.0f} % of the slices as metal, which no implant does.",
+        "Raise the metal threshold (2000 to 3000 HU suits most scans), or use 'auto'."
+        if level is not None
+        else "Check that the mask holds metal only and belongs to this volume.",
+    )
