@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.physics.settings import ScannerSettings
+from spinemar.tomography.fan import FanGeometry
 from spinemar.tomography.geometry import BINS_PER_FOV, SinogramGeometry
+from spinemar.tomography.rebinning import fan_to_parallel, parallel_to_fan
 
 _STANDARD_BINS = 736
 
@@ -66,23 +68,59 @@ class ParallelRays:
         return projections
 
 
-def parallel_geometries(
-    shape: tuple[int, int], pixel_mm: tuple[float, float], settings: ScannerSettings
-) -> tuple[SinogramGeometry, SinogramGeometry]:
-    """Return the fine grid of single rays and the grid of detector bins for an image.
+@dataclass(frozen=True)
+class FanRays:
+    """Rays of a fan beam, rebinned to parallel ones before the reconstruction."""
 
-    736 bins are 1/512 of the field of view wide; other numbers of bins cover the same width.
-    """
-    fov_mm = max(shape[0] * pixel_mm[0], shape[1] * pixel_mm[1])
-    bin_mm = fov_mm / BINS_PER_FOV * _STANDARD_BINS / settings.n_bins
-    rays = settings.ray_oversampling
-    bins = SinogramGeometry(settings.n_views, settings.n_bins, bin_mm)
-    return SinogramGeometry(settings.n_views, settings.n_bins * rays, bin_mm / rays), bins
+    projected: SinogramGeometry
+    reconstructed: SinogramGeometry
+    fan: FanGeometry
+    oversampling: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(views, bins) of the measured data."""
+        return self.fan.shape
+
+    @property
+    def offsets_mm(self) -> NDArray[np.float64]:
+        """Distance of each ray from the centre of rotation."""
+        return self.fan.subdivided(self.oversampling).offsets_mm
+
+    def cast(self, sinograms: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Take line integrals to the fan's rays."""
+        rays = self.fan.subdivided(self.oversampling)
+        return np.stack([parallel_to_fan(each, self.projected, rays) for each in sinograms])
+
+    def rebin(self, projections: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rebin the fan to parallel rays."""
+        return fan_to_parallel(projections, self.fan, self.reconstructed)
 
 
 def ray_layout(
     shape: tuple[int, int], pixel_mm: tuple[float, float], settings: ScannerSettings
-) -> RayLayout:
-    """Choose the rays for an image and a scanner."""
-    fine, bins = parallel_geometries(shape, pixel_mm, settings)
-    return ParallelRays(fine, bins)
+) -> ParallelRays | FanRays:
+    """Choose the rays for an image and a scanner.
+
+    736 bins are 1/512 of the field of view wide; other numbers of bins cover the same width.
+    A fan has as many bins and twice the views (over its full turn). For a helical scan these
+    are the rays of one turn.
+    """
+    fov_mm = max(shape[0] * pixel_mm[0], shape[1] * pixel_mm[1])
+    bin_mm = fov_mm / BINS_PER_FOV * _STANDARD_BINS / settings.n_bins
+    rays, views = settings.ray_oversampling, settings.n_views
+    bins = SinogramGeometry(views, settings.n_bins, bin_mm)
+    if settings.geometry == "parallel":
+        return ParallelRays(SinogramGeometry(views, settings.n_bins * rays, bin_mm / rays), bins)
+    diagonal_mm = float(np.hypot(shape[0] * pixel_mm[0], shape[1] * pixel_mm[1]))
+    fan = FanGeometry.covering(
+        min(diagonal_mm / 2, 0.9 * settings.source_mm),
+        source_mm=settings.source_mm,
+        views_per_turn=2 * views,
+        n_bins=settings.n_bins,
+        detector="flat" if "flat" in settings.geometry else "arc",
+        short=settings.geometry.endswith("short"),
+    )
+    # Twice the views: the fan samples its turn finely, and interpolation costs resolution.
+    fine = SinogramGeometry(2 * views, settings.n_bins * rays, bin_mm / rays)
+    return FanRays(fine, bins, fan, rays)

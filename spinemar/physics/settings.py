@@ -47,6 +47,14 @@ class ScannerSettings:
         Rays per detector bin; intensities, not line integrals, are averaged over the bin.
     n_energies : int
         Energies in the polychromatic sum.
+    source_mm : float
+        From the focal spot to the centre of rotation (fan and helical).
+    detector_rows : int
+        Rows of the helical detector, each as high as the volume's slices are thick.
+    pitch : float
+        Table feed per turn over the height of all detector rows (helical).
+    helical_interpolation : {"180", "360"}
+        Linear interpolation with or without the opposite rays.
     slice_thickness_mm : float, optional
         Width of the (triangular) slice sensitivity profile; None keeps the volume's slices.
     reconstruction_fov_mm, matrix : float, int, optional
@@ -86,6 +94,10 @@ class ScannerSettings:
     n_bins: int = 736
     ray_oversampling: int = 2
     n_energies: int = 24
+    source_mm: float = 570.0
+    detector_rows: int = 4
+    pitch: float = 1.0
+    helical_interpolation: Literal["180", "360"] = "180"
     slice_thickness_mm: float | None = None
     reconstruction_fov_mm: float | None = None
     matrix: int | None = None
@@ -107,12 +119,16 @@ class ScannerSettings:
         self._check_choice("kernel", KERNELS)
         self._check_choice("geometry", GEOMETRIES)
         self._check_choice("hu_scale", HU_SCALES)
+        self._check_choice("helical_interpolation", ("180", "360"))
         for name, lowest, highest in (
             ("photons_per_ray", 1.0, 1e12),
             ("n_views", 8, 100_000),
             ("n_bins", 8, 100_000),
             ("ray_oversampling", 1, 8),
             ("n_energies", 1, 200),
+            ("source_mm", 50.0, 10_000.0),
+            ("detector_rows", 1, 64),
+            ("pitch", 0.1, 2.0),
             ("focal_spot_mm", 0.0, 20.0),
             ("bowtie", 0.0, 8.0),
             ("electronic_noise", 0.0, 1e6),
