@@ -1,0 +1,118 @@
+"""Stage one, second half: generator and prior learn together through the reconstruction.
+
+What is trained is what is used: the prior is reprojected and matched, the generator inpaints,
+the difference is reconstructed, and the loss is taken on the corrected image.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spinemar_training.features import SCALE_HU, metal_of, slice_windows, truth_of
+from spinemar_training.lightning.schedule import Budget, ScheduledModule
+from spinemar_training.networks.generator import SinogramGenerator
+from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.pipeline import Prefilled, correct_slabs
+from spinemar_training.radon import TorchRadon
+from spinemar_training.scores import close_to_metal, masked_rmse, outside_metal
+from spinemar_training.simulate.classical import project
+from spinemar_training.stream import Batch
+
+
+def sqrt_ramp(difference: Tensor) -> Tensor:
+    """Weigh a sinogram difference (n, views, bins) by the root of the ramp, along the detector.
+
+    The squared norm of the result is the energy that reaches the image through FBP.
+    """
+    length = 2 * difference.shape[-1]
+    spectrum = torch.fft.rfft(difference, n=length, dim=-1)
+    ramp = torch.linspace(0, 1, spectrum.shape[-1], device=difference.device).sqrt()
+    return torch.fft.irfft(spectrum * ramp, n=length, dim=-1)[..., : difference.shape[-1]]
+
+
+class JointTraining(ScheduledModule):
+    """Image-domain loss through FBP, plus sqrt-ramp-weighted L2 on the trace.
+
+    Parameters
+    ----------
+    prior, generator : networks
+    budget : Budget
+    radon : TorchRadon
+        At the views of the residual (360).
+    grid : (rows, columns)
+        Of the prior's image at its pixel size.
+    prior_rate : float
+        Learning rate of the prior relative to the generator's; 0 freezes it.
+    sinogram_weight : float
+        Weight of the sinogram loss.
+    """
+
+    def __init__(
+        self,
+        prior: PriorNetwork,
+        generator: SinogramGenerator,
+        budget: Budget,
+        radon: TorchRadon,
+        *,
+        grid: tuple[int, int],
+        prior_rate: float = 0.3,
+        sinogram_weight: float = 0.5,
+        near_weight: float = 0.5,
+    ) -> None:
+        super().__init__(budget)
+        self.prior, self.generator = prior, generator
+        self.radon, self.grid = radon, grid
+        self.prior_rate, self.sinogram_weight = prior_rate, sinogram_weight
+        self.near_weight = near_weight
+        self.track(prior=prior, generator=generator)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        rate = self.budget.learning_rate
+        return self.adamw(
+            [
+                {"params": list(self.generator.parameters()), "lr": rate},
+                {"params": list(self.prior.parameters()), "lr": rate * self.prior_rate},
+            ]
+        )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        with torch.autocast("cuda", enabled=False):
+            loss = self._loss(batch)
+        return loss
+
+    def _loss(self, batch: Batch) -> Tensor:
+        pixels = batch.pixel_mm.repeat_interleave(batch.slabs.shape[1])
+        final, first, before, inpainted = correct_slabs(
+            batch.slabs, batch.pixel_mm, self.prior, self.generator, self.radon, self.grid
+        )
+        windows = slice_windows(batch.slabs)
+        truth, metal = truth_of(windows), metal_of(windows)
+        weight = outside_metal(metal)
+        near = close_to_metal(metal, pixels)
+        image = masked_rmse(final, truth, weight) + self.near_weight * masked_rmse(
+            final, truth, near
+        )
+        early = masked_rmse(first, truth, weight) + self.near_weight * masked_rmse(
+            first, truth, near
+        )
+        loss = (image.mean() + 0.5 * early.mean()) / SCALE_HU
+        sinogram = self._sinogram_loss(truth, before, inpainted, pixels)
+        self.log("joint/rmse_hu", masked_rmse(final, truth, weight).mean(), prog_bar=True)
+        self.log("joint/prior_only_hu", masked_rmse(first, truth, weight).mean())
+        self.log("joint/sinogram", sinogram)
+        return loss + self.sinogram_weight * sinogram
+
+    def _sinogram_loss(
+        self, truth: Tensor, before: Prefilled, inpainted: Tensor, pixels: Tensor
+    ) -> Tensor:
+        with torch.no_grad():
+            target = project(truth, self.radon, pixels)
+        difference = torch.where(before.trace, inpainted - target, torch.zeros_like(target))
+        return sqrt_ramp(difference).square().sum() / before.trace.sum().clamp(min=1)
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(self.prior.parameters(), 1.0)

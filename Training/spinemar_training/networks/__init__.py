@@ -1,0 +1,1 @@
+"""The networks: prior (image domain), generator (sinogram domain), discriminator."""

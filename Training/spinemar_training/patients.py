@@ -1,0 +1,91 @@
+"""Prepare training CTs for the GPU: cropped HU, depth below the skin, pedicle landmarks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+SKIN_HU = -400.0
+QUANTUM_HU = 3
+
+
+def _body_mask(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Body without table or air, holes (lungs, bowel gas) filled, slice by slice."""
+    from scipy import ndimage
+
+    mask = np.zeros(hu.shape, bool)
+    for k, image in enumerate(hu):
+        opened = ndimage.binary_opening(image > SKIN_HU, iterations=3)
+        labels, count = ndimage.label(opened)
+        if count == 0:
+            continue
+        sizes = np.bincount(labels.ravel())[1:]
+        mask[k] = ndimage.binary_fill_holes(labels == 1 + int(np.argmax(sizes)))
+    return mask
+
+
+def read_landmarks(path: Path) -> list[tuple[str, str, NDArray[np.float64]]]:
+    """Read (level, side, points LPS mm (3, 3): entry, isthmus, body centre) of each pedicle."""
+    flip = np.array([-1.0, -1.0, 1.0])
+    found = []
+    for vertebra in json.loads(path.read_text(encoding="utf-8"))["vertebrae"]:
+        body = vertebra.get("body_centre_ras")
+        for side in ("left", "right"):
+            pedicle = vertebra.get("pedicles", {}).get(side)
+            if body is None or not pedicle or "entry_ras" not in pedicle:
+                continue
+            points = np.array([pedicle["entry_ras"], pedicle["isthmus_ras"], body], float)
+            found.append((str(vertebra["level"]), side, points * flip))
+    return found
+
+
+def prepare_patient(
+    ct: Path, landmarks: Path, output: Path, clean_z_mm: tuple[float, float] | None = None
+) -> None:
+    """Write one patient's file (.npz) for `spinemar_training.simulate`.
+
+    Parameters
+    ----------
+    ct : Path
+        CT with axial slices.
+    landmarks : Path
+        Hand-checked points (see Resources/Landmarks).
+    output : Path
+        Where the .npz goes.
+    clean_z_mm : (low, high), optional
+        Range of z (superior, mm) without metal of the patient's own.
+    """
+    import SimpleITK
+    from scipy import ndimage
+
+    image = SimpleITK.DICOMOrient(SimpleITK.ReadImage(str(ct)), "LPS")
+    hu = SimpleITK.GetArrayFromImage(image).astype(np.float32)
+    spacing = np.array(image.GetSpacing())
+    origin = np.array(image.GetOrigin())
+    body = _body_mask(hu)
+    hu = np.where(ndimage.binary_dilation(body, np.ones((1, 3, 3))), hu, -1000.0)
+    rows = np.flatnonzero(body.any((0, 2)))
+    columns = np.flatnonzero(body.any((0, 1)))
+    window = (slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    origin = origin + np.array([columns[0], rows[0], 0]) * spacing
+    depth = np.stack(
+        [ndimage.distance_transform_edt(m, sampling=spacing[1::-1]) for m in body[window]]
+    )
+    quantised = np.clip(hu[window], -1000, 2000) / QUANTUM_HU
+    pedicles = read_landmarks(landmarks)
+    top = float(origin[2] + spacing[2] * (len(hu) - 1))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        output,
+        hu=np.round(quantised).astype(np.int16) * QUANTUM_HU,
+        depth_mm=np.minimum(depth, 250).astype(np.uint8),
+        origin_mm=origin,
+        spacing_mm=spacing,
+        levels=np.array([p[0] for p in pedicles]),
+        sides=np.array([p[1] for p in pedicles]),
+        points=np.array([p[2] for p in pedicles]).reshape(-1, 3, 3),
+        clean_z_mm=np.array(clean_z_mm or (float(origin[2]), top)),
+    )

@@ -1,0 +1,48 @@
+"""Scores of corrected slices against truth, a slice at a time, on the GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spinemar_training.features import near_metal
+
+MARGIN_PX = 2
+NEAR_MM = 20.0
+
+
+def outside_metal(metal: Tensor) -> Tensor:
+    """Pixels more than two pixels from metal, (b, h, w) float."""
+    return 1 - near_metal(metal, MARGIN_PX)
+
+
+def close_to_metal(metal: Tensor, pixel_mm: Tensor) -> Tensor:
+    """Pixels within about 20 mm of metal (a square's reach), metal excluded, (b, h, w) float."""
+    regions = [
+        near_metal(metal[n : n + 1], max(1, round(NEAR_MM / float(pixel_mm[n]))))
+        for n in range(len(metal))
+    ]
+    return torch.cat(regions) * outside_metal(metal)
+
+
+def masked_rmse(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Root mean square error in HU a slice, (b,)."""
+    square = (image - truth) ** 2 * weight
+    return torch.sqrt(square.sum((1, 2)) / weight.sum((1, 2)).clamp(min=1) + 1e-6)
+
+
+def summarise(scores: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Mean RMSE, geometric-mean ratio to NMAR and share of slices worse than the input."""
+    table = {}
+    for name, values in scores.items():
+        ratio = np.exp(np.mean(np.log(values / scores["nmar"])))
+        table[name] = {
+            "rmse_hu": float(values.mean()),
+            "median_hu": float(np.median(values)),
+            "ratio_to_nmar": float(ratio),
+            "worse_than_input": float(np.mean(values > 1.01 * scores["input"])),
+        }
+    return table

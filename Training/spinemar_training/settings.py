@@ -1,0 +1,78 @@
+"""A training run's settings, read from YAML with every key checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spinemar_training.lightning.schedule import Budget
+from spinemar_training.simulate.slabs import SlabSettings
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Width and depth of a U-Net, level by level."""
+
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """The buffer of simulated slabs."""
+
+    capacity: int = 1600
+    batch_size: int = 16
+    renew_every: int = 4
+    first_fill: int = 200
+    window: int = 3
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """One training run."""
+
+    seed: int = 1
+    patients: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    slabs: SlabSettings = field(default_factory=SlabSettings)
+    stream: StreamSettings = field(default_factory=StreamSettings)
+    budget: Budget = field(default_factory=lambda: Budget(max_steps=20000))
+    prior: NetworkSettings = NetworkSettings((64, 96, 144, 192, 192), (2, 2, 2, 2, 2))  # noqa: RUF009
+    generator: NetworkSettings = NetworkSettings((32, 64, 96, 128, 128), (1, 1, 2, 2, 2))  # noqa: RUF009
+    grid: tuple[int, int] = (512, 640)
+    crop_px: int = 384
+    validation_slabs: int = 40
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def _build(kind: type, values: dict[str, Any]) -> Any:
+    known = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = set(values) - set(known)
+    if unknown:
+        raise ValueError(f"Unknown settings for {kind.__name__}: {', '.join(sorted(unknown))}.")
+    built = {}
+    for name, value in values.items():
+        default = known[name]
+        sample = (
+            default.default_factory()
+            if default.default_factory is not dataclasses.MISSING
+            else default.default
+        )
+        if dataclasses.is_dataclass(sample) and isinstance(value, dict):
+            built[name] = _build(type(sample), value)
+        elif isinstance(value, list):
+            built[name] = tuple(value)
+        else:
+            built[name] = value
+    return kind(**built)
+
+
+def load_settings(path: Path) -> RunSettings:
+    """Read a run's YAML file."""
+    import yaml
+
+    settings: RunSettings = _build(RunSettings, yaml.safe_load(path.read_text("utf-8")) or {})
+    return settings

@@ -1,0 +1,1 @@
+"""Simulated scans on the GPU: anatomy, implants, scanner and classical correction in PyTorch."""
