@@ -7,6 +7,7 @@ a pure function in a file of its own; here they are only put in order, slice by 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import GeometryError, InputError
+from spinemar.physics.helical_scan import helical_slices
 from spinemar.physics.materials import METALS, density_g_cm3
 from spinemar.physics.output_grid import output_geometry, resampled_slice
 from spinemar.physics.settings import ScannerSettings
-from spinemar.physics.slice_scan import Implants, prepare, scan_slice
+from spinemar.physics.slice_scan import Bench, Implants, prepare, scan_slice
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.tomography.radon import available_threads
 from spinemar.volume import CTVolume
@@ -89,21 +91,14 @@ def simulate_scan(
     truth = np.empty_like(scan) if with_truth else None
     metal = np.zeros_like(scan)
 
-    def one_slice(item: tuple[int, int]) -> None:
-        position, index = item
-        if cancel is not None:
-            cancel.raise_if_cancelled()
-        with_metal, without = scan_slice(bench, index)
+    for position, (with_metal, without) in enumerate(_scan_slices(bench, chosen, cancel)):
         scan[position] = with_metal
         if truth is not None and without is not None:
             truth[position] = without
         for name, fraction in implants.items():
             if name in METALS:
-                metal[position] += resampled_slice(fraction[index], volume, settings)
-
-    with ThreadPoolExecutor(available_threads()) as pool:
-        for done, _ in enumerate(pool.map(one_slice, enumerate(chosen)), start=1):
-            progress(Progress("Scanning", done, len(chosen)))
+                metal[position] += resampled_slice(fraction[chosen[position]], volume, settings)
+        progress(Progress("Scanning", position + 1, len(chosen)))
     facts = {**volume.metadata, "simulated": "true"}
     return SimulatedScan(
         CTVolume(scan, geometry.ijk_to_ras, facts),
@@ -128,3 +123,23 @@ def _check_implants(volume: CTVolume, implants: Implants) -> None:
                 f"The {name} implants fill voxels from {lowest:g} to {highest:g}.",
                 "Give volume fractions from 0 to 1.",
             )
+
+
+def _scan_slices(
+    bench: Bench, chosen: range, cancel: CancelToken | None
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
+    """Yield stored slices in order: side by side in threads, or along the helix."""
+
+    def one_slice(index: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        return scan_slice(bench, index)
+
+    if bench.settings.geometry == "helical":
+        for each in helical_slices(bench, chosen):
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            yield each
+        return
+    with ThreadPoolExecutor(available_threads()) as pool:
+        yield from pool.map(one_slice, chosen)
