@@ -1,0 +1,1 @@
+"""Spinal implants: catalogue, shapes, and how they fill voxels."""

@@ -1,0 +1,61 @@
+"""Checks of placed implants: every number finite and of a believable size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from spinemar.errors import InputError
+
+Point = tuple[float, float, float]
+
+MATERIALS = ("Ti-6Al-4V", "316L", "CoCrMo", "PEEK")
+
+# No patient lies further from the origin of a scanner's coordinates.
+FARTHEST_MM = 5_000.0
+
+
+def distance_mm(a: Point, b: Point) -> float:
+    """Return the distance of two points."""
+    return math.dist(a, b)
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Refuse a number that is not finite or not within [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"The {name} is not a number: {value!r}.", "Correct it in the plan.")
+    if not math.isfinite(value) or not low <= value <= high:
+        raise InputError(
+            f"The {name} is {value}; it must lie between {low:g} and {high:g}.",
+            "Correct it in the plan.",
+        )
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a word that is not one of `choices`."""
+    if value not in choices:
+        known = ", ".join(repr(choice) for choice in choices)
+        raise InputError(f"The {name} is {value!r}.", f"Use one of {known}.")
+
+
+def check_material(name: str, material: str) -> None:
+    """Refuse a material whose attenuation is not known."""
+    check_choice(f"material of {name}", material, MATERIALS)
+
+
+def check_point(name: str, point: Point) -> None:
+    """Refuse a point that is not three finite coordinates near the scanner."""
+    if len(point) != 3:
+        raise InputError(f"The {name} has {len(point)} coordinates.", "A point has three, in mm.")
+    for value in point:
+        check_range(f"coordinate of {name}", value, -FARTHEST_MM, FARTHEST_MM)
+
+
+def check_unit(name: str, axis: Point) -> None:
+    """Refuse an axis that is not a unit vector."""
+    check_point(name, axis)
+    if abs(math.hypot(*axis) - 1.0) > 1e-3:
+        raise InputError(
+            f"The axis of {name} has length {math.hypot(*axis):.3f}.",
+            "A direction is a unit vector.",
+        )

@@ -1,0 +1,286 @@
+"""Placed implants: what lies where in the patient, in RAS millimetres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from spinemar.errors import InputError
+from spinemar.implants.checks import (
+    Point,
+    check_choice,
+    check_material,
+    check_point,
+    check_range,
+    check_unit,
+    distance_mm,
+)
+
+GRADE_LETTERS = ("A", "B", "C", "D", "E")
+DIRECTIONS = ("medial", "lateral", "superior", "inferior", "anterior")
+SIDES = ("left", "right")
+SCREW_KINDS = ("polyaxial", "monoaxial")
+CAGE_SHAPES = ("block", "curved", "wedge")
+
+# Shank length and the distance of entry and tip may differ by this much: users
+# drag points, sizes come in steps.
+LENGTH_TOLERANCE_MM = 0.05
+
+
+@dataclass(frozen=True)
+class Grade:
+    """Gertzbein-Robbins grade of one screw.
+
+    Parameters
+    ----------
+    letter : {"A", "B", "C", "D", "E"}
+    breach_mm : float
+        Largest depth of the screw outside bone, 0 if none.
+    direction : str or None
+        Where the largest breach points; None without breach.
+    margin_mm : float
+        Smallest distance from the screw to the outer surface of the bone along
+        pedicle and body; negative with a breach.
+    canal_intrusion_mm : float
+        How far the screw reaches into the spinal canal.
+    """
+
+    letter: str
+    breach_mm: float
+    direction: str | None
+    margin_mm: float
+    canal_intrusion_mm: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_choice("grade", self.letter, GRADE_LETTERS)
+        check_range("breach", self.breach_mm, 0.0, 100.0)
+        check_range("margin", self.margin_mm, -100.0, 100.0)
+        check_range("canal intrusion", self.canal_intrusion_mm, 0.0, 100.0)
+        if self.direction is not None:
+            check_choice("breach direction", self.direction, DIRECTIONS)
+
+
+@dataclass(frozen=True)
+class Screw:
+    """A pedicle screw.
+
+    Parameters
+    ----------
+    id : str
+        Unique in the plan, such as "L1-left".
+    level, side : str
+        Vertebra ("L1", or "" for a screw outside the spine) and the patient's side.
+    entry, tip : tuple of float
+        Ends of the shank: where it enters the bone, and its tip.
+    diameter_mm, length_mm : float
+        Outer thread diameter and shank length; the length is the distance from
+        entry to tip.
+    material : str
+        A material of `spinemar.implants.checks.MATERIALS`.
+    kind : {"polyaxial", "monoaxial"}
+    model : str
+        Screw model of the catalogue.
+    head_axis, slot_axis : tuple of float or None
+        Unit vectors: axis of the tulip (away from the bone), and the direction of
+        the rod in it. None: along the shank, and as the longitudinal axis runs.
+    locked : bool
+        A locked screw is changed by no automatic step.
+    grade : Grade or None
+        None means *not graded*.
+    """
+
+    id: str
+    level: str
+    side: str
+    entry: Point
+    tip: Point
+    diameter_mm: float
+    length_mm: float
+    material: str = "Ti-6Al-4V"
+    kind: str = "polyaxial"
+    model: str = "generic-polyaxial"
+    head_axis: Point | None = None
+    slot_axis: Point | None = None
+    locked: bool = False
+    grade: Grade | None = None
+
+    def __post_init__(self) -> None:
+        name = f"screw {self.id!r}"
+        check_choice(f"side of {name}", self.side, SIDES)
+        check_choice(f"kind of {name}", self.kind, SCREW_KINDS)
+        check_material(name, self.material)
+        check_point(f"entry of {name}", self.entry)
+        check_point(f"tip of {name}", self.tip)
+        check_range(f"diameter of {name}", self.diameter_mm, 1.0, 12.0)
+        check_range(f"length of {name}", self.length_mm, 5.0, 150.0)
+        if abs(distance_mm(self.entry, self.tip) - self.length_mm) > LENGTH_TOLERANCE_MM:
+            raise InputError(
+                f"Entry and tip of {name} are {distance_mm(self.entry, self.tip):.2f} mm apart "
+                f"but its length is {self.length_mm:.2f} mm.",
+                "Set the tip so that the length fits.",
+            )
+        for axis in (self.head_axis, self.slot_axis):
+            if axis is not None:
+                check_unit(f"head of {name}", axis)
+
+
+@dataclass(frozen=True)
+class Rod:
+    """A rod along a smooth curve through its control points.
+
+    `side` is the patient's side ("" for a rod outside the spine); `screw_ids` are the
+    screws whose tulips hold it.
+    """
+
+    id: str
+    side: str
+    control_points: tuple[Point, ...]
+    diameter_mm: float = 5.5
+    material: str = "Ti-6Al-4V"
+    screw_ids: tuple[str, ...] = ()
+    locked: bool = False
+
+    def __post_init__(self) -> None:
+        name = f"rod {self.id!r}"
+        check_choice(f"side of {name}", self.side, (*SIDES, ""))
+        check_material(name, self.material)
+        check_range(f"diameter of {name}", self.diameter_mm, 2.0, 10.0)
+        if not 2 <= len(self.control_points) <= 10_000:
+            raise InputError(
+                f"The {name} has {len(self.control_points)} control points.",
+                "A rod needs at least two.",
+            )
+        for point in self.control_points:
+            check_point(f"control point of {name}", point)
+        for a, b in zip(self.control_points[:-1], self.control_points[1:], strict=True):
+            if distance_mm(a, b) < 1e-3:
+                raise InputError(
+                    f"Two neighbouring control points of {name} coincide.", "Remove one of them."
+                )
+
+
+@dataclass(frozen=True)
+class Cage:
+    """An interbody cage.
+
+    `right`, `anterior` and `superior` are its unit axes; sizes along them are
+    `width_mm`, `depth_mm` and `height_mm` (the height at its middle);
+    `lordosis_deg` opens it forwards.
+    """
+
+    id: str
+    level: str
+    centre: Point
+    right: Point
+    anterior: Point
+    width_mm: float
+    depth_mm: float
+    height_mm: float
+    lordosis_deg: float = 0.0
+    shape: str = "block"
+    material: str = "PEEK"
+    marker_material: str | None = "Ti-6Al-4V"
+    locked: bool = False
+
+    def __post_init__(self) -> None:
+        name = f"cage {self.id!r}"
+        check_choice(f"shape of {name}", self.shape, CAGE_SHAPES)
+        check_material(name, self.material)
+        if self.marker_material is not None:
+            check_material(name, self.marker_material)
+        check_point(f"centre of {name}", self.centre)
+        check_unit(f"right axis of {name}", self.right)
+        check_unit(f"anterior axis of {name}", self.anterior)
+        if abs(sum(a * b for a, b in zip(self.right, self.anterior, strict=True))) > 1e-3:
+            raise InputError(
+                f"The axes of {name} are not perpendicular.", "Set its orientation again."
+            )
+        check_range(f"width of {name}", self.width_mm, 5.0, 70.0)
+        check_range(f"depth of {name}", self.depth_mm, 5.0, 60.0)
+        check_range(f"height of {name}", self.height_mm, 3.0, 60.0)
+        check_range(f"lordosis of {name}", self.lordosis_deg, -30.0, 40.0)
+
+
+@dataclass(frozen=True)
+class Crosslink:
+    """A transverse bar between two rods; `start` and `end` lie on the rods' axes.
+
+    `posterior` is the unit vector towards which its clamps lie on the rods.
+    """
+
+    id: str
+    start: Point
+    end: Point
+    posterior: Point
+    diameter_mm: float = 4.0
+    rod_diameter_mm: float = 5.5
+    material: str = "Ti-6Al-4V"
+    rod_ids: tuple[str, str] | None = None
+    locked: bool = False
+
+    def __post_init__(self) -> None:
+        name = f"crosslink {self.id!r}"
+        check_material(name, self.material)
+        check_point(f"start of {name}", self.start)
+        check_point(f"end of {name}", self.end)
+        check_unit(f"posterior axis of {name}", self.posterior)
+        check_range(f"diameter of {name}", self.diameter_mm, 2.0, 10.0)
+        check_range(f"rod diameter of {name}", self.rod_diameter_mm, 2.0, 10.0)
+        check_range(f"length of {name}", distance_mm(self.start, self.end), 5.0, 150.0)
+
+
+@dataclass(frozen=True)
+class ImportedMesh:
+    """A closed surface of the user's own (STL, VTK, OBJ), placed by a rigid matrix.
+
+    `mesh_to_ras` holds the 16 numbers of a 4x4 matrix, row by row; `sha256` names
+    the file's content so that a changed file is noticed.
+    """
+
+    id: str
+    path: str
+    sha256: str
+    mesh_to_ras: tuple[float, ...]
+    material: str = "Ti-6Al-4V"
+    locked: bool = False
+
+    def __post_init__(self) -> None:
+        name = f"mesh {self.id!r}"
+        check_material(name, self.material)
+        if len(self.mesh_to_ras) != 16:
+            raise InputError(
+                f"The matrix of {name} has {len(self.mesh_to_ras)} numbers.",
+                "A placement is a 4x4 matrix: 16 numbers.",
+            )
+        for value in self.mesh_to_ras:
+            check_range(f"matrix of {name}", value, -10_000.0, 10_000.0)
+
+
+class Construct(Protocol):
+    """Anything that holds placed implants; `spinemar.planning.plan.Plan` does."""
+
+    @property
+    def screws(self) -> Sequence[Screw]:
+        """Pedicle screws."""
+        ...
+
+    @property
+    def rods(self) -> Sequence[Rod]:
+        """Rods."""
+        ...
+
+    @property
+    def cages(self) -> Sequence[Cage]:
+        """Interbody cages."""
+        ...
+
+    @property
+    def crosslinks(self) -> Sequence[Crosslink]:
+        """Bars between rods."""
+        ...
+
+    @property
+    def meshes(self) -> Sequence[ImportedMesh]:
+        """Imported surfaces."""
+        ...

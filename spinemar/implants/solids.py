@@ -1,0 +1,185 @@
+"""Implicit solids: functions that are negative inside and never overestimate distance.
+
+Every solid's `distance(points)` has the sign of the solid and a magnitude of at most
+the true distance to its surface. Minimum and maximum keep both, so unions, intersections
+and differences are exact and need no mesh; voxelisation uses the bound to leave out
+everything that is surely inside or outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+Bounds = tuple[FloatArray, FloatArray]
+
+
+class Solid(Protocol):
+    """A closed region of space."""
+
+    def distance(self, points: FloatArray) -> FloatArray:
+        """Return values for points (n, 3): negative inside, |value| <= true distance."""
+        ...
+
+    def bounds(self) -> Bounds:
+        """Return the lowest and highest corner of a box around the solid, each (3,)."""
+        ...
+
+
+def unit(vector: ArrayLike) -> FloatArray:
+    """Return the vector scaled to length 1."""
+    array = np.asarray(vector, dtype=np.float64)
+    result: FloatArray = array / np.linalg.norm(array)
+    return result
+
+
+def perpendicular(axis: FloatArray, towards: ArrayLike) -> FloatArray:
+    """Return the unit vector across `axis` that is nearest to `towards`."""
+    wanted = np.asarray(towards, dtype=np.float64)
+    across = wanted - axis * (axis @ wanted)
+    if np.linalg.norm(across) < 1e-6:
+        across = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
+    return unit(across)
+
+
+@dataclass(frozen=True)
+class Cone:
+    """A frustum from `start` to `end` with two radii; a cylinder if they are equal."""
+
+    start: FloatArray
+    end: FloatArray
+    start_radius: float
+    end_radius: float
+
+    def distance(self, points: FloatArray) -> FloatArray:
+        """See `Solid.distance`."""
+        axis = self.end - self.start
+        length = float(np.linalg.norm(axis))
+        axis = axis / length
+        relative = points - self.start
+        along = relative @ axis
+        radial = np.sqrt(np.maximum((relative**2).sum(axis=1) - along**2, 0.0))
+        slope = (self.end_radius - self.start_radius) / length
+        side = (radial - self.start_radius - slope * along) / np.hypot(1.0, slope)
+        result: FloatArray = np.maximum(side, np.maximum(-along, along - length))
+        return result
+
+    def bounds(self) -> Bounds:
+        """See `Solid.bounds`."""
+        axis = unit(self.end - self.start)
+        across = np.sqrt(np.maximum(1.0 - axis**2, 0.0))
+        first, last = across * self.start_radius, across * self.end_radius
+        low = np.minimum(self.start - first, self.end - last)
+        high = np.maximum(self.start + first, self.end + last)
+        return low, high
+
+
+def cylinder(start: ArrayLike, end: ArrayLike, radius: float) -> Cone:
+    """Return a cylinder between two points."""
+    return Cone(np.asarray(start, float), np.asarray(end, float), radius, radius)
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """A ball."""
+
+    centre: FloatArray
+    radius: float
+
+    def distance(self, points: FloatArray) -> FloatArray:
+        """See `Solid.distance`."""
+        result: FloatArray = np.linalg.norm(points - self.centre, axis=1) - self.radius
+        return result
+
+    def bounds(self) -> Bounds:
+        """See `Solid.bounds`."""
+        return self.centre - self.radius, self.centre + self.radius
+
+
+@dataclass(frozen=True)
+class Slab:
+    """The convex region within planes: points x with normals @ x <= offsets.
+
+    `corners` (n, 3) are points whose box encloses it.
+    """
+
+    normals: FloatArray
+    offsets: FloatArray
+    corners: FloatArray
+
+    def distance(self, points: FloatArray) -> FloatArray:
+        """See `Solid.distance`."""
+        result: FloatArray = (points @ self.normals.T - self.offsets).max(axis=1)
+        return result
+
+    def bounds(self) -> Bounds:
+        """See `Solid.bounds`."""
+        return self.corners.min(axis=0), self.corners.max(axis=0)
+
+
+def box(centre: ArrayLike, axes: ArrayLike, half_sizes: ArrayLike) -> Slab:
+    """Return a box; the rows of `axes` (3, 3) are its unit axes."""
+    middle, rows = np.asarray(centre, float), np.asarray(axes, float)
+    half = np.asarray(half_sizes, float)
+    signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
+    normals = np.concatenate([rows, -rows])
+    offsets = normals @ middle + np.concatenate([half, half])
+    return Slab(normals, offsets, middle + (signs * half) @ rows)
+
+
+@dataclass(frozen=True)
+class Union:
+    """Everything in any of the parts."""
+
+    parts: Sequence[Solid]
+
+    def distance(self, points: FloatArray) -> FloatArray:
+        """See `Solid.distance`."""
+        result = self.parts[0].distance(points)
+        for part in self.parts[1:]:
+            result = np.minimum(result, part.distance(points))
+        return result
+
+    def bounds(self) -> Bounds:
+        """See `Solid.bounds`."""
+        boxes = [part.bounds() for part in self.parts]
+        return (
+            np.min([low for low, _ in boxes], axis=0),
+            np.max([high for _, high in boxes], axis=0),
+        )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What all of `kept` share, without what lies in any of `removed`."""
+
+    kept: Sequence[Solid]
+    removed: Sequence[Solid] = ()
+
+    def distance(self, points: FloatArray) -> FloatArray:
+        """See `Solid.distance`."""
+        result = self.kept[0].distance(points)
+        for part in self.kept[1:]:
+            result = np.maximum(result, part.distance(points))
+        # Outside what is kept nothing can be removed, and the bound holds as it is.
+        near = np.flatnonzero(result < 0.0)
+        if self.removed and len(near):
+            inside = points[near]
+            hole = -self.removed[0].distance(inside)
+            for part in self.removed[1:]:
+                hole = np.maximum(hole, -part.distance(inside))
+            result[near] = np.maximum(result[near], hole)
+        return result
+
+    def bounds(self) -> Bounds:
+        """See `Solid.bounds`."""
+        boxes = [part.bounds() for part in self.kept]
+        return (
+            np.max([low for low, _ in boxes], axis=0),
+            np.min([high for _, high in boxes], axis=0),
+        )

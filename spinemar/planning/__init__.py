@@ -1,0 +1,1 @@
+"""Planning of spinal constructs: plans, trajectories, rods, grades, variation."""

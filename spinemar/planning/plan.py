@@ -1,0 +1,65 @@
+"""The plan: every implant of one operation, in RAS millimetres."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from spinemar import __version__
+from spinemar.errors import InputError
+from spinemar.implants.placement import Cage, Crosslink, Grade, ImportedMesh, Rod, Screw
+
+__all__ = [
+    "PLAN_VERSION",
+    "Cage",
+    "Crosslink",
+    "Grade",
+    "ImportedMesh",
+    "Plan",
+    "Rod",
+    "Screw",
+]
+
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Placed implants with their levels and notes; immutable, compared by value."""
+
+    levels: tuple[str, ...] = ()
+    screws: tuple[Screw, ...] = ()
+    rods: tuple[Rod, ...] = ()
+    cages: tuple[Cage, ...] = ()
+    crosslinks: tuple[Crosslink, ...] = ()
+    meshes: tuple[ImportedMesh, ...] = ()
+    notes: str = ""
+    warnings: tuple[str, ...] = ()
+    software_version: str = __version__
+    version: int = PLAN_VERSION
+
+    def __post_init__(self) -> None:
+        groups = (self.screws, self.rods, self.cages, self.crosslinks, self.meshes)
+        names = Counter(item.id for group in groups for item in group)
+        twice = [name for name, count in names.items() if count > 1]
+        if twice:
+            raise InputError(
+                f"Two implants of the plan are called {twice[0]!r}.",
+                "Give every implant its own id.",
+            )
+
+    def screw(self, screw_id: str) -> Screw:
+        """Return the screw of that id."""
+        for screw in self.screws:
+            if screw.id == screw_id:
+                return screw
+        known = ", ".join(screw.id for screw in self.screws) or "none"
+        raise InputError(f"The plan has no screw {screw_id!r}.", f"Its screws: {known}.")
+
+    def with_screw(self, screw: Screw) -> Plan:
+        """Return the plan with the screw of the same id replaced, or the screw added."""
+        if any(old.id == screw.id for old in self.screws):
+            screws = tuple(screw if old.id == screw.id else old for old in self.screws)
+        else:
+            screws = (*self.screws, screw)
+        return replace(self, screws=screws)

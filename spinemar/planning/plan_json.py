@@ -1,0 +1,79 @@
+"""Plan files: versioned JSON, exact round trip, everything checked on the way in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from spinemar.errors import InputError
+from spinemar.implants.records import build_record, parse_json
+from spinemar.planning.plan import PLAN_VERSION, Plan
+
+_FORMAT = "spinemar-plan"
+_REMEDY = "Use a plan written by SpineMAR, or correct the file."
+
+# One entry per old version: turns the raw JSON object of version n into n + 1.
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+MIGRATIONS: Mapping[int, Migration] = {}
+
+
+def plan_to_json(plan: Plan) -> str:
+    """Return the plan as JSON text; floats are written so that they read back exactly."""
+    raw = {"format": _FORMAT, **asdict(plan)}
+    return json.dumps(raw, indent=2, allow_nan=False) + "\n"
+
+
+def plan_from_json(text: str, *, migrations: Mapping[int, Migration] = MIGRATIONS) -> Plan:
+    """Read a plan; refuses what is no plan, unknown versions, NaN and absurd sizes.
+
+    Raises
+    ------
+    InputError
+        With the place in the file and the remedy.
+    """
+    raw = parse_json(text, "plan")
+    if not isinstance(raw, dict) or raw.get("format") != _FORMAT:
+        raise InputError("The file is not a SpineMAR plan.", _REMEDY)
+    return build_record(Plan, _migrated(raw, migrations), "plan")
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan file."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"The plan {Path(path).name} cannot be read ({error}).", _REMEDY
+        ) from error
+    return plan_from_json(text)
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write a plan file; an existing one is replaced at once or not at all."""
+    from spinemar.files import atomic_path
+
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_text(plan_to_json(plan), encoding="utf-8")
+
+
+def _migrated(raw: dict[str, Any], migrations: Mapping[int, Migration]) -> dict[str, Any]:
+    version = raw.get("version")
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise InputError("The plan does not say its version.", _REMEDY)
+    if version > PLAN_VERSION:
+        raise InputError(
+            f"The plan is of version {version}; this software knows up to {PLAN_VERSION}.",
+            "Update SpineMAR.",
+        )
+    while version < PLAN_VERSION:
+        if version not in migrations:
+            raise InputError(f"A plan of version {version} is not known.", _REMEDY)
+        raw = migrations[version](dict(raw))
+        version += 1
+    return {
+        **{key: value for key, value in raw.items() if key != "format"},
+        "version": PLAN_VERSION,
+    }
