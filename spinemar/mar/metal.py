@@ -13,6 +13,7 @@ an arm vein, as bright as metal and as sharp, is the exception that this cannot 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,15 +44,14 @@ class MetalSegmentation:
     Parameters
     ----------
     mask : ndarray of bool, shape (k, j, i)
-    threshold_hu : float
-        Threshold of the mask.
-    automatic : bool
-        Whether the threshold and the selection of parts were automatic.
+    threshold_hu : float or None
+        Threshold of the mask; None for a mask from elsewhere.
+    source : {"automatic", "threshold", "mask"}
     """
 
     mask: NDArray[np.bool_]
-    threshold_hu: float
-    automatic: bool
+    threshold_hu: float | None
+    source: Literal["automatic", "threshold", "mask"]
 
 
 def segment_metal(
@@ -99,7 +99,7 @@ def segment_metal(
         for k, rows, cols in island.pixels():
             target[k, rows, cols] = slices[k, rows, cols] >= level
     refuse_metal_everywhere(target, level)
-    return MetalSegmentation(mask, level, automatic)
+    return MetalSegmentation(mask, level, "automatic" if automatic else "threshold")
 
 
 def _is_metal(island: Island, voxel_mm3: float) -> bool:

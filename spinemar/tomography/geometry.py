@@ -86,9 +86,9 @@ class SinogramGeometry:
     @property
     def angles_rad(self) -> NDArray[np.float64]:
         """Angles of the views, shape (n_views,), over [0, pi)."""
-        return np.pi * np.arange(self.n_views) / self.n_views
+        return np.arange(self.n_views, dtype=np.float64) * (np.pi / self.n_views)
 
     @property
     def bins_mm(self) -> NDArray[np.float64]:
         """Signed distance of each bin from the centre of rotation, shape (n_bins,), mm."""
-        return (np.arange(self.n_bins) - (self.n_bins - 1) / 2) * self.bin_mm
+        return (np.arange(self.n_bins, dtype=np.float64) - (self.n_bins - 1) / 2) * self.bin_mm

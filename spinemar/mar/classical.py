@@ -1,0 +1,48 @@
+"""LI and NMAR as inpainters; their arithmetic is shared through the slab's products."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.mar.gate import GateParameters
+from spinemar.mar.inpainting import ModelFacts, Trace
+from spinemar.mar.slab import Slab
+
+
+class LinearInterpolation:
+    """Bridges the metal trace by straight lines along the detector."""
+
+    name = "li"
+    trace: Trace = "metal"
+    neighbours = 0
+
+    def __init__(self, gate: GateParameters | None = None) -> None:
+        self.gate = gate or GateParameters()
+
+    def facts(self) -> ModelFacts:
+        """Nothing to state: no model."""
+        return ModelFacts()
+
+    def inpaint(self, slab: Slab) -> NDArray[np.float32]:
+        """Return `slab`'s LI sinograms of the core slices."""
+        return slab.core_only.li_sinogram
+
+
+class NormalizedInterpolation:
+    """NMAR: the same after dividing by the projections of a tissue-class prior."""
+
+    name = "nmar"
+    trace: Trace = "metal"
+    neighbours = 0
+
+    def __init__(self, gate: GateParameters | None = None) -> None:
+        self.gate = gate or GateParameters()
+
+    def facts(self) -> ModelFacts:
+        """Nothing to state: no model."""
+        return ModelFacts()
+
+    def inpaint(self, slab: Slab) -> NDArray[np.float32]:
+        """Return `slab`'s NMAR sinograms of the core slices."""
+        return slab.core_only.nmar_sinogram

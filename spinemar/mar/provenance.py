@@ -1,0 +1,63 @@
+"""State how a volume was corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from spinemar.mar.axial import AxialSlices
+from spinemar.mar.inpainting import Inpainter
+from spinemar.mar.metal import MetalSegmentation
+from spinemar.mar.result import Provenance
+from spinemar.tomography.radon import RadonTransform
+
+
+def geometry_facts(layout: AxialSlices, radon: RadonTransform) -> Mapping[str, float | int | str]:
+    """Return the stack axis, both grids and their spacings, for the provenance."""
+    return {
+        "stack_axis": "kji"[layout.axis],
+        "rows": layout.shape[0],
+        "columns": layout.shape[1],
+        "row_mm": layout.pixel_mm[0],
+        "column_mm": layout.pixel_mm[1],
+        "slice_mm": layout.spacing_mm,
+        "tilt_deg": round(layout.tilt_deg, 3),
+        "views": radon.geometry.n_views,
+        "bins": radon.geometry.n_bins,
+        "bin_mm": radon.geometry.bin_mm,
+    }
+
+
+def make_provenance(
+    requested: str,
+    metal: MetalSegmentation,
+    geometry: Mapping[str, float | int | str],
+    worker: Inpainter | None,
+) -> Provenance:
+    """Put the facts of one correction together.
+
+    Parameters
+    ----------
+    requested : str
+        Method asked for.
+    metal : MetalSegmentation
+    geometry : mapping
+        From `geometry_facts`.
+    worker : Inpainter or None
+        What ran; None when there was no metal.
+    """
+    import spinemar
+
+    model = worker.facts() if worker is not None else None
+    return Provenance(
+        method=worker.name if worker is not None else "none",
+        requested_method=requested,
+        metal_source=metal.source,
+        metal_threshold_hu=metal.threshold_hu,
+        geometry=geometry,
+        software_version=spinemar.__version__,
+        model_name=model.name if model else None,
+        model_version=model.version if model else None,
+        model_sha256=model.sha256 if model else None,
+        provider=model.provider if model else None,
+        fallback=model.fallback if model else None,
+    )

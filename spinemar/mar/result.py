@@ -1,0 +1,141 @@
+"""What a correction returns: the volume, what happened to each slice, and how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.mar.gate import GateFeatures
+from spinemar.volume import CTVolume
+
+PIPELINE_VERSION = "1"
+"""Raised whenever the same model would give another result."""
+
+
+@dataclass(frozen=True)
+class SliceReport:
+    """One slice with metal.
+
+    Parameters
+    ----------
+    index : int
+        Index along the axial stack axis.
+    metal_area_mm2 : float
+    trace_share : float
+        Share of all rays that the method may replace.
+    saturated_share : float
+        Part of it that saturated pixels add to the metal trace.
+    saturated_capped : bool
+        Whether the cap cut that part.
+    corrected : bool
+    strength : float
+        Share of the change that was applied.
+    change_hu : float
+        RMS of what was added in the body outside metal.
+    reason : str
+        Why it was corrected or left alone.
+    features : GateFeatures
+        What the gate saw.
+    """
+
+    index: int
+    metal_area_mm2: float
+    trace_share: float
+    saturated_share: float
+    saturated_capped: bool
+    corrected: bool
+    strength: float
+    change_hu: float
+    reason: str
+    features: GateFeatures
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a corrected volume was made; goes with it wherever it is stored.
+
+    Parameters
+    ----------
+    method : str
+        What ran: li, nmar, generator, or none when there was no metal.
+    requested_method : str
+    model_name, model_version, model_sha256 : str or None
+    provider : str or None
+        Execution provider that really ran the networks.
+    fallback : str or None
+        Why something else ran than was asked for.
+    metal_source : str
+        "automatic", "threshold" or "mask".
+    metal_threshold_hu : float or None
+        None for a given mask.
+    geometry : mapping
+        Stack axis, matrix, pixel and slice spacing in mm, gantry tilt in degrees, views,
+        bins, bin width in mm.
+    software_version, pipeline_version : str
+    """
+
+    method: str
+    requested_method: str
+    metal_source: str
+    metal_threshold_hu: float | None
+    geometry: Mapping[str, float | int | str]
+    software_version: str
+    pipeline_version: str = PIPELINE_VERSION
+    model_name: str | None = None
+    model_version: str | None = None
+    model_sha256: str | None = None
+    provider: str | None = None
+    fallback: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """All facts by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class CorrectionResult:
+    """A corrected volume and its facts.
+
+    Parameters
+    ----------
+    volume : CTVolume
+        The input itself where there was no metal.
+    metal_mask : ndarray of bool, shape (k, j, i)
+    slices : tuple of SliceReport
+        One for each slice with metal.
+    provenance : Provenance
+    seconds : mapping of str to float
+        Wall time by stage.
+    message : str
+        One sentence for the user.
+    """
+
+    volume: CTVolume
+    metal_mask: NDArray[np.bool_]
+    slices: tuple[SliceReport, ...]
+    provenance: Provenance
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    message: str = ""
+
+    @property
+    def corrected(self) -> tuple[int, ...]:
+        """Indices of the slices that were changed."""
+        return tuple(report.index for report in self.slices if report.corrected)
+
+    @property
+    def left_alone(self) -> tuple[int, ...]:
+        """Indices of the slices with metal that the gate left alone."""
+        return tuple(report.index for report in self.slices if not report.corrected)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the arrays, for reports and --json."""
+        return {
+            "message": self.message,
+            "provenance": self.provenance.to_json(),
+            "slices": [asdict(report) for report in self.slices],
+            "seconds": dict(self.seconds),
+        }

@@ -1,0 +1,137 @@
+"""The view of a run of adjacent slices that an inpainter gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.mar.body import Body
+from spinemar.mar.products import SliceProducts
+from spinemar.mar.trace import LostRays
+from spinemar.tomography.radon import RadonTransform
+
+Float = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+class Slab:
+    """A run of adjacent slices, as an inpainter sees it.
+
+    All arrays have one entry per slice of the slab, neighbours included, except where `core`
+    is asked for. They are made on first use and shared with neighbouring slabs: do not write
+    into them.
+
+    Parameters
+    ----------
+    products : SliceProducts
+    indices : sequence of int
+        Index of each slice in the stack; the volume's first and last slice stand in for
+        neighbours beyond them, so an index can occur twice.
+    core : slice
+        Positions in the slab of the slices to inpaint (all with metal).
+    """
+
+    def __init__(self, products: SliceProducts, indices: Sequence[int], core: slice) -> None:
+        self.products = products
+        self.indices = tuple(indices)
+        self.core = core
+
+    @classmethod
+    def around(cls, products: SliceProducts, start: int, stop: int, neighbours: int) -> Slab:
+        """Slices start to stop (not included) and `neighbours` more on either side."""
+        last = len(products.hu_slices) - 1
+        wanted = range(start - neighbours, stop + neighbours)
+        indices = [min(max(k, 0), last) for k in wanted]
+        return cls(products, indices, slice(neighbours, neighbours + stop - start))
+
+    @property
+    def core_only(self) -> Slab:
+        """The same slab without the neighbours."""
+        indices = self.indices[self.core]
+        return Slab(self.products, indices, slice(0, len(indices)))
+
+    @property
+    def radon(self) -> RadonTransform:
+        """The transform; `radon.geometry` and `radon.pixel_mm` describe both grids."""
+        return self.products.radon
+
+    def _stack(self, name: str) -> NDArray[Any]:
+        return np.stack(self.products.get(name, self.indices))
+
+    @property
+    def hu(self) -> Float:
+        """Slices in HU, padding replaced by air, nothing clipped; (n, rows, columns)."""
+        return self._stack("hu")
+
+    @property
+    def metal(self) -> Mask:
+        """Metal masks; (n, rows, columns)."""
+        return np.stack([self.products.metal_slices[k] for k in self.indices])
+
+    @property
+    def bodies(self) -> list[Body]:
+        """Body mask and skin depth of each slice."""
+        return self.products.get("body", self.indices)
+
+    @property
+    def saturated(self) -> Mask:
+        """Pixels that streaks drove below the stored range; (n, rows, columns)."""
+        return self._stack("saturated")
+
+    @property
+    def sinogram(self) -> Float:
+        """Line integrals of `hu`; (n, views, bins)."""
+        return self._stack("sinogram")
+
+    @property
+    def metal_lengths_mm(self) -> Float:
+        """Length of each ray inside metal; (n, views, bins)."""
+        return self._stack("metal_lengths")
+
+    @property
+    def metal_trace(self) -> Mask:
+        """Rays through metal; (n, views, bins)."""
+        return self._stack("metal_trace")
+
+    @property
+    def lost_rays(self) -> list[LostRays]:
+        """Lost-ray trace of each slice with its added share."""
+        return self.products.get("lost_rays", self.indices)
+
+    @property
+    def lost_ray_trace(self) -> Mask:
+        """Rays through metal or saturated pixels; (n, views, bins)."""
+        return np.stack([lost.trace for lost in self.lost_rays])
+
+    @property
+    def li_sinogram(self) -> Float:
+        """Sinograms, metal trace bridged by straight lines; (n, views, bins)."""
+        return self._stack("li_sinogram")
+
+    @property
+    def li_hu(self) -> Float:
+        """Slices corrected by LI (as difference, metal not put back); (n, rows, columns)."""
+        return self._stack("li_hu")
+
+    @property
+    def nmar_prior_hu(self) -> Float:
+        """Tissue-class prior of NMAR; (n, rows, columns)."""
+        return self._stack("nmar_prior")
+
+    @property
+    def nmar_prior_sinogram(self) -> Float:
+        """Line integrals of the prior of NMAR; (n, views, bins)."""
+        return self._stack("nmar_prior_sinogram")
+
+    @property
+    def nmar_sinogram(self) -> Float:
+        """Sinograms, metal trace inpainted by NMAR; (n, views, bins)."""
+        return self._stack("nmar_sinogram")
+
+    @property
+    def nmar_hu(self) -> Float:
+        """Slices corrected by NMAR (as difference, metal not put back); (n, rows, columns)."""
+        return self._stack("nmar_hu")
