@@ -89,8 +89,10 @@ def _interrupt_cancels(token: CancelToken) -> Iterator[None]:
             raise KeyboardInterrupt
         token.cancel()
 
-    before = signal.signal(signal.SIGINT, cancel)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, cancel) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spinemar.errors import GeometryError, InputError
 from spinemar.evaluation import metrics
 from spinemar.evaluation.regions import TISSUES_HU, SliceRegions, slice_regions
+from spinemar.mar.axial import find_axial_slices
 from spinemar.progress import (
     CancelToken,
     Progress,
@@ -110,7 +111,7 @@ def evaluate(
     metal : ndarray of bool, shape (k, j, i), optional
         The metal; without it every pixel of every slice counts and there is no "near".
     slices : sequence of int, optional
-        Which slices; by default those with metal, or all if there is none.
+        Which axial slices; by default those with metal, or all if there is none.
     progress, cancel
         See `spinemar.progress`.
 
@@ -134,15 +135,26 @@ def evaluate(
             f"The metal mask has {mask.shape} voxels, the volumes {truth.hu.shape}.",
             "Give the mask of this scan.",
         )
-    chosen = _chosen_slices(mask, slices)
-    spacing = truth.spacing_mm
+    axis, pixel_mm = _stack(truth)
+    wanted, found, metal_slices = (np.moveaxis(a, axis, 0) for a in (truth.hu, result.hu, mask))
+    chosen = _chosen_slices(metal_slices, slices)
     sums = []
     for done, k in enumerate(chosen):
         if cancel is not None:
             cancel.raise_if_cancelled()
-        sums.append(_score_slice(k, truth.hu[k], result.hu[k], mask[k], (spacing[1], spacing[0])))
+        sums.append(_score_slice(k, wanted[k], found[k], metal_slices[k], pixel_mm))
         progress(Progress(STAGE, done + 1, len(chosen)))
     return _total(sums)
+
+
+def _stack(volume: CTVolume) -> tuple[int, tuple[float, float]]:
+    """Array axis of the axial slices and their pixel size; as stored where none is axial."""
+    try:
+        layout = find_axial_slices(volume.geometry)
+    except GeometryError:
+        spacing = volume.spacing_mm
+        return 0, (spacing[1], spacing[0])
+    return layout.axis, layout.pixel_mm
 
 
 def _chosen_slices(mask: NDArray[np.bool_], slices: Sequence[int] | None) -> list[int]:

@@ -2,6 +2,13 @@
 
 from spinemar.io.labels import read_labels, read_mask
 from spinemar.io.volumes import read_volume
-from spinemar.io.write import write_labels, write_volume
+from spinemar.io.write import check_writable, write_labels, write_volume
 
-__all__ = ["read_labels", "read_mask", "read_volume", "write_labels", "write_volume"]
+__all__ = [
+    "check_writable",
+    "read_labels",
+    "read_mask",
+    "read_volume",
+    "write_labels",
+    "write_volume",
+]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.errors import FaultError, GeometryError
+from spinemar.errors import FaultError, GeometryError, InputError
 from spinemar.files import atomic_path
 from spinemar.io.affine import check_affine, set_image_geometry, tilt_deg
 from spinemar.io.formats import NIFTI, check_writable_format, suffix_of
@@ -50,7 +50,22 @@ def write_labels(path: str | Path, labels: LabelVolume) -> None:
     _write(Path(path).expanduser(), array.astype(np.uint8) if small else array, labels.ijk_to_ras)
 
 
-def _write(path: Path, array: NDArray[Any], ijk_to_ras: NDArray[np.float64]) -> None:
+def check_writable(path: str | Path, volume: CTVolume) -> None:
+    """Refuse early what `write_volume` would refuse in the end: format, geometry, folder.
+
+    Raises
+    ------
+    InputError, GeometryError
+    """
+    target = Path(path).expanduser()
+    _check_target(target, volume.ijk_to_ras)
+    if not target.parent.is_dir():
+        raise InputError(
+            f"The folder {target.parent} does not exist.", "Make the folder or choose another one."
+        )
+
+
+def _check_target(path: Path, ijk_to_ras: NDArray[np.float64]) -> None:
     check_writable_format(path)
     check_affine(ijk_to_ras, path.name)
     if suffix_of(path) in NIFTI and tilt_deg(ijk_to_ras) > _NIFTI_TILT_DEG:
@@ -59,6 +74,10 @@ def _write(path: Path, array: NDArray[Any], ijk_to_ras: NDArray[np.float64]) -> 
             "A CT taken with a tilted gantry cannot be written as NIfTI without bending it.",
             "Write it as .nrrd.",
         )
+
+
+def _write(path: Path, array: NDArray[Any], ijk_to_ras: NDArray[np.float64]) -> None:
+    _check_target(path, ijk_to_ras)
     with atomic_path(path) as temporary, quiet_itk() as sitk:
         image = sitk.GetImageFromArray(array)
         set_image_geometry(image, ijk_to_ras)
