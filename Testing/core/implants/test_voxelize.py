@@ -90,7 +90,7 @@ def test_every_voxel_of_a_ball_holds_the_right_share(geometry, tolerance):
                 truth += np.linalg.norm(points - ball.centre, axis=-1) < ball.radius
     error = fractions - truth / 512
     assert np.abs(error).max() < 0.1
-    assert error[(truth > 0) & (truth < 512)].std() < 0.02
+    assert error[(truth > 0) & (truth < 512)].std() < 0.04
     assert np.abs(fractions.sum() - truth.sum() / 512) < tolerance * truth.sum() / 512
 
 

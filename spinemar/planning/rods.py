@@ -1,0 +1,206 @@
+"""Rods contoured through the tulips of a side; polyaxial heads turn to meet them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spinemar.errors import InputError
+from spinemar.implants.catalogue import Catalogue, load_catalogue
+from spinemar.implants.placement import Rod, Screw
+from spinemar.implants.rod import rod_curve
+from spinemar.implants.screw import shank_axis
+from spinemar.implants.solids import FloatArray, perpendicular, unit
+from spinemar.planning.vectors import as_point, within_cone
+
+_TURNS = 6
+_STEP_MM = 0.5
+
+
+@dataclass(frozen=True)
+class RodSettings:
+    """How rods are made; lengths in mm."""
+
+    diameter_mm: float = 5.5
+    material: str = "Ti-6Al-4V"
+    overhang_mm: float = 6.0
+    min_bend_radius_mm: float = 40.0
+
+
+@dataclass(frozen=True)
+class ContouredRod:
+    """A rod, the screws with their heads turned towards it, and the gap left at each.
+
+    `mismatch_mm` maps the screw's id to the distance between the seat of its tulip, at
+    the best angle the head can take, and the rod's axis.
+    """
+
+    rod: Rod
+    screws: tuple[Screw, ...]
+    mismatch_mm: dict[str, float]
+
+
+def contour_rod(
+    screws: Sequence[Screw],
+    settings: RodSettings | None = None,
+    catalogue: Catalogue | None = None,
+    rod_id: str | None = None,
+) -> ContouredRod:
+    """Bend a rod through the tulips of some screws, gently enough for its bend radius.
+
+    Parameters
+    ----------
+    screws : sequence of Screw
+        At least two, of one side; they are ordered along the spine here.
+    settings : RodSettings, optional
+    catalogue : Catalogue, optional
+        Where the screws' models are found.
+    rod_id : str, optional
+
+    Returns
+    -------
+    ContouredRod
+        Locked screws turn their heads too: a head is not the screw's position.
+    """
+    settings, catalogue = settings or RodSettings(), catalogue or load_catalogue()
+    if len(screws) < 2:
+        raise InputError("A rod needs at least two screws.", "Add a screw on this side.")
+    ordered = order_along_spine(screws)
+    points, heads, tangents = _meet(ordered, settings, catalogue)
+    turned = tuple(
+        replace(screw, head_axis=as_point(head), slot_axis=as_point(tangent))
+        for screw, head, tangent in zip(ordered, heads, tangents, strict=True)
+    )
+    side = ordered[0].side
+    rod = Rod(
+        id=rod_id or f"rod-{side}",
+        side=side,
+        control_points=tuple(as_point(p) for p in _with_overhang(points, settings)),
+        diameter_mm=settings.diameter_mm,
+        material=settings.material,
+        screw_ids=tuple(screw.id for screw in ordered),
+    )
+    return ContouredRod(rod, turned, seat_mismatch_mm(rod, turned, catalogue))
+
+
+def order_along_spine(screws: Sequence[Screw]) -> tuple[Screw, ...]:
+    """Return screws in the order in which a rod meets them, from head to foot."""
+    entries = np.array([screw.entry for screw in screws])
+    centred = entries - entries.mean(axis=0)
+    main = np.linalg.svd(centred, full_matrices=False)[2][0]
+    downwards = main if main[2] <= 0 else -main
+    return tuple(screws[n] for n in np.argsort(centred @ downwards, kind="stable"))
+
+
+def seat_points(screws: Sequence[Screw], catalogue: Catalogue) -> FloatArray:
+    """Return where each tulip holds the rod's axis, shape (n, 3)."""
+    from spinemar.implants.screw import head_pose
+
+    return np.array([head_pose(screw, catalogue.screw(screw.model)).seat for screw in screws])
+
+
+def seat_mismatch_mm(rod: Rod, screws: Sequence[Screw], catalogue: Catalogue) -> dict[str, float]:
+    """Return, per screw, how far its seat lies from the rod's axis."""
+    curve = rod_curve(rod.control_points, 0.1)
+    seats = seat_points(screws, catalogue)
+    gaps = [float(np.linalg.norm(curve - seat, axis=1).min()) for seat in seats]
+    return {screw.id: gap for screw, gap in zip(screws, gaps, strict=True)}
+
+
+def min_bend_radius_mm(rod: Rod) -> float:
+    """Return the smallest bend radius along a rod; infinite for a straight one."""
+    return float(1.0 / max(curvature_per_mm(rod_curve(rod.control_points)).max(), 1e-9))
+
+
+def curvature_per_mm(curve: FloatArray) -> FloatArray:
+    """Return 1/radius at the inner points of an evenly sampled curve."""
+    if len(curve) < 3:
+        return np.zeros(1)
+    first = (curve[2:] - curve[:-2]) / 2
+    second = curve[2:] - 2 * curve[1:-1] + curve[:-2]
+    speed = np.linalg.norm(first, axis=1)
+    result: FloatArray = np.linalg.norm(np.cross(first, second), axis=1) / speed**3
+    return result
+
+
+def _meet(
+    screws: Sequence[Screw], settings: RodSettings, catalogue: Catalogue
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Turn heads and smooth the rod in turn until both fit: points, heads, tangents."""
+    models = [catalogue.screw(screw.model) for screw in screws]
+    shanks = np.array([-shank_axis(screw) for screw in screws])
+    necks = np.array([model.head.neck_mm for model in models])
+    reach = np.array([model.head.seat_mm for model in models])
+    balls = np.array([screw.entry for screw in screws]) + shanks * necks[:, None]
+    cones = [model.head.cone_deg for model in models]
+    common = unit(shanks.mean(axis=0))
+    heads = np.array([within_cone(common, a, c) for a, c in zip(shanks, cones, strict=True)])
+    points = balls + heads * reach[:, None]
+    tangents = heads
+    for _ in range(_TURNS):
+        points = _bendable(balls + heads * reach[:, None], settings)
+        tangents = _tangents(points)
+        wanted = points - balls
+        wanted = wanted - tangents * (wanted * tangents).sum(axis=1, keepdims=True)
+        heads = np.array(
+            [within_cone(w, a, c) for w, a, c in zip(wanted, shanks, cones, strict=True)]
+        )
+    slots = np.array([perpendicular(h, t) for h, t in zip(heads, tangents, strict=True)])
+    return points, heads, slots
+
+
+def _bendable(points: FloatArray, settings: RodSettings) -> FloatArray:
+    """Smooth points just enough that the rod through them keeps its bend radius."""
+    if len(points) == 2:
+        return points
+    limit = 1.0 / settings.min_bend_radius_mm
+    smooth, weight = points, 0.0
+    while _sharpest(smooth, settings) > limit:
+        weight = 2.0 * weight if weight else 0.01
+        smooth = _smoothed(points, weight)
+        if weight > 1e6:
+            break
+    return smooth
+
+
+def _sharpest(points: FloatArray, settings: RodSettings) -> float:
+    curve = rod_curve(_with_overhang(points, settings), 2 * _STEP_MM)
+    return float(curvature_per_mm(curve).max())
+
+
+def _smoothed(points: FloatArray, weight: float) -> FloatArray:
+    """Minimise sum |q - p|^2 + weight * mean spacing^2 * sum |change of slope|^2."""
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    bends = np.zeros((len(points) - 2, len(points)))
+    for n in range(len(bends)):
+        before, after = steps[n], steps[n + 1]
+        bends[n, n : n + 3] = [1 / before, -1 / before - 1 / after, 1 / after]
+    scale = weight * float(np.mean(steps)) ** 2
+    matrix = np.eye(len(points)) + scale * bends.T @ bends
+    return np.asarray(np.linalg.solve(matrix, points), dtype=np.float64)
+
+
+def _tangents(points: FloatArray) -> FloatArray:
+    """Return unit tangents of the rod at its points, from head to foot."""
+    if len(points) == 2:
+        slope: FloatArray = np.tile(points[1] - points[0], (2, 1))
+    else:
+        from scipy.interpolate import CubicSpline
+
+        steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+        places = np.concatenate([[0.0], np.cumsum(steps)])
+        slope = np.asarray(CubicSpline(places, points, bc_type="natural")(places, 1), float)
+    result: FloatArray = slope / np.linalg.norm(slope, axis=1, keepdims=True)
+    return result
+
+
+def _with_overhang(points: FloatArray, settings: RodSettings) -> FloatArray:
+    """Add the ends that stick out beyond the outer tulips."""
+    if settings.overhang_mm <= 0:
+        return points
+    ends = _tangents(points)
+    first = points[0] - settings.overhang_mm * ends[0]
+    last = points[-1] + settings.overhang_mm * ends[-1]
+    return np.concatenate([first[None], points, last[None]])

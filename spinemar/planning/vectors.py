@@ -1,0 +1,35 @@
+"""Small vector geometry of planning."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spinemar.implants.checks import Point
+from spinemar.implants.solids import FloatArray, unit
+
+
+def as_point(array: ArrayLike) -> Point:
+    """Return three plain floats, as plans hold them."""
+    x, y, z = (float(value) for value in np.asarray(array, dtype=np.float64))
+    return x, y, z
+
+
+def angle_deg(a: ArrayLike, b: ArrayLike) -> float:
+    """Return the angle between two directions in degrees."""
+    first, second = unit(a), unit(b)
+    # From the half-chords: exact for tiny angles, where the cosine is not.
+    chord = float(np.linalg.norm(first - second))
+    return float(np.degrees(2.0 * np.arctan2(chord, np.linalg.norm(first + second))))
+
+
+def within_cone(direction: ArrayLike, axis: ArrayLike, cone_deg: float) -> FloatArray:
+    """Return the unit vector nearest to `direction` within `cone_deg` of `axis`."""
+    wanted, middle = unit(direction), unit(axis)
+    if angle_deg(wanted, middle) <= cone_deg:
+        return wanted
+    across = wanted - middle * (middle @ wanted)
+    if np.linalg.norm(across) < 1e-9:
+        return middle
+    angle = np.radians(cone_deg)
+    return unit(np.cos(angle) * middle + np.sin(angle) * unit(across))
