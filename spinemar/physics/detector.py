@@ -26,11 +26,12 @@ def smooth_starved(counts: NDArray[np.float32]) -> NDArray[np.float32]:
     starved = counts < STARVED_PHOTONS
     if not starved.any():
         return counts
-    smooth = scipy.ndimage.uniform_filter(counts, _WINDOW, mode="nearest")
+    # Starved neighbours only: a ray beside an open one must not be filled from there.
     share = np.clip(1.0 - counts / np.float32(STARVED_PHOTONS), 0.0, 1.0)
-    # A ray beside an open one must not be filled from there: only ever a modest change.
-    np.minimum(smooth, STARVED_PHOTONS, out=smooth)
-    return np.asarray(counts + share * (smooth - counts), dtype=np.float32)
+    total = scipy.ndimage.uniform_filter(counts * share, _WINDOW, mode="nearest")
+    weight = scipy.ndimage.uniform_filter(share, _WINDOW, mode="nearest")
+    mean = total / np.maximum(weight, 1e-6)
+    return np.where(starved, counts + share * (mean - counts), counts).astype(np.float32)
 
 
 def to_projection(

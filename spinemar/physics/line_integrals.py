@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.physics.decomposition import BONE, WATER, material_fractions
+from spinemar.physics.decomposition import material_fractions
 from spinemar.physics.materials import METALS
 from spinemar.tomography.radon import RadonTransform
 
@@ -66,10 +66,6 @@ def _project(
     present = [index for index, name in enumerate(materials) if name in amounts]
     images = np.stack([amounts[materials[index]] for index in present])
     sinograms = radon.forward(images)
-    for row, index in enumerate(present):
-        if materials[index] not in (WATER, BONE):
-            # Ringing at an implant's edge is not negative metal.
-            np.maximum(sinograms[row], 0.0, out=sinograms[row])
     if len(present) == len(materials):
         return sinograms
     result = np.zeros((len(materials), *sinograms.shape[1:]), dtype=np.float32)

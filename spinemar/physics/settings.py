@@ -161,6 +161,7 @@ class ScannerSettings:
     def ideal(cls, **changes: Any) -> ScannerSettings:
         """Return a scanner without any physical effect, except those asked for."""
         off: dict[str, Any] = {
+            "ray_oversampling": 1,
             "polychromatic": False,
             "water_correction": False,
             "focal_spot_mm": 0.0,
