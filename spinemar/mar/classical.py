@@ -9,6 +9,9 @@ from spinemar.mar.gate import GateParameters
 from spinemar.mar.inpainting import ModelFacts, Trace
 from spinemar.mar.slab import Slab
 
+# Fitted like NMAR's default on simulated scans of the training patients (`gate_fit.py`).
+LI_GATE = GateParameters(offset=-0.359, by_gain=0.286, by_log_spread=0.300, by_log_ratio=0.493)
+
 
 class LinearInterpolation:
     """Bridges the metal trace by straight lines along the detector."""
@@ -18,7 +21,7 @@ class LinearInterpolation:
     neighbours = 0
 
     def __init__(self, gate: GateParameters | None = None) -> None:
-        self.gate = gate or GateParameters()
+        self.gate = gate or LI_GATE
 
     def facts(self) -> ModelFacts:
         """Nothing to state: no model."""

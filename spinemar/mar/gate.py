@@ -62,7 +62,7 @@ class GateFeatures:
 
 @dataclass(frozen=True)
 class GateParameters:
-    """The fitted gate; a model's manifest may carry its own.
+    """The fitted gate; a model's manifest may carry its own. The default was fitted for NMAR.
 
     strength = clip(offset + by_gain * gain + by_log_spread * ln(spread_in / 30)
                     + by_log_ratio * ln(spread_in / spread_out), 0, 1)
@@ -76,10 +76,10 @@ class GateParameters:
         Strength where too little soft tissue is near metal to tell.
     """
 
-    offset: float = 0.0
-    by_gain: float = 1.0
-    by_log_spread: float = 0.0
-    by_log_ratio: float = 0.0
+    offset: float = -0.46
+    by_gain: float = 0.163
+    by_log_spread: float = 0.411
+    by_log_ratio: float = 0.461
     minimum: float = 0.15
     blind_strength: float = 0.7
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.mar.body import Body, find_body
+from spinemar.mar.body import find_body
 from spinemar.mar.bridge import bridge
 from spinemar.mar.normalized import normalized_bridge
 from spinemar.mar.padding import without_padding

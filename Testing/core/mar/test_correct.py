@@ -1,0 +1,280 @@
+"""Correcting volumes: against the truth, and what must never change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spinemar.errors import CancelledError, FaultError, GeometryError, InputError, ModelError
+from spinemar.mar.classical import NormalizedInterpolation
+from spinemar.mar.correct import correct_volume
+from spinemar.mar.gate import GateParameters
+from spinemar.progress import CancelToken
+from spinemar.tomography.radon import RadonTransform
+from spinemar.tomography.units import hu_to_mu
+from spinemar.volume import CTVolume
+
+FULL = GateParameters(offset=1.0, by_gain=0.0, by_log_spread=0.0, by_log_ratio=0.0)
+NEVER = GateParameters(offset=-1.0, by_gain=0.0, by_log_spread=0.0, by_log_ratio=0.0)
+
+
+@pytest.mark.parametrize("material", ["Ti-6Al-4V", "316L", "CoCrMo"])
+@pytest.mark.parametrize("scale", ["12-bit", "extended"])
+def test_nearer_to_the_truth_in_every_slice(scan, material, scale) -> None:
+    case = scan(material, scale)
+    result = correct_volume(case.volume, method="nmar")
+    for report in result.slices:
+        one = slice(report.index, report.index + 1)
+        assert case.rmse(result.volume.hu, one) < 1.01 * case.rmse(case.volume.hu, one)
+    assert case.rmse(result.volume.hu) < 0.75 * case.rmse(case.volume.hu)
+
+
+def test_nmar_beats_linear_interpolation_and_the_gate_helps(scan) -> None:
+    nmar = li = full = 0.0
+    for material in ("Ti-6Al-4V", "316L"):
+        case = scan(material)
+        nmar += case.rmse(correct_volume(case.volume, method="nmar").volume.hu)
+        full += case.rmse(correct_volume(case.volume, method="nmar", gate=FULL).volume.hu)
+        li += case.rmse(correct_volume(case.volume, method="li").volume.hu)
+    assert nmar < li
+    assert nmar < 1.02 * full
+
+
+def test_only_lost_rays_and_no_metal_voxel_change(scan) -> None:
+    case = scan("Ti-6Al-4V")
+    result = correct_volume(case.volume, method="nmar", gate=FULL)
+    mask = result.metal_mask
+    np.testing.assert_array_equal(result.volume.hu[mask], case.volume.hu[mask])
+    # Reproject the change; outside metal's shadow it must be noise-free nothing. Voxels of
+    # metal are put back, so their share of the change is put back in before projecting.
+    hu = case.volume.hu[2:3]
+    transform = RadonTransform(hu.shape[1:], (1.4, 1.4))
+    shadow = transform.forward(mask[2:3].astype(np.float32)) > 0
+    wide = np.zeros_like(shadow)
+    for shift in range(-4, 5):
+        wide |= np.roll(shadow, shift, axis=-1)
+    change = np.where(mask[2:3], 0.0, result.volume.hu[2:3] - hu)
+    moved = np.abs(transform.forward(hu_to_mu(change - 1000.0)))
+    assert np.percentile(moved[~wide], 99) < 0.1 * np.percentile(moved[shadow], 90)
+
+
+def test_slices_without_metal_and_the_input_are_not_touched(scan) -> None:
+    case = scan("316L")
+    hu = np.concatenate((case.truth.hu[:3], case.volume.hu[:3], case.truth.hu[3:]))
+    original = hu.copy()
+    result = correct_volume(CTVolume(hu, case.volume.ijk_to_ras), method="nmar")
+    assert [report.index for report in result.slices] == [3, 4, 5]
+    np.testing.assert_array_equal(result.volume.hu[[0, 1, 2, 6, 7, 8]], hu[[0, 1, 2, 6, 7, 8]])
+    np.testing.assert_array_equal(hu, original)
+    assert np.shares_memory(result.volume.hu, hu) is False
+
+
+def test_no_metal_returns_the_input_and_says_so(clean) -> None:
+    result = correct_volume(clean)
+    assert result.volume is clean
+    assert result.slices == ()
+    assert result.provenance.method == "none"
+    assert "No metal" in result.message
+
+
+def test_the_gate_leaves_alone_and_reports(scan) -> None:
+    case = scan("Ti-6Al-4V")
+    result = correct_volume(case.volume, method="nmar", gate=NEVER)
+    np.testing.assert_array_equal(result.volume.hu, case.volume.hu)
+    assert result.corrected == ()
+    assert len(result.left_alone) == len(result.slices) == 6
+    assert all("does not explain" in report.reason for report in result.slices)
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize("flip", [False, True])
+def test_axis_order_and_direction_do_not_matter(scan, order, flip) -> None:
+    case = scan("Ti-6Al-4V")
+    hu, affine = case.volume.hu, case.volume.ijk_to_ras.copy()
+    if flip:
+        affine[:3, 3] += affine[:3, 2] * (len(hu) - 1)
+        affine[:3, 2] *= -1
+        hu = hu[::-1]
+    columns = [2 - axis for axis in order][::-1]
+    turned = affine.copy()
+    turned[:, :3] = affine[:, columns]
+    result = correct_volume(CTVolume(hu.transpose(order), turned), method="nmar")
+    expected = correct_volume(case.volume, method="nmar").volume.hu
+    expected = (expected[::-1] if flip else expected).transpose(order)
+    # A transposed slice meets other angles of the same half turn, hence not bit for bit.
+    metal = result.metal_mask
+    assert np.abs(result.volume.hu - expected)[~metal].mean() < 1.0
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_fewer_than_three_slices_work(scan, count) -> None:
+    case = scan("316L")
+    volume = CTVolume(case.volume.hu[2 : 2 + count], case.volume.ijk_to_ras)
+    result = correct_volume(volume, method="nmar")
+    assert len(result.slices) == count
+    assert case.rmse(np.repeat(result.volume.hu[:1], 6, 0), slice(2, 3)) < 0.9 * case.rmse(
+        case.volume.hu, slice(2, 3)
+    )
+
+
+def test_other_matrices_and_pixels(scan) -> None:
+    """Crop to a non-square matrix, and stretch the pixels in a copy of the geometry."""
+    case = scan("Ti-6Al-4V")
+    hu = case.volume.hu[:, 20:116, 5:120]
+    result = correct_volume(CTVolume(hu, case.volume.ijk_to_ras), method="nmar")
+    assert len(result.corrected) == 6
+    assert result.volume.hu.shape == hu.shape
+    coarse = CTVolume(case.volume.hu[:, ::2].copy(), case.volume.ijk_to_ras @ np.diag([1, 2, 1, 1]))
+    result = correct_volume(coarse, method="nmar")
+    assert result.provenance.geometry["row_mm"] == pytest.approx(2.8)
+    assert result.corrected
+
+
+@pytest.mark.parametrize("value", [-2000.0, -3024.0, np.nan])
+def test_padding_is_kept_and_does_no_harm(scan, value) -> None:
+    case = scan("Ti-6Al-4V")
+    y, x = np.mgrid[:128, :128] - 63.5
+    outside = np.hypot(x, y) > 64
+    hu = case.volume.hu.copy()
+    hu[:, outside] = value
+    result = correct_volume(CTVolume(hu, case.volume.ijk_to_ras), method="nmar")
+    np.testing.assert_array_equal(result.volume.hu[:, outside], hu[:, outside])
+    plain = correct_volume(case.volume, method="nmar")
+    inside = result.volume.hu[:, ~outside] - plain.volume.hu[:, ~outside]
+    assert np.abs(inside).max() < 25.0  # noise in the corners is gone, nothing else
+
+
+def test_a_truncated_field_of_view_survives(scan) -> None:
+    case = scan("Ti-6Al-4V")
+    window = slice(34, 118), slice(22, 106)
+    volume = CTVolume(case.volume.hu[:, *window], case.volume.ijk_to_ras)
+    result = correct_volume(volume, method="nmar")
+    metal = case.fraction[:, *window] > 0.02
+    error = (result.volume.hu - case.truth.hu[:, *window])[~metal]
+    before = (volume.hu - case.truth.hu[:, *window])[~metal]
+    assert np.sqrt(np.mean(error**2)) < 0.9 * np.sqrt(np.mean(before**2))
+
+
+def test_a_given_mask_is_used_or_refused(scan) -> None:
+    case = scan("Ti-6Al-4V")
+    mask = case.fraction > 0.5
+    result = correct_volume(case.volume, method="nmar", metal_mask=mask)
+    assert result.provenance.metal_source == "mask"
+    assert result.provenance.metal_threshold_hu is None
+    np.testing.assert_array_equal(result.metal_mask, mask)
+    with pytest.raises(GeometryError, match="metal mask has shape"):
+        correct_volume(case.volume, metal_mask=mask[:, :-1])
+    with pytest.raises(InputError, match="no implant"):
+        correct_volume(case.volume, metal_mask=np.ones_like(mask))
+
+
+def test_bad_input_is_refused_in_words(clean) -> None:
+    constant = CTVolume(np.zeros((3, 20, 20), np.float32), clean.ijk_to_ras)
+    with pytest.raises(InputError, match="no contrast"):
+        correct_volume(constant)
+    with pytest.raises(InputError, match="no contrast"):
+        correct_volume(constant.with_hu(np.full((3, 20, 20), np.nan, np.float32)))
+    with pytest.raises(InputError, match="no method"):
+        correct_volume(_with_metal(clean), method="magic")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="cannot be read"):
+        correct_volume(_with_metal(clean), method="generator", model=_nowhere())
+
+
+def _nowhere():
+    from pathlib import Path
+
+    return Path("no") / "such" / "manifest.json"
+
+
+def _with_metal(clean: CTVolume) -> CTVolume:
+    hu = clean.hu.copy()
+    hu[2:4, 60:66, 60:66] = 3071.0
+    return clean.with_hu(hu)
+
+
+def test_cancel_stops_and_progress_runs_to_its_end(scan) -> None:
+    case = scan("Ti-6Al-4V")
+    seen = []
+    result = correct_volume(case.volume, method="nmar", progress=seen.append)
+    assert seen[-1].stage == "Correcting"
+    assert seen[-1].done == seen[-1].total == len(result.slices)
+    fractions = [p.fraction for p in seen if p.stage == "Correcting"]
+    assert fractions == sorted(fractions)
+    token = CancelToken()
+    before = case.volume.hu.copy()
+
+    def stop(progress) -> None:
+        if progress.stage == "Correcting":
+            token.cancel()
+
+    with pytest.raises(CancelledError):
+        correct_volume(case.volume, method="nmar", progress=stop, cancel=token)
+    np.testing.assert_array_equal(case.volume.hu, before)
+
+
+class _Meddler(NormalizedInterpolation):
+    """Changes every ray, or returns nonsense."""
+
+    def __init__(self, offset: float) -> None:
+        super().__init__(FULL)
+        self._offset = np.float32(offset)
+
+    def inpaint(self, slab):
+        return super().inpaint(slab) + self._offset
+
+
+def test_an_inpainter_cannot_change_other_rays_nor_return_nonsense(scan) -> None:
+    case = scan("Ti-6Al-4V")
+    seen = {}
+
+    class Spy(_Meddler):
+        def inpaint(self, slab):
+            filled = super().inpaint(slab)
+            inside = slab.core_only.metal_trace
+            seen["honest"] = np.where(inside, filled, slab.core_only.sinogram)
+            seen["sinogram"] = slab.core_only.sinogram
+            seen["radon"] = slab.radon
+            return filled
+
+    result = correct_volume(case.volume, inpainter=Spy(0.5))
+    change = seen["radon"].fbp(seen["honest"] - seen["sinogram"]) * (1000 / 0.0193)
+    expected = np.where(result.metal_mask, case.volume.hu, case.volume.hu + change)
+    assert np.abs(result.volume.hu - expected).max() < 1.0
+    with pytest.raises(FaultError, match="cannot be used"):
+        correct_volume(case.volume, inpainter=_Meddler(np.nan))
+
+
+def test_the_result_states_its_provenance_as_json(scan) -> None:
+    import json
+
+    case = scan("316L")
+    result = correct_volume(case.volume, method="nmar")
+    facts = json.loads(json.dumps(result.to_json()))
+    assert facts["provenance"]["method"] == "nmar"
+    assert facts["provenance"]["metal_threshold_hu"] == 2500.0
+    assert facts["provenance"]["geometry"]["bins"] == 736
+    assert facts["slices"][0]["metal_area_mm2"] > 20.0
+    assert 0.0 < facts["slices"][0]["trace_share"] < 0.5
+    assert facts["seconds"]["total"] > 0.0
+    assert facts["provenance"]["software_version"]
+
+
+def test_neighbours_are_served_and_shared(scan) -> None:
+    """An inpainter gets its neighbours, edges repeated, and slices without metal as they are."""
+    case = scan("Ti-6Al-4V")
+    hu = np.concatenate((case.truth.hu[:1], case.volume.hu[:3]))
+    windows = []
+
+    class Wide(NormalizedInterpolation):
+        neighbours = 2
+
+        def inpaint(self, slab):
+            windows.append(slab.indices)
+            assert slab.hu.shape[0] == len(slab.indices) == 3 + 2 * 2
+            np.testing.assert_array_equal(slab.nmar_hu[1], hu[0])
+            assert slab.lost_ray_trace[slab.core][slab.metal_trace[slab.core]].all()
+            assert not slab.metal_trace[1].any()
+            return super().inpaint(slab)
+
+    correct_volume(CTVolume(hu, case.volume.ijk_to_ras), inpainter=Wide())
+    assert windows == [(0, 0, 1, 2, 3, 3, 3)]

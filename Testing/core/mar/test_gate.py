@@ -1,0 +1,113 @@
+"""The gate applies what explains the unrest near metal, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spinemar.errors import ModelError
+from spinemar.mar.body import find_body
+from spinemar.mar.gate import GateParameters, decide, gate_features
+from spinemar.mar.gate_fit import GateRecord, fit_gate, make_record
+
+PIXEL = (1.0, 1.0)
+N = 160
+
+
+def _situation(artifact_hu: float, noise_hu: float = 12.0):
+    """Return a water body with a screw; truth, artifact (streaks), metal, body, trace."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:N, :N] - (N - 1) / 2
+    truth = np.where(np.hypot(x, y) < 70, 40.0, -1000.0) + rng.normal(0, noise_hu, (N, N))
+    metal = np.hypot(x, y) < 4
+    angle = np.arctan2(y, x)
+    streaks = artifact_hu * np.cos(7 * angle) * np.exp(-np.hypot(x, y) / 40)
+    truth, streaks = truth.astype(np.float32), streaks.astype(np.float32)
+    trace = np.zeros((20, 30), bool)
+    trace[:, 14:16] = True
+    return truth, streaks, metal, find_body(truth, PIXEL), trace
+
+
+def _strength(hu, change, metal, body, trace) -> float:
+    features = gate_features(hu, change, metal=metal, body=body, trace=trace, pixel_mm=PIXEL)
+    return decide(features, GateParameters()).strength
+
+
+def test_a_perfect_change_of_a_strong_artifact_is_applied_in_full() -> None:
+    truth, streaks, metal, body, trace = _situation(300.0)
+    assert _strength(truth + streaks, -streaks, metal, body, trace) > 0.95
+
+
+@pytest.mark.parametrize("amplitude", [20.0, 100.0])
+def test_a_change_without_an_artifact_is_left_out(amplitude) -> None:
+    truth, _, metal, body, trace = _situation(0.0)
+    y, x = np.mgrid[:N, :N] - (N - 1) / 2
+    invented = (amplitude * np.sin(5 * np.arctan2(y, x))).astype(np.float32)
+    assert _strength(truth, invented, metal, body, trace) == 0.0
+
+
+def test_a_change_that_has_nothing_to_do_with_the_artifact_is_left_out() -> None:
+    truth, streaks, metal, body, trace = _situation(60.0)
+    y, x = np.mgrid[:N, :N] - (N - 1) / 2
+    other = (90.0 * np.sin(3 * np.arctan2(y, x))).astype(np.float32)
+    assert _strength(truth + streaks, other, metal, body, trace) == 0.0
+
+
+def test_strength_never_falls_when_the_artifact_grows() -> None:
+    strengths = []
+    for artifact in (10.0, 40.0, 100.0, 250.0):
+        truth, streaks, metal, body, trace = _situation(artifact)
+        strengths.append(_strength(truth + streaks, -streaks, metal, body, trace))
+    assert strengths == sorted(strengths)
+
+
+def test_no_trace_no_change_and_no_tissue_no_judgement() -> None:
+    truth, streaks, metal, body, trace = _situation(100.0)
+    assert _strength(truth + streaks, -streaks, metal, body, trace & False) == 0.0
+    air = np.full_like(truth, -1000.0)
+    decision = decide(
+        gate_features(
+            air, -streaks, metal=metal, body=find_body(air, PIXEL), trace=trace, pixel_mm=PIXEL
+        ),
+        GateParameters(blind_strength=0.6),
+    )
+    assert decision.strength == 0.6
+    assert "Too little soft tissue" in decision.reason
+
+
+def test_gain_is_the_best_strength_when_anatomy_is_flat() -> None:
+    truth, streaks, metal, body, trace = _situation(200.0, noise_hu=1.0)
+    for share in (0.5, 1.0, 2.0):
+        change = (-streaks / share).astype(np.float32)
+        features = gate_features(
+            truth + streaks, change, metal=metal, body=body, trace=trace, pixel_mm=PIXEL
+        )
+        assert features.gain == pytest.approx(share, rel=0.05)
+
+
+def test_fitting_learns_to_do_nothing_where_nothing_is_to_be_done() -> None:
+    rng = np.random.default_rng(4)
+    records: list[GateRecord] = []
+    for n in range(24):
+        good = n % 2 == 0
+        truth, streaks, metal, body, trace = _situation(250.0 if good else 8.0)
+        wrong = rng.normal(0, 15.0, streaks.shape).astype(np.float32)
+        change = -streaks * np.float32(0.9) + wrong
+        features = gate_features(
+            truth + streaks, change, metal=metal, body=body, trace=trace, pixel_mm=PIXEL
+        )
+        records.append(make_record(features, streaks, change, body.mask & ~metal))
+    gate = fit_gate(records)
+    for record in records:
+        strength = decide(record.features, gate).strength
+        best = min(record.rmse(w) for w in np.linspace(0, 1, 21))
+        assert record.rmse(strength) <= 1.01 * record.rmse(0.0)
+        assert record.rmse(strength) <= best + 4.0
+
+
+def test_a_gate_of_a_manifest_is_checked() -> None:
+    assert GateParameters.from_json(GateParameters().to_json()) == GateParameters()
+    with pytest.raises(ModelError, match="nonsense"):
+        GateParameters.from_json({"nonsense": 1.0})
+    with pytest.raises(ModelError, match="offset"):
+        GateParameters.from_json({"offset": float("nan")})
