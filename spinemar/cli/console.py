@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from spinemar.evaluation import Scores
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 
 
@@ -96,3 +97,18 @@ def _interrupt_cancels(token: CancelToken) -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def score_lines(named: Mapping[str, Scores]) -> Any:
+    """Make a table of scores: one row a metric, one column a result."""
+    from rich.table import Table
+
+    from spinemar.report.tables import METRICS, bias_metrics, format_score
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for name in named:
+        table.add_column(name, justify="right")
+    for metric in (*METRICS, *bias_metrics()):
+        table.add_row(metric.name, *(format_score(scores, metric) for scores in named.values()))
+    return table

@@ -136,7 +136,8 @@ def evaluate(
             "Give the mask of this scan.",
         )
     axis, pixel_mm = _stack(truth)
-    wanted, found, metal_slices = (np.moveaxis(a, axis, 0) for a in (truth.hu, result.hu, mask))
+    wanted, found = np.moveaxis(truth.hu, axis, 0), np.moveaxis(result.hu, axis, 0)
+    metal_slices = np.moveaxis(mask, axis, 0)
     chosen = _chosen_slices(metal_slices, slices)
     sums = []
     for done, k in enumerate(chosen):

@@ -1,0 +1,224 @@
+"""`spinemar correct`: remove the metal artifacts of one CT."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spinemar.cli.console import print_json, progress_bars, stderr, stdout
+from spinemar.errors import InputError
+
+if TYPE_CHECKING:
+    from spinemar.mar.result import CorrectionResult
+    from spinemar.volume import CTVolume
+
+_THRESHOLD_HU = (500.0, 30_000.0)
+
+
+class MethodChoice(str, Enum):
+    """Methods as the command line names them."""
+
+    AUTO = "auto"
+    GENERATOR = "generator"
+    NMAR = "nmar"
+    LI = "li"
+
+
+class DeviceChoice(str, Enum):
+    """Devices as the command line names them."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def correct(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="CT: DICOM folder, or a file of a series, NRRD, NIfTI, MetaImage."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Result: .nrrd, .nii, .nii.gz or .mha.")
+    ],
+    method: Annotated[
+        MethodChoice, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
+    ] = MethodChoice.AUTO,
+    metal_threshold: Annotated[
+        str, typer.Option(metavar="auto|HU", help="What counts as metal.")
+    ] = "auto",
+    metal_mask: Annotated[
+        Path | None, typer.Option(help="Metal known from elsewhere; any grid.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Manifest of another generator, or its folder.")
+    ] = None,
+    device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = (
+        DeviceChoice.AUTO
+    ),
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write report.html into this folder.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace OUTPUT if it exists.")] = False,
+) -> None:
+    """Remove the metal artifacts of a CT; slices without metal are not touched.
+
+    Beside OUTPUT a .json file says how it was made.
+
+    Examples:
+
+      spinemar correct scan.nii.gz -o corrected.nii.gz
+
+      spinemar correct DICOM/series7 -o corrected.nrrd --report report
+
+      spinemar correct scan.nrrd -o corrected.nrrd --method nmar --metal-threshold 2800 --json
+    """
+    from spinemar.io import check_writable, read_mask, read_volume, write_volume
+    from spinemar.mar.correct import correct_volume
+
+    threshold = _threshold(metal_threshold)
+    _check_paths(source, output, report, overwrite=overwrite)
+    with progress_bars(quiet=json) as (progress, cancel):
+        volume = read_volume(source)
+        check_writable(output, volume)
+        mask = None if metal_mask is None else read_mask(metal_mask, volume.geometry)
+        result = correct_volume(
+            volume,
+            method=method.value,
+            metal_threshold_hu=threshold,
+            metal_mask=mask,
+            model=model,
+            device=device.value,
+            progress=progress,
+            cancel=cancel,
+        )
+        cancel.raise_if_cancelled()
+        write_volume(output, result.volume)
+        facts = _facts(source, output, result)
+        _write_sidecar(output, facts)
+        if report is not None:
+            facts["report"] = _write_report(report, source, volume, result, model, device)
+    if json:
+        print_json(facts)
+    else:
+        _tell(output, result, facts)
+
+
+def sidecar_path(output: Path) -> Path:
+    """Where the facts about `output` are written."""
+    from spinemar.files import full_suffix
+
+    return output.with_name(output.name.removesuffix(full_suffix(output)) + ".json")
+
+
+def _threshold(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    low, high = _THRESHOLD_HU
+    if not low <= value <= high:
+        raise InputError(
+            f"'{text}' is no metal threshold.", f"Give auto or {low:.0f} to {high:.0f} HU."
+        )
+    return value
+
+
+def _check_paths(source: Path, output: Path, report: Path | None, *, overwrite: bool) -> None:
+    if output.exists():
+        if source.exists() and output.samefile(source):
+            raise InputError("OUTPUT is the input itself.", "Choose another name for the result.")
+        if not overwrite:
+            raise InputError(
+                f"{output} exists already.", "Choose another name, or allow it with --overwrite."
+            )
+    if report is not None:
+        from spinemar.report import check_report_tools
+
+        check_report_tools()
+        if report.exists() and not report.is_dir():
+            raise InputError(f"{report} is no folder.", "Give a folder for the report.")
+
+
+def _facts(source: Path, output: Path, result: CorrectionResult) -> dict[str, Any]:
+    """Everything about a correction as one JSON object."""
+    made = result.provenance
+    return {
+        "status": "done",
+        "message": result.message,
+        "input": str(source),
+        "output": str(output),
+        "method": made.method,
+        "model": made.model_name and f"{made.model_name} {made.model_version}",
+        "provider": made.provider,
+        "fallback": made.fallback,
+        "metal_voxels": int(result.metal_mask.sum()),
+        "corrected": list(result.corrected),
+        "left_alone": [
+            {"slice": report.index, "reason": report.reason}
+            for report in result.slices
+            if not report.corrected
+        ],
+        **{name: value for name, value in result.to_json().items() if name != "message"},
+    }
+
+
+def _write_sidecar(output: Path, facts: dict[str, Any]) -> None:
+    import json as text
+
+    from spinemar.files import atomic_path
+
+    with atomic_path(sidecar_path(output)) as temporary:
+        temporary.write_text(text.dumps(facts, indent=2, default=float) + "\n", encoding="utf-8")
+
+
+def _write_report(
+    folder: Path,
+    source: Path,
+    volume: CTVolume,
+    result: CorrectionResult,
+    model: Path | None,
+    device: DeviceChoice,
+) -> Path:
+    from spinemar.mar.methods import METHODS
+    from spinemar.report import Corrected, ReportContent, write_report
+    from spinemar.report.sinogram import SinogramStudy
+
+    sinogram, filled = None, None
+    if result.slices:
+        study = SinogramStudy(volume, result.metal_mask)
+        sinogram = study.before()
+        method = next(m for m in METHODS if m == result.provenance.method)
+        filled = study.filled(method, model, device.value)
+    content = ReportContent(
+        title=f"Metal artifact reduction: {source.name}",
+        before=volume,
+        corrected=(Corrected(result, filled=filled),),
+        metal=result.metal_mask,
+        sinogram=sinogram,
+        facts={"Input": str(source)},
+    )
+    return write_report(folder, content)
+
+
+def _tell(output: Path, result: CorrectionResult, facts: dict[str, Any]) -> None:
+    made = result.provenance
+    console = stdout()
+    console.print(result.message)
+    if made.method != "none":
+        model = f", {facts['model']} on {made.provider}" if facts["model"] else ""
+        console.print(f"Method {made.method}{model}; {result.seconds['total']:.1f} s.")
+    if made.fallback:
+        stderr().print(made.fallback)
+    for one in facts["left_alone"][:10]:
+        console.print(f"Left alone: slice {one['slice'] + 1}: {one['reason']}")
+    console.print(f"Written: {output}", highlight=False, soft_wrap=True)
+    if "report" in facts:
+        console.print(f"Report: {facts['report']}", highlight=False, soft_wrap=True)

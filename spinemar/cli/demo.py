@@ -1,0 +1,41 @@
+"""`spinemar demo`: everything on the sample CT, with a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spinemar.cli.console import print_json, progress_bars, score_lines, stdout
+
+
+def demo(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for volumes and report.html.")
+    ] = Path("demo"),
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Put screws and rods into the sample CT, scan it, correct the scan, compare with the truth.
+
+    Examples:
+
+      spinemar demo -o demo
+    """
+    from spinemar.demo.run import run_demo
+
+    with progress_bars(quiet=json) as (progress, cancel):
+        result = run_demo(output, progress=progress, cancel=cancel)
+    if json:
+        print_json(
+            {
+                "status": "done",
+                "report": result.report,
+                "files": result.files,
+                "scores": {name: scores.to_json() for name, scores in result.scores.items()},
+            }
+        )
+        return
+    console = stdout()
+    console.print(score_lines(result.scores))
+    console.print(f"Report: {result.report}", highlight=False, soft_wrap=True)

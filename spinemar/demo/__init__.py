@@ -1,0 +1,1 @@
+"""The demonstration: metal put into the sample CT, scanned, corrected and compared."""

@@ -1,0 +1,199 @@
+"""Sample CT -> plan -> simulated scan -> every method at hand -> files and report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.errors import InputError
+from spinemar.evaluation import Scores, evaluate
+from spinemar.implants.voxelize import voxelize_plan
+from spinemar.io import read_volume, write_labels, write_volume
+from spinemar.mar.correct import correct_volume
+from spinemar.mar.methods import Method, shipped_model
+from spinemar.physics.scanner import SimulatedScan, simulate_scan
+from spinemar.physics.settings import ScannerSettings
+from spinemar.planning.plan import Plan
+from spinemar.planning.plan_json import plan_from_json, write_plan
+from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+from spinemar.report import Corrected, ReportContent, check_report_tools, write_report
+from spinemar.report.sinogram import SinogramStudy
+from spinemar.sample_data import SOURCE, sample_ct
+from spinemar.volume import CTVolume, LabelVolume
+
+SEED = 20
+_MARGIN_SLICES = 3
+_METAL_FRACTION = 0.05
+_PLAN = "sample_plan.json"
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demonstration found.
+
+    Parameters
+    ----------
+    report : Path
+    files : mapping of str to Path
+        Scan, truth, metal mask, plan, and one volume for each method.
+    scores : mapping of str to Scores
+        "before" and each method, against the truth.
+    """
+
+    report: Path
+    files: Mapping[str, Path]
+    scores: Mapping[str, Scores]
+
+
+def sample_plan() -> Plan:
+    """Return the hand-set screws and rods for the sample CT."""
+    return plan_from_json(files("spinemar.demo").joinpath(_PLAN).read_text(encoding="utf-8"))
+
+
+def methods_at_hand() -> tuple[Method, ...]:
+    """List the methods that can run here, the recommended one last."""
+    return ("li", "nmar", "generator") if shipped_model() else ("li", "nmar")
+
+
+def run_demo(
+    output: str | Path,
+    *,
+    patient: CTVolume | None = None,
+    plan: Plan | None = None,
+    settings: ScannerSettings | None = None,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> DemoResult:
+    """Run the demonstration.
+
+    Parameters
+    ----------
+    output : path
+        Folder for everything that is written; made if needed.
+    patient : CTVolume, optional
+        The sample CT by default.
+    plan : Plan, optional
+        The hand-set one for the sample CT by default.
+    settings : ScannerSettings, optional
+    progress, cancel
+        See `spinemar.progress`.
+
+    Raises
+    ------
+    InputError
+        If the sample CT cannot be had, or the plan meets no slice of the patient.
+    """
+    check_report_tools()
+    folder = _made(output)
+    progress(Progress("Sample CT", 0, 1))
+    patient = patient or read_volume(sample_ct())
+    plan = plan or sample_plan()
+    settings = settings or ScannerSettings()
+    progress(Progress("Sample CT", 1, 1))
+    scan = _scan(patient, plan, settings, progress, cancel)
+    assert scan.truth is not None
+    metal = scan.metal_fraction >= _METAL_FRACTION
+    paths = _write_scan(folder, scan, plan, metal)
+    before = evaluate(scan.truth, scan.volume, metal, cancel=cancel)
+    corrected = []
+    scores = {"before": before}
+    study = SinogramStudy(scan.volume, metal)
+    for method in methods_at_hand():
+
+        def show(step: Progress, method: str = method) -> None:
+            progress(Progress(f"{step.stage} ({method})", step.done, step.total))
+
+        result = correct_volume(scan.volume, method=method, progress=show, cancel=cancel)
+        scores[method] = evaluate(scan.truth, result.volume, metal, cancel=cancel)
+        corrected.append(Corrected(result, scores[method], study.filled(method)))
+        paths[method] = folder / f"corrected_{method}.nii.gz"
+        write_volume(paths[method], result.volume)
+    content = ReportContent(
+        title="Metal artifacts in the sample CT, and their reduction",
+        introduction=_introduction(plan, settings),
+        before=scan.volume,
+        corrected=tuple(corrected),
+        metal=metal,
+        truth=scan.truth,
+        scores_before=before,
+        sinogram=study.before(),
+        facts={"Patient": SOURCE, "Scan": _scan_facts(settings)},
+    )
+    return DemoResult(write_report(folder, content), paths, scores)
+
+
+def _made(output: str | Path) -> Path:
+    folder = Path(output).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder {folder} cannot be made ({error.strerror}).", "Choose another one."
+        ) from error
+    return folder
+
+
+def _scan(
+    patient: CTVolume,
+    plan: Plan,
+    settings: ScannerSettings,
+    progress: ProgressCallback,
+    cancel: CancelToken | None,
+) -> SimulatedScan:
+    """Scan the slices with metal and a few on either side."""
+    progress(Progress("Implants", 0, 1))
+    implants = voxelize_plan(plan, patient.geometry)
+    progress(Progress("Implants", 1, 1))
+    touched = np.flatnonzero(np.sum([f.any(axis=(1, 2)) for f in implants.values()], axis=0))
+    if touched.size == 0:
+        raise InputError("The implants lie outside the CT.", "Use a plan made on this CT.")
+    first = max(0, int(touched[0]) - _MARGIN_SLICES)
+    last = min(patient.hu.shape[0], int(touched[-1]) + 1 + _MARGIN_SLICES)
+    return simulate_scan(
+        patient,
+        implants,
+        settings,
+        SEED,
+        slices=slice(first, last),
+        progress=progress,
+        cancel=cancel,
+    )
+
+
+def _write_scan(
+    folder: Path, scan: SimulatedScan, plan: Plan, metal: NDArray[np.bool_]
+) -> dict[str, Path]:
+    assert scan.truth is not None
+    paths = {name: folder / f"{name}.nii.gz" for name in ("scan", "truth", "metal_mask")} | {
+        "plan": folder / "plan.json"
+    }
+    write_volume(paths["scan"], scan.volume)
+    write_volume(paths["truth"], scan.truth)
+    labels = LabelVolume(metal.astype(np.int16), scan.volume.ijk_to_ras)
+    write_labels(paths["metal_mask"], labels)
+    write_plan(paths["plan"], plan)
+    return paths
+
+
+def _introduction(plan: Plan, settings: ScannerSettings) -> str:
+    screws = sorted({s.material for s in plan.screws})
+    rods = sorted({r.material for r in plan.rods})
+    return (
+        f"A real CT of a spine without metal got {len(plan.screws)} pedicle screws "
+        f"({', '.join(screws)}) in {' and '.join(plan.levels)} and {len(plan.rods)} rods "
+        f"({', '.join(rods)}). A simulated scanner ({settings.kvp} kVp, all energies of the "
+        "tube, noise, starvation, 12-bit storage) scanned it with and without the metal; the scan "
+        "without is the truth."
+    )
+
+
+def _scan_facts(settings: ScannerSettings) -> str:
+    return (
+        f"simulated: {settings.kvp} kVp, {settings.photons_per_ray:.0e} photons a ray, "
+        f"{settings.geometry} rays, {settings.kernel} kernel, seed {SEED}"
+    )

@@ -1,0 +1,135 @@
+"""From voxels to what a radiologist expects to see: orientation, proportions, window."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.volume import GridGeometry
+
+Plane = Literal["axial", "coronal", "sagittal"]
+
+# RAS axis along the stack, down the picture's rows (with sign) and along its columns (with sign):
+# radiological convention, the patient's right on the viewer's left, anterior or head up.
+_VIEWS: dict[Plane, tuple[int, tuple[int, int], tuple[int, int]]] = {
+    "axial": (2, (1, -1), (0, -1)),
+    "coronal": (1, (2, -1), (0, -1)),
+    "sagittal": (0, (2, -1), (1, -1)),
+}
+_LARGEST_PX = 460
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Grey levels: `level` is the middle grey, `width` the span from black to white, HU."""
+
+    name: str
+    width: float
+    level: float
+
+    def apply(self, hu: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Map HU to 0..255."""
+        scaled = (hu - (self.level - self.width / 2)) / self.width
+        return np.asarray(np.clip(scaled, 0, 1) * 255 + 0.5, dtype=np.uint8)
+
+
+BONE = Window("Bone", 2000, 500)
+SOFT_TISSUE = Window("Soft tissue", 400, 40)
+DIFFERENCE = Window("Difference", 400, 0)
+
+
+@dataclass(frozen=True)
+class View:
+    """How to cut pictures of one plane out of arrays on one grid.
+
+    Parameters
+    ----------
+    geometry : GridGeometry
+    plane : {"axial", "coronal", "sagittal"}
+        The array axes nearest to it are taken; nothing is resampled but the pixels' proportions.
+    """
+
+    geometry: GridGeometry
+    plane: Plane
+
+    @property
+    def _axes(self) -> tuple[int, int, int]:
+        """Array axes (of k, j, i) of stack, picture rows and picture columns."""
+        steps = self._steps()
+        stack_ras, (row_ras, _), (column_ras, _) = _VIEWS[self.plane]
+        stack = int(np.argmax(np.abs(steps[:, stack_ras])))
+        rest = [a for a in range(3) if a != stack]
+        row = max(rest, key=lambda a: abs(steps[a, row_ras]) - abs(steps[a, column_ras]))
+        column = next(a for a in rest if a != row)
+        return stack, row, column
+
+    def _steps(self) -> NDArray[np.float64]:
+        """Return the unit RAS steps along the array axes k, j, i; shape (3, 3)."""
+        steps = self.geometry.ijk_to_ras[:3, :3].T[::-1]
+        return np.asarray(steps / np.linalg.norm(steps, axis=1, keepdims=True))
+
+    @property
+    def stack_axis(self) -> int:
+        """Array axis through the pictures of this plane."""
+        return self._axes[0]
+
+    @property
+    def pixel_mm(self) -> tuple[float, float]:
+        """Size of a pixel down and across the picture."""
+        spacing = self.geometry.spacing_mm[::-1]
+        _, row, column = self._axes
+        return spacing[row], spacing[column]
+
+    def cut(self, array: NDArray[_Scalar], index: int) -> NDArray[_Scalar]:
+        """Return slice `index` along the stack axis, turned for display."""
+        stack, row, column = self._axes
+        steps = self._steps()
+        picture = np.moveaxis(array, (stack, row, column), (0, 1, 2))[index]
+        _, (row_ras, row_sign), (column_ras, column_sign) = _VIEWS[self.plane]
+        if steps[row, row_ras] * row_sign < 0:
+            picture = picture[::-1]
+        if steps[column, column_ras] * column_sign < 0:
+            picture = picture[:, ::-1]
+        return np.asarray(picture)
+
+
+Box = tuple[slice, slice]
+
+
+def box_around(mask: NDArray[np.bool_], margin_px: tuple[int, int]) -> Box:
+    """Smallest box around a mask with a margin, inside the picture; all of it if empty."""
+    if not mask.any():
+        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
+    sides = []
+    for axis in (0, 1):
+        where = np.flatnonzero(mask.any(axis=1 - axis))
+        low = max(0, int(where[0]) - margin_px[axis])
+        high = min(mask.shape[axis], int(where[-1]) + 1 + margin_px[axis])
+        sides.append(slice(low, high))
+    return sides[0], sides[1]
+
+
+def png_uri(grey: NDArray[np.uint8], pixel_mm: tuple[float, float] = (1.0, 1.0)) -> str:
+    """Encode a picture, grey (rows, columns) or colour (rows, columns, 3), as a data URI.
+
+    Pixels are resampled so that they are square in mm and the longer side has at most 460 px.
+    """
+    from PIL import Image
+
+    rows, columns = grey.shape[:2]
+    size_mm = np.array([columns * pixel_mm[1], rows * pixel_mm[0]])
+    scale = min(_LARGEST_PX / size_mm.max(), 1 / min(pixel_mm) * 2)
+    width, height = (max(1, round(float(side))) for side in size_mm * scale)
+    image = Image.fromarray(np.ascontiguousarray(grey)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,96 @@
+"""Put a report together and write it: one HTML file that needs no network."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from spinemar import __version__
+from spinemar.errors import InputError
+from spinemar.files import atomic_path
+from spinemar.report.chart import line_chart
+from spinemar.report.content import ReportContent
+from spinemar.report.pictures import reformats, sinogram_row, slice_groups
+from spinemar.report.tables import (
+    METRICS,
+    bias_metrics,
+    named_scores,
+    provenance_rows,
+    score_table,
+    slice_table,
+)
+
+REPORT_NAME = "report.html"
+_TEMPLATE = "report.html.j2"
+
+
+def check_report_tools() -> None:
+    """Refuse before the work starts, not after it, where a report cannot be made."""
+    missing = [name for name, module in (("jinja2", "jinja2"), ("pillow", "PIL"))
+               if find_spec(module) is None]  # fmt: skip
+    if missing:
+        raise InputError(
+            f"A report needs {' and '.join(missing)}.", "Run: pip install 'spinemar[report]'"
+        )
+
+
+def write_report(folder: str | Path, content: ReportContent) -> Path:
+    """Write `report.html` into a folder, which is made if needed.
+
+    Returns
+    -------
+    Path
+        The report.
+    """
+    check_report_tools()
+    target = Path(folder).expanduser()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder {target} cannot be made ({error.strerror}).", "Choose another one."
+        ) from error
+    page = render(content)
+    with atomic_path(target / REPORT_NAME) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return target / REPORT_NAME
+
+
+def render(content: ReportContent) -> str:
+    """Return the report as HTML text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(_TEMPLATE).render(**_facts(content))
+
+
+def _facts(content: ReportContent) -> dict[str, Any]:
+    named = named_scores(content)
+    headings, rows = slice_table(content)
+    chart = line_chart(
+        {name: [(s.index + 1, s.rmse_hu) for s in scores.slices] for name, scores in named},
+        "Slice",
+        "RMSE, HU",
+    )
+    return {
+        "title": content.title,
+        "introduction": content.introduction,
+        "summary": [f"{c.name}: {c.result.message}" for c in content.corrected],
+        "tables": [score_table(named, m) for m in (METRICS, bias_metrics())] if named else [],
+        "chart": chart,
+        "groups": slice_groups(content),
+        "reformats": reformats(content),
+        "sinogram": sinogram_row(content),
+        "slice_headings": headings,
+        "slice_rows": rows,
+        "final_name": content.corrected[-1].name,
+        "provenance": provenance_rows(content),
+        "version": __version__,
+    }

@@ -1,0 +1,179 @@
+"""Which pictures a report shows, and how they are arranged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.report.content import ReportContent, Sinogram
+from spinemar.report.display import (
+    BONE,
+    DIFFERENCE,
+    SOFT_TISSUE,
+    Box,
+    Plane,
+    View,
+    Window,
+    box_around,
+    png_uri,
+)
+from spinemar.volume import CTVolume
+
+_BODY_HU = -300.0
+_BODY_MARGIN_MM = 5.0
+_SPINE_MARGIN_MM = 35.0
+_SLICES = 3
+_TRACE_COLOUR = np.array([255, 140, 0])
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture with its caption."""
+
+    uri: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Pictures to compare side by side, all in one window."""
+
+    heading: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """All rows about one slice."""
+
+    heading: str
+    rows: tuple[Row, ...]
+
+
+def slice_groups(content: ReportContent) -> list[Group]:
+    """Axial slices: bone window close up, soft tissue and difference of the whole body."""
+    view = View(content.before.geometry, "axial")
+    metal = np.moveaxis(content.metal, view.stack_axis, 0)
+    return [_axial_group(content, view, k) for k in telling_slices(metal)]
+
+
+def telling_slices(metal: NDArray[np.bool_], count: int = _SLICES) -> list[int]:
+    """Slices with the most metal, spread over the implants.
+
+    The stack of slices with metal is cut into `count` parts; of each the slice with the most.
+    """
+    area = metal.sum(axis=(1, 2))
+    with_metal = np.flatnonzero(area)
+    if with_metal.size == 0:
+        return [metal.shape[0] // 2]
+    parts = np.array_split(with_metal, min(count, with_metal.size))
+    return [int(part[np.argmax(area[part])]) for part in parts]
+
+
+def _volumes(content: ReportContent) -> list[tuple[str, CTVolume]]:
+    named = [("Before", content.before)]
+    named += [(one.name, one.result.volume) for one in content.corrected]
+    if content.truth is not None:
+        named.append(("Truth (no metal)", content.truth))
+    return named
+
+
+def _axial_group(content: ReportContent, view: View, k: int) -> Group:
+    before = view.cut(content.before.hu, k)
+    body = _box(before > _BODY_HU, _BODY_MARGIN_MM, view)
+    spine = _box(view.cut(content.metal, k), _SPINE_MARGIN_MM, view)
+    named = _volumes(content)
+    rows = [
+        _row(BONE, "bone window, close up", named, view=view, k=k, box=spine),
+        _row(SOFT_TISSUE, "soft-tissue window", named, view=view, k=k, box=body),
+        _differences(content, view, k, body),
+    ]
+    return Group(f"Slice {k + 1} of {content.before.hu.shape[view.stack_axis]}", tuple(rows))
+
+
+def _box(mask: NDArray[np.bool_], margin_mm: float, view: View) -> Box:
+    margin = [round(margin_mm / pixel) for pixel in view.pixel_mm]
+    return box_around(mask, (margin[0], margin[1]))
+
+
+def _row(
+    window: Window,
+    what: str,
+    named: Sequence[tuple[str, CTVolume]],
+    *,
+    view: View,
+    k: int,
+    box: Box,
+) -> Row:
+    pictures = [
+        Picture(png_uri(window.apply(view.cut(v.hu, k)[box]), view.pixel_mm), name)
+        for name, v in named
+    ]
+    span = f"{window.level - window.width / 2:.0f} to {window.level + window.width / 2:.0f} HU"
+    return Row(f"{what[0].upper()}{what[1:]} ({span})", tuple(pictures))
+
+
+def _differences(content: ReportContent, view: View, k: int, box: Box) -> Row:
+    """Errors against the truth; without one, what the correction changed."""
+    truth = content.truth
+    reference = content.before if truth is None else truth
+    metal = view.cut(content.metal, k)[box]
+    pictures = []
+    for name, volume in _volumes(content):
+        if volume is reference:
+            continue
+        change = view.cut(volume.hu, k)[box] - view.cut(reference.hu, k)[box]
+        grey = DIFFERENCE.apply(np.where(metal, np.float32(0), change))
+        caption = f"{name} − before" if truth is None else f"{name} − truth"
+        pictures.append(Picture(png_uri(grey, view.pixel_mm), caption))
+    heading = (
+        "What the correction changed" if truth is None else "Error: what differs from the truth"
+    )
+    return Row(f"{heading} (±{DIFFERENCE.width / 2:.0f} HU, metal left out)", tuple(pictures))
+
+
+def reformats(content: ReportContent) -> Group:
+    """Coronal and sagittal pictures through the middle of the metal, bone window."""
+    where = np.argwhere(content.metal)
+    rows = []
+    planes: tuple[Plane, ...] = ("sagittal", "coronal")
+    for plane in planes:
+        view = View(content.before.geometry, plane)
+        columns = np.bincount(where[:, view.stack_axis]) if len(where) else np.zeros(1)
+        size = content.before.hu.shape[view.stack_axis]
+        n = int(np.argmax(columns)) if columns.any() else size // 2
+        shadow = view.cut(np.asarray(content.metal.any(axis=view.stack_axis, keepdims=True)), 0)
+        box = _box(shadow, _SPINE_MARGIN_MM, view)
+        rows.append(_row(BONE, f"{plane}, bone window", _volumes(content), view=view, k=n, box=box))
+    return Group("Through the implants", tuple(rows))
+
+
+def sinogram_row(content: ReportContent) -> Row | None:
+    """Show the rays of one slice: before, with the trace marked, and as each method fills it."""
+    one = content.sinogram
+    if one is None:
+        return None
+    window = _ray_window(one)
+    grey = window.apply(one.rays)
+    marked = np.repeat(grey[..., None], 3, axis=-1).astype(np.float32)
+    marked[one.trace] = 0.45 * marked[one.trace] + 0.55 * _TRACE_COLOUR
+    square = (1.0, one.rays.shape[0] / one.rays.shape[1])
+    pictures = [
+        Picture(png_uri(grey, square), "Before"),
+        Picture(png_uri(marked.astype(np.uint8), square), "Before, metal trace marked"),
+    ]
+    pictures += [
+        Picture(png_uri(window.apply(c.filled), square), f"Inpainted: {c.name}")
+        for c in content.corrected
+        if c.filled is not None
+    ]
+    heading = f"Sinogram of slice {one.index + 1}: each row one view over 180°, each column one ray"
+    return Row(heading, tuple(pictures))
+
+
+def _ray_window(one: Sinogram) -> Window:
+    high = float(np.quantile(one.rays, 0.9995))
+    return Window("Rays", high, high / 2)

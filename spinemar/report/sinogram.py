@@ -1,0 +1,48 @@
+"""The rays that a report shows: one slice before the correction, and as each method fills it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.mar.axial import find_axial_slices
+from spinemar.mar.methods import Device, Method, make_inpainter
+from spinemar.mar.products import SliceProducts
+from spinemar.mar.slab import Slab
+from spinemar.report.content import Sinogram
+from spinemar.report.pictures import telling_slices
+from spinemar.tomography.radon import RadonTransform
+from spinemar.volume import CTVolume
+
+
+class SinogramStudy:
+    """Projects the slice with the most metal and lets methods inpaint it.
+
+    Parameters
+    ----------
+    volume : CTVolume
+    metal : ndarray of bool, shape of `volume.hu`
+        With metal in at least one slice.
+    """
+
+    def __init__(self, volume: CTVolume, metal: NDArray[np.bool_]) -> None:
+        layout = find_axial_slices(volume.geometry)
+        slices = layout.of(metal)
+        self._index = telling_slices(slices, count=1)[0]
+        radon = RadonTransform(layout.shape, layout.pixel_mm)
+        self._products = SliceProducts(layout.of(volume.hu), slices, radon)
+
+    def before(self) -> Sinogram:
+        """Rays and metal trace before any correction."""
+        slab = Slab.around(self._products, self._index, self._index + 1, 0)
+        return Sinogram(self._index, slab.sinogram[0], slab.metal_trace[0])
+
+    def filled(
+        self, method: Method, model: Path | None = None, device: Device = "auto"
+    ) -> NDArray[np.float32]:
+        """Rays with the trace inpainted by a method, shape (views, bins)."""
+        worker = make_inpainter(method, model, device)
+        slab = Slab.around(self._products, self._index, self._index + 1, worker.neighbours)
+        return np.asarray(worker.inpaint(slab)[0], dtype=np.float32)

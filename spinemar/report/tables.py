@@ -1,0 +1,138 @@
+"""The numbers of a report as rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinemar.evaluation import Scores
+from spinemar.evaluation.regions import TISSUES_HU
+from spinemar.report.content import ReportContent
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column: its name, how to read it from scores, its format, and what is good.
+
+    `good` is the best value, or None where higher is better without a limit.
+    """
+
+    name: str
+    value: Callable[[Scores], float]
+    style: str
+    good: float | None
+    explanation: str
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("RMSE, HU", lambda s: s.rmse_hu, ".1f", 0, "whole slices, metal and 2 px excluded"),
+    Metric("RMSE ≤ 20 mm, HU", lambda s: s.rmse_near_hu, ".1f", 0, "within 20 mm of metal"),
+    Metric("PSNR, dB", lambda s: s.psnr_db, ".1f", None, "range 5000 HU"),
+    Metric("PSNR ≤ 20 mm, dB", lambda s: s.psnr_near_db, ".1f", None, "range 5000 HU"),
+    Metric("SSIM", lambda s: s.ssim, ".4f", 1, "range 5000 HU"),
+    Metric("SSIM ≤ 20 mm", lambda s: s.ssim_near, ".4f", 1, "range 5000 HU"),
+    Metric("Streaks, HU", lambda s: s.streak_hu, ".1f", 0, "amplitude in soft tissue ≤ 60 mm"),
+    Metric("Bone Dice ≤ 20 mm", lambda s: s.bone_dice, ".3f", 1, "bone is 200 HU and more"),
+    Metric("Sharpness", lambda s: s.sharpness, ".3f", 1, "edges farther than 20 mm from metal"),
+)
+
+
+def bias_metrics() -> tuple[Metric, ...]:
+    """Mean error of each tissue within 20 mm of metal."""
+
+    def reader(tissue: str) -> Callable[[Scores], float]:
+        return lambda scores: scores.bias_hu[tissue]
+
+    return tuple(
+        Metric(f"Bias {tissue}, HU", reader(tissue), "+.1f", 0, f"{low:.0f} to {high:.0f} HU, near")
+        for tissue, (low, high) in TISSUES_HU.items()
+    )
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores of several results: column headings with explanations, and rows of cells.
+
+    `best` has, for each column, the index of the best row, or None.
+    """
+
+    headings: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    best: tuple[int | None, ...]
+
+
+def score_table(named: Sequence[tuple[str, Scores]], metrics: Sequence[Metric]) -> ScoreTable:
+    """Put scores side by side.
+
+    Parameters
+    ----------
+    named : sequence of (str, Scores)
+    metrics : sequence of Metric
+    """
+    rows = [(name, tuple(format_score(s, m) for m in metrics)) for name, s in named]
+    best = tuple(_best([m.value(s) for _, s in named], m.good) for m in metrics)
+    return ScoreTable(tuple((m.name, m.explanation) for m in metrics), tuple(rows), best)
+
+
+def format_score(scores: Scores, metric: Metric) -> str:
+    """Write a score, or a dash where it does not exist."""
+    value = metric.value(scores)
+    if np.isnan(value):
+        return "–"
+    return "∞" if np.isinf(value) else format(value, metric.style)
+
+
+def _best(values: Sequence[float], good: float | None) -> int | None:
+    badness = [-v if good is None else abs(v - good) for v in values]
+    known = [n for n, bad in enumerate(badness) if not np.isnan(bad)]
+    return min(known, key=lambda n: badness[n]) if len(known) > 1 else None
+
+
+def named_scores(content: ReportContent) -> list[tuple[str, Scores]]:
+    """All scores of a report, first those of the scan before correction."""
+    named = [] if content.scores_before is None else [("Before", content.scores_before)]
+    return named + [(c.name, c.scores) for c in content.corrected if c.scores is not None]
+
+
+def slice_table(content: ReportContent) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings and rows of what happened to each slice, by the recommended method."""
+    final = content.corrected[-1]
+    scored = {s.index: s for s in content.scores_before.slices} if content.scores_before else {}
+    after = {s.index: s for s in final.scores.slices} if final.scores else {}
+    headings = ["Slice", "Metal, mm²", "Trace, % of rays", "Corrected", "Change, HU"]
+    if scored:
+        headings += ["RMSE before, HU", "RMSE after, HU"]
+    rows = []
+    for report in final.result.slices:
+        done = f"{report.strength:.0%}" if report.corrected else "left alone"
+        row = [f"{report.index + 1}", f"{report.metal_area_mm2:.0f}", f"{report.trace_share:.1%}"]
+        row += [done, f"{report.change_hu:.0f}"]
+        if scored:
+            both = (scored.get(report.index), after.get(report.index))
+            row += [f"{s.rmse_hu:.1f}" if s else "–" for s in both]
+        rows.append((*row, report.reason))
+    return (*headings, "Reason"), rows
+
+
+def provenance_rows(content: ReportContent) -> list[tuple[str, str]]:
+    """How the recommended result was made."""
+    made = content.corrected[-1].result.provenance
+    model = " ".join(p for p in (made.model_name, made.model_version) if p)
+    threshold = "" if made.metal_threshold_hu is None else f", {made.metal_threshold_hu:.0f} HU"
+    shape = content.before.hu.shape
+    spacing = " x ".join(f"{s:.3g}" for s in content.before.spacing_mm)
+    seconds = content.corrected[-1].result.seconds
+    rows = [
+        ("Method", content.corrected[-1].name),
+        ("Model", f"{model} (SHA-256 {made.model_sha256})" if model else ""),
+        ("Ran on", made.provider or ""),
+        ("Instead of what was asked", made.fallback or ""),
+        ("Metal", f"{made.metal_source}{threshold}"),
+        ("Volume", f"{shape[2]} x {shape[1]} x {shape[0]} voxels of {spacing} mm"),
+        ("Seconds", ", ".join(f"{stage} {time:.1f}" for stage, time in seconds.items())),
+        ("SpineMAR", f"{made.software_version}, pipeline {made.pipeline_version}"),
+        *content.facts.items(),
+    ]
+    return [(name, value) for name, value in rows if value]
