@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from Testing.host.nodeselectors import qMRMLWidget
+from Testing.host.scenewidgets import qMRMLWidget
 
 
 class CoreModule:

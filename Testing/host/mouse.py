@@ -31,6 +31,20 @@ def pointIn(view: Any, ras: Any) -> QPoint:
     return (sliceViewPoint if isSlice else threeDViewPoint)(view, ras)
 
 
+def pick(combo: Any, text: str) -> None:
+    """Open a combo box with the mouse and click on one of its entries."""
+    slicer.app.setDoubleClickInterval(1)  # a popup ignores clicks for that long after it opens
+    QTest.mouseClick(combo, Qt.MouseButton.LeftButton)
+    QTest.qWait(20)
+    popup = combo.view()
+    place = popup.visualRect(combo.model().index(combo.findText(text), 0)).center()
+    buttons = (Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+    QTest.mouseMove(popup.viewport(), place)
+    QTest.mouseClick(popup.viewport(), *buttons)
+    QTest.qWait(20)
+    slicer.app.setDoubleClickInterval(400)
+
+
 def click(view: Any, ras: Any) -> None:
     """Move to a RAS point and click there."""
     point = pointIn(view, ras)

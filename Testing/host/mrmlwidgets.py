@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 )
 
 from Testing.host.ctkvalues import ctkDoubleSpinBox, ctkRangeWidget, ctkSliderWidget
-from Testing.host.nodeselectors import qMRMLNodeComboBox, qMRMLWidget
+from Testing.host.nodeselectors import qMRMLNodeComboBox
+from Testing.host.scenewidgets import qMRMLWidget
 
 
 class qMRMLSliderWidget(ctkSliderWidget):

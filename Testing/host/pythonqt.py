@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import types
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,8 @@ def _getter(cls: type, name: str) -> Callable[[Any], Any]:
     capital = name[0].upper() + name[1:]
     for method in (name, f"is{capital}"):
         original = getattr(cls, method, None)
+        if isinstance(original, types.BuiltinFunctionType):  # static, as applicationName is
+            return lambda self: original()
         if callable(original):
             return original
     return lambda self: QtCore.QObject.property(self, name)
@@ -52,6 +55,8 @@ def _getter(cls: type, name: str) -> Callable[[Any], Any]:
 def _setter(cls: type, name: str, typeName: str) -> Callable[[Any, Any], None]:
     cast = _CASTS.get(typeName, lambda value: value)
     method = getattr(cls, f"set{name[0].upper()}{name[1:]}", None)
+    if isinstance(method, types.BuiltinFunctionType):
+        return lambda self, value: method(cast(value))
     if callable(method):
         return lambda self, value: method(self, cast(value))
 
@@ -90,7 +95,9 @@ def _signalOf(sender: QtCore.QObject, signature: str) -> Any:
 _plainGetAttribute = QtCore.QObject.__getattribute__
 
 
-def _connect(sender: QtCore.QObject, *arguments: Any) -> bool:
+def _connect(sender: QtCore.QObject, *arguments: Any) -> Any:
+    if not isinstance(arguments[0], str):  # PySide6's own call: (sender, signal, callable)
+        return _plainGetAttribute(sender, "connect")(*arguments)
     if len(arguments) == 2:
         signature, slot = arguments
         _signalOf(sender, signature).connect(slot)
@@ -103,16 +110,15 @@ def _connect(sender: QtCore.QObject, *arguments: Any) -> bool:
 
 
 def _disconnect(sender: QtCore.QObject, *arguments: Any) -> bool:
-    try:
-        if len(arguments) == 2:
-            _signalOf(sender, arguments[0]).disconnect(arguments[1])
-        elif len(arguments) == 1:
-            _signalOf(sender, arguments[0]).disconnect()
-        else:
-            raise TypeError("disconnect takes (signal) or (signal, callable)")
-    except RuntimeError:
-        return False
-    return True
+    if len(arguments) not in (1, 2):
+        raise TypeError("disconnect takes (signal) or (signal, callable)")
+    signal = _signalOf(sender, arguments[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # PySide6 warns where PythonQt says False
+        try:
+            return signal.disconnect(*arguments[1:]) is not False
+        except RuntimeError:
+            return False
 
 
 def _getAttribute(self: QtCore.QObject, name: str) -> Any:

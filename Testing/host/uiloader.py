@@ -9,13 +9,31 @@ from PySide6.QtCore import QBuffer, QByteArray, QIODevice
 from PySide6.QtUiTools import QUiLoader as PlainUiLoader
 from PySide6.QtWidgets import QWidget
 
-from Testing.host import ctkchoices, ctkcontainers, ctkvalues, mrmlwidgets, nodeselectors, tableview
+from Testing.host import (
+    ctkchoices,
+    ctkcontainers,
+    ctkvalues,
+    mrmlwidgets,
+    nodeselectors,
+    scenewidgets,
+    tableview,
+)
+
+_WIDGET_FILES = (
+    ctkcontainers,
+    ctkvalues,
+    ctkchoices,
+    scenewidgets,
+    nodeselectors,
+    mrmlwidgets,
+    tableview,
+)
 
 
 def widgetClasses(prefixes: tuple[str, ...] = ("ctk", "qMRML", "qSlicer")) -> dict[str, type]:
     """Return the stand-ins by the class name that a .ui file uses."""
     found: dict[str, type] = {}
-    for module in (ctkcontainers, ctkvalues, ctkchoices, nodeselectors, mrmlwidgets, tableview):
+    for module in _WIDGET_FILES:
         for name, value in vars(module).items():
             if isinstance(value, type) and name.startswith(prefixes):
                 found[name] = value

@@ -113,7 +113,8 @@ class VtkView(QWidget):
         self._observed.append((subject, subject.AddObserver(event, callback)))
 
     def _join(self, factory: Any, node: Any, style: Any) -> None:
-        self._interactor.SetInteractorStyle(None)  # MRML's style is none of VTK's
+        # MRML's style observes the interactor and hands what nobody wants to this one.
+        self._interactor.SetInteractorStyle(vtk.vtkInteractorStyle3D())
         self._style = style
         style.SetInteractor(self._interactor)
         self._group = factory.InstantiateDisplayableManagers(self._renderer)

@@ -158,7 +158,7 @@ class TrivialThresholdTest(ScriptedLoadableModuleTest):
 
     def test_threshold(self):
         self.delayDisplay("Starting the test")
-        volume = slicer.util.addVolumeFromArray(np.arange(24).reshape(2, 3, 4))
+        volume = slicer.util.addVolumeFromArray(np.arange(24, dtype=np.int16).reshape(2, 3, 4))
         output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
         TrivialThresholdLogic().process(volume, output, 10)
         self.assertEqual(slicer.util.arrayFromVolume(output).sum(), sum(range(11, 24)))
