@@ -11,19 +11,25 @@ from numpy.typing import NDArray
 
 from spinemar.errors import GeometryError
 from spinemar.physics.line_integrals import Paths
-from spinemar.physics.noise import deviates
 from spinemar.physics.rays import FanRays
-from spinemar.physics.slice_scan import Bench, cast_slice, reconstruct
+from spinemar.physics.slice_scan import (
+    Bench,
+    StoredSlice,
+    cast_slice,
+    slice_noise,
+    stored_slice,
+)
 from spinemar.tomography.helical import HelicalGeometry, helical_to_fan
 from spinemar.tomography.radon import available_threads
 
 
 @dataclass(frozen=True)
 class Turn:
-    """Measured projections of one turn, shape (views, rows, bins), with and without metal."""
+    """Measured projections of one turn, shape (views, rows, bins): see `StoredSlice`."""
 
     scan: NDArray[np.float32]
     truth: NDArray[np.float32] | None
+    noise_free: NDArray[np.float32] | None
 
 
 def scan_helix(bench: Bench) -> HelicalGeometry:
@@ -39,16 +45,14 @@ def scan_helix(bench: Bench) -> HelicalGeometry:
     return HelicalGeometry(rays.fan, views, feed, settings.detector_rows, spacing, start_mm=-margin)
 
 
-def helical_slices(
-    bench: Bench, chosen: Iterable[int]
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
-    """Yield the stored slices in order, with metal and (where asked for) without.
+def helical_slices(bench: Bench, chosen: Iterable[int]) -> Iterator[StoredSlice]:
+    """Yield the stored slices in order.
 
     Turns are measured when a slice first needs them and dropped when no later one does.
     """
     helix, rays = scan_helix(bench), _fan_rays(bench)
     measured: dict[int, Turn] = {}
-    cast = _remember_slices(bench)
+    cast = remember_slices(bench)
     for index in chosen:
         z = index * bench.volume.spacing_mm[2]
         numbers = _turns_for(helix, z)
@@ -62,13 +66,16 @@ def helical_slices(
             start_mm=helix.start_mm + numbers[0] * helix.feed_mm,
         )
         turns = [measured[number] for number in numbers]
+        differs = any(turn.truth is not None for turn in turns)
         data = [np.concatenate([turn.scan for turn in turns])]
-        if any(turn.truth is not None for turn in turns):
+        if differs:
             data.append(np.concatenate([t.scan if t.truth is None else t.truth for t in turns]))
+        if bench.with_noise_free:
+            silent = [turn.noise_free for turn in turns if turn.noise_free is not None]
+            data.append(np.concatenate(silent))
         method = bench.settings.helical_interpolation
         fans = [helical_to_fan(each, local, [z], method)[0] for each in data]
-        hu = reconstruct(bench, np.stack(fans))
-        yield hu[0], hu[-1] if bench.with_truth else None
+        yield stored_slice(bench, fans, differs=differs)
 
 
 def measure_turn(
@@ -79,8 +86,6 @@ def measure_turn(
     angles = np.arange(number * views, (number + 1) * views)
     middle = helix.start_mm + helix.feed_mm * angles / views
     last = len(bench.volume.hu) - 1
-    settings = bench.settings
-    noisy = settings.quantum_noise or settings.electronic_noise > 0
     position = [(middle + z) / bench.volume.spacing_mm[2] for z in helix.rows_mm]
     position = [np.clip(each, 0, last) for each in position]
     slices = range(int(np.floor(np.min(position))), int(np.ceil(np.max(position))) + 1)
@@ -88,23 +93,26 @@ def measure_turn(
     differs = any(each.truth is not None for each in paths.values())
 
     def measure_row(row: int) -> list[NDArray[np.float32]]:
-        noise = deviates(bench.seed, number * helix.n_rows + row, bench.rays.shape)
-        return [
-            bench.acquisition.read_out(
-                bench.acquisition.expose(_along_helix(paths, position[row], truth)),
-                noise if noisy else None,
-            )
-            for truth in ((False, True) if differs else (False,))
-        ]
+        expose, read_out = bench.acquisition.expose, bench.acquisition.read_out
+        noise = slice_noise(bench, number * helix.n_rows + row)
+        scan = clean = expose(_along_helix(paths, position[row], truth=False))
+        measured = [read_out(scan, noise)]
+        if differs:
+            clean = expose(_along_helix(paths, position[row], truth=True))
+            measured.append(read_out(clean, noise))
+        if bench.with_noise_free:
+            measured.append(read_out(clean, None))
+        return measured
 
     with ThreadPoolExecutor(available_threads()) as pool:
         rows = list(pool.map(measure_row, range(helix.n_rows)))
-    scan = np.stack([row[0] for row in rows], axis=1)
-    return Turn(scan, np.stack([row[1] for row in rows], axis=1) if differs else None)
+    data = [np.stack(each, axis=1) for each in zip(*rows, strict=True)]
+    noise_free = data.pop() if bench.with_noise_free else None
+    return Turn(data[0], data[1] if differs else None, noise_free)
 
 
 def _along_helix(
-    paths: dict[int, Paths], position: NDArray[np.float64], truth: bool
+    paths: dict[int, Paths], position: NDArray[np.float64], *, truth: bool
 ) -> NDArray[np.float32]:
     """Interpolate line integrals (materials, views, rays) at each view's own z, in slices."""
     total: NDArray[np.float32] | None = None
@@ -131,7 +139,7 @@ def _turns_for(helix: HelicalGeometry, z_mm: float) -> list[int]:
     return list(range(first, last + 1))
 
 
-def _remember_slices(bench: Bench, keep: int = 6) -> Callable[[int], Paths]:
+def remember_slices(bench: Bench, keep: int = 6) -> Callable[[int], Paths]:
     """Cast slices onto the fan once while neighbouring turns need them."""
     kept: dict[int, Paths] = {}
 

@@ -19,7 +19,7 @@ from spinemar.physics.helical_scan import helical_slices
 from spinemar.physics.materials import METALS, density_g_cm3
 from spinemar.physics.output_grid import output_geometry, resampled_slice
 from spinemar.physics.settings import ScannerSettings
-from spinemar.physics.slice_scan import Bench, Implants, prepare, scan_slice
+from spinemar.physics.slice_scan import Bench, Implants, StoredSlice, prepare, scan_slice
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.tomography.radon import available_threads
 from spinemar.volume import CTVolume
@@ -35,6 +35,8 @@ class SimulatedScan:
         The scan with all implants.
     truth : CTVolume or None
         The same scanner, noise and patient without metal.
+    noise_free : CTVolume or None
+        The truth without noise.
     metal_fraction : ndarray of float32, shape of `volume`
         Volume fraction of all metals.
     settings : ScannerSettings
@@ -43,6 +45,7 @@ class SimulatedScan:
 
     volume: CTVolume
     truth: CTVolume | None
+    noise_free: CTVolume | None
     metal_fraction: NDArray[np.float32]
     settings: ScannerSettings
     seed: int
@@ -56,6 +59,7 @@ def simulate_scan(
     *,
     slices: slice | None = None,
     with_truth: bool = True,
+    with_noise_free: bool = False,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> SimulatedScan:
@@ -75,41 +79,56 @@ def simulate_scan(
         Slices to scan (all by default); the result holds only these.
     with_truth : bool
         Also return the scan without metal, with the noise shared ray by ray.
+    with_noise_free : bool
+        Also return the scan without metal and noise (and then the truth as well).
 
     Returns
     -------
     SimulatedScan
     """
     settings = settings or ScannerSettings()
-    _check_implants(volume, implants)
+    check_implants(volume, implants)
     chosen = range(len(volume.hu))[slices or slice(None)]
     if len(chosen) == 0:
         raise InputError("No slice was chosen to scan.", "Choose slices inside the volume.")
-    bench = prepare(volume, implants, settings, seed, with_truth)
+    bench = prepare(
+        volume,
+        implants,
+        settings,
+        seed,
+        with_truth=with_truth,
+        with_noise_free=with_noise_free,
+    )
     geometry = output_geometry(volume, settings, chosen)
     scan = np.empty(geometry.shape, dtype=np.float32)
-    truth = np.empty_like(scan) if with_truth else None
+    truth = np.empty_like(scan) if bench.with_truth else None
+    noise_free = np.empty_like(scan) if with_noise_free else None
     metal = np.zeros_like(scan)
-
-    for position, (with_metal, without) in enumerate(_scan_slices(bench, chosen, cancel)):
-        scan[position] = with_metal
-        if truth is not None and without is not None:
-            truth[position] = without
+    for position, stored in enumerate(_scan_slices(bench, chosen, cancel)):
+        scan[position] = stored.scan
+        for target, source in ((truth, stored.truth), (noise_free, stored.noise_free)):
+            if target is not None and source is not None:
+                target[position] = source
         for name, fraction in implants.items():
             if name in METALS:
                 metal[position] += resampled_slice(fraction[chosen[position]], volume, settings)
         progress(Progress("Scanning", position + 1, len(chosen)))
-    facts = {**volume.metadata, "simulated": "true"}
+
+    def as_volume(hu: NDArray[np.float32]) -> CTVolume:
+        return CTVolume(hu, geometry.ijk_to_ras, {**volume.metadata, "simulated": "true"})
+
     return SimulatedScan(
-        CTVolume(scan, geometry.ijk_to_ras, facts),
-        None if truth is None else CTVolume(truth, geometry.ijk_to_ras, facts),
-        metal,
-        settings,
-        seed,
+        volume=as_volume(scan),
+        truth=None if truth is None else as_volume(truth),
+        noise_free=None if noise_free is None else as_volume(noise_free),
+        metal_fraction=metal,
+        settings=settings,
+        seed=seed,
     )
 
 
-def _check_implants(volume: CTVolume, implants: Implants) -> None:
+def check_implants(volume: CTVolume, implants: Implants) -> None:
+    """Refuse implants of an unknown material, another grid, or with absurd fractions."""
     for name, fraction in implants.items():
         density_g_cm3(name)  # refuses unknown materials
         if np.shape(fraction) != volume.hu.shape:
@@ -125,12 +144,10 @@ def _check_implants(volume: CTVolume, implants: Implants) -> None:
             )
 
 
-def _scan_slices(
-    bench: Bench, chosen: range, cancel: CancelToken | None
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
+def _scan_slices(bench: Bench, chosen: range, cancel: CancelToken | None) -> Iterator[StoredSlice]:
     """Yield stored slices in order: side by side in threads, or along the helix."""
 
-    def one_slice(index: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    def one_slice(index: int) -> StoredSlice:
         if cancel is not None:
             cancel.raise_if_cancelled()
         return scan_slice(bench, index)

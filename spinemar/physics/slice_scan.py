@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,24 @@ Implants = Mapping[str, NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
+class StoredSlice:
+    """One slice as stored, shape (rows, columns) each.
+
+    Parameters
+    ----------
+    scan : ndarray of float32
+    truth : ndarray of float32 or None
+        Without metal, same noise.
+    noise_free : ndarray of float32 or None
+        Without metal and without noise.
+    """
+
+    scan: NDArray[np.float32]
+    truth: NDArray[np.float32] | None
+    noise_free: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
 class Bench:
     """Everything that is prepared once and used for every slice.
 
@@ -34,7 +52,7 @@ class Bench:
     implants : mapping of material to ndarray
     settings : ScannerSettings
     seed : int
-    with_truth : bool
+    with_truth, with_noise_free : bool
     rays : RayLayout
     acquisition : Acquisition
     project : RadonTransform
@@ -48,6 +66,7 @@ class Bench:
     settings: ScannerSettings
     seed: int
     with_truth: bool
+    with_noise_free: bool
     rays: RayLayout
     acquisition: Acquisition
     project: RadonTransform
@@ -55,7 +74,13 @@ class Bench:
 
 
 def prepare(
-    volume: CTVolume, implants: Implants, settings: ScannerSettings, seed: int, with_truth: bool
+    volume: CTVolume,
+    implants: Implants,
+    settings: ScannerSettings,
+    seed: int,
+    *,
+    with_truth: bool,
+    with_noise_free: bool = False,
 ) -> Bench:
     """Calibrate the scanner and plan the transforms for a patient's grid."""
     image = volume.hu.shape[1:]
@@ -68,7 +93,8 @@ def prepare(
         implants,
         settings,
         seed,
-        with_truth,
+        with_truth or with_noise_free,
+        with_noise_free,
         rays,
         calibrate(settings, list(implants), rays.offsets_mm),
         # Slices run side by side, so one thread each.
@@ -77,16 +103,36 @@ def prepare(
     )
 
 
-def scan_slice(bench: Bench, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Return the stored slice with metal, and without where a truth was asked for."""
+def scan_slice(bench: Bench, index: int) -> StoredSlice:
+    """Scan one slice with metal, and as far as asked for without metal and without noise."""
     scan, truth = expose_slice(bench, index)
+    read_out = bench.acquisition.read_out
+    noise = slice_noise(bench, index)
+    clean = scan if truth is None else truth
+    measured = [read_out(scan, noise)]
+    if truth is not None:
+        measured.append(read_out(truth, noise))
+    if bench.with_noise_free:
+        measured.append(read_out(clean, None))
+    return stored_slice(bench, measured, differs=truth is not None)
+
+
+def slice_noise(bench: Bench, index: int) -> NDArray[np.float32] | None:
+    """Draw the deviates of a slice; None for a scanner without noise."""
     settings = bench.settings
     noisy = settings.quantum_noise or settings.electronic_noise > 0
-    noise = deviates(bench.seed, index, bench.rays.shape) if noisy else None
-    exposures = [scan] if truth is None else [scan, truth]
-    projections = np.stack([bench.acquisition.read_out(each, noise) for each in exposures])
-    hu = reconstruct(bench, projections)
-    return hu[0], hu[-1] if bench.with_truth else None
+    return deviates(bench.seed, index, bench.rays.shape) if noisy else None
+
+
+def stored_slice(
+    bench: Bench, measured: Sequence[NDArray[np.float32]], *, differs: bool
+) -> StoredSlice:
+    """Reconstruct [scan, truth if it differs, noise-free if asked for], each (views, bins)."""
+    hu = list(reconstruct(bench, np.stack(measured)))
+    noise_free = hu.pop() if bench.with_noise_free else None
+    truth = hu[-1] if bench.with_truth else None
+    assert len(hu) == 1 + differs
+    return StoredSlice(hu[0], truth, noise_free)
 
 
 def reconstruct(bench: Bench, projections: NDArray[np.float32]) -> NDArray[np.float32]:

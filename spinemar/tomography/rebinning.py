@@ -67,6 +67,32 @@ def parallel_to_fan(
     return np.ascontiguousarray(turned[..., : fan.n_views, :])
 
 
+def resample_parallel(
+    sinograms: NDArray[np.floating], source: SinogramGeometry, target: SinogramGeometry
+) -> NDArray[np.float32]:
+    """Bring a parallel sinogram to other views and bins; bins not measured become 0.
+
+    Parameters
+    ----------
+    sinograms : ndarray, shape (..., source.n_views, source.n_bins)
+    source, target : SinogramGeometry
+
+    Returns
+    -------
+    ndarray of float32, shape (..., target.n_views, target.n_bins)
+    """
+    data = _checked(sinograms, source.shape)
+    if source == target:
+        return data
+    if source.n_views != target.n_views:
+        turn = np.concatenate((data, data[..., ::-1]), axis=-2)
+        turn = _shift_views(turn, np.zeros(source.n_bins), 2 * target.n_views)
+        data = np.ascontiguousarray(turn[..., : target.n_views, :])
+    if source.bins_mm.shape == target.bins_mm.shape and source.bin_mm == target.bin_mm:
+        return data
+    return _resample_bins(data, source.bins_mm, target.bins_mm)
+
+
 def _checked(sinograms: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.float32]:
     data = np.asarray(sinograms, dtype=np.float32)
     if data.shape[-2:] != shape:

@@ -1,0 +1,83 @@
+"""Simulate raw data: what the scanner hands to its reconstruction."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.errors import InputError
+from spinemar.physics.helical_scan import measure_turn, remember_slices, scan_helix
+from spinemar.physics.rays import FanRays
+from spinemar.physics.scanner import check_implants
+from spinemar.physics.settings import ScannerSettings
+from spinemar.physics.slice_scan import Bench, Implants, expose_slice, prepare, slice_noise
+from spinemar.tomography.fan import FanGeometry
+from spinemar.tomography.geometry import SinogramGeometry
+from spinemar.tomography.radon import available_threads
+from spinemar.tomography.sinogram import Sinogram
+from spinemar.volume import CTVolume
+
+
+def simulate_raw(
+    volume: CTVolume,
+    implants: Implants,
+    settings: ScannerSettings | None = None,
+    seed: int = 0,
+    *,
+    slices: slice | None = None,
+) -> Sinogram:
+    """Measure a patient with implants; no image is reconstructed.
+
+    Parameters
+    ----------
+    volume : CTVolume
+    implants : mapping of material to ndarray, shape of `volume`
+    settings : ScannerSettings, optional
+    seed : int
+        The same noise as `simulate_scan` with this seed.
+    slices : slice, optional
+        Slices to scan; a helix runs through all and notes these to be reconstructed.
+
+    Returns
+    -------
+    Sinogram
+        In the scanner's own geometry, corrected for scatter and for the beam hardening of
+        water.
+    """
+    settings = settings or ScannerSettings()
+    check_implants(volume, implants)
+    chosen = range(len(volume.hu))[slices or slice(None)]
+    if len(chosen) == 0:
+        raise InputError("No slice was chosen to scan.", "Choose slices inside the volume.")
+    bench = prepare(volume, implants, settings, seed, with_truth=False)
+    places = np.array(chosen, dtype=np.float64) * volume.spacing_mm[2]
+    to_ras = scanner_to_ras(volume)
+    if settings.geometry == "helical":
+        helix = scan_helix(bench)
+        cast = remember_slices(bench)
+        turns = helix.n_views // helix.fan.views_per_turn
+        data = [measure_turn(bench, helix, number, cast).scan for number in range(turns)]
+        return Sinogram(np.concatenate(data), helix, places, to_ras)
+
+    def one_slice(index: int) -> NDArray[np.float32]:
+        exposure, _ = expose_slice(bench, index)
+        return bench.acquisition.read_out(exposure, slice_noise(bench, index))
+
+    with ThreadPoolExecutor(available_threads()) as pool:
+        projections = np.stack(list(pool.map(one_slice, chosen)))
+    return Sinogram(projections, _measured_geometry(bench), places, to_ras)
+
+
+def _measured_geometry(bench: Bench) -> SinogramGeometry | FanGeometry:
+    return bench.rays.fan if isinstance(bench.rays, FanRays) else bench.rays.reconstructed
+
+
+def scanner_to_ras(volume: CTVolume) -> NDArray[np.float64]:
+    """Map millimetres about the centre of rotation (x, y) and from the first slice (z) to RAS."""
+    _, rows, columns = volume.hu.shape
+    spacing = np.array(volume.spacing_mm)
+    to_index = np.diag([*(1.0 / spacing), 1.0])
+    to_index[:2, 3] = (columns - 1) / 2, (rows - 1) / 2
+    return np.asarray(volume.ijk_to_ras @ to_index)
