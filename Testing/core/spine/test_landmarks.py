@@ -115,6 +115,7 @@ def test_entry_lies_behind_isthmus_and_canal_behind_body(vertebra):
         step = p[f"{side}_isthmus"] - p[f"{side}_entry"]
         assert 5 < step @ forward < 22
         assert abs(step @ up) < 5
+        assert 3 < vertebra["pedicles"][side]["width_mm"] < 15
     assert 12 < (p["body_centre"] - p["canal_centre"]) @ forward < 32
     # The pedicles spring from the upper half of the body in the thoracic and lumbar spine.
     pedicles = (p["left_isthmus"] + p["right_isthmus"]) / 2
