@@ -59,8 +59,13 @@ def near_metal(metal: Tensor, reach_px: int) -> Tensor:
     return F.max_pool2d(x, (1, 2 * reach_px + 1), 1, (0, reach_px))[:, 0]
 
 
-def slice_windows(slabs: Tensor) -> Tensor:
-    """Every slice with its neighbours, edges repeated: (b, s, c, h, w) -> (b*s, 3, c, h, w)."""
+def slice_windows(slabs: Tensor, alone: bool = False) -> Tensor:
+    """Every slice with its neighbours, edges repeated: (b, s, c, h, w) -> (b*s, 3, c, h, w).
+
+    `alone` repeats each slice in place of its neighbours, as short volumes do.
+    """
+    if alone:
+        return torch.stack([slabs] * 3, 2).flatten(0, 1)
     padded = torch.cat([slabs[:, :1], slabs, slabs[:, -1:]], 1)
     windows = torch.stack([padded[:, n : n + slabs.shape[1]] for n in range(3)], 2)
     return windows.flatten(0, 1)

@@ -18,9 +18,9 @@ from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.radon import TorchRadon
 from spinemar_training.simulate.classical import (
     fill_trace,
+    lost_rays_of,
     project,
     reconstruct_difference,
-    trace_of,
 )
 
 
@@ -36,7 +36,7 @@ class Prefilled:
 def lost_rays(window: Tensor, radon: TorchRadon) -> Tensor:
     """Rays through metal (one bin wider) or through saturated pixels, (n, views, bins) bool."""
     with torch.no_grad():
-        return trace_of(metal_of(window), radon) | trace_of(saturated_of(window), radon, 0)
+        return lost_rays_of(metal_of(window), saturated_of(window), radon)
 
 
 def prefill(prior_hu: Tensor, window: Tensor, pixel_mm: Tensor, radon: TorchRadon) -> Prefilled:
@@ -58,10 +58,10 @@ def corrected(
     return input_of(window) + reconstruct_difference(difference, radon, pixel_mm)
 
 
-def neighbours(values: Tensor, n_slices: int) -> Tensor:
+def neighbours(values: Tensor, n_slices: int, alone: bool = False) -> Tensor:
     """Stack each slice with its neighbours: (b*s, v, r) -> (b*s, 3, v, r), edges repeated."""
     slabs = values.unflatten(0, (-1, n_slices))[:, :, None]
-    return slice_windows(slabs)[:, :, 0]
+    return slice_windows(slabs, alone)[:, :, 0]
 
 
 def correct_slabs(
@@ -71,8 +71,9 @@ def correct_slabs(
     generator: SinogramGenerator | None,
     radon: TorchRadon,
     grid: tuple[int, int],
+    alone: bool = False,
 ) -> tuple[Tensor, Tensor, Prefilled, Tensor]:
-    """Correct every slice of slabs (b, s, channels, h, w).
+    """Correct every slice of slabs (b, s, channels, h, w); `alone` as in `slice_windows`.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def correct_slabs(
     prefilled : Prefilled
     inpainted : Tensor (b*s, views, bins)
     """
-    windows = slice_windows(slabs)
+    windows = slice_windows(slabs, alone)
     pixels = pixel_mm.repeat_interleave(slabs.shape[1])
     prior_hu = prior.clean(windows, pixels, grid).float()
     before = prefill(prior_hu, windows, pixels, radon)
@@ -90,7 +91,8 @@ def correct_slabs(
     count = slabs.shape[1]
     with torch.autocast(slabs.device.type, torch.bfloat16, enabled=slabs.is_cuda):
         inpainted = generator(
-            neighbours(before.filled, count), neighbours(before.trace.float(), count)
+            neighbours(before.filled, count, alone),
+            neighbours(before.trace.float(), count, alone),
         )[:, 0]
     inpainted = torch.where(before.trace, inpainted.float(), before.filled)
     final = corrected(windows, before, inpainted, pixels, radon)

@@ -6,6 +6,7 @@ the difference is reconstructed, and the loss is taken on the corrected image.
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import torch
@@ -20,6 +21,10 @@ from spinemar_training.radon import TorchRadon
 from spinemar_training.scores import close_to_metal, masked_rmse, outside_metal
 from spinemar_training.simulate.classical import project
 from spinemar_training.stream import Batch
+
+
+ALONE_SHARE = 0.25
+"""Share of batches whose slices stand alone, as in volumes of one slice."""
 
 
 def sqrt_ramp(difference: Tensor) -> Tensor:
@@ -78,15 +83,21 @@ class JointTraining(ScheduledModule):
             ]
         )
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         with torch.autocast("cuda", enabled=False):
             loss = self._loss(batch)
-        return loss
+        return loss if bool(torch.isfinite(loss)) else None
 
     def _loss(self, batch: Batch) -> Tensor:
         pixels = batch.pixel_mm.repeat_interleave(batch.slabs.shape[1])
         final, first, before, inpainted = correct_slabs(
-            batch.slabs, batch.pixel_mm, self.prior, self.generator, self.radon, self.grid
+            batch.slabs,
+            batch.pixel_mm,
+            self.prior,
+            self.generator,
+            self.radon,
+            self.grid,
+            alone=random.random() < ALONE_SHARE,
         )
         windows = slice_windows(batch.slabs)
         truth, metal = truth_of(windows), metal_of(windows)

@@ -9,9 +9,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from spinemar_training.features import (
+    HIGH_HU,
+    LOW_HU,
     PIXEL_MM,
     SCALE_HU,
     apply_matrices,
+    input_of,
     metal_of,
     near_metal,
     nmar_of,
@@ -68,7 +71,7 @@ class PriorTraining(ScheduledModule):
         )
 
     def crops(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Features, target residual and weight of random crops."""
+        """Features; truth, input and NMAR in `SCALE_HU` above air; weight of random crops."""
         window, pixel = batch.slabs, batch.pixel_mm
         metal = metal_of(window)
         size = window.shape[-1]
@@ -76,20 +79,26 @@ class PriorTraining(ScheduledModule):
         centre_rows, centre_columns = self._crop_centre(metal, pixel)
         rows = resampling_matrix(size, pixel, self.crop_px, new, centre_rows)
         columns = resampling_matrix(size, pixel, self.crop_px, new, centre_columns)
-        residual = (truth_of(window) - nmar_of(window)).clamp(-3000, 3000) / SCALE_HU
-        everything = torch.cat([stack(window), residual[:, None], metal[:, None].float()], 1)
+        images = [truth_of(window), input_of(window).clamp(LOW_HU, HIGH_HU), nmar_of(window)]
+        images = [(i.clamp(-3000, 4000) + 1000) / SCALE_HU for i in images]
+        everything = torch.cat(
+            [stack(window), *(i[:, None] for i in images), metal[:, None].float()], 1
+        )
         resampled = apply_matrices(everything, rows, columns)
         near = near_metal(resampled[:, -1] > 0.1, round(NEAR_MM / PIXEL_MM))
-        return resampled[:, :-2], resampled[:, -2:-1], 1 + self.near_weight * near[:, None]
+        return resampled[:, :-4], resampled[:, -4:-1], 1 + self.near_weight * near[:, None]
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        features, target, weight = self.crops(batch)
-        features = features.contiguous(memory_format=torch.channels_last)
-        predicted = self.network(features)
-        error = F.smooth_l1_loss(predicted.float(), target, beta=BETA, reduction="none")
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        features, images, weight = self.crops(batch)
+        truth, raw, nmar = images.split(1, 1)
+        residual, blend = (
+            self.network(features.contiguous(memory_format=torch.channels_last)).float().split(1, 1)
+        )
+        cleaned = nmar + blend * (raw - nmar) + residual
+        error = F.smooth_l1_loss(cleaned, truth, beta=BETA, reduction="none")
         loss = (error * weight).sum() / weight.sum()
         self.log("prior/loss", loss, prog_bar=True)
-        return loss
+        return loss if bool(torch.isfinite(loss)) else None
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

@@ -44,6 +44,7 @@ class ScheduledModule(lightning.LightningModule):
         self.budget = budget
         self._spent_before = 0.0
         self._started: float | None = None
+        self.steps_taken = 0
         self.averages = nn.ModuleDict()
 
     def track(self, **networks: nn.Module) -> None:
@@ -62,12 +63,12 @@ class ScheduledModule(lightning.LightningModule):
     @property
     def progress(self) -> float:
         """Share of the budget that is used, 0 to 1."""
-        by_step = self.global_step / self.budget.max_steps
+        by_step = self.steps_taken / self.budget.max_steps
         return min(1.0, max(by_step, self.seconds / self.budget.max_seconds))
 
     def learning_rate_scale(self) -> float:
         """Warm-up, then half a cosine down to 1 %."""
-        warm = min(1.0, (self.global_step + 1) / max(1, self.budget.warmup_steps))
+        warm = min(1.0, (self.steps_taken + 1) / max(1, self.budget.warmup_steps))
         return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress)))
 
     def on_train_start(self) -> None:
@@ -84,14 +85,17 @@ class ScheduledModule(lightning.LightningModule):
         return None
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.steps_taken += 1
         for name, average in self.averages.items():
             average.update_parameters(getattr(self, name))  # type: ignore[operator]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["training_seconds"] = self.seconds
+        checkpoint["steps_taken"] = self.steps_taken
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._spent_before = float(checkpoint.get("training_seconds", 0.0))
+        self.steps_taken = int(checkpoint.get("steps_taken", 0))
 
     def adamw(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """AdamW over parameter groups that each state their own `lr`."""

@@ -13,6 +13,8 @@ from spinemar_training.radon import TorchRadon
 
 AIR_HU, BONE_HU = -400.0, 225.0
 FLOOR_PIXELS = 10.0
+FEW_PIXELS = 200
+ADDED_SHARE_CAP = 0.12
 
 
 def to_mu(hu: Tensor) -> Tensor:
@@ -44,6 +46,21 @@ def trace_of(mask: Tensor, radon: TorchRadon, dilation: int = 1) -> Tensor:
     return dilate_bins(radon.forward(mask.float()) > 0.5, dilation)
 
 
+def lost_rays_of(metal: Tensor, saturated: Tensor, radon: TorchRadon) -> Tensor:
+    """Metal trace and the rays through saturated pixels, those capped at a share of all rays."""
+    trace = trace_of(metal, radon)
+    lengths = radon.forward(saturated.float())
+    added = (lengths > 0.5) & ~trace
+    allowed = int(ADDED_SHARE_CAP * added[0].numel())
+    for n in range(len(added)):
+        if int(added[n].sum()) > allowed:
+            worth = torch.where(added[n], lengths[n], torch.zeros_like(lengths[n])).flatten()
+            kept = torch.zeros_like(worth, dtype=torch.bool)
+            kept[worth.topk(allowed).indices] = True
+            added[n] = kept.view_as(added[n])
+    return trace | added
+
+
 def fill_trace(values: Tensor, trace: Tensor) -> Tensor:
     """Interpolate along the detector over the trace; outside the detector the value is 0.
 
@@ -63,6 +80,7 @@ def fill_trace(values: Tensor, trace: Tensor) -> Tensor:
 
 
 def _smooth(images: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of images (n, h, w)."""
     radius = max(1, round(3 * sigma))
     taps = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
@@ -77,53 +95,78 @@ class Classical:
 
     metal: Tensor
     saturated: Tensor
-    metal_trace: Tensor
-    lost_trace: Tensor
-    sinogram: Tensor
     li: Tensor
     nmar: Tensor
 
 
-def nmar_prior(li: Tensor, metal: Tensor) -> Tensor:
-    """Classify tissue on the LI image: air, soft tissue, bone with its own HU."""
-    smooth = _smooth(li, 1.0)
-    soft = torch.zeros_like(smooth)
-    prior = torch.where(smooth < AIR_HU, torch.full_like(smooth, -1000.0), soft)
-    prior = torch.where(smooth > BONE_HU, smooth, prior)
-    return torch.where(metal, soft, prior)
+def _class_median(hu: Tensor, region: Tensor, near: Tensor, fallback: float) -> float:
+    """Median of a tissue class away from metal, as `spinemar.mar.prior` takes it."""
+    away = hu[region & ~near]
+    values = away if away.numel() >= FEW_PIXELS else hu[region]
+    return float(values.median()) if values.numel() >= FEW_PIXELS else fallback
+
+
+def nmar_prior(li: Tensor, metal: Tensor, inside: Tensor, pixel_mm: float) -> Tensor:
+    """Classify tissue on the LI image: air, gas, soft tissue at their medians, bone as it is."""
+    smooth = _smooth(li, 1.0 / pixel_mm)
+    near = _within(metal, 30.0, pixel_mm)
+    air, bone = smooth < AIR_HU, smooth > BONE_HU
+    prior = torch.full_like(smooth, -1000.0)
+    for n in range(len(li)):
+        soft = _class_median(li[n], inside[n] & ~air[n] & ~bone[n], near[n], 30.0)
+        gas = min(_class_median(li[n], inside[n] & air[n], near[n], -850.0), -500.0)
+        prior[n] = torch.where(inside[n], torch.where(air[n], gas, soft), prior[n])
+        outside = ~inside[n] & ~air[n]
+        prior[n] = torch.where(outside | bone[n], smooth[n], prior[n])
+        prior[n] = torch.where(metal[n], prior[n].clamp(min=soft), prior[n])
+    return prior
+
+
+def _within(mask: Tensor, reach_mm: float, pixel_mm: float) -> Tensor:
+    """Pixels within a reach of a mask (n, h, w), an octagon standing in for the disc."""
+    reach = max(1, round(reach_mm / pixel_mm))
+    x = mask.float()[:, None]
+    square = F.max_pool2d(x, (2 * reach + 1, 1), 1, (reach, 0))
+    square = F.max_pool2d(square, (1, 2 * reach + 1), 1, (0, reach))
+    small = round(0.5858 * reach)
+    diamond = x
+    for _ in range(4):  # a diamond of radius 2 * reach - small, by crosses
+        step = max(1, round((2 * reach - small) / 4))
+        diamond = torch.maximum(
+            F.max_pool2d(diamond, (2 * step + 1, 1), 1, (step, 0)),
+            F.max_pool2d(diamond, (1, 2 * step + 1), 1, (0, step)),
+        )
+    return (torch.minimum(square, diamond) > 0.5)[:, 0]
 
 
 def saturated_pixels(
-    hu: Tensor, metal: Tensor, depth_mm: Tensor, gas: Tensor, pixel_mm: float
+    hu: Tensor, li: Tensor, metal: Tensor, depth_mm: Tensor, pixel_mm: float
 ) -> Tensor:
-    """Pixels at the low clip that streaks explain (TRAINING notes: within 30 mm of metal)."""
-    reach = max(1, round(30.0 / pixel_mm))
-    near = metal.float()[:, None]
-    near = F.max_pool2d(near, (2 * reach + 1, 1), 1, (reach, 0))
-    near = F.max_pool2d(near, (1, 2 * reach + 1), 1, (0, reach))[:, 0] > 0.5
-    return (hu <= -1000) & near & (depth_mm > 10) & ~gas
+    """Pixels at the low clip of a 12-bit scale that streaks explain, as `spinemar.mar`."""
+    low = (hu <= -1000) & ~metal & (depth_mm >= 10) & (li - hu >= 100)
+    return low & _within(metal, 30.0, pixel_mm)
 
 
 @torch.no_grad()
 def classical(
     hu: Tensor,
     radon: TorchRadon,
-    pixel_mm: Tensor,
+    pixel_mm: float,
     threshold_hu: float,
     depth_mm: Tensor,
-    gas: Tensor,
+    twelve_bit: bool,
 ) -> Classical:
-    """Run LI and NMAR as difference images on slices of one field of view."""
-    metal = hu > threshold_hu
-    saturated = saturated_pixels(hu, metal, depth_mm, gas, float(pixel_mm[0]))
+    """Run LI and NMAR as difference images on slices (n, size, size) of one field of view."""
+    pixels = torch.full((hu.shape[0],), pixel_mm, device=hu.device)
+    metal = hu >= threshold_hu
     trace = trace_of(metal, radon)
-    lost = trace | trace_of(saturated, radon, 0)
-    p = project(hu, radon, pixel_mm)
-    li = hu + reconstruct_difference(fill_trace(p, trace) - p, radon, pixel_mm)
-    prior = nmar_prior(li, metal)
-    q = project(prior, radon, pixel_mm)
-    q = q.clamp(min=FLOOR_PIXELS * MU_WATER_PER_MM * float(pixel_mm[0]))
-    normalised = fill_trace(p / q, trace) * q
-    difference = torch.where(trace, normalised - p, torch.zeros_like(p))
-    nmar = hu + reconstruct_difference(difference, radon, pixel_mm)
-    return Classical(metal, saturated, trace, lost, p, li, nmar)
+    p = project(hu, radon, pixels)
+    li = hu + reconstruct_difference(fill_trace(p, trace) - p, radon, pixels)
+    saturated = torch.zeros_like(metal)
+    if twelve_bit:
+        saturated = saturated_pixels(hu, li, metal, depth_mm, pixel_mm)
+    q = project(nmar_prior(li, metal, depth_mm > 0, pixel_mm), radon, pixels)
+    q = q.clamp(min=FLOOR_PIXELS * MU_WATER_PER_MM * pixel_mm)
+    difference = torch.where(trace, fill_trace(p / q, trace) * q - p, torch.zeros_like(p))
+    nmar = hu + reconstruct_difference(difference, radon, pixels)
+    return Classical(metal, saturated, li, nmar)

@@ -44,7 +44,7 @@ def _frame(axis: np.ndarray, rng: np.random.Generator) -> tuple[tuple[float, flo
 
 def _draw_metals(rng: np.random.Generator) -> tuple[str, str]:
     """Metals of screws and rods: mostly titanium, mixed constructs as they are sold."""
-    pair = rng.choice(5, p=[0.42, 0.26, 0.12, 0.14, 0.06])
+    pair = rng.choice(5, p=[0.34, 0.28, 0.14, 0.14, 0.10])
     return (
         ("Ti-6Al-4V", "Ti-6Al-4V"),
         ("316L", "316L"),

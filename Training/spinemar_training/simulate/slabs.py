@@ -120,21 +120,20 @@ def make_slab(
     scanner = draw_scanner(rng)
     targeted = rng.random() < settings.targeted_share
     dirty, clean = scan(hu, metals, fine_mm, scanner, projectors, targeted, generator)
-    depth, gas = slab.depth_mm, hu < -700
+    depth = slab.depth_mm
     if targeted:
         top = _window_start(2 * size, size, spine[1] - centre[1], fine_mm, rng)
         left = _window_start(2 * size, size, spine[0] - centre[0], fine_mm, rng)
         view = (slice(None), slice(top, top + size), slice(left, left + size))
-        dirty, clean, depth, gas = dirty[view], clean[view], depth[view], gas[view]
+        dirty, clean, depth = dirty[view], clean[view], depth[view]
         pixel_mm = fine_mm
     else:
-        depth, gas = depth[:, ::2, ::2], gas[:, ::2, ::2]
+        depth = depth[:, ::2, ::2]
         pixel_mm = 2 * fine_mm
     low, high = scanner.clip_hu
     dirty, clean = dirty.clamp(low, high).round(), clean.clamp(low, high).round()
     threshold = float(rng.choice([2500.0, rng.uniform(2000, 3000)]))
-    pixels = torch.full((dirty.shape[0],), pixel_mm, device=dirty.device)
-    result = classical(dirty, radon, pixels, threshold, depth, gas)
+    result = classical(dirty, radon, pixel_mm, threshold, depth, low > -1100)
     if not bool(result.metal.any()):
         return None
     images = torch.stack(

@@ -1,0 +1,121 @@
+"""`spinemar-train`: every training run of the project from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+Config = Annotated[Path, typer.Argument(help="The run's YAML file.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")]
+Start = Annotated[Path | None, typer.Option(help="Weights to start from.")]
+
+
+@app.command()
+def patient(
+    ct: Path,
+    landmarks: Path,
+    output: Output,
+    clean_low_mm: Annotated[float | None, typer.Option(help="Lowest clean z, mm.")] = None,
+    clean_high_mm: Annotated[float | None, typer.Option(help="Highest clean z, mm.")] = None,
+) -> None:
+    """Prepare a CT for the simulated stream."""
+    from spinemar_training.patients import prepare_patient
+
+    clean = None
+    if clean_low_mm is not None and clean_high_mm is not None:
+        clean = (clean_low_mm, clean_high_mm)
+    prepare_patient(ct, landmarks, output, clean)
+
+
+@app.command()
+def prior(config: Config, output: Output, start: Start = None) -> None:
+    """Train the prior network."""
+    from spinemar_training.running import train_prior, validate
+    from spinemar_training.settings import load_settings
+
+    settings = load_settings(config)
+    weights = train_prior(settings, output, start)
+    typer.echo(json.dumps(validate(settings, weights, output), indent=1))
+
+
+@app.command()
+def pretrain(
+    config: Config,
+    output: Output,
+    start: Annotated[Path, typer.Option(help="Weights of the prior.")],
+) -> None:
+    """Train prior and generator through the reconstruction (stage one)."""
+    from spinemar_training.running import train_joint, validate
+    from spinemar_training.settings import load_settings
+
+    settings = load_settings(config)
+    weights = train_joint(settings, output, start)
+    typer.echo(json.dumps(validate(settings, weights, output), indent=1))
+
+
+@app.command()
+def adversarial(
+    config: Config,
+    output: Output,
+    start: Annotated[Path, typer.Option(help="Weights of prior and generator.")],
+    weight_l2: Annotated[float | None, typer.Option(help="Lambda of the loss.")] = None,
+) -> None:
+    """Train the conditional GAN from pre-trained weights (stage two)."""
+    from spinemar_training.running import train_adversarial, validate
+    from spinemar_training.settings import load_settings
+
+    settings = load_settings(config)
+    weights = train_adversarial(settings, output, start, weight_l2)
+    typer.echo(json.dumps(validate(settings, weights, output), indent=1))
+
+
+@app.command()
+def sweep(
+    config: Config,
+    output: Output,
+    start: Annotated[Path, typer.Option(help="Weights of prior and generator.")],
+) -> None:
+    """Train the GAN once for each lambda of the configuration."""
+    from spinemar_training.running import train_adversarial, validate
+    from spinemar_training.settings import load_settings
+
+    settings = load_settings(config)
+    for value in settings.options["lambdas"]:
+        folder = output / f"lambda-{value:g}"
+        weights = train_adversarial(settings, folder, start, float(value))
+        table = validate(settings, weights, folder)
+        typer.echo(f"lambda {value:g}: {json.dumps(table['all']['generator'])}")
+
+
+@app.command(name="placement-study")
+def placement_study(config: Config, output: Output) -> None:
+    """Train the arms of the placement study (realistic, random, mixed)."""
+    from spinemar_training.placement_study import train_arms
+    from spinemar_training.settings import load_settings
+
+    train_arms(load_settings(config), output)
+
+
+@app.command(name="validate")
+def validate_command(
+    config: Config, output: Output, weights: Annotated[Path, typer.Option()]
+) -> None:
+    """Score weights on the validation stream."""
+    from spinemar_training.running import validate
+    from spinemar_training.settings import load_settings
+
+    typer.echo(json.dumps(validate(load_settings(config), weights, output), indent=1))
+
+
+def main() -> None:
+    """Entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

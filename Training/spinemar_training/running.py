@@ -1,0 +1,200 @@
+"""Runs: streams, trainer, checkpoints, curves and the averaged weights that come out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from spinemar_training.lightning.joint import JointTraining
+from spinemar_training.lightning.prior import PriorTraining
+from spinemar_training.lightning.schedule import ScheduledModule
+from spinemar_training.networks.generator import SinogramGenerator
+from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.radon import TorchRadon
+from spinemar_training.scores import summarise
+from spinemar_training.settings import RunSettings
+from spinemar_training.stream import SlabMaker, SlabStream, fixed_slabs
+from spinemar_training.validation import score
+
+RESIDUAL_VIEWS = 360
+VALIDATION_SEED = 20260
+
+
+def seed_everything(seed: int) -> None:
+    """Seed every generator that training draws from."""
+    import lightning
+
+    lightning.seed_everything(seed, verbose=False)
+
+
+def pick_device() -> str:
+    """CUDA where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def residual_radon(settings: RunSettings, device: str) -> TorchRadon:
+    """Build the projector that the residual is computed with."""
+    size = settings.slabs.size
+    views = int(settings.options.get("residual_views", RESIDUAL_VIEWS))
+    return TorchRadon(size, views, int(2 * round(size * 1.4375 / 2)), device=device)
+
+
+def make_stream(settings: RunSettings, device: str) -> SlabStream:
+    """Build the stream of training slabs."""
+    maker = SlabMaker([Path(p) for p in settings.patients], settings.slabs, settings.seed, device)
+    return SlabStream(maker, seed=settings.seed + 1, **asdict(settings.stream))
+
+
+def fit(
+    module: ScheduledModule, stream: Any, output: Path, settings: RunSettings, device: str
+) -> None:
+    """Train, with a checkpoint every three minutes; resumes from the newest one."""
+    import lightning
+    from lightning.pytorch.callbacks import ModelCheckpoint
+    from lightning.pytorch.loggers import CSVLogger
+
+    output.mkdir(parents=True, exist_ok=True)
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
+    checkpoint = ModelCheckpoint(
+        dirpath=output,
+        save_last=True,
+        save_top_k=0,
+        train_time_interval=timedelta(minutes=float(settings.options.get("minutes", 3))),
+    )
+    trainer = lightning.Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu",
+        devices=1,
+        max_steps=settings.budget.max_steps * (1 if module.automatic_optimization else 2),
+        precision="bf16-mixed" if device == "cuda" else "32-true",
+        logger=CSVLogger(output, name="curves"),
+        callbacks=[checkpoint],
+        log_every_n_steps=50,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    newest = output / "last.ckpt"
+    trainer.fit(
+        module,
+        DataLoader(stream, batch_size=None),
+        ckpt_path=str(newest) if newest.exists() else None,
+    )
+    trainer.save_checkpoint(newest)
+    facts = {
+        "steps": module.global_step,
+        "seconds": module.seconds,
+        "slabs_made": getattr(stream, "made", None),
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "torch": torch.__version__,
+    }
+    print(json.dumps(facts), flush=True)
+    (output / "run.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+
+
+def save_weights(path: Path, **networks: nn.Module) -> None:
+    """Write networks' weights as one half-size-safe file (float32 tensors)."""
+    torch.save({name: net.state_dict() for name, net in networks.items()}, path)
+
+
+def averaged(module: ScheduledModule, name: str) -> nn.Module:
+    """Return the averaged copy of a tracked network."""
+    return module.averages[name].module  # type: ignore[union-attr, return-value]
+
+
+def build_prior(settings: RunSettings, weights: Path | None = None) -> PriorNetwork:
+    """Build the prior network, from weights where given."""
+    network = PriorNetwork(settings.prior.widths, settings.prior.blocks)
+    if weights is not None:
+        network.load_state_dict(torch.load(weights, weights_only=True)["prior"])
+    return network
+
+
+def build_generator(settings: RunSettings, weights: Path | None = None) -> SinogramGenerator:
+    """Build the generator, from weights where they hold one."""
+    network = SinogramGenerator(settings.generator.widths, settings.generator.blocks)
+    if weights is not None:
+        stored = torch.load(weights, weights_only=True)
+        if "generator" in stored:
+            network.load_state_dict(stored["generator"])
+    return network
+
+
+def train_prior(settings: RunSettings, output: Path, start: Path | None = None) -> Path:
+    """Stage one: the prior. Returns the file of averaged weights."""
+    seed_everything(settings.seed)
+    device = pick_device()
+    module = PriorTraining(build_prior(settings, start), settings.budget, settings.crop_px)
+    fit(module, make_stream(settings, device), output, settings, device)
+    weights = output / "weights.pt"
+    save_weights(weights, prior=averaged(module, "network"))
+    return weights
+
+
+def train_joint(settings: RunSettings, output: Path, start: Path) -> Path:
+    """Stage one, second half: prior and generator through the reconstruction."""
+    seed_everything(settings.seed)
+    device = pick_device()
+    module = JointTraining(
+        build_prior(settings, start),
+        build_generator(settings, start),
+        settings.budget,
+        residual_radon(settings, device),
+        grid=settings.grid,
+        **settings.options.get("joint", {}),
+    )
+    fit(module, make_stream(settings, device), output, settings, device)
+    weights = output / "weights.pt"
+    save_weights(weights, prior=averaged(module, "prior"), generator=averaged(module, "generator"))
+    return weights
+
+
+def train_adversarial(
+    settings: RunSettings, output: Path, start: Path, weight_l2: float | None = None
+) -> Path:
+    """Stage two: the conditional GAN. `weight_l2` overrides the configured lambda."""
+    from spinemar_training.lightning.adversarial import AdversarialTraining
+    from spinemar_training.networks.discriminator import PatchDiscriminator
+
+    seed_everything(settings.seed)
+    device = pick_device()
+    options = dict(settings.options.get("adversarial", {}))
+    if weight_l2 is not None:
+        options["weight_l2"] = weight_l2
+    prior = build_prior(settings, start)
+    module = AdversarialTraining(
+        prior,
+        build_generator(settings, start),
+        PatchDiscriminator(),
+        settings.budget,
+        residual_radon(settings, device),
+        grid=settings.grid,
+        **options,
+    )
+    fit(module, make_stream(settings, device), output, settings, device)
+    weights = output / "weights.pt"
+    save_weights(weights, prior=prior, generator=averaged(module, "generator"))
+    return weights
+
+
+def validate(settings: RunSettings, weights: Path, output: Path) -> dict[str, Any]:
+    """Score weights on the validation patients' simulated slabs and write the table."""
+    device = pick_device()
+    maker = SlabMaker(
+        [Path(p) for p in settings.validation], settings.slabs, VALIDATION_SEED, device
+    )
+    fixed = fixed_slabs(maker, settings.validation_slabs)
+    prior = build_prior(settings, weights).to(device).eval()
+    has_generator = "generator" in torch.load(weights, weights_only=True)
+    generator = build_generator(settings, weights).to(device).eval() if has_generator else None
+    scores = score(fixed, prior, generator, residual_radon(settings, device), settings.grid)
+    table = {region: summarise(values) for region, values in scores.items()}
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "validation.json").write_text(json.dumps(table, indent=2), encoding="utf-8")
+    return table
