@@ -46,6 +46,7 @@ def correct_volume(
     device: Device = "auto",
     inpainter: Inpainter | None = None,
     gate: GateParameters | None = None,
+    measured: NDArray[np.float32] | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> CorrectionResult:
@@ -68,6 +69,8 @@ def correct_volume(
         Overrides `method`, `model` and `device`.
     gate : GateParameters, optional
         Overrides the inpainter's do-no-harm gate.
+    measured : ndarray of float32, shape (slices, views, bins), optional
+        Raw data on the grid that these slices would be reprojected to; see `mar/raw.py`.
     progress : callable
     cancel : CancelToken, optional
 
@@ -110,6 +113,7 @@ def correct_volume(
         inpainter=worker,
         gate=gate or worker.gate,
         watch=watch,
+        measured=measured,
     )
     hu, reports = run.all_slices(touched, progress, cancel)
     provenance = make_provenance(method, metal, geometry, worker)
@@ -133,7 +137,9 @@ class _Run:
         inpainter: Inpainter,
         gate: GateParameters,
         watch: Stopwatch,
+        measured: NDArray[np.float32] | None = None,
     ) -> None:
+        self._measured = measured
         self._source = layout.of(volume.hu)
         self._metal = layout.of(mask)
         self._volume = volume
@@ -153,7 +159,9 @@ class _Run:
         out = self._volume.hu.copy()
         target = self._layout.of(out)
         clip = min(low_clip_hu(self._source[k]) for k in touched)
-        products = SliceProducts(self._source, self._metal, self._radon, clip_hu=clip)
+        products = SliceProducts(
+            self._source, self._metal, self._radon, clip_hu=clip, measured=self._measured
+        )
         reports: list[SliceReport] = []
         progress(Progress(_STAGE, 0, len(touched)))
         for start, stop in _runs(touched, _SLICES_AT_A_TIME):
@@ -180,16 +188,20 @@ class _Run:
         with self._watch.stage("reconstruct"):
             change = products.delta_hu(filled, sinogram)
         with self._watch.stage("gate"):
-            reports = []
-            for n, k in enumerate(core.indices):
+            for name in ("body", "nearness"):
+                products.get(name, core.indices)  # all at once, before the threads ask one by one
+
+            def finish(n: int) -> SliceReport:
+                k = core.indices[n]
                 rays = lost[n] if lost else LostRays(trace[n], 0.0, capped=False)
                 one = Slab(products, [k], slice(0, 1))
                 report, applied = self._judge(one, change[n], rays)
                 if report.corrected:
                     keep = one.metal[0] | padding_mask(self._source[k])
                     target[k] = np.where(keep, self._source[k], self._source[k] + applied)
-                reports.append(report)
-        return reports
+                return report
+
+            return products.each(finish, range(len(core.indices)))
 
     def _judge(
         self, one: Slab, change: NDArray[np.float32], rays: LostRays
@@ -198,7 +210,13 @@ class _Run:
         hu, metal, body = one.hu[0], one.metal[0], one.bodies[0]
         pixel = self._layout.pixel_mm
         features = gate_features(
-            hu, change, metal=metal, body=body, trace=rays.trace, pixel_mm=pixel
+            hu,
+            change,
+            metal=metal,
+            body=body,
+            trace=rays.trace,
+            pixel_mm=pixel,
+            nearness=one.nearness_mm[0],
         )
         decision = decide(features, self._gate)
         applied = np.float32(decision.strength) * change

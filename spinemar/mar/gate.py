@@ -130,6 +130,7 @@ def gate_features(
     body: Body,
     trace: NDArray[np.bool_],
     pixel_mm: tuple[float, float],
+    nearness: NDArray[np.float32] | None = None,
 ) -> GateFeatures:
     """Measure a slice and its proposed change.
 
@@ -143,12 +144,14 @@ def gate_features(
     body : Body
     trace : ndarray of bool, shape (views, bins)
     pixel_mm : (row spacing, column spacing) in mm
+    nearness : ndarray of float32, shape (rows, columns), optional
+        Distance to metal in mm; found here if not given.
 
     Returns
     -------
     GateFeatures
     """
-    distance = nearness_mm(metal, pixel_mm)
+    distance = nearness_mm(metal, pixel_mm) if nearness is None else nearness
     inside = body.depth_mm > _SKIN_MM
     # Tissue is told apart half-way between before and after, so that neither is favoured.
     sigma = (_SMOOTHING_MM / pixel_mm[0], _SMOOTHING_MM / pixel_mm[1])

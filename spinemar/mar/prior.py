@@ -25,6 +25,9 @@ def tissue_prior(
     li_hu: NDArray[np.float32],
     metal: NDArray[np.bool_],
     pixel_mm: tuple[float, float],
+    *,
+    body: NDArray[np.bool_] | None = None,
+    nearness: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Make the prior of one slice.
 
@@ -34,6 +37,10 @@ def tissue_prior(
         The slice corrected by linear interpolation, without padding.
     metal : ndarray of bool, same shape
     pixel_mm : (row spacing, column spacing) in mm
+    body : ndarray of bool, same shape, optional
+        Inside the skin; found here if not given.
+    nearness : ndarray of float32, same shape, optional
+        Distance to metal in mm; found here if not given.
 
     Returns
     -------
@@ -42,8 +49,10 @@ def tissue_prior(
     """
     sigma = (_SMOOTHING_MM / pixel_mm[0], _SMOOTHING_MM / pixel_mm[1])
     smooth = ndimage.gaussian_filter(li_hu, sigma)
-    body = find_body(li_hu, pixel_mm).mask
-    near = nearness_mm(metal, pixel_mm) < _NEAR_MM
+    if body is None:
+        body = find_body(li_hu, pixel_mm).mask
+    distance = nearness_mm(metal, pixel_mm) if nearness is None else nearness
+    near = distance < _NEAR_MM
     air = smooth < AIR_THRESHOLD_HU
     bone = smooth > BONE_THRESHOLD_HU
     soft_hu = _middle(li_hu, body & ~air & ~bone, near, fallback=30.0)

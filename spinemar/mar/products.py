@@ -20,7 +20,7 @@ from spinemar.mar.normalized import normalized_bridge
 from spinemar.mar.padding import without_padding
 from spinemar.mar.prior import tissue_prior
 from spinemar.mar.saturated import LOW_CLIP_HU, saturated_pixels
-from spinemar.mar.trace import LostRays, lost_ray_trace, trace_of
+from spinemar.mar.trace import LostRays, lost_ray_trace, nearness_mm, trace_of
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import difference_to_hu, hu_to_mu
 
@@ -40,6 +40,8 @@ class SliceProducts:
     radon : RadonTransform
     clip_hu : float
         Low end of the stored range, see `saturated.low_clip_hu`.
+    measured : ndarray of float32, shape (slices, views, bins), optional
+        Raw data on `radon`'s grid; by default the slices are reprojected.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class SliceProducts:
         radon: RadonTransform,
         *,
         clip_hu: float = LOW_CLIP_HU,
+        measured: Float | None = None,
     ) -> None:
         self.hu_slices = hu_slices
+        self.measured = measured
         self.metal_slices = metal_slices
         self.radon = radon
         self.clip_hu = clip_hu
@@ -59,6 +63,7 @@ class SliceProducts:
         self._makers: dict[str, Callable[[Sequence[int]], dict[str, Sequence[Any]]]] = {
             "hu": self._make_hu,
             "body": self._make_body,
+            "nearness": self._make_nearness,
             "sinogram": self._make_sinograms,
             "metal_lengths": self._make_sinograms,
             "metal_trace": self._make_trace,
@@ -98,7 +103,8 @@ class SliceProducts:
         """Reconstruct a change of sinograms as a change of images, HU."""
         return difference_to_hu(self.radon.fbp(filled - sinogram))
 
-    def _each(self, job: Callable[[int], _Result], ks: Sequence[int]) -> list[_Result]:
+    def each(self, job: Callable[[int], _Result], ks: Sequence[int]) -> list[_Result]:
+        """Do a job for several slices, side by side in threads."""
         if len(ks) < 2 or self.radon.threads < 2:
             return [job(k) for k in ks]
         # Requests nest (LI needs sinograms) only outside of jobs, so threads cannot block.
@@ -116,9 +122,21 @@ class SliceProducts:
     def _make_body(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
         self.get("hu", ks)
         pixel = self.radon.pixel_mm
-        return {"body": self._each(lambda k: find_body(self._one("hu", k), pixel), ks)}
+        return {"body": self.each(lambda k: find_body(self._one("hu", k), pixel), ks)}
+
+    def _make_nearness(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
+        pixel = self.radon.pixel_mm
+
+        def measure(k: int) -> Float:
+            return nearness_mm(np.ascontiguousarray(self.metal_slices[k]), pixel)
+
+        return {"nearness": self.each(measure, ks)}
 
     def _make_sinograms(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
+        if self.measured is not None:
+            metal = np.stack([self.metal_slices[k] for k in ks]).astype(np.float32)
+            lengths = self.radon.forward(metal)
+            return {"sinogram": [self.measured[k] for k in ks], "metal_lengths": list(lengths)}
         mu = hu_to_mu(np.stack(self.get("hu", ks)))
         metal = np.stack([self.metal_slices[k] for k in ks]).astype(np.float32)
         sinogram, lengths = self.radon.forward_pair(mu, metal)
@@ -135,7 +153,7 @@ class SliceProducts:
         def fill(k: int) -> Float:
             return bridge(self._one("sinogram", k), self._one("metal_trace", k))
 
-        return {"li_sinogram": self._each(fill, ks)}
+        return {"li_sinogram": self.each(fill, ks)}
 
     def _make_li_hu(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
         return {"li_hu": self._corrected("li_sinogram", ks)}
@@ -152,13 +170,19 @@ class SliceProducts:
         return [images[k] for k in ks]
 
     def _make_nmar_prior(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        self.get("li_hu", ks)
-        pixel = self.radon.pixel_mm
+        for name in ("li_hu", "body", "nearness"):
+            self.get(name, ks)
 
         def prior(k: int) -> Float:
-            return tissue_prior(self._one("li_hu", k), self.metal_slices[k], pixel)
+            return tissue_prior(
+                self._one("li_hu", k),
+                self.metal_slices[k],
+                self.radon.pixel_mm,
+                body=self._one("body", k).mask,
+                nearness=self._one("nearness", k),
+            )
 
-        return {"nmar_prior": self._each(prior, ks)}
+        return {"nmar_prior": self.each(prior, ks)}
 
     def _make_nmar_prior_sinogram(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
         priors = hu_to_mu(np.stack(self.get("nmar_prior", ks)))
@@ -177,26 +201,27 @@ class SliceProducts:
                 self.radon.pixel_mm,
             )
 
-        return {"nmar_sinogram": self._each(fill, ks)}
+        return {"nmar_sinogram": self.each(fill, ks)}
 
     def _make_nmar_hu(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
         return {"nmar_hu": self._corrected("nmar_sinogram", ks)}
 
     def _make_saturated(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        self.get("hu", ks)
-        self.get("li_hu", ks)
-        pixel = self.radon.pixel_mm
+        for name in ("hu", "li_hu", "body", "nearness"):
+            self.get(name, ks)
 
         def find(k: int) -> Mask:
             return saturated_pixels(
                 self._one("hu", k),
                 np.asarray(self.metal_slices[k]),
-                pixel,
+                self.radon.pixel_mm,
                 reference=self._one("li_hu", k),
                 clip_hu=self.clip_hu,
+                body=self._one("body", k),
+                nearness=self._one("nearness", k),
             )
 
-        return {"saturated": self._each(find, ks)}
+        return {"saturated": self.each(find, ks)}
 
     def _make_lost_rays(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
         traces = self.get("metal_trace", ks)

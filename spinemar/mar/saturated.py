@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.mar.body import find_body
+from spinemar.mar.body import Body, find_body
 from spinemar.mar.padding import padding_mask, without_padding
 from spinemar.mar.trace import nearness_mm
 
@@ -35,6 +35,8 @@ def saturated_pixels(
     *,
     reference: NDArray[np.float32] | None = None,
     clip_hu: float = LOW_CLIP_HU,
+    body: Body | None = None,
+    nearness: NDArray[np.float32] | None = None,
 ) -> NDArray[np.bool_]:
     """Find pixels whose streaks were cut off at the low end of the range.
 
@@ -48,6 +50,8 @@ def saturated_pixels(
         was dark without any streak: gas. Without it, gas near metal is taken in.
     clip_hu : float
         Lower end of the range, see `low_clip_hu`.
+    body, nearness : Body and ndarray of float32, shape (rows, columns), optional
+        Of a single slice, where they are known already.
 
     Returns
     -------
@@ -66,7 +70,8 @@ def saturated_pixels(
         low &= reference - hu >= _EXPLAINED_HU
     if not metal.any() or not low.any():
         return np.zeros(hu.shape, dtype=np.bool_)
-    low &= nearness_mm(metal, pixel_mm) <= _NEAR_METAL_MM
+    low &= (nearness_mm(metal, pixel_mm) if nearness is None else nearness) <= _NEAR_METAL_MM
     if low.any():
-        low &= find_body(without_padding(hu), pixel_mm).depth_mm >= _SKIN_MM
+        body = body or find_body(without_padding(hu), pixel_mm)
+        low &= body.depth_mm >= _SKIN_MM
     return low

@@ -77,6 +77,11 @@ class Slab:
         return self.products.get("body", self.indices)
 
     @property
+    def nearness_mm(self) -> Float:
+        """Distance to metal within each slice, exact to 65 mm; (n, rows, columns)."""
+        return self._stack("nearness")
+
+    @property
     def saturated(self) -> Mask:
         """Pixels that streaks drove below the stored range; (n, rows, columns)."""
         return self._stack("saturated")

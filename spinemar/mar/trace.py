@@ -104,8 +104,32 @@ def lost_ray_trace(
     return LostRays(metal_trace | added, float(added.mean()), capped)
 
 
-def nearness_mm(metal: NDArray[np.bool_], pixel_mm: tuple[float, float]) -> NDArray[np.float32]:
-    """Distance to the nearest metal pixel of a slice, mm; infinite where there is none."""
+def nearness_mm(
+    metal: NDArray[np.bool_], pixel_mm: tuple[float, float], *, reach_mm: float = 65.0
+) -> NDArray[np.float32]:
+    """Distance to the nearest metal pixel of a slice.
+
+    Parameters
+    ----------
+    metal : ndarray of bool, shape (rows, columns)
+    pixel_mm : (row spacing, column spacing) in mm
+    reach_mm : float
+        Farther distances need not be exact: beyond the box that reaches so far around all
+        metal they are infinite.
+
+    Returns
+    -------
+    ndarray of float32, shape (rows, columns)
+        Millimetres; infinite where there is no metal.
+    """
+    distance = np.full(metal.shape, np.inf, dtype=np.float32)
     if not metal.any():
-        return np.full(metal.shape, np.inf, dtype=np.float32)
-    return np.asarray(ndimage.distance_transform_edt(~metal, sampling=pixel_mm), np.float32)
+        return distance
+    box = []
+    for axis, spacing in enumerate(pixel_mm):
+        hit = np.flatnonzero(metal.any(axis=1 - axis))
+        margin = int(reach_mm / spacing) + 1
+        box.append(slice(max(0, int(hit[0]) - margin), int(hit[-1]) + margin + 1))
+    inner = tuple(box)
+    distance[inner] = ndimage.distance_transform_edt(~metal[inner], sampling=pixel_mm)
+    return distance

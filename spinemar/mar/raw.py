@@ -1,0 +1,135 @@
+"""Correct raw data: inpaint the measured rays themselves, before any image is stored.
+
+An image has lost what its 12 bits cut off and what its matrix left out; the raw data have not.
+They are rebinned to the same parallel grid that images are projected to, so every method works
+on them as on images, with the measured rays in place of the projected ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.errors import InputError
+from spinemar.mar.correct import correct_volume
+from spinemar.mar.methods import Device, Method
+from spinemar.mar.result import CorrectionResult
+from spinemar.physics.kernels import apply_kernel
+from spinemar.physics.settings import KERNELS, ScanKernel
+from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+from spinemar.tomography.geometry import SinogramGeometry
+from spinemar.tomography.helical import Interpolation
+from spinemar.tomography.radon import RadonTransform
+from spinemar.tomography.sinogram import Sinogram
+from spinemar.tomography.units import mu_to_hu
+from spinemar.volume import CTVolume
+
+_SLICES_AT_A_TIME = 8
+
+
+@dataclass(frozen=True)
+class RawCorrection:
+    """A corrected reconstruction of raw data.
+
+    Parameters
+    ----------
+    before : CTVolume
+        Reconstruction of the data as measured.
+    result : CorrectionResult
+    """
+
+    before: CTVolume
+    result: CorrectionResult
+
+
+def correct_sinogram(
+    sinogram: Sinogram,
+    *,
+    matrix: int = 512,
+    fov_mm: float | None = None,
+    kernel: ScanKernel = "standard",
+    interpolation: Interpolation = "180",
+    method: Method = "auto",
+    metal_threshold_hu: float | None = None,
+    model: Path | None = None,
+    device: Device = "auto",
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> RawCorrection:
+    """Reconstruct raw data without and with metal artifact reduction.
+
+    Parameters
+    ----------
+    sinogram : Sinogram
+        Parallel, fan or helical.
+    matrix, fov_mm : int, float, optional
+        Image; by default the square inside the measured field.
+    kernel : {"soft", "standard", "bone"}
+    interpolation : {"180", "360"}
+        For helical data.
+    method, metal_threshold_hu, model, device
+        As for `correct_volume`.
+
+    Returns
+    -------
+    RawCorrection
+        HU without limits; metal outside the image is not corrected.
+    """
+    if kernel not in KERNELS:
+        raise InputError(f"There is no kernel {kernel!r}.", f"Use one of: {', '.join(KERNELS)}.")
+    grid = sinogram.image_grid(matrix, fov_mm)
+    _, rows, columns = grid.shape
+    pixel = grid.spacing_mm[1], grid.spacing_mm[0]
+    image = SinogramGeometry.for_image((rows, columns), pixel)
+    wide = _whole_field(image, sinogram.field_mm)
+    progress(Progress("Rebinning", 0, 1))
+    # The kernel goes first, so that measured rays and image have the same sharpness.
+    measured = apply_kernel(sinogram.to_parallel(wide, interpolation), wide.bin_mm, kernel)
+    progress(Progress("Rebinning", 1, 1))
+    hu = _reconstruct(measured, RadonTransform((rows, columns), pixel, wide), progress, cancel)
+    before = CTVolume(hu, grid.ijk_to_ras, {"source": "raw data"})
+    result = correct_volume(
+        before,
+        method=method,
+        metal_threshold_hu=metal_threshold_hu,
+        model=model,
+        device=device,
+        measured=_middle_bins(measured, image.n_bins),
+        progress=progress,
+        cancel=cancel,
+    )
+    return RawCorrection(before, result)
+
+
+def _whole_field(image: SinogramGeometry, field_mm: float) -> SinogramGeometry:
+    """Widen the image's grid by whole bins on either side to all that was measured.
+
+    A targeted image lies inside a larger body, whose other rays still belong to it.
+    """
+    missing = field_mm / image.bin_mm - image.n_bins
+    more = max(0, int(np.ceil(missing / 2)))
+    return SinogramGeometry(image.n_views, image.n_bins + 2 * more, image.bin_mm)
+
+
+def _middle_bins(sinograms: NDArray[np.float32], n_bins: int) -> NDArray[np.float32]:
+    first = (sinograms.shape[-1] - n_bins) // 2
+    return np.ascontiguousarray(sinograms[..., first : first + n_bins])
+
+
+def _reconstruct(
+    measured: NDArray[np.float32],
+    radon: RadonTransform,
+    progress: ProgressCallback,
+    cancel: CancelToken | None,
+) -> NDArray[np.float32]:
+    result = np.empty((len(measured), *radon.shape), dtype=np.float32)
+    for start in range(0, len(measured), _SLICES_AT_A_TIME):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        part = slice(start, start + _SLICES_AT_A_TIME)
+        result[part] = mu_to_hu(radon.fbp(measured[part]))
+        progress(Progress("Reconstructing", min(part.stop, len(measured)), len(measured)))
+    return result
