@@ -218,7 +218,7 @@ def _tell(output: Path, result: CorrectionResult, facts: dict[str, Any]) -> None
     if made.fallback:
         stderr().print(made.fallback)
     for one in facts["left_alone"][:10]:
-        console.print(f"Left alone: slice {one['slice'] + 1}: {one['reason']}")
+        console.print(f"Left alone: slice {one['slice'] + 1}: {one['reason']}", soft_wrap=True)
     console.print(f"Written: {output}", highlight=False, soft_wrap=True)
     if "report" in facts:
         console.print(f"Report: {facts['report']}", highlight=False, soft_wrap=True)

@@ -55,7 +55,7 @@ def slice_regions(
     metal : ndarray of bool, shape (rows, columns)
     pixel_mm : (row spacing, column spacing)
     """
-    body = _filled_body(truth)
+    body = filled_body(truth)
     if not metal.any():
         nowhere = np.zeros(truth.shape, dtype=bool)
         return SliceRegions(np.ones(truth.shape, dtype=bool), nowhere, body, nowhere)
@@ -74,8 +74,8 @@ def slice_regions(
     )
 
 
-def _filled_body(truth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return the largest object above air, holes (lung, bowel gas) filled; no table, no clothes."""
+def filled_body(truth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return the largest object above -300 HU, its holes filled: no table, no clothes."""
     parts, count = ndimage.label(ndimage.binary_opening(truth > BODY_HU, iterations=2))
     if count == 0:
         return np.zeros(truth.shape, dtype=bool)

@@ -9,6 +9,8 @@ from spinemar.errors import InputError
 
 PADDING_BELOW_HU = -1500.0
 """Scanners mark pixels outside the reconstruction circle with -2000, -3024 and the like."""
+_FAT_AND_AIR_BELOW_HU = -50.0
+_LEAST_FAT_AND_AIR = 1e-3
 _LARGEST_HU = 1e6
 _SMALLEST_RANGE_HU = 50.0
 
@@ -44,11 +46,19 @@ def check_hounsfield(hu: NDArray[np.float32], name: str) -> None:
             f"{name} is not in Hounsfield units: its values reach from {low:.4g} to {high:.4g}.",
             "Load the CT in Hounsfield units, not scaled or normalised.",
         )
-    # Fat and air are below water in every patient; padding does not count as either.
-    lowest_real = low if low > PADDING_BELOW_HU else float(hu[hu > PADDING_BELOW_HU].min())
-    if lowest_real >= 0:
+    if _fat_and_air_share(hu) < _LEAST_FAT_AND_AIR:
         raise InputError(
             f"{name} is not in Hounsfield units: fat and air are below 0 HU, but nothing here is. "
             "It may be an MR, or a CT whose rescale intercept got lost.",
             "Load the original CT series.",
         )
+
+
+def _fat_and_air_share(hu: NDArray[np.float32]) -> float:
+    """Share of voxels that are fat or air, padding left out; slice by slice to save memory."""
+    real, found = 0, 0
+    for part in hu:
+        inside = part > PADDING_BELOW_HU
+        real += int(np.count_nonzero(inside))
+        found += int(np.count_nonzero(inside & (part < _FAT_AND_AIR_BELOW_HU)))
+    return found / real if real else 0.0

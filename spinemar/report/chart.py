@@ -54,7 +54,8 @@ def line_chart(
         parts.append(f'<text x="{px:.1f}" y="{py + 16:.1f}" class="middle">{x}</text>')
     for n, (name, line) in enumerate(series.items()):
         colour = _COLOURS[n % len(_COLOURS)]
-        path = " ".join(f"{px:.1f},{py:.1f}" for px, py in (place(*p) for p in line))
+        known = (place(*p) for p in line if np.isfinite(p[1]))
+        path = " ".join(f"{px:.1f},{py:.1f}" for px, py in known)
         parts.append(f'<polyline points="{path}" stroke="{colour}" class="line"/>')
         y = _TOP + 16 + 18 * n
         parts.append(

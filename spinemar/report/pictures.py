@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.evaluation.regions import filled_body
 from spinemar.report.content import ReportContent, Sinogram
 from spinemar.report.display import (
     BONE,
@@ -22,7 +23,6 @@ from spinemar.report.display import (
 )
 from spinemar.volume import CTVolume
 
-_BODY_HU = -300.0
 _BODY_MARGIN_MM = 5.0
 _SPINE_MARGIN_MM = 35.0
 _SLICES = 3
@@ -83,7 +83,7 @@ def _volumes(content: ReportContent) -> list[tuple[str, CTVolume]]:
 
 def _axial_group(content: ReportContent, view: View, k: int) -> Group:
     before = view.cut(content.before.hu, k)
-    body = _box(before > _BODY_HU, _BODY_MARGIN_MM, view)
+    body = _box(filled_body(before), _BODY_MARGIN_MM, view)
     spine = _box(view.cut(content.metal, k), _SPINE_MARGIN_MM, view)
     named = _volumes(content)
     rows = [
