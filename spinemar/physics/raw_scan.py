@@ -59,7 +59,7 @@ def simulate_raw(
         cast = remember_slices(bench)
         turns = helix.n_views // helix.fan.views_per_turn
         data = [measure_turn(bench, helix, number, cast).scan for number in range(turns)]
-        return Sinogram(np.concatenate(data), helix, places, to_ras)
+        return Sinogram(np.concatenate(data), helix, places, to_ras, volume.spacing_mm[2])
 
     def one_slice(index: int) -> NDArray[np.float32]:
         exposure, _ = expose_slice(bench, index)
@@ -67,7 +67,8 @@ def simulate_raw(
 
     with ThreadPoolExecutor(available_threads()) as pool:
         projections = np.stack(list(pool.map(one_slice, chosen)))
-    return Sinogram(projections, _measured_geometry(bench), places, to_ras)
+    thickness = volume.spacing_mm[2]
+    return Sinogram(projections, _measured_geometry(bench), places, to_ras, thickness)
 
 
 def _measured_geometry(bench: Bench) -> SinogramGeometry | FanGeometry:

@@ -37,12 +37,15 @@ class Sinogram:
     scanner_to_ras : ndarray, shape (4, 4)
         From millimetres about the centre of rotation (x along image columns, y along rows, z
         along the table) to RAS. By default a supine patient, head first.
+    thickness_mm : float
+        Slice thickness: the spacing of the image where there is one slice only.
     """
 
     projections: NDArray[np.float32]
     geometry: RawGeometry
     slices_mm: NDArray[np.float64]
     scanner_to_ras: NDArray[np.float64] = field(default_factory=_supine)
+    thickness_mm: float = 1.0
 
     def __post_init__(self) -> None:
         data = np.ascontiguousarray(self.projections, dtype=np.float32)
@@ -127,7 +130,7 @@ class Sinogram:
                 "Use 16 to 4096 pixels and a field of view of 10 to 2000 mm.",
             )
         pixel = side / matrix
-        step = float(np.diff(self.slices_mm)[0]) if len(self.slices_mm) > 1 else 1.0
+        step = float(np.diff(self.slices_mm)[0]) if len(self.slices_mm) > 1 else self.thickness_mm
         to_scanner = np.diag([pixel, pixel, step, 1.0])
         to_scanner[:2, 3] = -pixel * (matrix - 1) / 2
         to_scanner[2, 3] = self.slices_mm[0]

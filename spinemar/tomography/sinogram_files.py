@@ -9,8 +9,9 @@ A file holds the projections and one JSON object:
 
 A fan has `source_mm`, `n_views`, `views_per_turn`, `n_bins`, `bin_mm` and `detector`; a helix
 has `fan` (such an object), `n_views`, `feed_mm`, `n_rows`, `row_mm` and `start_mm`.
-`scanner_to_ras` may be left out. In .npz the arrays are "projections" and "header" (the JSON
-text), in Zarr the JSON object is the array's attributes.
+`scanner_to_ras` and `thickness_mm` (the spacing where there is one slice only) may be left out.
+In .npz the arrays are "projections" and "header" (the JSON text), in Zarr the JSON object is
+the array's attributes.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ def _header(sinogram: Sinogram) -> dict[str, Any]:
         "geometry": {"kind": sinogram.kind, **asdict(sinogram.geometry)},
         "slices_mm": sinogram.slices_mm.tolist(),
         "scanner_to_ras": sinogram.scanner_to_ras.tolist(),
+        "thickness_mm": sinogram.thickness_mm,
     }
 
 
@@ -110,11 +112,11 @@ def _from_header(projections: NDArray[Any], header: Any, name: str) -> Sinogram:
         raise InputError(f"The projections in {name} are no numbers.", "Store them as float32.")
     try:
         geometry = _geometry(dict(header["geometry"]))
-        optional = (
-            {"scanner_to_ras": np.asarray(header["scanner_to_ras"], float)}
-            if "scanner_to_ras" in header
-            else {}
-        )
+        optional: dict[str, Any] = {}
+        if "scanner_to_ras" in header:
+            optional["scanner_to_ras"] = np.asarray(header["scanner_to_ras"], dtype=np.float64)
+        if "thickness_mm" in header:
+            optional["thickness_mm"] = float(header["thickness_mm"])
         slices = np.asarray(header["slices_mm"], dtype=np.float64)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

@@ -35,11 +35,19 @@ def _settings(**changes: object) -> ScannerSettings:
     return ScannerSettings(**{"n_views": 360, "n_bins": 368, "focal_spot_mm": 0.5, **changes})
 
 
-@pytest.mark.parametrize("geometry", ["parallel", "fan-arc", "fan-flat-short", "helical"])
-@pytest.mark.parametrize("method", ["li", "nmar"])
+@pytest.mark.parametrize(
+    ("geometry", "method"),
+    [
+        ("parallel", "li"),
+        ("parallel", "nmar"),
+        ("fan-arc", "nmar"),
+        ("fan-flat-short", "li"),
+        ("helical", "nmar"),
+    ],
+)
 def test_raw_data_of_any_geometry_are_corrected(geometry, method) -> None:
     volume, implants = _patient(slices=3 if geometry == "helical" else 1)
-    settings = _settings(geometry=geometry, hu_scale="unlimited")
+    settings = _settings(geometry=geometry, detector_rows=2, hu_scale="unlimited")
     raw = simulate_raw(volume, implants, settings, slices=slice(0, 1))
     truth = simulate_scan(volume, implants, settings, slices=slice(0, 1)).truth
     done = correct_sinogram(raw, matrix=SIZE, fov_mm=SIZE * PIXEL_MM, method=method)
