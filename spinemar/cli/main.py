@@ -11,6 +11,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     # (command, "module:function"), in the order that `spinemar --help` shows
     ("correct", "spinemar.cli.correct:correct"),
     ("correct-batch", "spinemar.cli.correct_batch:correct_batch"),
+    ("simulate", "spinemar.cli.simulate:simulate"),
     ("evaluate", "spinemar.cli.evaluate:evaluate"),
     ("demo", "spinemar.cli.demo:demo"),
     ("sample-data", "spinemar.cli.sample_data:sample_data"),

@@ -1,0 +1,30 @@
+"""The kinds of job a worker knows: a table and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from spinemar.errors import InputError
+from spinemar.progress import CancelToken, ProgressCallback
+
+Job = Mapping[str, Any]
+JobFunction = Callable[[Job, ProgressCallback, CancelToken], Mapping[str, Any]]
+
+KINDS: Mapping[str, str] = {
+    # kind of job: "module:function"; the function takes (job, progress, cancel)
+    "correct": "spinemar.jobs.correct:run",
+    "batch": "spinemar.jobs.batch:run",
+}
+
+
+def function_of(kind: str) -> JobFunction:
+    """Find what runs a kind of job."""
+    if kind not in KINDS:
+        raise InputError(
+            f"There is no job called '{kind}'.", f"Use one of: {', '.join(sorted(KINDS))}."
+        )
+    module, function = KINDS[kind].split(":")
+    found: JobFunction = getattr(import_module(module), function)
+    return found
