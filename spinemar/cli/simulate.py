@@ -57,12 +57,12 @@ def simulate(
     ] = None,
     kvp: Annotated[int, typer.Option(help="Tube voltage: 80, 100, 120 or 140.")] = 120,
     photons: Annotated[float, typer.Option(help="Photons of an open ray.")] = 1e6,
-    kernel: Annotated[KernelChoice, typer.Option(help="Reconstruction kernel.")] = KernelChoice(
-        "standard"
-    ),
-    geometry: Annotated[GeometryChoice, typer.Option(help="Where the rays run.")] = GeometryChoice(
-        "parallel"
-    ),
+    kernel: Annotated[KernelChoice, typer.Option(help="Reconstruction kernel.")] = KernelChoice[
+        "STANDARD"
+    ],
+    geometry: Annotated[GeometryChoice, typer.Option(help="Where the rays run.")] = GeometryChoice[
+        "PARALLEL"
+    ],
     hu_scale: Annotated[ScaleChoice, typer.Option(help="Stored range of HU.")] = ScaleChoice[
         "12_BIT"
     ],
