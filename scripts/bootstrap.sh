@@ -96,7 +96,7 @@ make_venv() {
     "apt-get update -q && apt-get install -q -y python$version-venv" >/dev/null 2>&1 \
     && "$python" -m venv "$venv" && return 0
   rm -rf "$venv" build/virtualenv
-  "$python" -m pip install -q --target build/virtualenv virtualenv \
+  "$python" -m pip install -q -q --target build/virtualenv virtualenv \
     && PYTHONPATH=build/virtualenv "$python" -m virtualenv -q "$venv" && return 0
   echo "bootstrap: no virtual environment can be made; run  sudo apt-get install python$version-venv" >&2
   return 1
@@ -111,7 +111,7 @@ fi
 make_venv
 # shellcheck disable=SC2086  # a list of packages, to be split
 [ -z "$system" ] || install_system $system
-pip="$venv/bin/python -m pip --disable-pip-version-check install -q"
+pip="$venv/bin/python -m pip --disable-pip-version-check install -q -q"
 say "installing Python packages ($extras)"
 if [ -n "$torch" ]; then
   $pip "$torch"
