@@ -1,12 +1,10 @@
-"""Tissue of a CT as a blend of water and bone, and metal in its place.
+"""Tissue of a CT as a blend of water and bone.
 
 Every blend keeps the attenuation that the HU state at 70 keV; what the blend decides is how it
 changes with energy.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,31 +39,3 @@ def tissue_fractions(
     share = np.clip((values - low) / (high - low), 0.0, 1.0).astype(np.float32)
     ratio = float(mu_per_mm(WATER, REFERENCE_KEV) / mu_per_mm(BONE, REFERENCE_KEV))
     return relative * (1.0 - share), relative * share * np.float32(ratio)
-
-
-def material_fractions(
-    hu: NDArray[np.floating], implants: Mapping[str, NDArray[np.floating]]
-) -> dict[str, NDArray[np.float32]]:
-    """Amount of every material at every voxel; implants displace tissue.
-
-    Parameters
-    ----------
-    hu : ndarray
-    implants : mapping of material to ndarray, same shape as `hu`
-        Volume fractions, 0 to 1.
-
-    Returns
-    -------
-    dict of str to ndarray of float32
-        "water", "cortical_bone" and the implants' materials.
-    """
-    water, bone = tissue_fractions(hu)
-    amounts = {WATER: water, BONE: bone}
-    if not implants:
-        return amounts
-    left = np.clip(1.0 - sum(np.asarray(f, np.float32) for f in implants.values()), 0.0, 1.0)
-    amounts = {name: amount * left for name, amount in amounts.items()}
-    for name, fraction in implants.items():
-        extra = np.asarray(fraction, dtype=np.float32)
-        amounts[name] = amounts[name] + extra if name in amounts else extra
-    return amounts

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spinemar.physics.acquisition import Acquisition, Exposure, calibrate
 from spinemar.physics.kernels import apply_kernel
-from spinemar.physics.line_integrals import Paths, slice_paths
+from spinemar.physics.line_integrals import Paths, Projectors, projectors, slice_paths
 from spinemar.physics.noise import deviates
 from spinemar.physics.output_grid import output_geometry
 from spinemar.physics.rays import RayLayout, ray_layout
@@ -55,7 +55,7 @@ class Bench:
     with_truth, with_noise_free : bool
     rays : RayLayout
     acquisition : Acquisition
-    project : RadonTransform
+    project : Projectors
         From the patient's slices to single rays.
     reconstruct : RadonTransform
         From detector bins to the output grid.
@@ -69,7 +69,7 @@ class Bench:
     with_noise_free: bool
     rays: RayLayout
     acquisition: Acquisition
-    project: RadonTransform
+    project: Projectors
     reconstruct: RadonTransform
 
 
@@ -97,8 +97,7 @@ def prepare(
         with_noise_free,
         rays,
         calibrate(settings, list(implants), rays.offsets_mm),
-        # Slices run side by side, so one thread each.
-        RadonTransform((image[0], image[1]), (row_mm, column_mm), rays.projected, threads=1),
+        projectors((image[0], image[1]), (row_mm, column_mm), rays.projected),
         RadonTransform(out.shape[1:], (out_row_mm, out_column_mm), rays.reconstructed, threads=1),
     )
 
