@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spinemar.cli.console import print_json, progress_bars, stderr, stdout
+from spinemar.cli.correction_job import CorrectionJob
 from spinemar.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def correct(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT", help="CT: DICOM folder, or a file of a series, NRRD, NIfTI, MetaImage."
+            metavar="INPUT",
+            help="CT: DICOM folder, or a file of a series, NRRD, NIfTI, MetaImage. Or raw data.",
         ),
     ],
     output: Annotated[
@@ -60,6 +62,13 @@ def correct(
     device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = (
         DeviceChoice.AUTO
     ),
+    sinogram: Annotated[
+        bool, typer.Option("--sinogram", help="INPUT is raw data: .npz, .npy with .json, .zarr.")
+    ] = False,
+    fov: Annotated[
+        float | None, typer.Option(metavar="MM", help="Side of the image made of raw data.")
+    ] = None,
+    matrix: Annotated[int, typer.Option(help="Pixels a side of the image made of raw data.")] = 512,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write report.html into this folder.")
     ] = None,
@@ -77,26 +86,27 @@ def correct(
       spinemar correct DICOM/series7 -o corrected.nrrd --report report
 
       spinemar correct scan.nrrd -o corrected.nrrd --method nmar --metal-threshold 2800 --json
+
+      spinemar correct --sinogram raw.npz -o corrected.nrrd --fov 250
     """
-    from spinemar.io import check_writable, read_mask, read_volume, write_volume
-    from spinemar.mar.correct import correct_volume
+    from spinemar.io import write_volume
 
     threshold = _threshold(metal_threshold)
     _check_paths(source, output, report, overwrite=overwrite)
     with progress_bars(quiet=json) as (progress, cancel):
-        volume = read_volume(source)
-        check_writable(output, volume)
-        mask = None if metal_mask is None else read_mask(metal_mask, volume.geometry)
-        result = correct_volume(
-            volume,
+        job = CorrectionJob(
+            source,
+            output,
             method=method.value,
-            metal_threshold_hu=threshold,
-            metal_mask=mask,
+            threshold_hu=threshold,
+            mask=metal_mask,
             model=model,
             device=device.value,
-            progress=progress,
-            cancel=cancel,
         )
+        if sinogram or job.is_raw:
+            volume, result = job.correct_raw(matrix, fov, progress, cancel)
+        else:
+            volume, result = job.correct_images(progress, cancel)
         cancel.raise_if_cancelled()
         write_volume(output, result.volume)
         facts = _facts(source, output, result)

@@ -54,6 +54,7 @@ def correct_sinogram(
     interpolation: Interpolation = "180",
     method: Method = "auto",
     metal_threshold_hu: float | None = None,
+    metal_mask: NDArray[np.bool_] | None = None,
     model: Path | None = None,
     device: Device = "auto",
     progress: ProgressCallback = ignore_progress,
@@ -70,8 +71,8 @@ def correct_sinogram(
     kernel : {"soft", "standard", "bone"}
     interpolation : {"180", "360"}
         For helical data.
-    method, metal_threshold_hu, model, device
-        As for `correct_volume`.
+    method, metal_threshold_hu, metal_mask, model, device
+        As for `correct_volume`; the mask on the grid of `sinogram.image_grid(matrix, fov_mm)`.
 
     Returns
     -------
@@ -95,6 +96,7 @@ def correct_sinogram(
         before,
         method=method,
         metal_threshold_hu=metal_threshold_hu,
+        metal_mask=metal_mask,
         model=model,
         device=device,
         measured=_middle_bins(measured, image.n_bins),

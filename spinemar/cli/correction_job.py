@@ -1,0 +1,86 @@
+"""What `spinemar correct` works on: stored images, or the scanner's raw data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spinemar.progress import CancelToken, ProgressCallback
+
+if TYPE_CHECKING:
+    from spinemar.mar.methods import Device, Method
+    from spinemar.mar.result import CorrectionResult
+    from spinemar.volume import CTVolume
+
+
+@dataclass(frozen=True)
+class CorrectionJob:
+    """One input, one output, and how to correct; see the options of `spinemar correct`."""
+
+    source: Path
+    output: Path
+    method: Method
+    threshold_hu: float | None
+    mask: Path | None
+    model: Path | None
+    device: Device
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the input's name says that it is raw data."""
+        from spinemar.tomography.sinogram_files import is_sinogram_path
+
+        return is_sinogram_path(self.source)
+
+    def correct_images(
+        self, progress: ProgressCallback, cancel: CancelToken
+    ) -> tuple[CTVolume, CorrectionResult]:
+        """Read and correct a volume; return it as read, and the result."""
+        from spinemar.io import check_writable, read_mask, read_volume
+        from spinemar.mar.correct import correct_volume
+
+        volume = read_volume(self.source)
+        check_writable(self.output, volume)
+        mask = None if self.mask is None else read_mask(self.mask, volume.geometry)
+        result = correct_volume(
+            volume,
+            method=self.method,
+            metal_threshold_hu=self.threshold_hu,
+            metal_mask=mask,
+            model=self.model,
+            device=self.device,
+            progress=progress,
+            cancel=cancel,
+        )
+        return volume, result
+
+    def correct_raw(
+        self, matrix: int, fov_mm: float | None, progress: ProgressCallback, cancel: CancelToken
+    ) -> tuple[CTVolume, CorrectionResult]:
+        """Read and correct raw data; return their plain reconstruction, and the result."""
+        import numpy as np
+
+        from spinemar.io import check_writable, read_mask
+        from spinemar.mar.raw import correct_sinogram
+        from spinemar.tomography.sinogram_files import read_sinogram
+        from spinemar.volume import CTVolume
+
+        sinogram = read_sinogram(self.source)
+        grid = sinogram.image_grid(matrix, fov_mm)
+        blank = np.zeros((grid.shape[0], 1, 1), dtype=np.float32)
+        check_writable(self.output, CTVolume(blank, grid.ijk_to_ras))
+        mask = None if self.mask is None else read_mask(self.mask, grid)
+        done = correct_sinogram(
+            sinogram,
+            matrix=matrix,
+            fov_mm=fov_mm,
+            method=self.method,
+            metal_threshold_hu=self.threshold_hu,
+            metal_mask=mask,
+            model=self.model,
+            device=self.device,
+            progress=progress,
+            cancel=cancel,
+        )
+        return done.before, done.result
