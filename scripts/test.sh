@@ -7,11 +7,11 @@ PATH="$PWD/.venv/bin:$PATH"
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
 export QT_QPA_PLATFORM="${QT_QPA_PLATFORM:-offscreen}" MPLBACKEND=Agg
 
-ruff check .
-ruff format --check .
-mypy
-
+# A failure is remembered, not the end: one run shows everything that is wrong.
 status=0
+ruff check --output-format concise . || status=1
+ruff format --check . || status=1
+mypy || status=1
 run_tests() { # run_tests "OPTIONS" FOLDER...
   options="$1"
   shift
