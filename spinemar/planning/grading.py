@@ -84,7 +84,7 @@ def assess_screw(screw: Screw, field: BoneField) -> Assessment:
     field : BoneField
         Of the screw's own vertebra.
     """
-    points = screw_points(screw, field.frame, _start_mm(screw, field))
+    points = screw_points(screw, field.frame, _start_mm(screw, field.frame))
     outside = field.distance_local_mm(points.local)
     worst = int(np.argmax(outside))
     breach = float(outside[worst])
@@ -146,18 +146,19 @@ def screw_points(screw: Screw, frame: VertebraFrame, start_mm: float) -> ScrewPo
     return ScrewPoints(depths, frame.to_local(points))
 
 
-def _start_mm(screw: Screw, field: BoneField) -> float:
-    """Return the depth from which on a screw has to stay in bone."""
-    axis, length = shank_axis(screw), screw.length_mm
-    pedicle = field.frame.pedicles.get(screw.side)
+def _start_mm(screw: Screw, frame: VertebraFrame) -> float:
+    """Return the depth from which on a screw has to stay in bone.
+
+    Without a pedicle on its side, the canal's centre tells how far in the isthmus lies.
+    """
+    axis, entry = shank_axis(screw), np.asarray(screw.entry)
+    pedicle = frame.pedicles.get(screw.side)
     if pedicle is not None:
-        isthmus = float((pedicle.isthmus_ras - np.asarray(screw.entry)) @ axis)
-        return float(np.clip(isthmus - _BEHIND_ISTHMUS_MM, 0.0, 0.5 * length))
-    depth = np.arange(0.0, length, _STATION_MM)
-    inside = field.distance_mm(np.asarray(screw.entry) + depth[:, None] * axis)
-    covered = np.flatnonzero(inside < -screw.diameter_mm / 2)
-    # A screw that never lies in bone is looked at along its whole length.
-    return float(depth[covered[0]]) if len(covered) else 0.0
+        isthmus = float((pedicle.isthmus_ras - entry) @ axis)
+    else:
+        forwards = max(float(axis @ frame.anterior), 0.3)
+        isthmus = float((frame.canal_centre_ras - entry) @ frame.anterior) / forwards
+    return float(np.clip(isthmus - _BEHIND_ISTHMUS_MM, 0.0, 0.5 * screw.length_mm))
 
 
 def _by_direction(
