@@ -10,6 +10,7 @@ import numpy as np
 from spinemar.implants.catalogue import Head, ScrewModel
 from spinemar.implants.placement import Screw
 from spinemar.implants.solids import (
+    Cone,
     Cut,
     FloatArray,
     Solid,
@@ -82,6 +83,14 @@ def screw_parts(screw: Screw, model: ScrewModel) -> Iterator[Part]:
     yield Part("set screw", _set_screw(model.head, pose), material)
 
 
+def head_solids(
+    head: Head, ball: FloatArray, axis: FloatArray, slot: FloatArray
+) -> tuple[Solid, Cone]:
+    """Return tulip and set screw of a head with its ball at a point, without its screw."""
+    pose = HeadPose(ball, ball + axis * head.seat_mm, axis, slot)
+    return _tulip(head, pose), _set_screw(head, pose)
+
+
 def _tulip(head: Head, pose: HeadPose) -> Solid:
     """Return a rounded block with a U-shaped slot for the rod and a bore for the set screw."""
     floor = pose.ball - pose.axis * head.ball_mm * (1.0 + _FLOOR_SHARE)
@@ -100,7 +109,7 @@ def _tulip(head: Head, pose: HeadPose) -> Solid:
     return Cut([body, flats], [opening, saddle, bore])
 
 
-def _set_screw(head: Head, pose: HeadPose) -> Solid:
+def _set_screw(head: Head, pose: HeadPose) -> Cone:
     """Return the set screw, sitting on the rod and flush with the tulip's top."""
     floor = pose.ball - pose.axis * head.ball_mm * (1.0 + _FLOOR_SHARE)
     top = floor + pose.axis * (head.height_mm - 0.5)
