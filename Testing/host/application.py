@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,16 @@ class SlicerApplication(QApplication):
     majorVersion = Property(int, lambda self: 5)
     minorVersion = Property(int, lambda self: 12)
     os = Property(str, lambda self: "linux" if os.name == "posix" else "win")
+
+    def applicationDirPath(self) -> str:
+        """Return a folder with a PythonSlicer in it, as the application's own folder has one."""
+        folder = Path(self._temporary.name) / "bin"
+        launcher = folder / "PythonSlicer"
+        if not launcher.exists():
+            folder.mkdir(exist_ok=True)
+            launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+            launcher.chmod(0o755)
+        return str(folder)
 
     def restart(self) -> None:
         raise RuntimeError("The host does not restart.")

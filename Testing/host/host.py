@@ -33,7 +33,15 @@ def _standInModules() -> None:
         setattr(ctk, name, cls)
     sys.modules["ctk"] = ctk
     sys.modules["qt"].QUiLoader = uiloader.QUiLoader
-    from Testing.host.standins import ScriptedLoadableModule, i18n, packaging, parameterNodeWrapper
+    from Testing.host.standins import (
+        SampleData,
+        ScriptedLoadableModule,
+        i18n,
+        packaging,
+        parameterNodeWrapper,
+    )
+
+    sys.modules["SampleData"] = SampleData
 
     for standIn in (ScriptedLoadableModule, i18n, packaging, parameterNodeWrapper):
         name = standIn.__name__.rpartition(".")[2]
@@ -129,6 +137,8 @@ class Host:
         for name in list(vars(slicer.modules)):
             delattr(slicer.modules, name)
         self.moduleManager = None
+        sys.modules["SampleData"].sources.clear()
+        sys.modules["slicer.packaging"].installed.clear()
         ctkMessageBox.answerer = None
         sys.excepthook = self._excepthook
         gc.collect()

@@ -95,7 +95,7 @@ def run_demo(
     plan = plan or sample_plan()
     settings = settings or ScannerSettings()
     progress(Progress("Sample CT", 1, 1))
-    scan = _scan(patient, plan, settings, progress, cancel)
+    scan = scan_patient(patient, plan, settings, progress, cancel)
     assert scan.truth is not None
     metal = scan.metal_fraction >= _METAL_FRACTION
     paths = _write_scan(folder, scan, plan, metal)
@@ -138,14 +138,20 @@ def _made(output: str | Path) -> Path:
     return folder
 
 
-def _scan(
+def scan_patient(
     patient: CTVolume,
     plan: Plan,
     settings: ScannerSettings,
-    progress: ProgressCallback,
-    cancel: CancelToken | None,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
 ) -> SimulatedScan:
-    """Scan the slices with metal and a few on either side."""
+    """Scan the slices with metal and a few on either side.
+
+    Raises
+    ------
+    InputError
+        If the plan meets no slice of the patient.
+    """
     progress(Progress("Implants", 0, 1))
     implants = voxelize_plan(plan, patient.geometry)
     progress(Progress("Implants", 1, 1))

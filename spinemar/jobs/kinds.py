@@ -16,6 +16,7 @@ KINDS: Mapping[str, str] = {
     # kind of job: "module:function"; the function takes (job, progress, cancel)
     "correct": "spinemar.jobs.correct:run",
     "batch": "spinemar.jobs.batch:run",
+    "sample-scan": "spinemar.jobs.sample_scan:run",
 }
 
 

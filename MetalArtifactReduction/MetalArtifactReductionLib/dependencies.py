@@ -1,0 +1,101 @@
+"""The Python packages a correction needs: asked for on the first click, never before."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from spinemar.errors import InputError
+
+REQUESTER = "SpineMAR"
+# Distribution and the module that proves that it is there.
+_MODULES = {"finufft": "finufft", "scikit-image": "skimage", "SimpleITK": "SimpleITK",
+            "pydicom": "pydicom"}  # fmt: skip
+_RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+
+
+def requirements(path: Path) -> list[str]:
+    """Read the requirements file of the module."""
+    lines = [line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines()]
+    return [line for line in lines if line and not line.startswith("-")]
+
+
+def runtimeRequirement(driver: bool, platform: str = sys.platform) -> str:
+    """Name the one ONNX Runtime that fits this machine: never both, GPU only with a driver."""
+    if driver and platform in ("linux", "win32"):
+        return "onnxruntime-gpu[cuda,cudnn]>=1.19"
+    return "onnxruntime>=1.19"
+
+
+def isImportable(module: str) -> bool:
+    """Whether a module is there; it is not imported, which would stop the user interface."""
+    importlib.invalidate_caches()
+    return importlib.util.find_spec(module) is not None
+
+
+def missing(
+    path: Path,
+    needsRuntime: bool,
+    driver: bool,
+    importable: Callable[[str], bool] = isImportable,
+) -> list[str]:
+    """List what has to be installed before a correction can run.
+
+    Parameters
+    ----------
+    path : Path
+        The requirements file.
+    needsRuntime : bool
+        Whether networks will run.
+    driver : bool
+        Whether an NVIDIA driver is there.
+    importable : callable
+        For tests.
+    """
+    wanted = []
+    for line in requirements(path):
+        name = line.split(">")[0].split("=")[0].split("[")[0].strip()
+        if not importable(_MODULES.get(name, name)):
+            wanted.append(line)
+    if needsRuntime and not importable("onnxruntime"):
+        wanted.append(runtimeRequirement(driver))
+    return wanted
+
+
+def ensure(
+    path: Path,
+    needsRuntime: bool,
+    driver: bool,
+    install: Callable[[list[str]], None],
+    importable: Callable[[str], bool] = isImportable,
+) -> None:
+    """Install what is missing, with the user's consent.
+
+    Parameters
+    ----------
+    install : callable
+        Asks and installs; raises RuntimeError when the user declines.
+
+    Raises
+    ------
+    InputError
+        If the user declined, or packages are still missing.
+    """
+    wanted = missing(path, needsRuntime, driver, importable)
+    if not wanted:
+        return
+    try:
+        install(wanted)
+    except RuntimeError as error:
+        raise InputError(
+            f"The correction needs Python packages that were not installed ({error}).",
+            "Click again and agree, or install them yourself: " + ", ".join(wanted) + ".",
+        ) from error
+    still = missing(path, needsRuntime, driver, importable)
+    if still:  # pip_ensure returns silently in testing mode
+        raise InputError(
+            f"These Python packages are still missing: {', '.join(still)}.",
+            "Restart Slicer and try again, or install them in its Python console.",
+        )

@@ -1,0 +1,101 @@
+"""Models at hand: the shipped one, and those a user imported on a machine without a network."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from spinemar.errors import InputError, ModelError
+from spinemar.files import atomic_path
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can be chosen.
+
+    Parameters
+    ----------
+    folder : Path
+    name, version, sha256 : str
+    shipped : bool
+    """
+
+    folder: Path
+    name: str
+    version: str
+    sha256: str
+    shipped: bool
+
+    @property
+    def label(self) -> str:
+        """Name and version, as shown to the user."""
+        return f"{self.name} {self.version}" + ("" if self.shipped else " (imported)")
+
+
+def listModels(store: Path) -> tuple[Model, ...]:
+    """List the shipped model and the imported ones; what cannot be read is left out."""
+    from spinemar.mar.methods import shipped_model
+
+    shipped = shipped_model()
+    found = [] if shipped is None else [(shipped.parent, True)]
+    if store.is_dir():
+        found += [(p.parent, False) for p in sorted(store.glob(f"*/{MANIFEST}"))]
+    models = [_read(folder, isShipped) for folder, isShipped in found]
+    return tuple(model for model in models if model is not None)
+
+
+def importModel(manifest: Path, store: Path) -> Model:
+    """Check a model and copy it into the store.
+
+    Parameters
+    ----------
+    manifest : Path
+        A manifest.json with its files beside it.
+    store : Path
+        Folder for imported models.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged, foreign or made for another version of the software.
+    """
+    from spinemar.mar.models.manifest import load_manifest
+
+    loaded = load_manifest(manifest)
+    folder = manifest.parent if manifest.is_file() else manifest
+    name = re.sub(r"[^\w.-]+", "_", f"{loaded.name}-{loaded.version}").strip("._") or "model"
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        with atomic_path(store / name) as temporary:
+            temporary.mkdir()
+            for network in (loaded.prior, loaded.generator):
+                if network is not None:
+                    (temporary / network.file).write_bytes(network.data)
+            shutil.copyfile(folder / MANIFEST, temporary / MANIFEST)
+    except OSError as error:
+        raise InputError(
+            f"The model could not be copied to {store} ({error.strerror or error}).",
+            "Check disk space and permissions.",
+        ) from error
+    model = _read(store / name, isShipped=False)
+    if model is None:
+        raise ModelError("The model could not be read back.", "Import it again.")
+    return model
+
+
+def _read(folder: Path, isShipped: bool) -> Model | None:
+    """Read what the list shows; the full check comes when the model is used."""
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        networks = content["networks"]
+        hashes = [networks[r]["sha256"] for r in ("prior", "generator") if r in networks]
+        return Model(
+            folder, str(content["name"]), str(content["version"]), "+".join(hashes), isShipped
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

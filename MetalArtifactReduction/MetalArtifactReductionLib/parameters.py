@@ -1,0 +1,51 @@
+"""What the panel remembers in the scene."""
+
+from typing import Annotated
+
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+from MetalArtifactReductionLib.settings import (
+    AUTOMATIC_THRESHOLD_HU,
+    Device,
+    MetalSource,
+    Method,
+    Settings,
+)
+
+
+@parameterNodeWrapper
+class MetalArtifactReductionParameterNode:
+    """Parameters of one correction; their names are kept in scenes, so they stay."""
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    outputVolume: vtkMRMLScalarVolumeNode
+    metalSource: MetalSource = MetalSource.automatic
+    metalThresholdHu: Annotated[float, WithinRange(500, 8000)] = AUTOMATIC_THRESHOLD_HU
+    metalSegmentation: vtkMRMLSegmentationNode
+    metalSegmentId: str = ""
+    showPreview: bool = False
+    method: Method = Method.automatic
+    device: Device = Device.automatic
+    model: str = ""
+    showCompare: bool = True
+
+
+def settingsOf(parameters: MetalArtifactReductionParameterNode) -> Settings:
+    """Read the settings of a run out of the parameters."""
+    byThreshold = parameters.metalSource is MetalSource.threshold
+    return Settings(
+        method=parameters.method,
+        device=parameters.device,
+        metalThresholdHu=parameters.metalThresholdHu if byThreshold else None,
+        model=parameters.model,
+    )
+
+
+def previewThreshold(parameters: MetalArtifactReductionParameterNode) -> float | None:
+    """What the preview shows; None where the metal is a segment that Slicer shows itself."""
+    if parameters.metalSource is MetalSource.segment:
+        return None
+    if parameters.metalSource is MetalSource.automatic:
+        return AUTOMATIC_THRESHOLD_HU
+    return parameters.metalThresholdHu

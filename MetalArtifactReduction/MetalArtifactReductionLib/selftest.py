@@ -1,0 +1,42 @@
+"""What the self test works on: a drawn body with two screws and the shadow between them."""
+
+import time
+
+import numpy as np
+import slicer
+
+from MetalArtifactReductionLib.volumes import setArray
+
+
+def drawnHu(slices=5, size=96):
+    """Draw a body with metal in HU, int16, shape (slices, size, size)."""
+    y, x = np.mgrid[:size, :size] - size / 2.0
+    hu = np.full((slices, size, size), -1000.0)
+    hu[:, (x / 42) ** 2 + (y / 30) ** 2 < 1] = 40
+    hu[:, (np.abs(y - 8) < 3) & (np.abs(x) < 30)] -= 300
+    for side in (-11, 11):
+        hu[1:-1, np.hypot(x - side, y - 8) < 3.5] = 3071
+    noise = np.random.default_rng(5).normal(0, 8, hu.shape)
+    return np.clip(np.rint(hu + noise), -1024, 3071).astype(np.int16)
+
+
+def drawnVolume(scene, name="Drawn body", slices=5, size=96):
+    """Put the drawn body into a scene."""
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    setArray(node, drawnHu(slices, size))
+    spacing = 200.0 / size
+    node.SetSpacing(spacing, spacing, 2.5)
+    node.SetIJKToRASDirections(-1, 0, 0, 0, -1, 0, 0, 0, 1)
+    node.SetOrigin(100, 100, 0)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def waitFor(condition, seconds=60.0):
+    """Let Slicer work until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("The worker did not finish")
+        slicer.app.processEvents()
+        time.sleep(0.01)
