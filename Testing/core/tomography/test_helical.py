@@ -78,6 +78,25 @@ def test_helical_slices_are_circular_slices(rows, feed_mm, row_mm, method) -> No
         assert np.sqrt((error[np.hypot(x, y) < 160] ** 2).mean()) < 8
 
 
+def test_at_full_resolution_interpolation_costs_3_hu() -> None:
+    fan = FanGeometry.covering(210)
+    helix = HelicalGeometry(fan, 4 * 1440, 5.0, 4, 1.25, -10.0)
+    beta = 2 * np.pi * np.arange(helix.n_views) / 1440
+    theta = beta[:, None] + fan.fan_angles_rad
+    rows = [
+        _project(theta, fan.offsets_mm, (helix.views_mm + height)[:, None])
+        for height in helix.rows_mm
+    ]
+    turn = helical_to_fan(np.stack(rows, axis=1), helix, [1.7], "180")[0]
+    grid = SinogramGeometry(n_views=720, n_bins=736, bin_mm=0.8)
+    truth = _project(grid.angles_rad[:, None], grid.bins_mm, np.asarray(1.7))
+    change = fan_to_parallel(turn, fan, grid) - truth.astype(np.float32)
+    radon = RadonTransform((512, 512), (0.8, 0.8), grid)
+    error = difference_to_hu(radon.fbp(change, "hann"))
+    y, x = (np.mgrid[:512, :512] - 255.5) * 0.8
+    assert np.sqrt((error[np.hypot(x, y) < 200] ** 2).mean()) < 3.5
+
+
 def test_a_body_constant_along_z_comes_back_exactly() -> None:
     helix = _helix(2, 6.0, 3.0, turns=5)
     theta = 2 * np.pi * np.arange(helix.n_views)[:, None] / FAN.views_per_turn + FAN.fan_angles_rad
