@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from MetalArtifactReductionLib.results import INPUT_ROLE, resultOf
+from MetalArtifactReductionLib.results import INPUT_ROLE, focusOf, resultOf
 
 LAYOUT_ID = 27811
 _COLUMNS = ("Before", "After", "Difference")
@@ -73,15 +73,10 @@ def showVolumes(scene: Any, correctedNode: Any) -> None:
 
 
 def focus(scene: Any, correctedNode: Any, widthMm: float = 220.0) -> None:
-    """Centre the views on the metal, close enough to see what changed beside it."""
-    segmentation = resultOf(correctedNode).metal
-    bounds = [0.0] * 6
-    if segmentation is None or not segmentation.GetSegmentation().GetNumberOfSegments():
+    """Centre the views on what changed most, close enough to see it."""
+    centre = focusOf(correctedNode)
+    if centre is None:
         return
-    segmentation.GetRASBounds(bounds)
-    if bounds[0] > bounds[1]:
-        return
-    centre = [(low + high) / 2 for low, high in zip(bounds[::2], bounds[1::2], strict=True)]
     for row, _ in _ROWS:
         for column in _COLUMNS:
             node = scene.GetSingletonNode(viewName(row, column), "vtkMRMLSliceNode")

@@ -20,6 +20,7 @@ INPUT_ROLE = "SpineMAR.Input"
 METAL_ROLE = "SpineMAR.Metal"
 DIFFERENCE_ROLE = "SpineMAR.Difference"
 TABLE_ROLE = "SpineMAR.Table"
+FOCUS_ATTRIBUTE = "SpineMAR.Focus"
 PROVENANCE_ATTRIBUTE = "SpineMAR.Provenance"
 DIFFERENCE_WINDOW_HU = 400.0
 
@@ -70,6 +71,7 @@ def addResult(
     copyPlace(inputNode, volume)
     copyWindow(inputNode, volume)
     _writeProvenance(volume, corrected.facts["provenance"])
+    volume.SetAttribute(FOCUS_ATTRIBUTE, json.dumps(_focusRas(inputNode, corrected)))
     volume.SetNodeReferenceID(INPUT_ROLE, inputNode.GetID())
     difference = old.difference or scene.AddNewNodeByClass(
         "vtkMRMLScalarVolumeNode", f"{volume.GetName()} difference"
@@ -92,6 +94,24 @@ def resultOf(volumeNode: Any) -> ResultNodes:
     """Find what belongs to a corrected volume; None for what is missing."""
     found = {r: volumeNode.GetNodeReference(r) for r in (DIFFERENCE_ROLE, METAL_ROLE, TABLE_ROLE)}
     return ResultNodes(volumeNode, found[DIFFERENCE_ROLE], found[METAL_ROLE], found[TABLE_ROLE])
+
+
+def focusOf(volumeNode: Any) -> list[float] | None:
+    """Return where a corrected volume is worth looking at first, in world coordinates."""
+    text = volumeNode.GetAttribute(FOCUS_ATTRIBUTE)
+    if not text:
+        return None
+    world = [0.0] * 3
+    volumeNode.TransformPointToWorld(json.loads(text), world)
+    return world
+
+
+def _focusRas(inputNode: Any, corrected: Corrected) -> list[float]:
+    """Find the middle of the metal in the slice that changed most, in the volume's own RAS."""
+    kji = np.array(corrected.metalOrigin) + np.array(corrected.metal.shape) / 2.0
+    axis = "kji".index(corrected.facts["provenance"]["geometry"]["stack_axis"])
+    kji[axis] = max(corrected.facts["slices"], key=lambda one: one["change_hu"] or 0.0)["index"]
+    return (ijkToRas(inputNode) @ np.array([*kji[::-1], 1.0]))[:3].tolist()
 
 
 def provenanceOf(volumeNode: Any) -> Mapping[str, Any] | None:

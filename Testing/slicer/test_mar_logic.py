@@ -1,0 +1,397 @@
+"""The logic of MetalArtifactReduction on real MRML, without Qt and without the global scene."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from spinemar.errors import CancelledError, FaultError, GeometryError, InputError
+
+pytestmark = pytest.mark.slicer
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def lib(host):
+    """Return the modules under test; imported late, since a closing host unloads them."""
+    from MetalArtifactReductionLib import (
+        compare,
+        guards,
+        logic,
+        preview,
+        quality,
+        results,
+        run,
+        selftest,
+        settings,
+        volumes,
+    )  # fmt: skip
+
+    return SimpleNamespace(
+        compare=compare, guards=guards, logic=logic, preview=preview, quality=quality,
+        results=results, run=run, selftest=selftest, settings=settings, volumes=volumes,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def other():
+    """Return a scene that is not slicer.mrmlScene: logic must not look at the global one."""
+    pytest.importorskip("slicer_core")
+    from Testing.host.host import startApplication
+    from Testing.host.scene import openScene
+
+    runtime = openScene(startApplication().temporaryPath)
+    yield runtime.scene
+    runtime.close()
+
+
+def correct(lib, scene, tmp_path, volume=None, **settings):
+    volume = volume or lib.selftest.drawnVolume(scene)
+    corrections = lib.logic.CorrectionLogic(scene, tmp_path)
+    chosen = lib.settings.Settings(method=lib.settings.Method.linear, **settings)
+    run = corrections.start(volume, chosen)
+    wait(run)
+    return volume, corrections.finish(run, volume), run
+
+
+def wait(run, seconds=60):
+    end = time.monotonic() + seconds
+    while run.running:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_result_in_any_scene(lib, other, tmp_path):
+    volume, nodes, _ = correct(lib, other, tmp_path)
+    before, after = lib.volumes.arrayOf(volume), lib.volumes.arrayOf(nodes.volume)
+    np.testing.assert_array_equal(before, lib.selftest.drawnHu())  # the input is never changed
+    assert after.dtype == np.int16
+    assert (before != after).any()
+    difference = lib.volumes.arrayOf(nodes.difference)
+    np.testing.assert_array_equal(difference, after.astype(int) - before)
+    np.testing.assert_array_equal(lib.volumes.ijkToRas(nodes.volume), lib.volumes.ijkToRas(volume))
+    assert nodes.volume.GetName() == "Drawn body corrected"
+    assert list(tmp_path.iterdir()) == []  # nothing is left in the temporary folder
+
+
+def test_provenance_goes_with_the_volume(lib, other, tmp_path):
+    _, nodes, _ = correct(lib, other, tmp_path, metalThresholdHu=2600.0)
+    volume = nodes.volume
+    assert volume.GetAttribute("SpineMAR.Method") == "li"
+    assert volume.GetAttribute("SpineMAR.MetalSource") == "threshold"
+    assert float(volume.GetAttribute("SpineMAR.MetalThresholdHU")) == 2600.0
+    assert volume.GetAttribute("SpineMAR.Model") is None
+    assert lib.results.provenanceOf(volume)["geometry"]["views"] == 720
+
+
+def test_metal_segmentation_lies_where_the_metal_is(lib, slicerScene, tmp_path):
+    import slicer
+
+    volume, nodes, _ = correct(lib, slicerScene, tmp_path)
+    segment = nodes.metal.GetSegmentation().GetNthSegmentID(0)
+    assert nodes.metal.GetSegmentation().GetSegment(segment).GetName() == "Metal"
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(nodes.metal, segment, volume)
+    np.testing.assert_array_equal(mask > 0, lib.volumes.arrayOf(volume) >= 2500)
+
+
+def test_window_transform_and_study_are_the_inputs(lib, slicerScene, tmp_path):
+    import slicer
+    import vtk
+
+    volume = lib.selftest.drawnVolume(slicerScene)
+    lib.volumes.setWindow(volume, 1800, 350)
+    transform = slicerScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(2, 3, 40)
+    transform.SetMatrixTransformToParent(matrix)
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicerScene)
+    study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "Study")
+    hierarchy.CreateItem(study, volume)
+    _, nodes, _ = correct(lib, slicerScene, tmp_path, volume)
+    display = nodes.volume.GetDisplayNode()
+    assert (display.GetWindow(), display.GetLevel()) == (1800, 350)
+    for node in (nodes.volume, nodes.difference, nodes.metal):
+        assert node.GetTransformNodeID() == transform.GetID()
+    for node in (nodes.volume, nodes.difference, nodes.metal, nodes.table):
+        assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == study
+    assert lib.results.focusOf(nodes.volume)[2] > 40  # world coordinates
+
+
+def test_table_has_a_row_for_each_slice_and_one_for_all(lib, slicerScene, tmp_path):
+    _, nodes, run = correct(lib, slicerScene, tmp_path)
+    table = nodes.table.GetTable()
+    slices = run.result.facts["slices"]
+    assert table.GetNumberOfRows() == len(slices) + 1 == 4
+    names = [table.GetColumnName(c) for c in range(table.GetNumberOfColumns())]
+    assert names == ["Slice", "Metal mm2", "Trace %", "Change HU", "Strength", "Outcome"]
+    assert table.GetValue(0, 0).ToString() == str(slices[0]["index"] + 1)
+    total = table.GetValueByName(3, "Metal mm2").ToDouble()
+    assert total == pytest.approx(sum(s["metal_area_mm2"] for s in slices), abs=0.2)
+
+
+def test_several_runs_and_one_output_overwritten(lib, slicerScene, tmp_path):
+    volume, first, _ = correct(lib, slicerScene, tmp_path)
+    _, second, _ = correct(lib, slicerScene, tmp_path, volume)
+    assert first.volume is not second.volume
+    assert second.volume.GetName() != first.volume.GetName()
+    count = slicerScene.GetNumberOfNodes()
+    corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path)
+    run = corrections.start(volume, lib.settings.Settings(method=lib.settings.Method.nmar))
+    wait(run)
+    third = corrections.finish(run, volume, first.volume)
+    assert third.volume is first.volume
+    assert third.difference is first.difference
+    assert lib.results.provenanceOf(first.volume)["method"] == "nmar"
+    assert slicerScene.GetNumberOfNodes() == count
+
+
+def test_metal_from_a_segment(lib, slicerScene, tmp_path):
+    import slicer
+
+    volume = lib.selftest.drawnVolume(slicerScene)
+    segmentation = slicerScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "S")
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    segment = segmentation.GetSegmentation().AddEmptySegment("one", "one screw")
+    mask = np.zeros((5, 96, 96), np.uint8)
+    mask[1:-1, 50:60, 55:64] = lib.volumes.arrayOf(volume)[1:-1, 50:60, 55:64] > 2500
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, segment, volume)
+    corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path)
+    run = corrections.start(
+        volume, lib.settings.Settings(method=lib.settings.Method.linear), segmentation, segment
+    )
+    wait(run)
+    nodes = corrections.finish(run, volume)
+    assert lib.results.provenanceOf(nodes.volume)["metal_source"] == "mask"
+    assert run.result.facts["metal_voxels"] == mask.sum()
+    with pytest.raises(InputError, match="No segment"):
+        corrections.start(volume, lib.settings.Settings(), segmentation, "nonsense")
+    empty = segmentation.GetSegmentation().AddEmptySegment("empty", "empty")
+    with pytest.raises(InputError, match="empty on this volume"):
+        corrections.start(volume, lib.settings.Settings(), segmentation, empty)
+
+
+def test_cancel_leaves_no_node_and_no_file(lib, slicerScene, tmp_path):
+    volume = lib.selftest.drawnVolume(slicerScene, slices=300, size=128)
+    count = slicerScene.GetNumberOfNodes()
+    corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path)
+    run = corrections.start(volume, lib.settings.Settings(method=lib.settings.Method.nmar))
+    end = time.monotonic() + 60
+    while run.progress.done < 1 or run.progress.stage != "Correcting":
+        assert run.running
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    assert run.secondsLeft > 0
+    start = time.monotonic()
+    run.cancel()
+    wait(run, 5)
+    assert time.monotonic() - start < 2.0
+    with pytest.raises(CancelledError):
+        corrections.finish(run, volume)
+    assert slicerScene.GetNumberOfNodes() == count
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_worker_that_crashes_is_explained(lib, slicerScene, tmp_path):
+    import sys
+
+    volume = lib.selftest.drawnVolume(slicerScene)
+    command = [sys.executable, "-c", "import os; os.abort()"]
+    corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path, command)
+    run = corrections.start(volume, lib.settings.Settings())
+    wait(run)
+    with pytest.raises(FaultError, match="ended unexpectedly"):
+        corrections.finish(run, volume)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_metal_makes_no_node(lib, slicerScene, tmp_path):
+    volume = lib.selftest.drawnVolume(slicerScene)
+    lib.volumes.setArray(volume, np.minimum(lib.selftest.drawnHu(), 800))
+    count = slicerScene.GetNumberOfNodes()
+    _, nodes, run = correct(lib, slicerScene, tmp_path, volume)
+    assert nodes is None
+    assert "No metal" in run.result.facts["message"]
+    assert slicerScene.GetNumberOfNodes() == count
+
+
+def test_input_removed_meanwhile(lib, slicerScene, tmp_path):
+    volume = lib.selftest.drawnVolume(slicerScene)
+    corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path)
+    run = corrections.start(volume, lib.settings.Settings(method=lib.settings.Method.linear))
+    slicerScene.RemoveNode(volume)
+    wait(run)
+    with pytest.raises(InputError, match="removed"):
+        corrections.finish(run, volume)
+
+
+# Guards.
+
+
+def test_guards_pass_a_good_volume(lib, slicerScene):
+    assert lib.guards.checkInput(lib.selftest.drawnVolume(slicerScene)) == ()
+
+
+def test_guard_nothing_chosen_and_empty(lib, slicerScene):
+    with pytest.raises(InputError, match="No volume"):
+        lib.guards.checkInput(None)
+    empty = slicerScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+    with pytest.raises(InputError, match="no image"):
+        lib.guards.checkInput(empty)
+
+
+def test_guard_modality(lib, slicerScene):
+    volume = lib.selftest.drawnVolume(slicerScene)
+    with pytest.raises(InputError, match="modality is MR"):
+        lib.guards.checkInput(volume, "MR")
+    volume.SetAttribute("DICOM.Modality", "PT")
+    with pytest.raises(InputError, match="no CT"):
+        lib.guards.checkInput(volume)
+
+
+def test_guard_oblique_geometry(lib, slicerScene):
+    volume = lib.selftest.drawnVolume(slicerScene)
+    volume.SetIJKToRASDirections(-1, 0, 0, 0, -0.6, 0.8, 0, 0.8, 0.6)
+    with pytest.raises(GeometryError, match="off axial"):
+        lib.guards.checkInput(volume)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda hu: hu * 0 + 7, "constant"),
+        (lambda hu: hu.astype(np.int32) + 1024, "Hounsfield"),
+        (lambda hu: hu.astype(np.float32) / 3071, "Hounsfield"),
+        (lambda hu: np.where(hu > -900, np.nan, hu).astype(np.float32), "not numbers"),
+    ],
+)
+def test_guard_values(lib, slicerScene, change, words):
+    volume = lib.selftest.drawnVolume(slicerScene)
+    lib.volumes.setArray(volume, change(lib.selftest.drawnHu()))
+    with pytest.raises(InputError, match=words):
+        lib.guards.checkInput(volume)
+
+
+def test_guard_questions(lib, slicerScene):
+    volume = lib.selftest.drawnVolume(slicerScene, slices=2)
+    volume.SetAttribute("SpineMAR.Method", "nmar")
+    texts = [q.text for q in lib.guards.checkInput(volume)]
+    assert len(texts) == 2
+    assert "already corrected (nmar)" in texts[0]
+    assert "only 2 slices" in texts[1]
+
+
+def test_likely_input(lib, slicerScene):
+    assert lib.guards.likelyInput(slicerScene, None) is None
+    done = lib.selftest.drawnVolume(slicerScene, "done")
+    done.SetAttribute("SpineMAR.Method", "li")
+    first = lib.selftest.drawnVolume(slicerScene, "first")
+    second = lib.selftest.drawnVolume(slicerScene, "second")
+    assert lib.guards.likelyInput(slicerScene, None) is first
+    assert lib.guards.likelyInput(slicerScene, second.GetID()) is second
+
+
+# Preview, quality, scene files.
+
+
+def test_preview_shares_the_image_and_leaves_no_trace(lib, slicerScene):
+    volume = lib.selftest.drawnVolume(slicerScene)
+    count = slicerScene.GetNumberOfNodes()
+    preview = lib.preview.MetalPreview(slicerScene)
+    preview.show(volume, 2500)
+    assert preview.node.GetImageData() is volume.GetImageData()
+    assert preview.node.GetDisplayNode().GetLowerThreshold() == 2500
+    preview.show(volume, 1800)
+    assert preview.node.GetDisplayNode().GetLowerThreshold() == 1800
+    assert not preview.node.GetSaveWithScene()
+    preview.remove()
+    assert slicerScene.GetNumberOfNodes() == count
+
+
+def _region(lib, scene, centre, size):
+    node = lib.quality.addRegion(scene)
+    node.SetCenter(*centre)
+    node.SetSize(*size)
+    return node
+
+
+def test_quality_measures_what_was_painted(lib, slicerScene):
+    """A flat region with noise and a known streak: mean, SD and half the streak's span."""
+    rng = np.random.default_rng(2)
+    hu = np.full((4, 80, 80), 50.0)
+    hu[:, 30:50, 40:] += 200  # half of the region is 200 HU brighter
+    volume = slicerScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "flat")
+    lib.volumes.setArray(volume, (hu + rng.normal(0, 10, hu.shape)).astype(np.float32))
+    volume.SetIJKToRASDirections(-1, 0, 0, 0, -1, 0, 0, 0, 1)
+    flat = lib.quality.measure(volume, _region(lib, slicerScene, (-20, -15, 1.5), (20, 10, 4)))
+    assert flat.meanHu == pytest.approx(50, abs=2)
+    assert flat.sdHu == pytest.approx(10, rel=0.15)
+    assert flat.streakHu < 10
+    both = lib.quality.measure(volume, _region(lib, slicerScene, (-40, -40, 1.5), (30, 14, 4)))
+    assert both.meanHu == pytest.approx(150, abs=10)
+    assert both.streakHu == pytest.approx(100, rel=0.1)
+    outside = _region(lib, slicerScene, (500, 0, 0), (5, 5, 5))
+    assert lib.quality.measure(volume, outside) is None
+
+
+def test_quality_leaves_metal_out(lib, slicerScene):
+    volume = lib.selftest.drawnVolume(slicerScene)
+    region = _region(lib, slicerScene, (23, -17, 5), (30, 30, 3))
+    assert lib.quality.measure(volume, region).meanHu < 200
+
+
+def test_compare_layout_is_valid_xml_with_named_views(lib):
+    from xml.etree import ElementTree
+
+    views = ElementTree.fromstring(lib.compare.layoutDescription()).iter("view")
+    names = [view.get("singletontag") for view in views]
+    assert len(set(names)) == 6
+
+
+def test_scene_file_keeps_parameters_volumes_and_provenance(lib, slicerScene, tmp_path):
+    import slicer
+    from MetalArtifactReductionLib.parameters import MetalArtifactReductionParameterNode
+
+    (tmp_path / "work").mkdir()
+    volume, nodes, _ = correct(lib, slicerScene, tmp_path / "work")
+    node = slicerScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "MetalArtifactReduction")
+    p = MetalArtifactReductionParameterNode(node)
+    p.inputVolume, p.outputVolume, p.metalThresholdHu = volume, nodes.volume, 2750.0
+    p.method = lib.settings.Method.nmar
+    after = lib.volumes.arrayOf(nodes.volume).copy()
+    provenance = dict(lib.results.provenanceOf(nodes.volume))
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.util.saveScene(path)
+    slicerScene.Clear(0)
+    slicer.util.loadScene(path)
+    again = MetalArtifactReductionParameterNode(slicer.util.getNode("MetalArtifactReduction"))
+    assert (again.metalThresholdHu, again.method) == (2750.0, lib.settings.Method.nmar)
+    np.testing.assert_array_equal(lib.volumes.arrayOf(again.outputVolume), after)
+    assert lib.results.provenanceOf(again.outputVolume) == json.loads(json.dumps(provenance))
+    found = lib.results.resultOf(again.outputVolume)
+    assert found.table.GetNumberOfRows() == 4
+    assert found.metal.GetSegmentation().GetNumberOfSegments() == 1
+    assert found.difference is not None
+
+
+def test_import_needs_neither_qt_nor_the_module(tmp_path):
+    """Logic works where there is no Qt at all."""
+    import subprocess
+    import sys
+
+    pytest.importorskip("slicer_core")
+    script = (
+        "import sys\n"
+        "sys.modules['qt'] = sys.modules['ctk'] = sys.modules['PySide6'] = None\n"
+        f"sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'MetalArtifactReduction')!r}]\n"
+        "from MetalArtifactReductionLib import (compare, dependencies, device, guards, logic,\n"
+        "    models, preview, quality, results, run, settings, volumes)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                          cwd=tmp_path, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
