@@ -11,8 +11,12 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     # (command, "module:function"), in the order that `spinemar --help` shows
     ("correct", "spinemar.cli.correct:correct"),
     ("correct-batch", "spinemar.cli.correct_batch:correct_batch"),
+    ("plan", "spinemar.cli.plan:plan"),
+    ("grade", "spinemar.cli.grade:grade"),
+    ("voxelize", "spinemar.cli.voxelize:voxelize"),
     ("simulate", "spinemar.cli.simulate:simulate"),
     ("evaluate", "spinemar.cli.evaluate:evaluate"),
+    ("dataset", "spinemar.cli.dataset:app"),
     ("demo", "spinemar.cli.demo:demo"),
     ("sample-data", "spinemar.cli.sample_data:sample_data"),
 )

@@ -1,0 +1,1 @@
+"""Training pairs: sampling, placement, simulated scans, and the store that holds them."""

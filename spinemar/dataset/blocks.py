@@ -1,0 +1,107 @@
+"""Make one block of pairs and commit it: the unit of work of every worker."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spinemar.dataset.domains import FIELDS
+from spinemar.dataset.layout import (
+    WORK,
+    BlockRecord,
+    block_range,
+    file_sha256,
+    read_record,
+    read_spec,
+    shard_path,
+    write_record,
+)
+from spinemar.dataset.pair import make_pair
+from spinemar.dataset.patients import Patient, load_patient
+
+
+@dataclass(frozen=True)
+class BlockDone:
+    """What a worker reports of a block.
+
+    Parameters
+    ----------
+    block, pairs : int
+    seconds : float
+        Wall time.
+    stored_bytes : int
+    peak_bytes : int
+        Largest memory of the worker's process so far; 0 where the system does not tell.
+    worker : str
+        Process id.
+    """
+
+    block: int
+    pairs: int
+    seconds: float
+    stored_bytes: int
+    peak_bytes: int
+    worker: str
+
+
+def make_block(store: Path, block: int, pairs: int) -> BlockDone:
+    """Make the pairs of a block, write their shards, then the record.
+
+    Parameters
+    ----------
+    store : Path
+        With specification, arrays and prepared patients.
+    block : int
+    pairs : int
+        Pairs that the store shall hold in all.
+    """
+    import zarr
+
+    start = time.perf_counter()
+    spec = read_spec(store)
+    patients = _patients(store, tuple(item.name for item in spec.inputs))
+    numbers = block_range(spec, block, pairs)
+    made = [make_pair(patients, spec.settings, spec.seed, index) for index in numbers]
+    group = zarr.open_group(store, mode="r+")
+    for name in FIELDS:
+        group[name][numbers.start : numbers.stop] = np.stack([p.arrays[name] for p in made])
+    files = {name: shard_path(store, name, block) for name in FIELDS}
+    # A shard of nothing but zeros (no saturated pixel) is not written at all.
+    sha256 = {name: file_sha256(path) for name, path in files.items() if path.exists()}
+    write_record(store, BlockRecord(block, [p.row for p in made], sha256))
+    return BlockDone(
+        block,
+        len(made),
+        time.perf_counter() - start,
+        sum(files[name].stat().st_size for name in sha256),
+        _peak_bytes(),
+        str(os.getpid()),
+    )
+
+
+def block_is_done(store: Path, block: int, wanted: int) -> bool:
+    """Whether a block is committed with as many pairs as wanted."""
+    record = read_record(store, block)
+    return record is not None and len(record.rows) >= wanted
+
+
+@functools.lru_cache(maxsize=1)
+def _patients(store: Path, names: tuple[str, ...]) -> tuple[Patient, ...]:
+    """Open the patients once a process; their voxels stay on disk."""
+    return tuple(load_patient(store / WORK / name) for name in names)
+
+
+def _peak_bytes() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    import sys
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,59 @@
+"""What stands around the arrays: the table of all pairs, the splits, the card, the digests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spinemar.dataset.card import card_text
+from spinemar.dataset.domains import FIELDS
+from spinemar.dataset.layout import (
+    CARD,
+    SPEC,
+    SPLITS,
+    SUMS,
+    TABLE,
+    file_sha256,
+    read_spec,
+    records,
+    write_text,
+)
+from spinemar.dataset.split import assign_patients, read_splits, splits_text
+
+
+def finish_store(store: Path, patients: Mapping[str, str] | None = None) -> None:
+    """Write table, splits, card and digests from the records of complete blocks.
+
+    Parameters
+    ----------
+    store : Path
+    patients : mapping of patient to split, optional
+        By default as before, or drawn where there are no splits yet.
+    """
+    spec = read_spec(store)
+    rows = [row for record in records(store) for row in record.rows]
+    write_text(store / TABLE, table_text(rows))
+    if patients is None:
+        known = (store / SPLITS).exists()
+        patients = read_splits(store)[0] if known else assign_patients(spec.inputs)
+    write_text(store / SPLITS, splits_text(patients, rows))
+    write_text(store / CARD, card_text(spec, rows, patients, store))
+    write_text(store / SUMS, sums_text(store))
+
+
+def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the table as JSON lines."""
+    return "".join(json.dumps(row, separators=(",", ":"), sort_keys=True) + "\n" for row in rows)
+
+
+def sums_text(store: Path) -> str:
+    """Return the SHA-256 of every file beside shards and records, as `sha256sum -c` reads it."""
+    return "".join(f"{file_sha256(store / name)}  {name}\n" for name in small_files())
+
+
+def small_files() -> tuple[str, ...]:
+    """Return the files whose digests stand in SHA256SUMS."""
+    metadata = [f"{name}/zarr.json" for name in FIELDS]
+    return (SPEC, TABLE, SPLITS, CARD, "zarr.json", *metadata)

@@ -1,0 +1,244 @@
+"""Make a store: prepare the patients, make the blocks here or on a cluster, resume what broke."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spinemar.dataset.blocks import BlockDone, block_is_done, make_block
+from spinemar.dataset.finish import finish_store
+from spinemar.dataset.layout import (
+    SPEC,
+    WORK,
+    InputFact,
+    Spec,
+    block_count,
+    block_range,
+    create_arrays,
+    read_spec,
+    write_spec,
+)
+from spinemar.dataset.manifest import CtEntry
+from spinemar.dataset.patients import load_patient, prepare_patient
+from spinemar.dataset.settings import PairSettings
+from spinemar.errors import FaultError, InputError
+from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+
+BLOCK_PAIRS = 8
+_STAGE = "Making pairs"
+_RETRIES = 3
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one run of `make_store` did.
+
+    Parameters
+    ----------
+    pairs, blocks : int
+        In the store now.
+    found_blocks : int
+        Complete before this run.
+    done : tuple of BlockDone
+        Blocks of this run.
+    """
+
+    pairs: int
+    blocks: int
+    found_blocks: int
+    done: tuple[BlockDone, ...]
+
+
+def make_store(
+    store: Path,
+    inputs: Sequence[CtEntry],
+    pairs: int,
+    *,
+    settings: PairSettings | None = None,
+    seed: int = 0,
+    workers: int = 1,
+    scheduler: str | None = None,
+    block_pairs: int = BLOCK_PAIRS,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> Made:
+    """Make a store of pairs, or complete or lengthen one.
+
+    Parameters
+    ----------
+    store : Path
+        Folder; made if it does not exist. An existing store must be of the same seed,
+        settings and CTs.
+    inputs : sequence of CtEntry
+    pairs : int
+        Pairs in the end.
+    settings : PairSettings, optional
+    seed : int
+    workers : int
+        Processes on this machine; 1 works in this process.
+    scheduler : str, optional
+        Address of a running Dask scheduler, whose workers share this file system; overrides
+        `workers`.
+    block_pairs : int
+        Pairs of a shard, the unit of work.
+
+    Raises
+    ------
+    InputError
+        If the store is another data set, or an input cannot be used.
+    FaultError
+        If workers keep dying.
+    CancelledError
+        Complete blocks stay; the same call goes on from there.
+    """
+    if pairs < 1 or block_pairs < 1 or workers < 1:
+        raise InputError("Pairs, pairs of a block and workers are 1 or more.", "Raise them.")
+    settings = settings or PairSettings()
+    store = store.absolute()
+    work = store / WORK
+    work.mkdir(parents=True, exist_ok=True)
+    spec = _prepared_spec(store, inputs, settings, seed, block_pairs, progress, cancel)
+    create_arrays(store, spec, pairs)
+    count = block_count(spec, pairs)
+    open_blocks = [
+        block
+        for block in range(count)
+        if not block_is_done(store, block, len(block_range(spec, block, pairs)))
+    ]
+    done: list[BlockDone] = []
+    complete = pairs - sum(len(block_range(spec, block, pairs)) for block in open_blocks)
+    progress(Progress(_STAGE, complete, pairs))
+    with _executed(store, open_blocks, pairs, workers, scheduler, cancel) as results:
+        for one in results:
+            done.append(one)
+            complete += one.pairs
+            progress(Progress(_STAGE, complete, pairs))
+    finish_store(store)
+    shutil.rmtree(work, ignore_errors=True)
+    return Made(pairs, count, count - len(open_blocks), tuple(done))
+
+
+def _prepared_spec(
+    store: Path,
+    inputs: Sequence[CtEntry],
+    settings: PairSettings,
+    seed: int,
+    block_pairs: int,
+    progress: ProgressCallback,
+    cancel: CancelToken | None,
+) -> Spec:
+    """Prepare the patients and write the specification, or check it against the store's."""
+    facts = []
+    for number, entry in enumerate(inputs):
+        progress(Progress("Preparing CTs", number, len(inputs)))
+        patient = load_patient(prepare_patient(entry, store / WORK, cancel))
+        facts.append(
+            InputFact(patient.name, patient.patient, patient.split, patient.source, patient.sha256)
+        )
+    progress(Progress("Preparing CTs", len(inputs), len(inputs)))
+    spec = Spec(seed, settings, tuple(facts), block_pairs)
+    if not (store / SPEC).exists():
+        write_spec(store, spec)
+        return spec
+    known = read_spec(store)
+    if known != spec:
+        differing = [
+            name
+            for name in ("seed", "settings", "inputs", "block_pairs", "software_version")
+            if getattr(known, name) != getattr(spec, name)
+        ]
+        raise InputError(
+            f"{store.name} is another data set: it differs in {', '.join(differing)}.",
+            "Use its own options to go on with it, or choose another folder.",
+        )
+    return known
+
+
+@contextmanager
+def _executed(
+    store: Path,
+    blocks: Sequence[int],
+    pairs: int,
+    workers: int,
+    scheduler: str | None,
+    cancel: CancelToken | None,
+) -> Iterator[Iterator[BlockDone]]:
+    if not blocks:
+        yield iter(())
+    elif scheduler is None and workers == 1:
+        yield _serial(store, blocks, pairs, cancel)
+    else:
+        with _client(workers, scheduler) as client:
+            yield _distributed(client, store, blocks, pairs, cancel)
+
+
+def _serial(
+    store: Path, blocks: Sequence[int], pairs: int, cancel: CancelToken | None
+) -> Iterator[BlockDone]:
+    for block in blocks:
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        yield make_block(store, block, pairs)
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
+    try:
+        from distributed import Client, LocalCluster
+    except ModuleNotFoundError as missing:
+        raise InputError(
+            f"Several workers need '{missing.name}'.", "Run: pip install 'spinemar[dataset]'"
+        ) from missing
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=20)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise InputError(
+                f"No Dask scheduler answers at {scheduler}.", "Check the address."
+            ) from error
+        with client:
+            yield client
+        return
+    # Workers are processes of one thread each, started afresh (spawn), restarted if they die.
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            memory_limit=0,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _distributed(
+    client: Any, store: Path, blocks: Sequence[int], pairs: int, cancel: CancelToken | None
+) -> Iterator[BlockDone]:
+    """Send blocks to the workers; a block whose worker dies goes to another one."""
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    futures = [
+        client.submit(make_block, store, block, pairs, pure=False, retries=_RETRIES)
+        for block in blocks
+    ]
+    try:
+        for future in as_completed(futures):
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            try:
+                yield future.result()
+            except KilledWorker as error:
+                raise FaultError(
+                    f"A block of pairs killed its worker every time ({error}).",
+                    "Give the workers more memory, or use fewer of them.",
+                ) from error
+            future.release()
+    finally:
+        client.cancel(futures)
