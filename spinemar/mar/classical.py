@@ -10,7 +10,7 @@ from spinemar.mar.inpainting import ModelFacts, Trace
 from spinemar.mar.slab import Slab
 
 # Fitted like NMAR's default on simulated scans of the training patients (`gate_fit.py`).
-LI_GATE = GateParameters(offset=-0.359, by_gain=0.286, by_log_spread=0.300, by_log_ratio=0.493)
+LI_GATE = GateParameters(offset=0.007, by_log_ratio=0.772)
 
 
 class LinearInterpolation:

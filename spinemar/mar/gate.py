@@ -7,6 +7,11 @@ the least-squares sense is the projection of the input's unrest on the change, t
 overestimates, since the change repeats some anatomy, the more so the weaker the artifact is. So
 strength is a fitted function of a few features, all reported with each slice, and below a
 minimum the slice is left alone.
+
+For NMAR the logarithm of the fall in spread says nearly all. On 104 simulated slices (titanium,
+steel, CoCr; two training patients; fitted on half of the constructs, scored on the others, both
+ways): input 66.8 HU, all corrected in full 38.4 with 51 slices worse than the input, this gate
+33.7 with one slice worse by 4 %, the best strength known from the truth 30.8.
 """
 
 from __future__ import annotations
@@ -25,8 +30,9 @@ from spinemar.mar.trace import nearness_mm
 _NEAR_MM = 30.0
 _FAR_MM = 60.0
 _SKIN_MM = 5.0
-_SOFT_HU = (-200.0, 225.0)
-_SMOOTHING_MM = 1.2
+_SOFT_HU = (-300.0, 300.0)
+_SMOOTHING_MM = 2.4
+_TOWARDS_OUTPUT = 0.75
 _MARGIN_PX = 2
 _FEW_PIXELS = 100
 
@@ -76,10 +82,10 @@ class GateParameters:
         Strength where too little soft tissue is near metal to tell.
     """
 
-    offset: float = -0.46
-    by_gain: float = 0.163
-    by_log_spread: float = 0.411
-    by_log_ratio: float = 0.461
+    offset: float = 0.024
+    by_gain: float = 0.0
+    by_log_spread: float = 0.0
+    by_log_ratio: float = 0.837
     minimum: float = 0.15
     blind_strength: float = 0.7
 
@@ -153,10 +159,11 @@ def gate_features(
     """
     distance = nearness_mm(metal, pixel_mm) if nearness is None else nearness
     inside = body.depth_mm > _SKIN_MM
-    # Tissue is told apart half-way between before and after, so that neither is favoured.
+    # Tissue is told apart well on the way from before to after: at the start strong streaks
+    # leave too little of it, at the end whatever the change invents would be hidden.
     sigma = (_SMOOTHING_MM / pixel_mm[0], _SMOOTHING_MM / pixel_mm[1])
-    halfway = ndimage.gaussian_filter(hu + 0.5 * change, sigma)
-    soft = (halfway > _SOFT_HU[0]) & (halfway < _SOFT_HU[1]) & inside
+    between = ndimage.gaussian_filter(hu + np.float32(_TOWARDS_OUTPUT) * change, sigma)
+    soft = (between > _SOFT_HU[0]) & (between < _SOFT_HU[1]) & inside
     margin = _MARGIN_PX * max(pixel_mm)
     near = soft & (distance > margin) & (distance < _NEAR_MM)
     far = inside & (distance > _FAR_MM)

@@ -66,7 +66,7 @@ def _learned(path: Path, device: Device) -> Inpainter:
 
     manifest = load_manifest(path)
     if manifest.prior is not None:
-        from spinemar.mar.learned import make_learned_inpainter  # type: ignore[import-not-found]
+        from spinemar.mar.learned import make_learned_inpainter
 
         inpainter: Inpainter = make_learned_inpainter(manifest, device)
         return inpainter

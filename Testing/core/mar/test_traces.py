@@ -147,3 +147,16 @@ def test_padding_becomes_air_and_streaks_stay(value) -> None:
     assert (clean[outside] == -1000.0).all()
     assert (clean[80, 80:90] == -1700.0).all()
     np.testing.assert_array_equal(padding_mask(hu), outside)
+
+
+def test_tissue_that_the_circle_cuts_off_fades_instead_of_ending() -> None:
+    hu = np.full((160, 160), 40.0, np.float32)
+    y, x = np.mgrid[:160, :160] - 79.5
+    outside = np.hypot(x, y) > 80
+    hu[outside] = -3024.0
+    filled = without_padding(hu)
+    np.testing.assert_array_equal(filled[~outside], hu[~outside])
+    rim = outside & (np.hypot(x, y) < 82)
+    assert np.abs(filled[rim] - 40.0).max() < 150.0
+    assert filled[0, 0] == -1000.0
+    assert filled.min() >= -1000.0
