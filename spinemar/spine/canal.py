@@ -17,8 +17,9 @@ from spinemar.progress import CancelToken
 _RAYS = 16
 _REACH_MM = 26.0
 _CLEARANCE_MM = 5.0
-#: Steepest slope of the canal that is tracked, mm sideways per mm along the body axis.
-_STEEPEST = 1.2
+#: Steepest slope of the canal that is tracked, mm sideways per mm along the body axis: in old
+#: kyphotic patients and at the sacrum the canal runs nearly within the slice.
+_STEEPEST = 2.2
 
 
 def ray_distances(
@@ -78,7 +79,7 @@ def _in_slice_distance(mask: NDArray[np.bool_], pixel_mm: float) -> NDArray[np.f
 
 
 def best_path(
-    score: NDArray[np.float32], pixel_mm: float, slice_mm: float, stiffness: float = 0.6
+    score: NDArray[np.float32], pixel_mm: float, slice_mm: float, stiffness: float = 0.2
 ) -> NDArray[np.intp]:
     """Path of one pixel per slice with the largest total score.
 

@@ -1,0 +1,279 @@
+"""From a CT to a labelled spine with frames, without learned weights.
+
+The steps: track the canal, straighten the spine along it, find the discs, the column's wall, the
+endplates, hand arches and processes to their vertebrae, name the levels, bring the labels back to
+the CT's grid and fit a frame to each vertebra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from spinemar.errors import InputError
+from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+from spinemar.spine.column import ColumnWall, column_wall
+from spinemar.spine.endplates import DiscSurfaces, body_labels, fit_endplates
+from spinemar.spine.frames import frames_along
+from spinemar.spine.levels import (
+    LEVELS,
+    SACRUM,
+    VERSE_IDS,
+    level_position,
+    parse_level,
+    shift_level,
+)
+from spinemar.spine.model import SpineModel, VertebraFrame
+from spinemar.spine.naming_guess import LevelGuess, guess_levels, read_signs
+from spinemar.spine.posterior import Arches, PosteriorLabels, find_arches, label_posterior
+from spinemar.spine.profiles import Profiles, measure_profiles
+from spinemar.spine.rasterise import to_grid
+from spinemar.spine.spacing import Evidence, find_boundaries, waist
+from spinemar.spine.straight import StraightSpine, straighten
+from spinemar.spine.tidy import tidy_labels
+from spinemar.spine.track import METAL_HU, centred_canal, coarse_canal, working_volume
+from spinemar.volume import CTVolume, LabelVolume
+
+_STEPS = 9
+#: Less of a vertebra than this share is not labelled.
+_LEAST_SHARE = 0.3
+_SURE_GUESS = 0.6
+_SEED_REACH_MM = 60.0
+_METAL_MM3 = 30.0
+
+
+@dataclass(frozen=True)
+class _Column:
+    """The straightened spine, divided into vertebrae (labels from feet to head)."""
+
+    spine: StraightSpine
+    profiles: Profiles
+    boundaries: NDArray[np.intp]
+    wall: ColumnWall
+    discs: list[DiscSurfaces]
+    arches: Arches
+    posterior: PosteriorLabels
+
+
+class _Steps:
+    """Reports progress and asks for cancellation between steps."""
+
+    def __init__(self, progress: ProgressCallback, cancel: CancelToken | None) -> None:
+        self._progress, self.cancel, self._done = progress, cancel, 0
+        progress(Progress("spine", 0, _STEPS))
+
+    def done(self) -> None:
+        self._done += 1
+        if self.cancel is not None:
+            self.cancel.raise_if_cancelled()
+        self._progress(Progress("spine", self._done, _STEPS))
+
+
+def segment_spine(
+    volume: CTVolume,
+    *,
+    first_level: str | None = None,
+    seeds: Mapping[str, ArrayLike] | None = None,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> SpineModel:
+    """Segment the spine in a CT.
+
+    Parameters
+    ----------
+    volume : CTVolume
+    first_level : str, optional
+        Name of the uppermost vertebra in the result; guessed from ribs, sacrum and lengths if
+        neither this nor `seeds` is given.
+    seeds : mapping of str to array-like (3,), optional
+        A point (RAS mm) in the body of each vertebra that the user marked, by level; one is
+        enough to name the spine, two or more fix how many vertebrae lie between them.
+    progress, cancel
+        As everywhere.
+
+    Returns
+    -------
+    SpineModel
+        Labels on the CT's grid under VerSe numbers; frames with confidence and warnings.
+
+    Raises
+    ------
+    InputError
+        If there is no spine to be seen, or seeds contradict each other.
+    """
+    steps = _Steps(progress, cancel)
+    coarse = coarse_canal(volume, cancel)
+    steps.done()
+    grid, hu = working_volume(volume, coarse)
+    spine = straighten(grid, hu, centred_canal(grid, hu, coarse))
+    steps.done()
+    placed = _place_seeds(spine, seeds or {})
+    column = _divide(spine, placed, steps)
+    guess = _name(column, first_level, placed)
+    labels = _named_labels(column, guess.levels)
+    steps.done()
+    numbers = to_grid(spine, labels, volume.geometry)
+    steps.done()
+    verse = LabelVolume(numbers, volume.ijk_to_ras)
+    trust = _trust(column, guess.levels)
+    model = frames_along(verse, spine.frame.points[::-1], trust=trust, cancel=cancel)
+    steps.done()
+    return _finished(model, volume, guess)
+
+
+def _place_seeds(spine: StraightSpine, seeds: Mapping[str, ArrayLike]) -> dict[str, int]:
+    """Place s along the canal of each seed, by level from feet to head."""
+    placed: dict[str, int] = {}
+    for name, point in seeds.items():
+        ras = np.asarray(point, dtype=np.float64)
+        if ras.shape != (3,) or not np.isfinite(ras).all():
+            raise InputError(f"The seed of {name} is no point.", "Give R, A and S in mm.")
+        s, a, r = spine.frame.from_ras(ras)
+        if not (0 <= s < len(spine)) or np.hypot(a, r) > _SEED_REACH_MM:
+            raise InputError(
+                f"The seed of {name} does not lie in the spine.", "Set it in the vertebral body."
+            )
+        placed[parse_level(name)] = round(float(s))
+    order = sorted(placed, key=level_position, reverse=True)
+    places = [placed[level] for level in order]
+    if any(low >= high for low, high in pairwise(places)):
+        raise InputError(
+            "The seeds are not in the order of their levels.", "Check their names and places."
+        )
+    return {level: placed[level] for level in order}
+
+
+def _divide(spine: StraightSpine, placed: Mapping[str, int], steps: _Steps) -> _Column:
+    """Find discs, bodies and arches."""
+    profiles = measure_profiles(spine)
+    steps.done()
+    ordinals = None
+    if len(placed) > 1:
+        lowest = level_position(next(iter(placed)))
+        ordinals = {s: int(lowest - level_position(level)) for level, s in placed.items()}
+    flat = Evidence(profiles.pedicles, np.zeros(len(spine)), profiles.disc, 9.0, 0.0)
+    boundaries = find_boundaries(flat, ordinals)
+    for _ in range(2):
+        wall = column_wall(spine, profiles.wall, boundaries)
+        width = waist(wall.radius, wall.angles)
+        boundaries = find_boundaries(Evidence(profiles.pedicles, width, profiles.disc), ordinals)
+    if len(boundaries) < 2:
+        raise InputError(
+            "No whole vertebra was found in this volume."
+            if not ordinals
+            else "The seeds do not fit the vertebrae that can be seen.",
+            "Load a CT that shows at least one whole vertebra, or mark each vertebra.",
+        )
+    steps.done()
+    discs = fit_endplates(spine, wall, boundaries, profiles.disc, profiles.disc_tilt)
+    bodies = body_labels(spine, wall, discs)
+    steps.done()
+    arches = find_arches(spine, profiles, boundaries)
+    posterior = label_posterior(spine, bodies, wall, profiles, arches, cancel=steps.cancel)
+    steps.done()
+    return _Column(spine, profiles, boundaries, wall, discs, arches, posterior)
+
+
+def _kept(column: _Column) -> tuple[int, int]:
+    """First and last label of which enough is in the volume."""
+    count = len(column.arches.centre)
+    bottom = column.boundaries[0] / column.arches.length[0]
+    top = (len(column.spine) - column.boundaries[-1]) / column.arches.length[-1]
+    return (1 if bottom >= _LEAST_SHARE else 2), (count if top >= _LEAST_SHARE else count - 1)
+
+
+def _name(column: _Column, first_level: str | None, placed: Mapping[str, int]) -> LevelGuess:
+    """Levels of all labels from feet to head."""
+    count = len(column.arches.centre)
+    if placed:
+        level, s = next(iter(placed.items()))
+        label = int(np.searchsorted(column.boundaries, s)) + 1
+        names = tuple(_sacral_shift(level, label - n) for n in range(1, count + 1))
+        return LevelGuess(names, 1.0)
+    if first_level is not None:
+        top = _kept(column)[1]
+        names = tuple(_sacral_shift(parse_level(first_level), top - n) for n in range(1, count + 1))
+        return LevelGuess(names, 1.0)
+    signs = read_signs(column.spine, column.arches, column.boundaries, column.posterior.ribs)
+    return guess_levels(signs)
+
+
+def _sacral_shift(level: str, steps: int) -> str:
+    """Level `steps` below; everything below S1 is S1, what would lie above C1 is C1."""
+    place = int(level_position(level)) + steps
+    return LEVELS[min(max(place, 0), len(LEVELS) - 1)]
+
+
+def _named_labels(column: _Column, levels: tuple[str, ...]) -> NDArray[np.int16]:
+    """Tidy labels in the straightened spine under VerSe numbers."""
+    posterior = column.posterior
+    signs = read_signs(column.spine, column.arches, column.boundaries, posterior.ribs)
+    labels, ribs = posterior.labels.copy(), posterior.ribs.copy()
+    for label, level in enumerate(levels, 1):
+        if level.startswith(("L", "S")) and not (signs.ribs[label - 1] > 0).all():
+            # Below the ribs what lies beside the arch is the transverse process.
+            own = ribs == label
+            labels[own], ribs[own] = label, 0
+    first, last = _kept(column)
+    labels[(labels < first) | (labels > last)] = 0
+    labels = tidy_labels(column.spine, labels, (ribs > 0) | posterior.canal)
+    numbers = np.array([0, *(VERSE_IDS[level] for level in levels)], np.int16)
+    return numbers[labels]
+
+
+def _trust(column: _Column, levels: tuple[str, ...]) -> dict[str, float]:
+    """How clearly each vertebra's discs were seen, 0.6 to 1."""
+    clear = [float(np.clip(disc.score / 0.8, 0, 1)) for disc in column.discs]
+    clear = [clear[0], *clear, clear[-1]]
+    return {
+        level: 0.6 + 0.2 * (clear[n] + clear[n + 1])
+        for n, level in enumerate(levels)
+        if level != SACRUM
+    }
+
+
+def _finished(model: SpineModel, volume: CTVolume, guess: LevelGuess) -> SpineModel:
+    """Take metal out of the labels and say what is uncertain."""
+    labels, frames = model.labels, list(model.vertebrae)
+    metal = volume.hu > METAL_HU
+    voxel = float(abs(np.linalg.det(volume.ijk_to_ras[:3, :3])))
+    if metal.sum() * voxel > _METAL_MM3:
+        parts, _ = ndimage.label(metal)
+        large = np.bincount(parts.ravel()) * voxel > _METAL_MM3
+        large[0] = False
+        metal = large[parts]
+        held = set(np.unique(model.labels.labels[metal]).tolist())
+        labels = LabelVolume(np.where(metal, 0, labels.labels), labels.ijk_to_ras)
+        note = "Metal lies in this vertebra: its outline and pedicles are less certain."
+        frames = [_doubted(f, note, 0.8) if VERSE_IDS[f.level] in held else f for f in frames]
+    if guess.confidence < _SURE_GUESS:
+        note = "The levels are a guess: check one and shift the others with it."
+        frames = [_doubted(f, note, 1.0) for f in frames]
+    return SpineModel(labels, tuple(frames), model.canal_ras)
+
+
+def _doubted(frame: VertebraFrame, note: str, factor: float) -> VertebraFrame:
+    return replace(frame, confidence=frame.confidence * factor, warnings=(*frame.warnings, note))
+
+
+def shift_levels(model: SpineModel, steps: int) -> SpineModel:
+    """Rename all vertebrae `steps` further towards the feet (negative: the head).
+
+    Raises
+    ------
+    InputError
+        If a vertebra would run past C1 or the sacrum.
+    """
+    numbers = np.zeros(max(VERSE_IDS.values()) + 1, np.int16)
+    present = set(np.unique(model.labels.labels).tolist()) - {0}
+    for level in LEVELS:
+        if VERSE_IDS[level] in present:
+            numbers[VERSE_IDS[level]] = VERSE_IDS[shift_level(level, steps)]
+    labels = LabelVolume(numbers[model.labels.labels], model.labels.ijk_to_ras)
+    frames = tuple(replace(f, level=shift_level(f.level, steps)) for f in model.vertebrae)
+    return SpineModel(labels, frames, model.canal_ras)
