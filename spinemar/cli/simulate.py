@@ -27,7 +27,7 @@ _OFF: dict[str, dict[str, Any]] = {
     "bowtie": {"bowtie": 0.0},
     "blur": {"focal_spot_mm": 0.0},
     "starvation-filter": {"starvation_filter": False},
-    "saturation": {"saturation": float("inf")},
+    "saturation": {"saturation": None},
 }
 
 KernelChoice = Enum("KernelChoice", {k.upper(): k for k in KERNELS}, type=str)  # type: ignore[misc]

@@ -122,7 +122,7 @@ class Acquisition:
             self.air.signal,
             photons,
             floor_photons=settings.floor_photons,
-            saturation=settings.saturation,
+            saturation=settings.saturation or float("inf"),
         )
         return self.correction(projections)
 

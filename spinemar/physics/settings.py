@@ -77,8 +77,8 @@ class ScannerSettings:
         Scatter-to-primary ratio in the middle of 30 cm of water; 0 is off.
     scatter_correction : float
         Share of the scatter that the scanner estimates and subtracts.
-    saturation : float
-        Highest signal, in unattenuated central rays; infinity is off.
+    saturation : float or None
+        Highest signal, in unattenuated central rays; None is off.
     floor_photons : float
         Lowest signal after correction; photon starvation ends here. 0 is off (noise-free
         scans only: the logarithm needs something).
@@ -110,7 +110,7 @@ class ScannerSettings:
     electronic_noise: float = 8.0
     scatter: float = 0.10
     scatter_correction: float = 0.85
-    saturation: float = 1.5
+    saturation: float | None = 1.5
     floor_photons: float = 1.0
     starvation_filter: bool = True
 
@@ -134,7 +134,7 @@ class ScannerSettings:
             ("electronic_noise", 0.0, 1e6),
             ("scatter", 0.0, 10.0),
             ("scatter_correction", 0.0, 2.0),
-            ("saturation", 1e-6, float("inf")),
+            ("saturation", 1e-6, 1e6),
             ("floor_photons", 0.0, 1e6),
             ("slice_thickness_mm", 1e-3, 100.0),
             ("reconstruction_fov_mm", 10.0, 2000.0),
@@ -169,7 +169,7 @@ class ScannerSettings:
             "quantum_noise": False,
             "electronic_noise": 0.0,
             "scatter": 0.0,
-            "saturation": float("inf"),
+            "saturation": None,
             "floor_photons": 0.0,
             "starvation_filter": False,
             "hu_scale": "unlimited",
