@@ -62,6 +62,7 @@ class PlanPool:
             isign=-1 if self._kind == 2 else 1,
             dtype="complex64",
             nthreads=self._threads,
+            showwarn=0,  # it compares threads with cores on every plan
             upsampfac=_UPSAMPLING,
             # Radial lines are near enough to each other in memory; threads need the sorting.
             spread_sort=0 if self._threads == 1 else 2,
