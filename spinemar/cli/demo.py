@@ -14,6 +14,10 @@ def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for volumes and report.html.")
     ] = Path("demo"),
+    levels: Annotated[
+        str | None,
+        typer.Option(metavar="T11-L1", help="Plan these levels automatically, not the set ones."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Put screws and rods into the sample CT, scan it, correct the scan, compare with the truth.
@@ -21,11 +25,13 @@ def demo(
     Examples:
 
       spinemar demo -o demo
+
+      spinemar demo -o demo --levels T11-L1
     """
     from spinemar.demo.run import run_demo
 
     with progress_bars(quiet=json) as (progress, cancel):
-        result = run_demo(output, progress=progress, cancel=cancel)
+        result = run_demo(output, levels=levels, progress=progress, cancel=cancel)
     if json:
         print_json(
             {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spinemar.errors import InputError
 from spinemar.evaluation import Scores, evaluate
 from spinemar.implants.voxelize import voxelize_plan
-from spinemar.io import read_volume, write_labels, write_volume
+from spinemar.io import read_labels, read_volume, write_labels, write_volume
 from spinemar.mar.correct import correct_volume
 from spinemar.mar.methods import Method, shipped_model
 from spinemar.physics.scanner import SimulatedScan, simulate_scan
@@ -23,7 +23,7 @@ from spinemar.planning.plan_json import plan_from_json, write_plan
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.report import Corrected, ReportContent, check_report_tools, write_report
 from spinemar.report.sinogram import SinogramStudy
-from spinemar.sample_data import SOURCE, sample_ct
+from spinemar.sample_data import SOURCE, sample_ct, sample_labels
 from spinemar.volume import CTVolume, LabelVolume
 
 SEED = 20
@@ -55,6 +55,21 @@ def sample_plan() -> Plan:
     return plan_from_json(files("spinemar.demo").joinpath(_PLAN).read_text(encoding="utf-8"))
 
 
+def planned(
+    patient: CTVolume,
+    levels: str,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> Plan:
+    """Plan screws and rods on the sample CT from its labels."""
+    from spinemar.planning.auto import plan_construct
+    from spinemar.spine.frames import frames_from_labels
+
+    labels = read_labels(sample_labels())
+    spine = frames_from_labels(labels, progress=progress, cancel=cancel)
+    return plan_construct(spine, patient, levels, progress=progress, cancel=cancel)
+
+
 def methods_at_hand() -> tuple[Method, ...]:
     """List the methods that can run here, the recommended one last."""
     return ("li", "nmar", "generator") if shipped_model() else ("li", "nmar")
@@ -65,6 +80,7 @@ def run_demo(
     *,
     patient: CTVolume | None = None,
     plan: Plan | None = None,
+    levels: str | None = None,
     settings: ScannerSettings | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
@@ -79,6 +95,8 @@ def run_demo(
         The sample CT by default.
     plan : Plan, optional
         The hand-set one for the sample CT by default.
+    levels : str, optional
+        Such as "T11-L1": plan these levels of the sample CT automatically instead.
     settings : ScannerSettings, optional
     progress, cancel
         See `spinemar.progress`.
@@ -92,7 +110,7 @@ def run_demo(
     folder = _made(output)
     progress(Progress("Sample CT", 0, 1))
     patient = patient or read_volume(sample_ct())
-    plan = plan or sample_plan()
+    plan = plan or (planned(patient, levels, progress, cancel) if levels else sample_plan())
     settings = settings or ScannerSettings()
     progress(Progress("Sample CT", 1, 1))
     scan = scan_patient(patient, plan, settings, progress, cancel)
@@ -122,7 +140,7 @@ def run_demo(
         truth=scan.truth,
         scores_before=before,
         sinogram=study.before(),
-        facts={"Patient": SOURCE, "Scan": _scan_facts(settings)},
+        facts={"Patient": SOURCE, "Screws": _screw_facts(plan), "Scan": _scan_facts(settings)},
     )
     return DemoResult(write_report(folder, content), paths, scores)
 
@@ -195,6 +213,14 @@ def _introduction(plan: Plan, settings: ScannerSettings) -> str:
         f"({', '.join(rods)}). A simulated scanner ({settings.kvp} kVp, all energies of the "
         "tube, noise, starvation, 12-bit storage) scanned it with and without the metal; the scan "
         "without is the truth."
+    )
+
+
+def _screw_facts(plan: Plan) -> str:
+    return ", ".join(
+        f"{s.id} {s.diameter_mm:.1f} x {s.length_mm:.0f} mm "
+        f"({f'grade {s.grade.letter}' if s.grade else 'not graded'})"
+        for s in plan.screws
     )
 
 
