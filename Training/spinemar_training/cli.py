@@ -101,6 +101,22 @@ def placement_study(config: Config, output: Output) -> None:
     train_arms(load_settings(config), output)
 
 
+@app.command()
+def export(
+    config: Config,
+    output: Output,
+    weights: Annotated[Path, typer.Option(help="Weights of prior and generator.")],
+    facts: Annotated[Path, typer.Option(help="JSON with version, licence, data, metrics, gate.")],
+    name: Annotated[str, typer.Option(help="The model's name.")] = "spinemar-lumbar",
+) -> None:
+    """Write the ONNX files and their manifest, checked against PyTorch."""
+    from spinemar_training.export import export_model
+    from spinemar_training.settings import load_settings
+
+    known = json.loads(facts.read_text(encoding="utf-8"))
+    typer.echo(str(export_model(load_settings(config), weights, output, known, name)))
+
+
 @app.command(name="validate")
 def validate_command(
     config: Config, output: Output, weights: Annotated[Path, typer.Option()]

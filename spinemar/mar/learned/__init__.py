@@ -1,0 +1,32 @@
+"""The learned correction: a prior from the image domain, a generator on the lost rays."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from spinemar.mar.learned.inpainter import LearnedInpainter
+from spinemar.mar.models.manifest import Manifest
+
+__all__ = ["LearnedInpainter", "make_learned_inpainter"]
+
+
+def make_learned_inpainter(
+    manifest: Manifest, device: Literal["auto", "cpu", "cuda"] = "auto"
+) -> LearnedInpainter:
+    """Make the inpainter of a verified model that has a prior network.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    device : {"auto", "cpu", "cuda"}
+
+    Returns
+    -------
+    LearnedInpainter
+
+    Raises
+    ------
+    ModelError
+        If the networks' inputs or settings are not those of this software.
+    """
+    return LearnedInpainter(manifest, device)
