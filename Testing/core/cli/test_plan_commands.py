@@ -1,0 +1,191 @@
+"""`spinemar plan`, `grade` and `voxelize` on a simple labelled spine."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from spinemar.io import read_labels, write_labels, write_volume
+from spinemar.planning.plan_json import read_plan
+from spinemar.spine.levels import VERSE_IDS
+from spinemar.volume import CTVolume, LabelVolume
+
+SPACING = (1.0, 1.0, 1.5)
+LEVELS = ("T12", "L1", "L2")
+
+
+def _spine() -> tuple[np.ndarray, np.ndarray]:
+    """Labels of three vertebrae of boxes, and their matrix: enough for frames to be fitted."""
+    shape = (100, 120, 100)
+    matrix = np.diag([*SPACING, 1.0])
+    matrix[:3, 3] = (-50.0, -80.0, -75.0)
+    k, j, i = np.meshgrid(*[np.arange(n) for n in shape], indexing="ij")
+    x, y, z = i - 50.0, j - 80.0, k * 1.5 - 75.0
+    labels = np.zeros(shape, dtype=np.int16)
+    for n, level in enumerate(LEVELS):
+        up = z - 35.0 + 35.0 * n
+        body = ((x / 20) ** 2 + ((y - 3) / 15) ** 2 < 1) & (np.abs(up) < 13)
+        pedicle = (np.abs(np.abs(x) - 12) < 4.5) & (y > -32) & (y < -5) & (up > -2) & (up < 12)
+        arch = (np.abs(x) < 17) & (y > -38) & (y < -30) & (up > -10) & (up < 12)
+        spinous = (np.abs(x) < 3) & (y > -62) & (y < -35) & (up > -14) & (up < 2)
+        labels[body | pedicle | arch | spinous] = VERSE_IDS[level]
+    return labels, matrix
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("patient")
+    labels, matrix = _spine()
+    rng = np.random.default_rng(0)
+    hu = np.where(labels > 0, 300.0, 40.0) + rng.normal(0, 20, labels.shape)
+    hu[:, :8], hu[:, 8:14] = -1000.0, -100.0
+    write_volume(folder / "ct.nrrd", CTVolume(np.rint(hu).astype(np.float32), matrix))
+    write_labels(folder / "labels.nrrd", LabelVolume(labels, matrix))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def planned(patient):
+    from spinemar.cli.main import main
+
+    path = patient / "plan.json"
+    code = main(["plan", str(patient / "ct.nrrd"), "--labels", str(patient / "labels.nrrd"),
+                 "--levels", "T12-L2", "--crosslink", "-o", str(path), "--json"])  # fmt: skip
+    assert code == 0
+    return path
+
+
+def test_plan_writes_a_graded_plan(patient, planned):
+    plan = read_plan(planned)
+    assert plan.levels == LEVELS
+    assert len(plan.screws) == 6
+    assert {s.grade.letter for s in plan.screws} <= {"A", "B"}
+    assert all((s.entry[0] < 0) == (s.side == "left") for s in plan.screws)
+    assert len(plan.rods) == 2
+    assert len(plan.crosslinks) == 1
+
+
+def test_plan_prints_what_it_did(spinemar, patient, planned):
+    run = spinemar("plan", patient / "ct.nrrd", "--labels", patient / "labels.nrrd", "--levels",
+                   "L1", "--no-rods", "-o", patient / "one.json", "--overwrite")  # fmt: skip
+    assert run.code == 0
+    assert "L1-left" in run.out
+    assert "one.json" in run.out
+
+
+@pytest.mark.slow  # renders in software
+def test_report_and_stl(spinemar, patient):
+    pytest.importorskip("vtkmodules")
+    pytest.importorskip("PIL")
+    run = spinemar("plan", patient / "ct.nrrd", "--labels", patient / "labels.nrrd", "--levels",
+                   "T12-L1", "-o", patient / "p.json", "--overwrite", "--report",
+                   patient / "report", "--stl", patient / "stl", "--json")  # fmt: skip
+    assert run.code == 0
+    assert run.json["status"] == "done"
+    page = (patient / "report" / "plan.html").read_text(encoding="utf-8")
+    assert "http" not in page.split("<style>")[0]
+    for word in ("T12-left", "From behind", "axial, along the screw", "Bend, degrees", "Grade"):
+        assert word in page
+    assert page.count("data:image/png") == 2 + 3 * 4
+    assert (patient / "report" / "screws.csv").read_text().count("\n") == 5
+    assert len(list((patient / "stl").glob("*.stl"))) == 6
+
+
+def test_grade_finds_a_moved_screw(spinemar, patient, planned):
+    raw = json.loads(planned.read_text())
+    moved = raw["screws"][2]
+    for point in ("entry", "tip"):
+        moved[point][0] += 5.0 if moved["side"] == "left" else -5.0
+    (patient / "moved.json").write_text(json.dumps(raw))
+    run = spinemar("grade", patient / "moved.json", patient / "ct.nrrd", "--labels",
+                   patient / "labels.nrrd", "-o", patient / "graded.json", "--overwrite",
+                   "--json")  # fmt: skip
+    assert run.code == 0
+    found = {s["id"]: s for s in run.json["screws"]}
+    assert found[moved["id"]]["direction"] == "medial"
+    assert found[moved["id"]]["grade"] in "CD"
+    assert found[moved["id"]]["hu"]["mean"] > 100
+    assert read_plan(patient / "graded.json").screw(moved["id"]).grade.letter in "CD"
+
+
+def test_a_screw_elsewhere_is_not_graded(spinemar, patient, planned):
+    raw = json.loads(planned.read_text())
+    raw["screws"][0]["level"] = "C4"
+    (patient / "elsewhere.json").write_text(json.dumps(raw))
+    run = spinemar("grade", patient / "elsewhere.json", patient / "ct.nrrd", "--labels",
+                   patient / "labels.nrrd")  # fmt: skip
+    assert run.code == 0
+    assert "not graded" in run.out
+
+
+def test_voxelize_into_a_folder_and_into_a_mask(spinemar, patient, planned):
+    run = spinemar("voxelize", planned, patient / "ct.nrrd", "-o", patient / "shares",
+                   "--overwrite", "--json")  # fmt: skip
+    assert run.code == 0
+    share = sitk.GetArrayFromImage(sitk.ReadImage(str(patient / "shares" / "Ti-6Al-4V.nrrd")))
+    assert share.min() >= 0.0
+    assert share.max() == pytest.approx(1.0)
+    volume = float(share.sum()) * 1.5
+    assert run.json["volume_mm3"]["Ti-6Al-4V"] == pytest.approx(volume, rel=1e-4)
+    assert spinemar("voxelize", planned, patient / "ct.nrrd", "-o", patient / "mask.nii.gz",
+                    "--overwrite").code == 0  # fmt: skip
+    mask = read_labels(patient / "mask.nii.gz").labels
+    assert mask.sum() * 1.5 == pytest.approx(volume, rel=0.1)
+
+
+def test_locked_screws_are_kept(spinemar, patient, planned):
+    raw = json.loads(planned.read_text())
+    raw["screws"][0]["locked"] = True
+    for point in ("entry", "tip"):
+        raw["screws"][0][point][2] += 2.0
+    (patient / "locked.json").write_text(json.dumps(raw))
+    run = spinemar("plan", patient / "ct.nrrd", "--labels", patient / "labels.nrrd", "--levels",
+                   "T12-L2", "--keep", patient / "locked.json", "-o", patient / "again.json",
+                   "--overwrite")  # fmt: skip
+    assert run.code == 0
+    kept = read_plan(patient / "again.json").screw(raw["screws"][0]["id"])
+    assert list(kept.entry) == raw["screws"][0]["entry"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--levels", "T12-L2", "--material", "PEEK"], "material"),
+        (["--levels", "T12-L2", "--screw-model", "none"], "no screw"),
+        (["--levels", "T12-L2", "--rod-diameter", "50"], "between"),
+        (["--levels", "C3"], "C3"),
+        (["--levels", "banana"], "banana"),
+        (["--levels", "L1", "--cage", "L1=none"], "no cage"),
+        (["--levels", "T12-L2", "--keep", "missing.json"], "cannot be read"),
+    ],
+)
+def test_bad_requests_are_refused_with_a_sentence(spinemar, patient, tmp_path, arguments, words):
+    out = tmp_path / "plan.json"
+    run = spinemar("plan", patient / "ct.nrrd", "--labels", patient / "labels.nrrd", "-o", out,
+                   *arguments)  # fmt: skip
+    assert run.code == 2
+    assert words in run.err
+    assert not out.exists()
+
+
+def test_an_existing_plan_is_not_replaced(spinemar, patient, planned):
+    before = planned.read_text()
+    run = spinemar("plan", patient / "ct.nrrd", "--labels", patient / "labels.nrrd", "--levels",
+                   "L1", "-o", planned)  # fmt: skip
+    assert run.code == 2
+    assert "exists already" in run.err
+    assert planned.read_text() == before
+
+
+def test_a_broken_plan_is_refused(spinemar, patient, tmp_path):
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"format": "spinemar-plan", "version": 99}')
+    for command in ("grade", "voxelize"):
+        extra = ["-o", tmp_path / "out"] if command == "voxelize" else []
+        run = spinemar(command, bad, patient / "ct.nrrd", *extra)
+        assert run.code == 2
+        assert "version" in run.err
+    assert not (tmp_path / "out").exists()

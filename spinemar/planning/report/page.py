@@ -1,0 +1,171 @@
+"""The report of a plan as one HTML file that needs no network, and CSV beside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar import __version__
+from spinemar.errors import InputError
+from spinemar.files import atomic_path
+from spinemar.implants.catalogue import Catalogue, load_catalogue
+from spinemar.planning.bone import BoneField, bone_field
+from spinemar.planning.collisions import find_collisions
+from spinemar.planning.hu_profile import HuProfile, hu_profile
+from spinemar.planning.plan import Plan
+from spinemar.planning.report.reformats import screw_pictures
+from spinemar.planning.report.scene import render_views
+from spinemar.planning.report.tables import (
+    HEADINGS,
+    NOT_GRADED,
+    bend_rows,
+    collision_line,
+    plan_csv,
+    rod_facts,
+    screw_row,
+)
+from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+from spinemar.spine.model import SpineModel
+from spinemar.volume import CTVolume
+
+_VIEW_CAPTIONS = {"behind": "From behind.", "left": "From the patient's left."}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a data address, with its caption."""
+
+    uri: str
+    caption: str
+
+
+def check_report_tools() -> None:
+    """Refuse before the work starts, not after it, where a report cannot be made."""
+    needs = (("jinja2", "jinja2"), ("pillow", "PIL"), ("vtk", "vtkmodules"))
+    missing = [name for name, module in needs if find_spec(module) is None]
+    if missing:
+        raise InputError(
+            f"A report needs {' and '.join(missing)}.",
+            "Run: pip install 'spinemar[report,mesh]'",
+        )
+
+
+def write_plan_report(
+    folder: Path,
+    plan: Plan,
+    spine: SpineModel,
+    volume: CTVolume,
+    *,
+    catalogue: Catalogue | None = None,
+    fields: Mapping[str, BoneField] | None = None,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> Path:
+    """Write plan.html, screws.csv and the 3-D views as PNG into a folder, made if needed.
+
+    Returns
+    -------
+    Path
+        plan.html.
+    """
+    check_report_tools()
+    catalogue = catalogue or load_catalogue()
+    folder.mkdir(parents=True, exist_ok=True)
+    known = dict(fields or {})
+    for level in {screw.level for screw in plan.screws} & set(spine.levels):
+        known[level] = known.get(level) or bone_field(spine.labels, spine.vertebra(level))
+    profiles = {s.id: hu_profile(s, volume, _frame(spine, s.level)) for s in plan.screws}
+    progress(Progress("rendering", 0, len(plan.screws) + 1))
+    views = render_views(spine, plan, tuple(_VIEW_CAPTIONS), catalogue=catalogue)
+    pictured = []
+    for n, screw in enumerate(plan.screws):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        progress(Progress("rendering", n + 1, len(plan.screws) + 1))
+        if screw.level in known:
+            found = screw_pictures(screw, volume, known[screw.level], plan.screws)
+            pictures = [Picture(_png(p.pixels), p.caption) for p in found]
+            grade = screw.grade
+            letter = NOT_GRADED if grade is None else f"grade {grade.letter}"
+            size = f"{screw.diameter_mm:g} x {screw.length_mm:g} mm, {letter}"
+            pictured.append({"heading": screw.id, "facts": size, "pictures": pictures})
+    facts = {
+        **_facts(plan, spine, catalogue, profiles),
+        "views": [Picture(_png(views[name]), text) for name, text in _VIEW_CAPTIONS.items()],
+        "pictured": pictured,
+    }
+    for name, view in views.items():
+        _write(folder / f"view-{name}.png", _png_bytes(view))
+    _write(folder / "screws.csv", plan_csv(plan, profiles).encode())
+    _write(folder / "plan.html", render_page(facts).encode())
+    progress(Progress("rendering", len(plan.screws) + 1, len(plan.screws) + 1))
+    return folder / "plan.html"
+
+
+def render_page(facts: Mapping[str, Any]) -> str:
+    """Return the page as HTML text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("plan_report.html.j2").render(**facts)
+
+
+def _facts(
+    plan: Plan, spine: SpineModel, catalogue: Catalogue, profiles: Mapping[str, HuProfile]
+) -> dict[str, Any]:
+    letters = [NOT_GRADED if s.grade is None else s.grade.letter for s in plan.screws]
+    counts = [f"{letters.count(x)} {x}" for x in (*"ABCDE", NOT_GRADED) if x in letters]
+    return {
+        "title": f"Plan {_span(plan.levels)}",
+        "introduction": f"{len(plan.screws)} screws ({', '.join(counts) or 'none'}), "
+        f"{len(plan.rods)} rods, {len(plan.crosslinks)} crosslinks, {len(plan.cages)} cages.",
+        "warnings": plan.warnings,
+        "notes": plan.notes,
+        "screw_headings": HEADINGS,
+        "screws": [screw_row(screw, profiles.get(screw.id)) for screw in plan.screws],
+        "rods": [
+            {"name": rod.id, "facts": rod_facts(rod, plan, catalogue), "bends": bend_rows(rod)}
+            for rod in plan.rods
+        ],
+        "collisions": [collision_line(c) for c in find_collisions(plan, spine.labels, catalogue)],
+        "version": __version__,
+    }
+
+
+def _span(levels: Sequence[str]) -> str:
+    return f"{levels[0]} to {levels[-1]}" if len(levels) > 1 else "".join(levels)
+
+
+def _frame(spine: SpineModel, level: str) -> Any:
+    return spine.vertebra(level) if level in spine.levels else None
+
+
+def _png_bytes(pixels: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def _png(pixels: NDArray[np.uint8]) -> str:
+    return "data:image/png;base64," + base64.b64encode(_png_bytes(pixels)).decode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)

@@ -1,0 +1,214 @@
+"""A screw in its own planes: axial and sagittal along its axis, and across it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from spinemar.implants.placement import Screw
+from spinemar.implants.screw import shank_axis
+from spinemar.implants.solids import FloatArray, perpendicular
+from spinemar.planning.bone import BoneField
+from spinemar.planning.hu_profile import sample_hu
+from spinemar.planning.report.colours import grade_colour
+from spinemar.spine.model import VertebraFrame
+from spinemar.volume import CTVolume
+
+_SIZE_MM, _PIXEL_MM = 76.0, 0.2
+# Level and width of the window: bone.
+_WINDOW_HU = (-250.0, 1050.0)
+_CONTOUR = (90, 200, 250)
+# Outlines are drawn on a picture this many times larger, then shrunk: smooth lines.
+_OVERSAMPLED = 3
+_TIP_MM, _TIP_SHARE = 5.0, 0.25
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A square picture plane: its middle, and unit vectors to the picture's right and up."""
+
+    centre: FloatArray
+    right: FloatArray
+    up: FloatArray
+
+    def points(self, size_mm: float = _SIZE_MM) -> FloatArray:
+        """Return the RAS points of its pixels, shape (n, n, 3), top left first."""
+        count = int(size_mm / _PIXEL_MM)
+        step = (np.arange(count) - (count - 1) / 2) * _PIXEL_MM
+        across, down = np.meshgrid(step, -step)
+        points: FloatArray = (
+            self.centre + across[..., None] * self.right + down[..., None] * self.up
+        )
+        return points
+
+    def pixel(self, ras: FloatArray, size_mm: float = _SIZE_MM) -> FloatArray:
+        """Return pixel coordinates (..., 2) of RAS points projected onto the plane."""
+        relative = np.asarray(ras, float) - self.centre
+        middle = (int(size_mm / _PIXEL_MM) - 1) / 2
+        return np.stack(
+            [middle + relative @ self.right / _PIXEL_MM, middle - relative @ self.up / _PIXEL_MM],
+            axis=-1,
+        )
+
+
+@dataclass(frozen=True)
+class ScrewPicture:
+    """A picture (n, n, 3) with what it shows."""
+
+    caption: str
+    pixels: NDArray[np.uint8]
+
+
+def screw_pictures(
+    screw: Screw, volume: CTVolume, field: BoneField, others: Sequence[Screw] = ()
+) -> tuple[ScrewPicture, ...]:
+    """Return three pictures of a screw.
+
+    Axial along the screw (the patient's right on the left, front up, as in CT), sagittal
+    along the screw (front on the left, head up), and across it at the isthmus, seen
+    along the screw from behind as through a probe.
+
+    Parameters
+    ----------
+    screw : Screw
+    volume : CTVolume
+    field : BoneField
+        Of its vertebra; its outline is drawn.
+    others : sequence of Screw
+        Further screws, drawn where they cross the picture.
+    """
+    frame, axis = field.frame, shank_axis(screw)
+    middle = np.asarray(screw.entry) + axis * 0.45 * screw.length_mm
+    left = perpendicular(axis, -frame.right)
+    superior = perpendicular(axis, frame.superior)
+    planes = {
+        "axial, along the screw": Plane(middle - 0.4 * _lateral(frame, middle), left, axis),
+        "sagittal, along the screw": Plane(middle, -axis, superior),
+    }
+    pictures = [
+        ScrewPicture(name, _picture(plane, screw, volume, field, others))
+        for name, plane in planes.items()
+    ]
+    isthmus = _isthmus(screw, frame)
+    probe = Plane(isthmus, -left, superior)
+    pictures.append(
+        ScrewPicture("across, at the isthmus", _across(probe, screw, volume, field, others))
+    )
+    return tuple(pictures)
+
+
+def _lateral(frame: VertebraFrame, ras: FloatArray) -> FloatArray:
+    """Return how far a point lies from the mid-sagittal plane, as a vector."""
+    result: FloatArray = ((ras - frame.canal_centre_ras) @ frame.right) * frame.right
+    return result
+
+
+def _isthmus(screw: Screw, frame: VertebraFrame) -> FloatArray:
+    """Return the point of the screw's axis beside the isthmus."""
+    axis, entry = shank_axis(screw), np.asarray(screw.entry, float)
+    pedicle = frame.pedicles.get(screw.side)
+    place = frame.canal_centre_ras if pedicle is None else pedicle.isthmus_ras
+    depth = float(np.clip((place - entry) @ axis, 0.0, screw.length_mm))
+    result: FloatArray = entry + depth * axis
+    return result
+
+
+def _picture(
+    plane: Plane, screw: Screw, volume: CTVolume, field: BoneField, others: Sequence[Screw]
+) -> NDArray[np.uint8]:
+    def draw(pen: Any) -> None:
+        for other in others:
+            if other.id != screw.id and _near(other, plane):
+                _line(pen, plane.pixel(shank_outline(other, plane)), (200, 200, 210), 1)
+        _line(pen, plane.pixel(shank_outline(screw, plane)), _rgb(screw), 2)
+        ends = np.array([screw.entry, screw.tip])
+        _line(pen, plane.pixel(ends), _rgb(screw), 1, closed=False)
+
+    return _drawn(_slice(plane, volume, field), draw)
+
+
+def _across(
+    plane: Plane, screw: Screw, volume: CTVolume, field: BoneField, others: Sequence[Screw]
+) -> NDArray[np.uint8]:
+    angle = np.linspace(0, 2 * np.pi, 60)
+    ring = np.cos(angle)[:, None] * plane.right + np.sin(angle)[:, None] * plane.up
+
+    def draw(pen: Any) -> None:
+        for other in others:
+            place = _crossing(other, plane)
+            if other.id != screw.id and place is not None:
+                circle = plane.pixel(place + other.diameter_mm / 2 * ring)
+                _line(pen, circle, (200, 200, 210), 1)
+        _line(pen, plane.pixel(plane.centre + screw.diameter_mm / 2 * ring), _rgb(screw), 2)
+
+    return _drawn(_slice(plane, volume, field), draw)
+
+
+def shank_outline(screw: Screw, plane: Plane) -> FloatArray:
+    """Return the corners (6, 3) of a shank's silhouette, its point tapered."""
+    axis, entry = shank_axis(screw), np.asarray(screw.entry, float)
+    across = perpendicular(axis, np.cross(axis, np.cross(plane.right, plane.up)))
+    radius, shoulder = screw.diameter_mm / 2, screw.length_mm - _TIP_MM
+    side = [(0.0, radius), (shoulder, radius), (screw.length_mm, radius * _TIP_SHARE)]
+    there = [entry + d * axis + r * across for d, r in side]
+    back = [entry + d * axis - r * across for d, r in reversed(side)]
+    return np.array(there + back)
+
+
+def _near(screw: Screw, plane: Plane) -> bool:
+    """Whether a shank crosses a plane or touches it."""
+    normal = np.cross(plane.right, plane.up)
+    heights = [(np.asarray(p) - plane.centre) @ normal for p in (screw.entry, screw.tip)]
+    return bool(min(heights) < screw.diameter_mm / 2 and max(heights) > -screw.diameter_mm / 2)
+
+
+def _crossing(screw: Screw, plane: Plane) -> FloatArray | None:
+    """Return where a shank's axis passes through a plane."""
+    normal = np.cross(plane.right, plane.up)
+    axis, entry = shank_axis(screw), np.asarray(screw.entry, float)
+    slope = float(axis @ normal)
+    if abs(slope) < 0.2:
+        return None
+    depth = float((plane.centre - entry) @ normal) / slope
+    return entry + depth * axis if 0.0 <= depth <= screw.length_mm else None
+
+
+def _slice(plane: Plane, volume: CTVolume, field: BoneField) -> NDArray[np.uint8]:
+    """Return the CT in a plane as grey levels, the vertebra's outline on it."""
+    points = plane.points()
+    low, high = _WINDOW_HU
+    hu = np.nan_to_num(sample_hu(volume, points), nan=low)
+    grey = (np.clip((hu - low) / (high - low), 0.0, 1.0) * 255).astype(np.uint8)
+    picture = np.repeat(grey[..., None], 3, axis=-1)
+    inside = field.distance_mm(points) < 0.0
+    edge = inside & ~ndimage.binary_erosion(inside)
+    picture[edge] = (0.5 * picture[edge] + 0.5 * np.array(_CONTOUR)).astype(np.uint8)
+    return picture
+
+
+def _drawn(picture: NDArray[np.uint8], draw: Any) -> NDArray[np.uint8]:
+    """Return a picture with smooth lines drawn on it by a callable."""
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(picture)
+    size = (image.width * _OVERSAMPLED, image.height * _OVERSAMPLED)
+    large = image.resize(size, Image.Resampling.BILINEAR)
+    draw(ImageDraw.Draw(large))
+    return np.asarray(large.resize((image.width, image.height), Image.Resampling.LANCZOS))
+
+
+def _line(
+    pen: Any, pixels: FloatArray, colour: tuple[int, int, int], width: int, *, closed: bool = True
+) -> None:
+    corners = [tuple(p) for p in ((pixels + 0.5) * _OVERSAMPLED).tolist()]
+    pen.line(corners + corners[:1] * closed, fill=colour, width=width * _OVERSAMPLED)
+
+
+def _rgb(screw: Screw) -> tuple[int, int, int]:
+    r, g, b = (round(255 * min(1.0, 1.25 * c)) for c in grade_colour(screw.grade))
+    return r, g, b

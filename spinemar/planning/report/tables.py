@@ -1,0 +1,123 @@
+"""Plans as rows: for the report, and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.placement import Rod, Screw
+from spinemar.planning.bends import Bend, bend_table, rod_length_mm
+from spinemar.planning.collisions import FACET, Collision
+from spinemar.planning.hu_profile import HuProfile
+from spinemar.planning.plan import Plan
+from spinemar.planning.report.colours import grade_colour
+from spinemar.planning.rods import min_bend_radius_mm, seat_mismatch_mm
+
+NOT_GRADED = "not graded"
+HEADINGS = ("Screw", "Diameter, mm", "Length, mm", "Grade", "Breach, mm", "Towards", "Margin, mm",
+            "Canal, mm", "HU mean", "HU least", "HU pedicle", "HU body", "Metal")  # fmt: skip
+_TOWARDS = ("forwards", "forwards and right", "right", "backwards and right", "backwards",
+            "backwards and left", "left", "forwards and left")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ScrewRow:
+    """One screw's cells in the order of `HEADINGS`, and the colour of its grade."""
+
+    cells: tuple[str, ...]
+    colour: str
+
+
+def screw_row(screw: Screw, profile: HuProfile | None) -> ScrewRow:
+    """Return the row of a screw; what is not known is a dash."""
+    grade = screw.grade
+    red, green, blue = (round(255 * c) for c in grade_colour(grade))
+    values = (
+        () if profile is None
+        else (profile.mean_hu, profile.minimum_hu, profile.pedicle_hu, profile.body_hu)
+    )  # fmt: skip
+    hu = tuple(_number(v, 0) for v in values) or ("-",) * 4
+    graded = (
+        (NOT_GRADED, "-", "-", "-", "-")
+        if grade is None
+        else (
+            grade.letter,
+            f"{grade.breach_mm:.1f}" if grade.direction else "0",
+            grade.direction or "-",
+            f"{grade.margin_mm:.1f}",
+            f"{grade.canal_intrusion_mm:.1f}" if grade.canal_intrusion_mm else "0",
+        )
+    )
+    size = (f"{screw.diameter_mm:g}", f"{screw.length_mm:g}")
+    return ScrewRow((screw.id, *size, *graded, *hu, screw.material), f"rgb({red},{green},{blue})")
+
+
+def rod_facts(rod: Rod, plan: Plan, catalogue: Catalogue) -> str:
+    """Return length, bend radius and gaps of a rod in one line."""
+    held = [screw for screw in plan.screws if screw.id in rod.screw_ids]
+    gaps = seat_mismatch_mm(rod, held, catalogue)
+    facts = [f"{rod.diameter_mm:g} mm {rod.material}, cut to {rod_length_mm(rod):.0f} mm"]
+    radius = min_bend_radius_mm(rod)
+    if radius < 2000.0:
+        facts.append(f"sharpest bend {radius:.0f} mm radius")
+    if gaps:
+        worst = max(gaps, key=lambda name: gaps[name])
+        facts.append(f"largest gap to a tulip {gaps[worst]:.1f} mm ({worst})")
+    return ", ".join(facts)
+
+
+def bend_rows(rod: Rod) -> list[tuple[str, str, str]]:
+    """Return the bend table as text."""
+    return [(f"{b.position_mm:.0f}", f"{b.angle_deg:.1f}", _towards(b)) for b in bend_table(rod)]
+
+
+def _towards(bend: Bend) -> str:
+    return f"{_TOWARDS[round(bend.plane_deg / 45.0) % 8]} ({bend.plane_deg:.0f} deg)"
+
+
+def collision_line(collision: Collision) -> str:
+    """Return a collision as a sentence."""
+    if collision.kind == FACET:
+        return (
+            f"{collision.first} or its tulip reaches {collision.overlap_mm:.1f} mm into "
+            f"{collision.second}: look at the facet joint."
+        )
+    return (
+        f"{collision.first} and {collision.second} overlap by {collision.overlap_mm:.1f} mm "
+        f"({collision.kind})."
+    )
+
+
+def plan_csv(plan: Plan, profiles: Mapping[str, HuProfile] | None = None) -> str:
+    """Return the screws of a plan as CSV text, entry and tip in RAS mm."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    points = [f"{name}_{axis}" for name in ("entry", "tip") for axis in ("r", "a", "s")]
+    writer.writerow([
+        "id", "level", "side", "kind", "model", "material", "diameter_mm", "length_mm", *points,
+        "locked", "grade", "breach_mm", "direction", "margin_mm", "canal_intrusion_mm",
+        "hu_mean", "hu_minimum", "hu_pedicle", "hu_body",
+    ])  # fmt: skip
+    for s in plan.screws:
+        g, p = s.grade, (profiles or {}).get(s.id)
+        graded = (
+            [NOT_GRADED, "", "", "", ""] if g is None
+            else [g.letter, round(g.breach_mm, 3), g.direction or "", round(g.margin_mm, 3),
+                  round(g.canal_intrusion_mm, 3)]
+        )  # fmt: skip
+        hu = [p.mean_hu, p.minimum_hu, p.pedicle_hu, p.body_hu] if p else []
+        known = [round(v, 1) if np.isfinite(v) else "" for v in hu] or [""] * 4
+        writer.writerow([
+            s.id, s.level, s.side, s.kind, s.model, s.material, s.diameter_mm, s.length_mm,
+            *(round(c, 3) for c in (*s.entry, *s.tip)), s.locked, *graded, *known,
+        ])  # fmt: skip
+    return out.getvalue()
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if np.isfinite(value) else "-"
