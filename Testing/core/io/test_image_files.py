@@ -205,6 +205,16 @@ def test_hostile_nifti_size_is_refused_before_allocation(ct: CTVolume, tmp_path:
             read_volume(tmp_path / name)
 
 
+def test_empty_volume_is_refused(ct: CTVolume, tmp_path: Path) -> None:
+    path = tmp_path / "empty.nii"
+    write_volume(path, ct)
+    raw = bytearray(path.read_bytes())
+    raw[46:48] = np.array([0], "<i2").tobytes()
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match="holds no voxel"):
+        read_volume(path)
+
+
 def test_nifti_without_orientation_is_refused(tmp_path: Path) -> None:
     import nibabel
 
