@@ -68,8 +68,11 @@ class Tube:
         start = self.curve[index]
         along = self.curve[index + 1] - start
         relative = points - start
-        share = np.clip((relative * along).sum(1) / (along * along).sum(1), 0.0, 1.0)
-        squared: FloatArray = ((relative - share[:, None] * along) ** 2).sum(axis=1)
+        share = np.clip(
+            np.einsum("ij,ij->i", relative, along) / np.einsum("ij,ij->i", along, along), 0.0, 1.0
+        )
+        away = relative - share[:, None] * along
+        squared: FloatArray = np.einsum("ij,ij->i", away, away)
         return squared
 
     def bounds(self) -> Bounds:

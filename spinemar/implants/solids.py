@@ -63,7 +63,7 @@ class Cone:
         axis = axis / length
         relative = points - self.start
         along = relative @ axis
-        radial = np.sqrt(np.maximum((relative**2).sum(axis=1) - along**2, 0.0))
+        radial = np.sqrt(np.maximum(np.einsum("ij,ij->i", relative, relative) - along**2, 0.0))
         slope = (self.end_radius - self.start_radius) / length
         side = (radial - self.start_radius - slope * along) / np.hypot(1.0, slope)
         result: FloatArray = np.maximum(side, np.maximum(-along, along - length))
@@ -114,7 +114,9 @@ class Slab:
 
     def distance(self, points: FloatArray) -> FloatArray:
         """See `Solid.distance`."""
-        result: FloatArray = (points @ self.normals.T - self.offsets).max(axis=1)
+        result: FloatArray = points @ self.normals[0] - self.offsets[0]
+        for normal, offset in zip(self.normals[1:], self.offsets[1:], strict=True):
+            result = np.maximum(result, points @ normal - offset)
         return result
 
     def bounds(self) -> Bounds:

@@ -88,7 +88,7 @@ class ThreadedShank:
         axis = unit(self.tip - self.entry)
         relative = points - self.entry
         depth = relative @ axis
-        radial = np.sqrt(np.maximum((relative**2).sum(axis=1) - depth**2, 0.0))
+        radial = np.sqrt(np.maximum(np.einsum("ij,ij->i", relative, relative) - depth**2, 0.0))
         core, outer = self.radii_mm(depth)
         on_cone, on_flank = self._scales()
         inner = -_eased((core - radial) / on_cone, on_cone / on_flank)
