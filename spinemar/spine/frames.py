@@ -13,12 +13,18 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_pr
 from spinemar.spine.body import BodyFit, canal_at, fit_body
 from spinemar.spine.canal import best_path, canal_score, ray_distances, smooth_track
 from spinemar.spine.grid import PatientGrid
-from spinemar.spine.levels import SACRUM, VERSE_IDS, level_position, usual_convergence
+from spinemar.spine.levels import (
+    SACRUM,
+    VERSE_IDS,
+    level_position,
+    usual_convergence,
+    usual_isthmus_mm,
+)
 from spinemar.spine.model import CONFIDENT, Endplate, PedicleFrame, SpineModel, VertebraFrame
 from spinemar.spine.naming import to_verse
-from spinemar.spine.pedicle import find_pedicle
+from spinemar.spine.pedicle import Density, Expectation, find_pedicle
 from spinemar.spine.shape import VertebraShape
-from spinemar.volume import GridGeometry, LabelVolume
+from spinemar.volume import CTVolume, GridGeometry, LabelVolume
 
 _CANAL_GRID_MM = (2.0, 1.0, 1.0)
 _CUT_OFF = 0.35
@@ -29,6 +35,7 @@ _NOT_FITTED = {"C1", "C2", SACRUM}
 
 def frames_from_labels(
     labels: LabelVolume,
+    volume: CTVolume | None = None,
     *,
     naming: str | Mapping[int, str] = "auto",
     progress: ProgressCallback = ignore_progress,
@@ -39,6 +46,8 @@ def frames_from_labels(
     Parameters
     ----------
     labels : LabelVolume
+    volume : CTVolume, optional
+        The CT itself (on any grid), which draws the pedicles' outlines finer than labels do.
     naming : str or mapping of int to str
         "auto", "verse", "totalsegmentator", "totalsegmentator-v1", or names (terminology
         meanings or SNOMED CT codes are fine) by label value.
@@ -57,7 +66,7 @@ def frames_from_labels(
     """
     verse = to_verse(labels, naming)
     canal = canal_of_labels(verse, cancel)
-    return frames_along(verse, canal, progress=progress, cancel=cancel)
+    return frames_along(verse, canal, volume, progress=progress, cancel=cancel)
 
 
 def canal_of_labels(verse: LabelVolume, cancel: CancelToken | None = None) -> NDArray[np.float64]:
@@ -99,6 +108,7 @@ def _mask_box(
 def frames_along(
     verse: LabelVolume,
     canal_ras: NDArray[np.float64],
+    ct: CTVolume | None = None,
     *,
     trust: Mapping[str, float] | None = None,
     progress: ProgressCallback = ignore_progress,
@@ -111,6 +121,7 @@ def frames_along(
     boxes = ndimage.find_objects(verse.labels, max_label=max(VERSE_IDS.values()))
     voxel = float(abs(np.linalg.det(verse.ijk_to_ras[:3, :3])))
     levels = sorted(VERSE_IDS, key=level_position)
+    density = None if ct is None else Density(ct)
     found: list[VertebraFrame] = []
     for done, level in enumerate(levels):
         progress(Progress("vertebrae", done, len(levels)))
@@ -125,7 +136,8 @@ def frames_along(
             continue
         shape = VertebraShape(mask, verse.geometry, [edge.start for edge in box])
         edge = verse.geometry if _touches_edge(box, verse.labels.shape) else None
-        frame = fit_vertebra(shape, canal_ras, level, edge, (trust or {}).get(level, 1.0))
+        sure = (trust or {}).get(level, 1.0)
+        frame = fit_vertebra(shape, canal_ras, level, edge=edge, density=density, trust=sure)
         if frame is not None:
             found.append(frame)
     progress(Progress("vertebrae", len(levels), len(levels)))
@@ -140,12 +152,14 @@ def fit_vertebra(
     shape: VertebraShape,
     canal_ras: NDArray[np.float64],
     level: str,
-    volume: GridGeometry | None = None,
+    *,
+    edge: GridGeometry | None = None,
+    density: Density | None = None,
     trust: float = 1.0,
 ) -> VertebraFrame | None:
     """Fit one vertebra's frame; None where its body cannot be seen.
 
-    `volume` is the whole volume's grid where the vertebra touches its edge, else None.
+    `edge` is the whole volume's grid where the vertebra touches its edge, else None.
     """
     body = fit_body(shape, canal_ras)
     if body is None:
@@ -153,9 +167,10 @@ def fit_vertebra(
     # Pedicles leave the upper half of the body; the canal there is what screws must spare.
     height = float(np.linalg.norm(body.superior_point - body.inferior_point))
     beside, _ = canal_at(canal_ras, body.centre_ras + 0.2 * height * body.axes[2], body.axes[2])
+    usual = Expectation(usual_convergence(level), usual_isthmus_mm(level))
     pedicles: dict[str, PedicleFrame] = {}
     for side in ("left", "right"):
-        pedicle = find_pedicle(shape, body, body.canal_ras, side, usual_convergence(level))
+        pedicle = find_pedicle(shape, body, side, usual, density)
         if pedicle is not None:
             pedicles[side] = pedicle
     if pedicles:
@@ -164,9 +179,9 @@ def fit_vertebra(
     contour = _canal_contour(shape, beside, body)
     if len(contour):
         beside = contour.mean(axis=0)
-    cut_off = volume is not None and _body_leaves(body, volume)
+    cut_off = edge is not None and _body_leaves(body, edge)
     confidence, warnings = _judge(body, height, pedicles, cut_off)
-    if volume is not None and not cut_off:
+    if edge is not None and not cut_off:
         confidence *= 0.9
         warnings.append("A process touches the volume's edge and may be cut off.")
     pedicles = {side: _scaled(p, trust, cut_off) for side, p in pedicles.items()}

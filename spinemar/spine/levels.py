@@ -188,3 +188,19 @@ def usual_convergence(level: str) -> float:
     if level in THORACIC or level == "T13":
         return 33.0 - 30.0 * (min(level_position(level), LEVELS.index("T12")) - 7) / 11.0
     return 5.0 * (min(level_position(level), LEVELS.index("L5")) - LEVELS.index("T12"))
+
+
+_ISTHMUS_MM = {"C7": 5.0, "T1": 4.0, "T2": 2.5, "T3": 2.5, "T12": -0.5, "L1": 0.3} | {
+    "L2": 1.2,
+    "L3": 2.0,
+    "L4": 4.0,
+    "L5": 4.0,
+}
+
+
+def usual_isthmus_mm(level: str) -> float:
+    """How far before the canal's centre the pedicles' isthmus usually lies, mm.
+
+    From landmarks of the training CTs; between T4 and T11 it hardly changes.
+    """
+    return _ISTHMUS_MM.get(level, 5.0 if level in CERVICAL else 1.3)

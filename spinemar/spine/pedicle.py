@@ -15,17 +15,21 @@ from scipy import ndimage
 from spinemar.spine.body import BodyFit
 from spinemar.spine.model import PedicleFrame
 from spinemar.spine.shape import VertebraShape
+from spinemar.volume import CTVolume
 
 _STEP_MM = 0.5
 #: Search box beside the canal in the vertebra's frame, mm.
 _LATERAL = (2.5, 26.0)
 _HEIGHT = (-16.0, 20.0)
 _BEHIND = -9.0
+_USUAL_ABOVE_MM = 4.5
 _AROUND = ((-11.0, 11.0), (-13.0, 13.0))
 _ROUNDS = 3
-#: The isthmus usually lies this far behind the body's posterior wall, mm.
-_USUAL_BEHIND_WALL = 3.0
-_USUAL_SPREAD = 5.0
+_USUAL_SPREAD = 4.0
+#: The CT may shrink the labels' outline, and move it outwards by this much, mm.
+_OUTWARDS_MM = 0.75
+_SOFT_HU = 40.0
+_OUTLINE_HU = (160.0, 400.0)
 _ENOUGH_CLEARANCE = 4.5
 _CONVERGENCE_SPREAD = 15.0
 _SLOPE_SPREAD = 12.0
@@ -34,7 +38,9 @@ _CONVERGENCE = (-12.0, 42.0)
 _SLOPE = (-30.0, 30.0)
 _PLAUSIBLE_WIDTH = (2.0, 20.0)
 _PLAUSIBLE_HEIGHT = (5.0, 26.0)
-_SMALLEST_AREA = 8.0
+_SMALLEST_AREA = 14.0
+#: Pedicles leave the upper half of the body: centre at 0.2 of its height above the middle.
+_USUAL_SHARE, _SHARES = 0.2, (-0.22, 0.6)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,47 @@ class _Section:
     area: float
     centre: tuple[float, float]
     mask: NDArray[np.bool_]
+
+
+class Density:
+    """CT values at any point, as the pedicles' outlines need them."""
+
+    def __init__(self, volume: CTVolume) -> None:
+        self._hu, self._geometry = volume.hu, volume.geometry
+
+    def at(self, ras: NDArray[np.float64]) -> NDArray[np.float32]:
+        """HU at RAS points (..., 3)."""
+        ijk = self._geometry.to_ijk(ras)
+        result: NDArray[np.float32] = ndimage.map_coordinates(
+            self._hu, np.moveaxis(ijk[..., ::-1], -1, 0), order=1, mode="nearest", output=np.float32
+        )
+        return result
+
+
+class _Bone:
+    """Inside or outside of the vertebra: by its labels, and by the CT where there is one."""
+
+    def __init__(self, shape: VertebraShape, density: Density | None) -> None:
+        self._shape, self._density = shape, density
+
+    def inside(self, ras: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Masks of sections, shape (sections, height, width), at points (..., 3)."""
+        distance = self._shape.distance(ras)
+        within = distance < 0
+        if self._density is None or within.sum() < 20:
+            return np.asarray(within, dtype=np.bool_)
+        hu = self._density.at(ras)
+        # Half-way up the cortex is where its outline lies.
+        cortex = float(np.percentile(hu[within], 85))
+        limit = np.clip((cortex + _SOFT_HU) / 2, *_OUTLINE_HU)
+        dense = (distance < _OUTWARDS_MM) & (hu > limit)
+        result = np.zeros_like(dense)
+        for n, image in enumerate(dense):
+            closed = ndimage.binary_closing(np.pad(image, 3), iterations=2)[3:-3, 3:-3]
+            result[n] = ndimage.binary_fill_holes(closed | image)
+            # Filling must not bridge a canal or a joint: only marrow inside the labels.
+            result[n] &= (distance[n] < 0) | image
+        return result
 
 
 @dataclass(frozen=True)
@@ -66,12 +113,28 @@ class _Frame:
     up: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Expectation:
+    """Where the pedicles of a level usually lie and point.
+
+    Parameters
+    ----------
+    convergence : float
+        Degrees towards the middle.
+    isthmus_mm : float
+        Anterior coordinate of the isthmus, from the canal's centre.
+    """
+
+    convergence: float = 10.0
+    isthmus_mm: float = 1.5
+
+
 def find_pedicle(
     shape: VertebraShape,
     body: BodyFit,
-    canal_ras: NDArray[np.float64],
     side: str,
-    convergence: float = 10.0,
+    usual: Expectation,
+    density: Density | None = None,
 ) -> PedicleFrame | None:
     """Return one pedicle of a vertebra, None where no bridge of bone is seen.
 
@@ -79,35 +142,40 @@ def find_pedicle(
     ----------
     shape : VertebraShape
     body : BodyFit
-    canal_ras : ndarray, shape (3,)
-        Centre of the canal beside the pedicles.
     side : str
         "left" or "right".
-    convergence : float
-        Degrees towards the middle that pedicles of this level usually have.
+    usual : Expectation
+    density : Density, optional
+        The CT, where there is one: it draws the pedicle's outline finer than labels do.
     """
     sign = 1.0 if side == "right" else -1.0
     right, anterior, superior = body.axes
     out = sign * right
-    view = _View(body.axes, sign, convergence)
-    usual = max(body.posterior_wall_mm - _USUAL_BEHIND_WALL, 0.0)
+    canal_ras = body.canal_ras
+    view = _View(body.axes, sign, usual.convergence)
     frame = _Frame(canal_ras, anterior, out, superior)
     along = np.arange(_BEHIND, body.posterior_wall_mm + 4.0, _STEP_MM)
-    sections = _sections(shape, frame, along, (_LATERAL, _HEIGHT), None)
-    narrow = _narrowest(sections, usual)
+    bone = _Bone(shape, density)
+    height = float((body.superior_point - body.inferior_point) @ superior)
+    sections = _sections(bone, frame, along, (_LATERAL, _HEIGHT), None)
+    low, high = (share * height for share in _SHARES)
+    sections = [section for section in sections if low <= section.centre[1] <= high]
+    narrow = _narrowest(sections, usual.isthmus_mm)
     if narrow is None:
         return None
     centre = _point(frame, narrow)
     for _ in range(_ROUNDS):
         frame = _square_to(_axis_of(shape, centre, view), centre, superior, out)
         along = np.arange(-6.0, 6.01, _STEP_MM)
-        sections = _sections(shape, frame, along, _AROUND, (0.0, 0.0))
-        drift = usual - float((centre - canal_ras) @ anterior)
+        sections = _sections(bone, frame, along, _AROUND, (0.0, 0.0))
+        drift = usual.isthmus_mm - float((centre - canal_ras) @ anterior)
         found = _narrowest(sections, drift)
         if found is None:
             break
-        narrow = found
-        centre = _point(frame, narrow)
+        moved = _point(frame, found)
+        if not low <= float((moved - canal_ras) @ superior) <= high:
+            break
+        narrow, centre = found, moved
     beside = float((centre - canal_ras) @ out)
     if not _LATERAL[0] + 1.5 <= beside <= _LATERAL[1]:
         return None
@@ -126,7 +194,7 @@ def find_pedicle(
 
 
 def _sections(
-    shape: VertebraShape,
+    bone: _Bone,
     frame: _Frame,
     along: NDArray[np.float64],
     window: tuple[tuple[float, float], tuple[float, float]],
@@ -141,7 +209,7 @@ def _sections(
         + uu[..., None] * frame.lateral
         + vv[..., None] * frame.up
     )
-    inside = shape.distance(points) < 0
+    inside = bone.inside(points)
     found: list[_Section] = []
     for n, image in enumerate(inside):
         mask = _component(image, u, v, seed)
@@ -170,7 +238,7 @@ def _component(
         rows, columns = np.nonzero(labels == label)
         if seed is None:
             # Beside the canal: near its wall, and not a process far above or below.
-            cost = float(u[columns].min()) + 0.3 * abs(float(v[rows].mean()) - 2.0)
+            cost = float(u[columns].min()) + 0.3 * abs(float(v[rows].mean()) - _USUAL_ABOVE_MM)
         else:
             cost = float(np.hypot(u[columns] - seed[0], v[rows] - seed[1]).min())
             cost = cost if cost <= 3.0 else np.inf

@@ -27,6 +27,7 @@ _ROOT_MM = -10.0
 _RIB_LINE_MM = 18.0
 #: Articular pillars reach this far from the middle.
 _PILLAR_MM = 18.0
+_PEDICLE_MM = 8.0
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,17 @@ def bone_of(
     return bone
 
 
-def _rib_side(spine: StraightSpine, arches: Arches) -> NDArray[np.float32]:
+def _canal_edge(spine: StraightSpine, canal: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Distance of the canal's side walls from its centre, mm, shape (n, 1, 1)."""
+    level = (spine.anterior >= -2) & (spine.anterior <= 3)
+    half = canal[:, level].sum(axis=2).mean(axis=1) / 2
+    half = ndimage.median_filter(half, 15, mode="nearest")
+    return np.asarray(ndimage.gaussian_filter1d(half, 6, mode="nearest")[:, None, None])
+
+
+def _rib_side(
+    spine: StraightSpine, arches: Arches, edge: NDArray[np.float64]
+) -> NDArray[np.float32]:
     """How far bone lies on the ribs' side, mm (negative: the vertebra's side), (n, na, nr).
 
     At the height of a transverse process ribs lie in front of it; above and below there is no
@@ -189,6 +200,9 @@ def _rib_side(spine: StraightSpine, arches: Arches) -> NDArray[np.float32]:
     before = r + a - _RIB_LINE_MM
     beside = r - _PILLAR_MM
     side = np.maximum(before, beside * off_process + before * (1 - off_process))
+    # Beside a pedicle lies the neck of a rib; the pedicle itself is no wider than this.
+    level = np.clip((a + 4) / 3, 0, 1)
+    side = side * (1 - level) + np.maximum(side, r - edge - _PEDICLE_MM) * level
     return np.asarray(side, dtype=np.float32)
 
 
@@ -234,11 +248,12 @@ def label_posterior(
     free &= (r < 24) | (a < 8)
     domain = (free & ~body) | (body & ndimage.binary_dilation(free & ~body))
     index = usual_index(spine, arches)
-    rib_side = _rib_side(spine, arches)
+    edge = _canal_edge(spine, canal)
+    rib_side = _rib_side(spine, arches, edge)
     seeds = bodies.copy()
     for label, (centre, length) in enumerate(zip(arches.centre, arches.length, strict=True), 1):
         share = (s - centre) / length
-        pedicle = (np.abs(share) < 0.13) & (r > 6) & (r < 15) & (a > -4) & (a < front + 2)
+        pedicle = (np.abs(share) < 0.13) & (r > edge) & (r < edge + 5) & (a > -4) & (a < front + 2)
         lamina = (share > -0.42) & (share < -0.05) & (a < -7) & (a > -14) & (r > 5) & (r < 11)
         along = s - (arches.root[label - 1] - arches.slope[label - 1] * (_ROOT_MM - a))
         process = (np.abs(along) < 0.12 * length) & (r < 3) & (a < -9) & (a > -25)

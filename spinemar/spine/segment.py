@@ -121,7 +121,8 @@ def segment_spine(
     steps.done()
     verse = LabelVolume(numbers, volume.ijk_to_ras)
     trust = _trust(column, guess.levels)
-    model = frames_along(verse, spine.frame.points[::-1], trust=trust, cancel=cancel)
+    canal = spine.frame.points[::-1]
+    model = frames_along(verse, canal, volume, trust=trust, cancel=cancel)
     steps.done()
     return _finished(model, volume, guess)
 
