@@ -1,5 +1,6 @@
 """The sample data: a real spine CT with simulated implants, and the truth without them."""
 
+import time
 from pathlib import Path
 
 import slicer
@@ -73,6 +74,7 @@ def _simulate(folder, command):
             if dialog.wasCanceled:
                 process.cancel()
             slicer.app.processEvents()
+            time.sleep(0.02)
     except CancelledError:
         raise
     except SpinemarError as error:

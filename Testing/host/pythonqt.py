@@ -8,6 +8,7 @@ publishes them as the module ``qt``.
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import types
 import warnings
@@ -181,10 +182,22 @@ def _qtModule() -> types.ModuleType:
     return module
 
 
+def _makeSingletonsImmortal() -> None:
+    """Keep PySide6 wheels built for Python 3.12 from wearing out None on older Pythons.
+
+    From 3.12 on None, True and False are immortal, and such wheels return them without counting a
+    reference. On an older Python each call then takes one away, until the interpreter aborts.
+    """
+    if sys.version_info < (3, 12):
+        for singleton in (None, True, False, NotImplemented):
+            ctypes.c_ssize_t.from_address(id(singleton)).value += 1 << 40
+
+
 def install() -> types.ModuleType:
     """Give the PySide6 classes PythonQt's idioms and publish them as module ``qt``, once."""
     if "qt" in sys.modules:
         return sys.modules["qt"]
+    _makeSingletonsImmortal()
     seen: set[type] = set()
     for qtModule in _QT_MODULES:
         for name in dir(qtModule):
