@@ -6,7 +6,7 @@ do go far below air inside the body. So padding is recognised by its place and i
 
 It is replaced by air, except where the circle cuts through the body: there tissue goes on and
 fades, since the jagged step between tissue and air would cross every ray that is interpolated
-(NMAR: 73 -> 65 HU on 27 simulated slices of 180 and 240 mm).
+(NMAR in trial runs: 73 -> 65 HU on 27 slices of 180 and 240 mm).
 """
 
 from __future__ import annotations
