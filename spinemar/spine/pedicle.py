@@ -25,9 +25,10 @@ _BEHIND = -9.0
 _USUAL_ABOVE_MM = 4.5
 _AROUND = ((-11.0, 11.0), (-13.0, 13.0))
 _ROUNDS = 3
-_USUAL_SPREAD = 4.0
+_USUAL_SPREAD = 2.5
 #: The CT may shrink the labels' outline, and move it outwards by this much, mm.
 _OUTWARDS_MM = 0.75
+_DEEP_MM = 2.0
 _SOFT_HU = 40.0
 _OUTLINE_HU = (160.0, 400.0)
 _ENOUGH_CLEARANCE = 4.5
@@ -91,6 +92,8 @@ class _Bone:
             result[n] = ndimage.binary_fill_holes(closed | image)
             # Filling must not bridge a canal or a joint: only marrow inside the labels.
             result[n] &= (distance[n] < 0) | image
+            # Thin cortices break in coarse or noisy CTs; deep inside the labels is bone.
+            result[n] |= distance[n] < -_DEEP_MM
         return result
 
 
@@ -238,7 +241,7 @@ def _component(
         rows, columns = np.nonzero(labels == label)
         if seed is None:
             # Beside the canal: near its wall, and not a process far above or below.
-            cost = float(u[columns].min()) + 0.3 * abs(float(v[rows].mean()) - _USUAL_ABOVE_MM)
+            cost = float(u[columns].min()) + 0.6 * abs(float(v[rows].mean()) - _USUAL_ABOVE_MM)
         else:
             cost = float(np.hypot(u[columns] - seed[0], v[rows] - seed[1]).min())
             cost = cost if cost <= 3.0 else np.inf
