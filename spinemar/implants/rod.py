@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from spinemar.implants.placement import Rod
 from spinemar.implants.screw import Part
-from spinemar.implants.solids import Bounds, FloatArray, unit
+from spinemar.implants.solids import Bounds, FloatArray, dots, unit
 
 
 def rod_curve(control_points: ArrayLike, step_mm: float = 0.5) -> FloatArray:
@@ -56,8 +56,8 @@ class Tube:
         )
         side = np.sqrt(squared) - self.radius
         start, end = self.curve[0], self.curve[-1]
-        before = (start - points) @ unit(self.curve[1] - start)
-        beyond = (points - end) @ unit(end - self.curve[-2])
+        before = dots(start - points, unit(self.curve[1] - start))
+        beyond = dots(points - end, unit(end - self.curve[-2]))
         # The end planes cut only what belongs to the ends: a bent rod may cross them.
         before = np.where(nearest <= 1, before, -np.inf)
         beyond = np.where(nearest >= last, beyond, -np.inf)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from spinemar.implants.catalogue import Thread
-from spinemar.implants.solids import Bounds, FloatArray, cylinder, perpendicular, unit
+from spinemar.implants.solids import Bounds, FloatArray, cylinder, dots, perpendicular, unit
 
 # Radius of the blunt point, as a share of the outer radius.
 _POINT_SHARE = 0.25
@@ -87,7 +87,7 @@ class ThreadedShank:
         """See `Solid.distance`."""
         axis = unit(self.tip - self.entry)
         relative = points - self.entry
-        depth = relative @ axis
+        depth = dots(relative, axis)
         radial = np.sqrt(np.maximum(np.einsum("ij,ij->i", relative, relative) - depth**2, 0.0))
         core, outer = self.radii_mm(depth)
         on_cone, on_flank = self._scales()
@@ -108,7 +108,7 @@ class ThreadedShank:
         """Return the angle around the axis in turns."""
         first = perpendicular(axis, np.eye(3)[np.argmin(np.abs(axis))])
         second = np.cross(axis, first)
-        turns: FloatArray = np.arctan2(relative @ second, relative @ first) / (2 * np.pi)
+        turns: FloatArray = np.arctan2(dots(relative, second), dots(relative, first)) / (2 * np.pi)
         return turns
 
     def bounds(self) -> Bounds:

@@ -19,7 +19,7 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.implants.parts import construct_parts
 from spinemar.implants.placement import Construct
-from spinemar.implants.solids import FloatArray, Solid
+from spinemar.implants.solids import FloatArray, Solid, dots
 from spinemar.volume import GridGeometry
 
 Box = tuple[slice, slice, slice]
@@ -141,30 +141,29 @@ class _Region:
         owner = np.arange(len(centres))
         filled = np.zeros(len(centres))
         size, cells = np.ones(3), centres
-        while len(cells):
-            size_mm = size * self.grid.spacing_mm
-            last = size_mm.max() <= 2.0001 * finest_mm
-            split = np.where(last | (size_mm > 0.6 * size_mm.max()), 2, 1)
+        splits = _splits(self.grid, finest_mm)
+        for step, split in enumerate(splits, 1):
             offsets = np.array(list(product(*[np.arange(s) - (s - 1) / 2 for s in split])))
             size = size / split
             cells = (cells[:, None] + offsets * size).reshape(-1, 3)
             owner = np.repeat(owner, len(offsets))
             value = self._distance(cells)
-            if last:
-                filled += np.bincount(owner, _cut_by_plane(value), len(centres)) * size.prod()
-                break
-            decided = np.abs(value) >= _half_diagonal(self.grid, size)
-            share = (value[decided] < 0.0).astype(float)
-            filled += np.bincount(owner[decided], share, len(centres)) * size.prod()
+            if step == len(splits):
+                share, decided = _cut_by_plane(value), np.full(len(value), True)
+            else:
+                share = (value < 0.0).astype(float)
+                decided = np.abs(value) >= _half_diagonal(self.grid, size)
+            filled += np.bincount(owner[decided], share[decided], len(centres)) * size.prod()
             cells, owner = cells[~decided], owner[~decided]
         return np.clip(filled, 0.0, 1.0)
 
     def _distance(self, ijk: NDArray[np.floating] | NDArray[np.int64]) -> FloatArray:
-        points = self.grid.to_ras(np.asarray(ijk, dtype=np.float64))
-        parts = [
-            self.solid.distance(points[n : n + _MOST_POINTS])
-            for n in range(0, len(points), _MOST_POINTS)
-        ]
+        affine = self.grid.ijk_to_ras
+        parts = []
+        for n in range(0, len(ijk), _MOST_POINTS):
+            part = np.asarray(ijk[n : n + _MOST_POINTS], dtype=np.float64)
+            points = np.stack([dots(part, row) + row[3] for row in affine[:3]], axis=1)
+            parts.append(self.solid.distance(points))
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def _flat(self, voxels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -189,6 +188,17 @@ def _half_diagonal(grid: GridGeometry, size: FloatArray) -> float:
     signs = np.array(list(product((-0.5, 0.5), repeat=3)))
     corners = (signs * size) @ grid.ijk_to_ras[:3, :3].T
     return float(np.linalg.norm(corners, axis=1).max())
+
+
+def _splits(grid: GridGeometry, finest_mm: float) -> list[NDArray[np.int64]]:
+    """Return into how many parts the three axes are cut, step by step.
+
+    Every step halves the longest sides; the last halves all three.
+    """
+    halvings = np.rint(np.log2(np.array(grid.spacing_mm) / finest_mm)).astype(np.int64)
+    halvings = np.maximum(halvings, 1)
+    steps = int(halvings.max())
+    return [np.where(halvings >= steps - step, 2, 1) for step in range(steps)]
 
 
 def _cut_by_plane(value: FloatArray) -> FloatArray:
