@@ -1,0 +1,1 @@
+# Slicer generates package configuration here.
