@@ -1,0 +1,113 @@
+"""DICOM in, correct, DICOM out: one study, valid, voxel-exact, sources untouched."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.gui
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def corrected(host, tmp_path, monkeypatch):
+    """Return the panel with a corrected DICOM series, its database and its source files."""
+    pytest.importorskip("pydicom")
+    import slicer
+
+    from Testing.host.dicomdatabase import DicomDatabase, loadSeries, writeCtSeries
+
+    host.showWindow()
+    host.loadModule(ROOT / "MetalArtifactReduction" / "MetalArtifactReduction.py")
+    from MetalArtifactReductionLib.selftest import drawnHu
+    from MetalArtifactReductionLib.settings import Method
+
+    files = writeCtSeries(tmp_path / "series", drawnHu())
+    database = DicomDatabase(tmp_path / "database")
+    (tmp_path / "database").mkdir()
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    node = loadSeries(database, files)
+    host.window.moduleSelector().selectModule("MetalArtifactReduction")
+    widget = slicer.modules.MetalArtifactReductionWidget
+    widget._parameterNode.method = Method.linear
+    widget.ui.correctButton.click()
+    host.waitUntil(lambda: widget.run is None, 60)
+    host.process(0.05)
+    assert host.messages == []
+    return widget, node, database, files
+
+
+def test_series_of_the_same_study_and_source_untouched(host, corrected, caplog):
+    import pydicom
+    import SimpleITK as sitk
+    import slicer
+
+    widget, _node, database, files = corrected
+    before = [hashlib.sha256(f.read_bytes()).hexdigest() for f in files]
+    with caplog.at_level(logging.DEBUG):
+        widget.ui.dicomButton.click()
+    assert "Test^Spine" not in caplog.text  # identifiers are never logged
+    assert "T-1" not in caplog.text
+    assert "5 images were written" in host.messages[-1].text
+    assert [hashlib.sha256(f.read_bytes()).hexdigest() for f in files] == before
+    study = str(pydicom.dcmread(files[0]).StudyInstanceUID)
+    series = database.seriesForStudy(study)
+    assert len(series) == 2
+    written = sorted(Path(database.databaseDirectory).rglob("*.dcm"))
+    image = sitk.ReadImage([str(p) for p in written])
+    result = slicer.util.arrayFromVolume(widget._parameterNode.outputVolume)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), result)
+    header = pydicom.dcmread(written[0])
+    assert header.PatientID == "T-1"
+    assert "method li" in header.DerivationDescription
+
+
+def test_result_lies_in_the_inputs_study(host, corrected):
+    import slicer
+
+    widget, node, _, _ = corrected
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(host.scene)
+    study = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node))
+    result = hierarchy.GetItemByDataNode(widget._parameterNode.outputVolume)
+    assert hierarchy.GetItemName(study) == "Study"
+    assert hierarchy.GetItemParent(result) == study
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dicom3tools' dciodvfy")
+def test_an_independent_checker_finds_no_error(host, corrected):
+    widget, _, database, files = corrected
+    widget.ui.dicomButton.click()
+    written = sorted(Path(database.databaseDirectory).rglob("*.dcm"))
+    for path in (files[0], *written):
+        done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+        errors = [x for x in (done.stdout + done.stderr).splitlines() if x.startswith("Error")]
+        assert errors == [], path.name
+
+
+def test_twice_gives_two_series(host, corrected):
+    widget, _, database, _ = corrected
+    widget.ui.dicomButton.click()
+    widget.ui.dicomButton.click()
+    assert len(list(Path(database.databaseDirectory).rglob("*.dcm"))) == 10
+
+
+def test_modality_comes_from_the_database(host, corrected, monkeypatch):
+    widget, _, database, _ = corrected
+    monkeypatch.setattr(type(database), "instanceValue", lambda *_: "MR")
+    widget.ui.correctButton.click()
+    assert "modality is MR" in host.messages[-1].text
+
+
+def test_volume_that_is_not_from_dicom_is_refused_with_a_remedy(host, corrected):
+    widget, node, _, _ = corrected
+    node.RemoveAttribute("DICOM.instanceUIDs")
+    node.SetAndObserveStorageNodeID(None)
+    widget.ui.dicomButton.click()
+    assert "not loaded from DICOM" in host.messages[-1].text
+    assert "NRRD" in host.messages[-1].text
