@@ -20,10 +20,9 @@ from spinemar.volume import CTVolume
 _STEP_MM = 0.5
 #: Search box beside the canal in the vertebra's frame, mm.
 _LATERAL = (2.5, 26.0)
-_HEIGHT = (-16.0, 20.0)
 _BEHIND = -9.0
 _USUAL_ABOVE_MM = 4.5
-_AROUND = ((-11.0, 11.0), (-13.0, 13.0))
+_AROUND = (-11.0, 11.0)
 _ROUNDS = 3
 _USUAL_SPREAD = 2.5
 #: The CT may shrink the labels' outline, and move it outwards by this much, mm.
@@ -41,7 +40,7 @@ _PLAUSIBLE_WIDTH = (2.0, 20.0)
 _PLAUSIBLE_HEIGHT = (5.0, 26.0)
 _SMALLEST_AREA = 14.0
 #: Pedicles leave the upper half of the body: centre at 0.2 of its height above the middle.
-_USUAL_SHARE, _SHARES = 0.2, (-0.22, 0.6)
+_SHARES = (-0.18, 0.58)
 
 
 @dataclass(frozen=True)
@@ -160,9 +159,8 @@ def find_pedicle(
     along = np.arange(_BEHIND, body.posterior_wall_mm + 4.0, _STEP_MM)
     bone = _Bone(shape, density)
     height = float((body.superior_point - body.inferior_point) @ superior)
-    sections = _sections(bone, frame, along, (_LATERAL, _HEIGHT), None)
     low, high = (share * height for share in _SHARES)
-    sections = [section for section in sections if low <= section.centre[1] <= high]
+    sections = _sections(bone, frame, along, (_LATERAL, (low, high)), None)
     narrow = _narrowest(sections, usual.isthmus_mm)
     if narrow is None:
         return None
@@ -170,15 +168,14 @@ def find_pedicle(
     for _ in range(_ROUNDS):
         frame = _square_to(_axis_of(shape, centre, view), centre, superior, out)
         along = np.arange(-6.0, 6.01, _STEP_MM)
-        sections = _sections(bone, frame, along, _AROUND, (0.0, 0.0))
+        here = float((centre - canal_ras) @ superior)
+        window = (_AROUND, (low - here, high - here))
+        sections = _sections(bone, frame, along, window, (0.0, 0.0))
         drift = usual.isthmus_mm - float((centre - canal_ras) @ anterior)
         found = _narrowest(sections, drift)
         if found is None:
             break
-        moved = _point(frame, found)
-        if not low <= float((moved - canal_ras) @ superior) <= high:
-            break
-        narrow, centre = found, moved
+        narrow, centre = found, _point(frame, found)
     beside = float((centre - canal_ras) @ out)
     if not _LATERAL[0] + 1.5 <= beside <= _LATERAL[1]:
         return None

@@ -18,7 +18,7 @@ from spinemar.spine.straight import StraightSpine, chain
 BONE_HU = 150.0
 _HOLE_MM2 = 60.0
 _PRIOR_WEIGHT = 0.004
-_RIB_PRIOR_WEIGHT = 0.02
+_RIB_PRIOR_WEIGHT = 0.05
 _LAMINA_HU = 220.0
 #: Anterior coordinate where spinous processes leave the laminae.
 _ROOT_MM = -10.0
@@ -27,7 +27,7 @@ _ROOT_MM = -10.0
 _RIB_LINE_MM = 18.0
 #: Articular pillars reach this far from the middle.
 _PILLAR_MM = 18.0
-_PEDICLE_MM = 8.0
+_PEDICLE_SHARE, _PEDICLE_MM = 0.28, (6.5, 9.0)
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,9 @@ def _rib_side(
     side = np.maximum(before, beside * off_process + before * (1 - off_process))
     # Beside a pedicle lies the neck of a rib; the pedicle itself is no wider than this.
     level = np.clip((a + 4) / 3, 0, 1)
-    side = side * (1 - level) + np.maximum(side, r - edge - _PEDICLE_MM) * level
+    length = np.interp(s, arches.centre, arches.length)[:, None, None]
+    widest = edge + np.clip(_PEDICLE_SHARE * length, *_PEDICLE_MM)
+    side = side * (1 - level) + np.maximum(side, r - widest) * level
     return np.asarray(side, dtype=np.float32)
 
 
@@ -259,11 +261,11 @@ def label_posterior(
         process = (np.abs(along) < 0.12 * length) & (r < 3) & (a < -9) & (a > -25)
         dense = (lamina & (smooth > _LAMINA_HU)) | (process & bone)
         seeds[(pedicle | dense) & (seeds == 0)] = label
-    rib = domain & (seeds == 0) & ((rib_side > 12) | ((rib_side > 6) & (a > 0) & (r > 16)))
+    rib = domain & (seeds == 0) & ((rib_side > 12) | ((rib_side > 4) & (a > 0) & (r > 16)))
     fixed = domain & ((seeds > 0) | rib)
     number = np.where(rib, index, seeds).astype(np.float32)
     solved = walk(domain, fixed, number, smooth, prior=(index, _PRIOR_WEIGHT), cancel=cancel)
-    usual_rib = (1 / (1 + np.exp(-rib_side / 3))).astype(np.float32)
+    usual_rib = (1 / (1 + np.exp(-rib_side / 2))).astype(np.float32)
     toward = (usual_rib, _RIB_PRIOR_WEIGHT)
     is_rib = walk(domain, fixed, rib.astype(np.float32), smooth, prior=toward, cancel=cancel)
     labels = np.clip(np.rint(solved), 1, len(arches.centre)).astype(np.int16)
