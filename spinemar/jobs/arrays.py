@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 from spinemar.files import atomic_path
-from spinemar.volume import CTVolume, GridGeometry
+from spinemar.volume import CTVolume, GridGeometry, LabelVolume
 
 
 def load_volume(named: Any) -> CTVolume:
@@ -30,6 +30,18 @@ def load_volume(named: Any) -> CTVolume:
     check_hounsfield(hu, str(named.get("name", "The volume")))
     metadata = {str(k): str(v) for k, v in dict(named.get("metadata", {})).items()}
     return CTVolume(hu, np.asarray(named.get("ijk_to_ras"), dtype=np.float64), metadata)
+
+
+def load_labels(named: Any) -> LabelVolume | None:
+    """Read the labels that a job names, if it names some."""
+    from spinemar.io import read_labels
+
+    if named is None:
+        return None
+    if isinstance(named, Mapping):
+        matrix = np.asarray(named.get("ijk_to_ras"), dtype=np.float64)
+        return LabelVolume(np.asarray(_map(named), dtype=np.int16), matrix)
+    return read_labels(_path(named, "labels"))
 
 
 def load_mask(named: Any, geometry: GridGeometry) -> NDArray[np.bool_] | None:

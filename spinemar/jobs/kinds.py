@@ -17,6 +17,12 @@ KINDS: Mapping[str, str] = {
     "correct": "spinemar.jobs.correct:run",
     "batch": "spinemar.jobs.batch:run",
     "sample-scan": "spinemar.jobs.sample_scan:run",
+    "segment-spine": "spinemar.jobs.spine:run",
+    "plan": "spinemar.jobs.planning:run",
+    "voxelize": "spinemar.jobs.implants:run",
+    "scan": "spinemar.jobs.scan:run",
+    "plan-report": "spinemar.jobs.plan_report:run",
+    "pairs": "spinemar.jobs.pairs:run",
 }
 
 

@@ -1,0 +1,205 @@
+"""What is being planned: the CT, its spine, the plan with its history. No Slicer, no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from spinemar.errors import InputError
+from spinemar.implants.catalogue import Catalogue, load_catalogue
+from spinemar.implants.checks import Point
+from spinemar.implants.placement import Screw
+from spinemar.planning.bone import BoneField, bone_field
+from spinemar.planning.commands import Command, MoveScrew
+from spinemar.planning.grading import grade_screw
+from spinemar.planning.history import History
+from spinemar.planning.hu_profile import HuProfile, hu_profile
+from spinemar.planning.plan import Plan
+from spinemar.planning.rods import RodSettings, contour_rod
+from spinemar.spine.model import SpineModel, VertebraFrame
+from spinemar.volume import CTVolume
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A command with everything that follows from it, so that one undo takes all of it back."""
+
+    command: Command
+    follow: Callable[[Plan, Plan], Plan]
+
+    @property
+    def description(self) -> str:
+        """See `Command`."""
+        return self.command.description
+
+    def apply(self, plan: Plan) -> Plan:
+        """See `Command`."""
+        return self.follow(plan, self.command.apply(plan))
+
+
+class PlanningSession:
+    """One plan for one CT.
+
+    Parameters
+    ----------
+    volume : CTVolume or None
+        For HU along the tracks.
+    spine : SpineModel or None
+        For grades and automatic plans; without it screws are *not graded*.
+    plan : Plan, optional
+        To start with, taken as it is.
+    catalogue : Catalogue, optional
+    """
+
+    def __init__(
+        self,
+        volume: CTVolume | None = None,
+        spine: SpineModel | None = None,
+        plan: Plan | None = None,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        self.volume = volume
+        self.catalogue = catalogue or load_catalogue()
+        self.rodsFollow = True
+        self.locked = False
+        self.history = History.of(plan or Plan())
+        self._spine = spine
+        self._fields: dict[str, BoneField] = {}
+
+    @property
+    def plan(self) -> Plan:
+        """The present plan."""
+        return self.history.plan
+
+    @property
+    def spine(self) -> SpineModel | None:
+        """The spine; None before it is segmented."""
+        return self._spine
+
+    def setSpine(self, spine: SpineModel | None) -> None:
+        """Take another spine; the plan is graded anew on it, which is no step of the user's."""
+        self._spine = spine
+        self._fields = {}
+        screws = tuple(replace(screw, grade=None) for screw in self.plan.screws)
+        self.history = History.of(self.graded(replace(self.plan, screws=screws)))
+
+    def take(self, fields: Mapping[str, BoneField]) -> None:
+        """Keep bone fields that were computed elsewhere."""
+        self._fields.update(fields)
+
+    def field(self, level: str) -> BoneField | None:
+        """Return the bone field of a level; None where it is not known."""
+        if self._spine is None or level not in self._spine.levels:
+            return None
+        if level not in self._fields:
+            frame = self._spine.vertebra(level)
+            self._fields[level] = bone_field(self._spine.labels, frame)
+        return self._fields[level]
+
+    def frame(self, level: str) -> VertebraFrame | None:
+        """Return the frame of a level; None where it is not known."""
+        spine = self._spine
+        return spine.vertebra(level) if spine is not None and level in spine.levels else None
+
+    # Steps of the user's.
+
+    def do(self, command: Command) -> Plan:
+        """Do something to the plan, with the rods and grades that follow from it.
+
+        Raises
+        ------
+        InputError
+            If the plan or the implant is locked, or the command makes no sense.
+        """
+        if self.locked:
+            raise InputError("The plan is locked.", "Unlock it first.")
+        self.history = self.history.do(Settled(command, self._follow))
+        return self.plan
+
+    def undo(self) -> Plan:
+        """Go one step back."""
+        self.history = self.history.undo()
+        return self.plan
+
+    def redo(self) -> Plan:
+        """Go one step forth."""
+        self.history = self.history.redo()
+        return self.plan
+
+    def replaceAll(self, plan: Plan) -> None:
+        """Start anew with a plan, such as one from a file or a saved scene, exactly as it is."""
+        self.history = History.of(plan)
+
+    # What a screw would be, without a step.
+
+    def moved(self, screwId: str, entry: Point, tip: Point) -> Screw:
+        """Return a screw as it would be with this entry and direction, graded."""
+        return self.gradedScrew(MoveScrew(screwId, entry, tip).apply(self.plan).screw(screwId))
+
+    def gradedScrew(self, screw: Screw) -> Screw:
+        """Return the screw with its grade, or *not graded* where its vertebra is not known."""
+        field = self.field(screw.level)
+        return replace(screw, grade=None if field is None else grade_screw(screw, field))
+
+    def graded(self, plan: Plan) -> Plan:
+        """Return the plan with those screws graded that are not."""
+        screws = tuple(s if s.grade is not None else self.gradedScrew(s) for s in plan.screws)
+        return replace(plan, screws=screws)
+
+    def profile(self, screw: Screw) -> HuProfile | None:
+        """Return the HU along a screw's track; None without a CT."""
+        if self.volume is None:
+            return None
+        return hu_profile(screw, self.volume, self.frame(screw.level))
+
+    def profiles(self, screws: Iterable[Screw] | None = None) -> dict[str, HuProfile]:
+        """Return the profiles of some screws, all by default, by id."""
+        wanted = self.plan.screws if screws is None else screws
+        found = {screw.id: self.profile(screw) for screw in wanted}
+        return {name: profile for name, profile in found.items() if profile is not None}
+
+    def _follow(self, before: Plan, after: Plan) -> Plan:
+        if self.rodsFollow and _shapes(before) == _shapes(after):
+            for side in ("left", "right"):
+                if _places(before, side) != _places(after, side):
+                    after = withRod(after, side, self.catalogue)
+        return self.graded(after)
+
+
+def _shapes(plan: Plan) -> list[tuple[object, ...]]:
+    return [(r.id, r.control_points, r.diameter_mm, r.material) for r in plan.rods]
+
+
+def _places(plan: Plan, side: str) -> list[tuple[object, ...]]:
+    return [(s.id, s.entry, s.tip, s.model) for s in plan.screws if s.side == side]
+
+
+def withRod(
+    plan: Plan, side: str, catalogue: Catalogue, settings: RodSettings | None = None
+) -> Plan:
+    """Contour the rod of a side anew through its screws; without settings only if there is one.
+
+    A locked rod stays as it is; with fewer than two screws the rod goes.
+    """
+    old = next((rod for rod in plan.rods if rod.side == side), None)
+    if old is not None and old.locked or (old is None and settings is None):
+        return plan
+    if settings is None and old is not None:
+        settings = RodSettings(diameter_mm=old.diameter_mm, material=old.material)
+    others = tuple(rod for rod in plan.rods if rod.side != side)
+    links = tuple(link for link in plan.crosslinks if side not in _sides(plan, link.rod_ids))
+    screws = [screw for screw in plan.screws if screw.side == side]
+    if len(screws) < 2:
+        return replace(plan, rods=others, crosslinks=links)
+    made = contour_rod(screws, settings, catalogue, None if old is None else old.id)
+    turned = {screw.id: screw for screw in made.screws}
+    return replace(
+        plan,
+        screws=tuple(turned.get(screw.id, screw) for screw in plan.screws),
+        rods=tuple(sorted((*others, made.rod), key=lambda rod: rod.side)),
+        crosslinks=links,
+    )
+
+
+def _sides(plan: Plan, rodIds: tuple[str, str] | None) -> set[str]:
+    return {rod.side for rod in plan.rods if rodIds is not None and rod.id in rodIds}

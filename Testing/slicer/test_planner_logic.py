@@ -1,0 +1,312 @@
+"""The planner's logic on real MRML, without Qt and without the global scene."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from spinemar.errors import InputError
+from spinemar.planning.auto import PlanSettings, plan_with_alternatives
+from spinemar.planning.commands import LockImplant, MoveScrew, RemoveImplant, ResizeScrew
+
+pytestmark = pytest.mark.slicer
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def lib(host):
+    """Return the modules under test; imported late, since a closing host unloads them."""
+    folder = str(ROOT / "SpineImplantPlanner")
+    if folder not in sys.path:
+        sys.path.append(folder)
+    from SpineImplantPlannerLib import (
+        exporting, logic, metalnodes, placing, planstore, probe, selftest, spinenodes, work,
+    )  # fmt: skip
+
+    return SimpleNamespace(
+        exporting=exporting, logic=logic, metalnodes=metalnodes, placing=placing,
+        planstore=planstore, probe=probe, selftest=selftest, spinenodes=spinenodes, work=work,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def other():
+    """Return a scene that is not slicer.mrmlScene: logic must not look at the global one."""
+    pytest.importorskip("slicer_core")
+    from Testing.host.host import startApplication
+    from Testing.host.scene import openScene
+
+    runtime = openScene(startApplication().temporaryPath)
+    yield runtime.scene
+    runtime.close()
+
+
+_PLANNED = {}
+
+
+def planned(lib):
+    """Plan the drawn spine once for all tests."""
+    if not _PLANNED:
+        spine = lib.selftest.drawnSpine()
+        made = plan_with_alternatives(spine, None, "T12-L2", PlanSettings())
+        _PLANNED.update(spine=spine, made=made)
+    return _PLANNED["spine"], _PLANNED["made"]
+
+
+@pytest.fixture
+def planner(lib, other, tmp_path):
+    spine, made = planned(lib)
+    logic = lib.logic.PlannerLogic(other, tmp_path)
+    logic.setVolume(lib.selftest.drawnCt(other, spine))
+    logic.useSpine(spine)
+    logic.session.take(made.fields)
+    logic.loadPlan(made.plan)
+    yield logic
+    logic.release()
+
+
+def line(planner, name):
+    return planner.nodes.handle(name)
+
+
+def drag(planner, name, shift, index=None):
+    """Drag a screw's line as a mouse would: events at the start, points, events at the end."""
+    node = line(planner, name)
+    node.InvokeEvent(node.PointStartInteractionEvent)
+    for step in (0.5, 1.0):
+        for n in (0, 1) if index is None else (index,):
+            point = planner.plan.screw(name).entry if n == 0 else planner.plan.screw(name).tip
+            node.SetNthControlPointPositionWorld(n, *(np.array(point) + step * np.array(shift)))
+    node.InvokeEvent(node.PointEndInteractionEvent)
+
+
+def test_a_plan_becomes_nodes_under_the_ct(lib, other, planner):
+    import slicer
+
+    plan = planner.plan
+    assert len(plan.screws) == 6
+    assert {s.grade.letter for s in plan.screws} == {"A"}
+    for screw in plan.screws:
+        model, handle = planner.nodes.model(screw.id), planner.nodes.handle(screw.id)
+        assert model.GetPolyData().GetNumberOfPoints() > 1000
+        np.testing.assert_allclose(handle.GetNthControlPointPositionWorld(0), screw.entry)
+        np.testing.assert_allclose(handle.GetNthControlPointPositionWorld(1), screw.tip)
+    assert planner.nodes.handle("rod-left").GetNumberOfControlPoints() == len(
+        plan.rods[0].control_points
+    )
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(other)
+    item = tree.GetItemByDataNode(planner.nodes.model("L1-left"))
+    assert tree.GetItemName(tree.GetItemParent(item)) == "Screws"
+    assert tree.GetItemName(tree.GetItemParent(tree.GetItemParent(item))) == "Implant plan"
+
+
+def test_spine_survives_as_a_segmentation(lib, other, planner):
+    spine, _ = planned(lib)
+    back = lib.spinenodes.spineOf(planner.spineNode, planner.volumeNode)
+    np.testing.assert_array_equal(back.labels.labels, spine.labels.labels)
+    assert back.to_json() == spine.to_json()
+
+
+def test_labels_of_a_foreign_segmentation_by_name(lib, other, planner):
+    node = planner.spineNode
+    node.RemoveAttribute(lib.spinenodes.FRAMES_ATTRIBUTE)
+    segmentation = node.GetSegmentation()
+    segmentation.GetSegment(segmentation.GetSegmentIdBySegmentName("L1")).SetName("vertebrae_L1")
+    assert lib.spinenodes.spineOf(node, planner.volumeNode) is None
+    labels, names = lib.spinenodes.labelsOf(node, planner.volumeNode)
+    assert sorted(names.values()) == ["L1", "L2", "T12"]
+    np.testing.assert_array_equal(labels.labels, planned(lib)[0].labels.labels)
+    for n in range(3):
+        node.GetSegmentation().GetNthSegment(n).SetName("liver")
+    with pytest.raises(InputError, match="names no vertebra"):
+        lib.spinenodes.labelsOf(node, planner.volumeNode)
+
+
+@pytest.mark.parametrize(("mm", "letter"), [(0.0, "A"), (2.2, "B"), (4.2, "C"), (6.2, "D")])
+def test_dragged_medially_the_grade_follows_the_box(planner, mm, letter):
+    """The pedicle is 8 mm wide: a screw of d mm has (8 - d) / 2 mm of bone beside it."""
+    screw = planner.plan.screw("L1-right")
+    axis = np.subtract(screw.tip, screw.entry) / screw.length_mm
+    straight = np.array([12.0, *screw.entry[1:]])
+    planner.do(MoveScrew("L1-right", tuple(straight), tuple(straight + axis * [0, 40, 0] * 40)))
+    room = (8.0 - planner.plan.screw("L1-right").diameter_mm) / 2
+    shift = -(room + mm - 1.2) if mm else 0.0
+    moving = []
+    planner.onMoving = moving.append
+    drag(planner, "L1-right", (shift, 0, 0))
+    now = planner.plan.screw("L1-right")
+    assert moving
+    assert now.grade.letter == letter
+    if mm:
+        assert now.grade.direction == "medial"
+        assert moving[-1].grade.letter == letter
+
+
+def test_undo_takes_screw_rod_and_grade_back_at_once(planner):
+    before = planner.plan
+    drag(planner, "L1-right", (-7, 0, 0))
+    moved = planner.plan
+    assert moved.screw("L1-right").grade.letter in "CD"
+    assert moved.rods[1].control_points != before.rods[1].control_points
+    assert moved.rods[0] == before.rods[0]
+    planner.undo()
+    assert planner.plan == before
+    node = line(planner, "L1-right")
+    entry = before.screw("L1-right").entry
+    np.testing.assert_allclose(node.GetNthControlPointPositionWorld(0), entry, atol=1e-6)
+    planner.redo()
+    assert planner.plan == moved
+
+
+def test_dragging_an_end_keeps_the_length(planner):
+    screw = planner.plan.screw("L1-left")
+    drag(planner, "L1-left", (0, 20, 3), index=1)
+    now = planner.plan.screw("L1-left")
+    assert now.entry == screw.entry
+    assert now.length_mm == screw.length_mm
+    tip = line(planner, "L1-left").GetNthControlPointPositionWorld(1)
+    np.testing.assert_allclose(tip, now.tip, atol=1e-6)
+
+
+def test_locked_screw_goes_back(planner):
+    planner.do(LockImplant("L1-left", True))
+    assert line(planner, "L1-left").GetLocked()
+    refused = []
+    planner.onRefused = refused.append
+    before = planner.plan
+    drag(planner, "L1-left", (5, 0, 0))
+    assert planner.plan == before
+    assert "locked" in refused[0].problem
+    entry = before.screw("L1-left").entry
+    np.testing.assert_allclose(
+        line(planner, "L1-left").GetNthControlPointPositionWorld(0), entry, atol=1e-6
+    )
+
+
+def test_rod_follows_sizes_and_goes_with_its_screws(planner):
+    planner.do(ResizeScrew("T12-left", 4.5, 30.0))
+    assert planner.plan.screw("T12-left").grade.letter == "A"
+    for level in ("T12", "L1"):
+        planner.do(RemoveImplant(f"{level}-left"))
+    assert [rod.id for rod in planner.plan.rods] == ["rod-right"]
+    assert planner.nodes.handle("rod-left") is None
+
+
+def test_rod_shaped_by_hand(planner):
+    before = planner.plan.rods[0]
+    node = planner.nodes.handle("rod-left")
+    node.InvokeEvent(node.PointStartInteractionEvent)
+    point = np.array(before.control_points[2]) + (0, -6, 0)
+    node.SetNthControlPointPositionWorld(2, *point)
+    node.InvokeEvent(node.PointEndInteractionEvent)
+    rod = next(r for r in planner.plan.rods if r.id == "rod-left")
+    np.testing.assert_allclose(rod.control_points[2], point)
+    planner.undo()
+    assert planner.plan.rods[0] == before
+
+
+def test_saved_scene_is_rebuilt_exactly(lib, host, tmp_path):
+    """Through an .mrb, as a surgeon saves it; in the host's scene, where files are read."""
+    import slicer
+
+    spine, made = planned(lib)
+    planner = lib.logic.PlannerLogic(host.scene, tmp_path)
+    planner.setVolume(lib.selftest.drawnCt(host.scene, spine))
+    planner.useSpine(spine)
+    planner.session.take(made.fields)
+    planner.loadPlan(made.plan)
+    drag(planner, "L1-right", (-3.21, 0.7, 0))
+    plan, count = planner.plan, host.scene.GetNumberOfNodesByClass("vtkMRMLModelNode")
+    planner.release()
+    slicer.util.saveScene(str(tmp_path / "plan.mrb"))
+    host.scene.Clear()
+    slicer.util.loadScene(str(tmp_path / "plan.mrb"))
+    again = lib.logic.PlannerLogic(host.scene, tmp_path)
+    assert again.rebuild()
+    assert again.plan == plan
+    assert again.session.spine.levels == spine.levels
+    assert host.scene.GetNumberOfNodesByClass("vtkMRMLModelNode") == count  # none twice
+    drag(again, "L1-right", (-2, 0, 0))  # and the handles are alive
+    assert again.plan != plan
+    again.release()
+
+
+def test_two_clicks_make_a_screw(lib, planner):
+    planner.do(RemoveImplant("L2-right"))
+    spine, _ = planned(lib)
+    pedicle = spine.vertebra("L2").pedicles["right"]
+    model = planner.session.catalogue.screw("generic-polyaxial")
+    target = pedicle.entry_ras + 43 * pedicle.axis_ras
+    screw = lib.placing.screwFromClicks(
+        planner.plan, spine, tuple(pedicle.entry_ras), tuple(target), model, "Ti-6Al-4V"
+    )
+    assert (screw.id, screw.length_mm, screw.diameter_mm) == ("L2-right", 40.0, 6.0)
+    with pytest.raises(InputError, match="already"):
+        lib.placing.screwFromClicks(
+            planner.plan, spine, tuple(spine.vertebra("L2").pedicles["left"].entry_ras),
+            tuple(target), model, "Ti-6Al-4V",
+        )  # fmt: skip
+
+
+def test_live_update_is_fast_enough(planner):
+    """From the event to the new grade, model, colour and profile: at most 50 ms (median)."""
+    node = line(planner, "L1-right")
+    entry = np.array(planner.plan.screw("L1-right").entry)
+    node.InvokeEvent(node.PointStartInteractionEvent)
+    seconds = []
+    for n in range(25):
+        start = time.perf_counter()
+        node.SetNthControlPointPositionWorld(0, *(entry - (0.2 * n, 0, 0)))
+        seconds.append(time.perf_counter() - start)
+    node.InvokeEvent(node.PointEndInteractionEvent)
+    assert np.median(seconds) < 0.05, seconds
+
+
+def wait(run, seconds=90):
+    end = time.monotonic() + seconds
+    while run.running:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    if run.error is not None:
+        raise AssertionError(f"{run.error} {run.log}")
+    return run.result
+
+
+def test_metal_into_the_ct_and_scan(lib, other, planner):
+    geometry = lib.metalnodes.geometryOf(planner.volumeNode)
+    fractions = wait(planner.workshop.voxelize(geometry, planner.plan))
+    node = lib.metalnodes.addMetal(other, planner.volumeNode, fractions)
+    assert node.GetSegmentation().GetNthSegment(0).GetName() == "Ti-6Al-4V"
+    middle = geometry.shape[0] // 2
+    preview = wait(planner.workshop.scan(planner.ct(), planner.plan, None, (middle, middle + 1)))
+    assert preview.voxels.shape == (1, *geometry.shape[1:])
+    planner.preview.show(planner.volumeNode, preview)
+    scanned = wait(planner.workshop.scan(planner.ct(), planner.plan))
+    scan = lib.metalnodes.addScan(other, planner.volumeNode, scanned)
+    before = lib.logic.arrayOf(planner.volumeNode)
+    after = lib.logic.arrayOf(scan)
+    assert after.dtype == before.dtype
+    assert after[scanned.metal > 0].mean() > 2000
+    # The same noise in a preview as in the whole scan.
+    np.testing.assert_allclose(preview.voxels[0], after[middle], atol=2)
+
+
+def test_export_has_no_names_of_the_patient(lib, planner, tmp_path):
+    planner.volumeNode.SetName("Doe^Jane 1950")
+    wanted = lib.exporting.Wanted(vtk=True)
+    folder = tmp_path / "out"
+    files = lib.exporting.exportPlan(
+        folder, planner.plan, planner.session.catalogue, planner.session.profiles(), wanted
+    )
+    names = {path.relative_to(folder).as_posix() for path in files}
+    assert {"spine_plan.json", "spine_plan_screws.csv", "spine_plan.stl", "stl/L1-left.stl",
+            "vtk/rod-left.vtk"} <= names  # fmt: skip
+    assert not any("Doe" in path.read_bytes().decode("latin-1") for path in files)
+    from spinemar.planning.plan_json import read_plan
+
+    assert read_plan(folder / "spine_plan.json") == planner.plan

@@ -1,0 +1,91 @@
+"""The job "plan": an automatic construct, with the bone fields that grading goes on with.
+
+::
+
+    {"schema": "spinemar-job/1", "kind": "plan",
+     "input": volume, "labels": {"npy": ...}, "frames": PATH.json,
+     "levels": ["T11", ...], "settings": {PlanSettings by name}, "locked": null or plan JSON text,
+     "catalogues": [PATH, ...], "plan_output": PATH.json, "fields_folder": PATH or null}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinemar.errors import InputError
+from spinemar.jobs.arrays import load_labels, load_volume, save_array
+from spinemar.planning.auto import PlanSettings, plan_with_alternatives
+from spinemar.planning.bone import BoneField
+from spinemar.planning.plan_json import plan_from_json, write_plan
+from spinemar.planning.rods import RodSettings
+from spinemar.progress import CancelToken, Progress, ProgressCallback
+from spinemar.spine.model import SpineModel, VertebraFrame
+
+
+def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
+    """Run the job; return the warnings and the alternatives of every screw."""
+    from spinemar.implants.catalogue import load_catalogue
+
+    progress(Progress("Reading", 0, 1))
+    volume = None if job.get("input") is None else load_volume(job["input"])
+    locked = plan_from_json(job["locked"]) if job.get("locked") else None
+    catalogue = load_catalogue(*(Path(path) for path in job.get("catalogues") or ()))
+    made = plan_with_alternatives(
+        spine_of(job), volume, list(job.get("levels") or ()), settings_of(job.get("settings")),
+        catalogue, locked=locked, progress=progress, cancel=cancel,
+    )  # fmt: skip
+    kept = {}
+    if job.get("fields_folder"):
+        folder = Path(job["fields_folder"])
+        kept = {n: save_field(folder / f"{n}.npy", field) for n, field in made.fields.items()}
+    write_plan(Path(job["plan_output"]), made.plan)
+    alternatives = {
+        name: [
+            {"entry": t.entry.tolist(), "tip": t.tip.tolist(), "diameter_mm": t.diameter_mm,
+             "length_mm": t.length_mm, "score": float(t.score)}
+            for t in offers
+        ]
+        for name, offers in made.alternatives.items()
+    }  # fmt: skip
+    return {"warnings": list(made.plan.warnings), "alternatives": alternatives, "fields": kept}
+
+
+def spine_of(job: Mapping[str, Any]) -> SpineModel:
+    """Read the spine model that a job names by `labels` and `frames`."""
+    labels = load_labels(job.get("labels"))
+    if labels is None:
+        raise InputError("The job names no labels.", "Segment the spine first.")
+    try:
+        text = Path(str(job.get("frames"))).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError("The job's frames cannot be read.", "Segment the spine again.") from error
+    return SpineModel.from_json(text, labels)
+
+
+def settings_of(values: Mapping[str, Any] | None) -> PlanSettings:
+    """Read the settings of a plan; unknown names are refused."""
+    given = dict(values or {})
+    rod = RodSettings(**given.pop("rod", {}))
+    unknown = set(given) - {field.name for field in fields(PlanSettings)}
+    if unknown:
+        raise InputError(f"Unknown settings: {', '.join(sorted(unknown))}.", "Correct the job.")
+    return replace(PlanSettings(rod=rod), **given)
+
+
+def save_field(path: Path, field: BoneField) -> dict[str, Any]:
+    """Write a bone field and return what `read_field` needs; the frame comes from the spine."""
+    save_array(path, field.values)
+    return {
+        "npy": str(path), "first_local": field.first_local.tolist(), "step_mm": field.step_mm
+    }  # fmt: skip
+
+
+def read_field(named: Mapping[str, Any], frame: VertebraFrame) -> BoneField:
+    """Read what `save_field` wrote."""
+    values = np.load(named["npy"], allow_pickle=False)
+    return BoneField(values, np.array(named["first_local"]), frame, float(named["step_mm"]))
