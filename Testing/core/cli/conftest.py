@@ -14,6 +14,8 @@ from scipy import ndimage
 
 from spinemar.cli.main import main
 from spinemar.io import write_labels, write_volume
+from spinemar.tomography.geometry import MU_WATER_PER_MM
+from spinemar.tomography.radon import RadonTransform
 from spinemar.volume import CTVolume, LabelVolume
 
 SIDE = 128
@@ -55,6 +57,13 @@ class Scan:
     metal: Path
 
 
+def hardening_hu(metal: np.ndarray) -> np.ndarray:
+    """Streaks of beams that harden in metal: rays through it lose in proportion to its square."""
+    radon = RadonTransform(metal.shape[1:], (2.5, 2.5))
+    thickness = radon.forward(metal.astype(np.float32)) / 10  # cm
+    return radon.fbp(-0.35 * thickness**2) / MU_WATER_PER_MM * 1000
+
+
 @pytest.fixture(scope="session")
 def _scan(tmp_path_factory: pytest.TempPathFactory) -> Scan:
     y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
@@ -64,9 +73,9 @@ def _scan(tmp_path_factory: pytest.TempPathFactory) -> Scan:
     clean = np.rint(np.stack([ndimage.gaussian_filter(body, 0.7)] * 5) + noise)
     metal = np.zeros(clean.shape, dtype=bool)
     metal[1:4] = (np.hypot(x - 16, y - 10) < 4) | (np.hypot(x + 16, y - 10) < 4)
-    scan = clean.copy()
-    scan[1:4, (np.abs(y - 10) < 5) & (np.abs(x) < 50) & (body > -500)] -= 250
+    scan = clean + hardening_hu(metal)
     scan[metal] = 3071
+    scan = np.rint(np.clip(scan, -1024, 3071))
     affine = np.diag([-2.5, -2.5, 3.0, 1.0])
     folder = tmp_path_factory.mktemp("scan")
     paths = Scan(folder, folder / "scan.nrrd", folder / "truth.nrrd", folder / "metal.nrrd")
