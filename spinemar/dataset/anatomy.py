@@ -101,18 +101,17 @@ def _source_index(
     j, i = np.meshgrid(*nodes, indexing="ij")
     points: FloatArray = grid.to_ras(np.stack([i, j, np.full_like(i, k)], axis=-1))
     ijk = patient.geometry.to_ijk(deformation.to_source(points))
-    kji = np.ascontiguousarray(ijk.transpose(2, 0, 1)[::-1], dtype=np.float32)
-    down, across = (_between(n, len(at)) for n, at in zip((rows, columns), nodes, strict=True))
-    # (rows, J) (3, J, I) (I, columns)
-    index: NDArray[np.float32] = np.matmul(np.matmul(down, kji), np.ascontiguousarray(across.T))
-    return index
+    coarse = np.ascontiguousarray(ijk.transpose(2, 0, 1)[::-1], dtype=np.float32)
+    return _stretched(_stretched(coarse, rows, axis=1), columns, axis=2)
 
 
-def _between(size: int, nodes: int) -> NDArray[np.float32]:
-    """Return the matrix (size, nodes) that interpolates linearly between nodes."""
+def _stretched(coarse: NDArray[np.float32], size: int, axis: int) -> NDArray[np.float32]:
+    """Interpolate linearly along an axis whose nodes lie eight pixels apart."""
     position = np.arange(size) / _COARSE_PX
-    distance = np.abs(position[:, None] - np.arange(nodes)[None])
-    return np.maximum(1.0 - distance, 0.0).astype(np.float32)
+    low = position.astype(int)
+    share = (position - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+    below, above = np.take(coarse, low, axis=axis), np.take(coarse, low + 1, axis=axis)
+    return np.asarray(below + share * (above - below), dtype=np.float32)
 
 
 def _values(

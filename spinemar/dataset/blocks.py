@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +16,18 @@ from spinemar.dataset.domains import FIELDS
 from spinemar.dataset.layout import (
     WORK,
     BlockRecord,
+    InputFact,
+    Spec,
     block_range,
+    create_arrays,
     file_sha256,
     read_record,
     read_spec,
+    record_path,
     shard_path,
     write_record,
 )
-from spinemar.dataset.pair import make_pair
+from spinemar.dataset.pair import Pair, make_pair
 from spinemar.dataset.patients import Patient, load_patient
 
 
@@ -60,28 +66,48 @@ def make_block(store: Path, block: int, pairs: int) -> BlockDone:
     pairs : int
         Pairs that the store shall hold in all.
     """
-    import zarr
-
     start = time.perf_counter()
     spec = read_spec(store)
-    patients = _patients(store, tuple(item.name for item in spec.inputs))
+    patients = _patients(store, spec.inputs)
     numbers = block_range(spec, block, pairs)
     made = [make_pair(patients, spec.settings, spec.seed, index) for index in numbers]
-    group = zarr.open_group(store, mode="r+")
-    for name in FIELDS:
-        group[name][numbers.start : numbers.stop] = np.stack([p.arrays[name] for p in made])
-    files = {name: shard_path(store, name, block) for name in FIELDS}
-    # A shard of nothing but zeros (no saturated pixel) is not written at all.
-    sha256 = {name: file_sha256(path) for name, path in files.items() if path.exists()}
-    write_record(store, BlockRecord(block, [p.row for p in made], sha256))
+    staging = store / WORK / f"block-{block}-{secrets.token_hex(6)}"
+    try:
+        sha256 = _write_shards(staging, spec, numbers, made)
+        # From here on the old shards, of a block that was shorter, no longer count.
+        record_path(store, block).unlink(missing_ok=True)
+        for name in sha256:
+            target = shard_path(store, name, block)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shard_path(staging, name, block).replace(target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    write_record(store, BlockRecord(block, [pair.row for pair in made], sha256))
     return BlockDone(
         block,
         len(made),
         time.perf_counter() - start,
-        sum(files[name].stat().st_size for name in sha256),
+        sum(shard_path(store, name, block).stat().st_size for name in sha256),
         _peak_bytes(),
         str(os.getpid()),
     )
+
+
+def _write_shards(staging: Path, spec: Spec, numbers: range, made: list[Pair]) -> dict[str, str]:
+    """Write a block's shards into a store of their own and return their SHA-256 by array.
+
+    From there whole files are moved into place: whatever lies there (half a shard, the same one
+    of a worker that was thought dead) is never read, and no worker disturbs another.
+    """
+    import zarr
+
+    create_arrays(staging, spec, numbers.stop)
+    group = zarr.open_group(staging, mode="r+")
+    for name in FIELDS:
+        group[name][numbers.start : numbers.stop] = np.stack([pair.arrays[name] for pair in made])
+    files = {name: shard_path(staging, name, numbers.start // spec.block_pairs) for name in FIELDS}
+    # A shard of nothing but zeros (no saturated pixel) is not written at all.
+    return {name: file_sha256(path) for name, path in files.items() if path.exists()}
 
 
 def block_is_done(store: Path, block: int, wanted: int) -> bool:
@@ -91,9 +117,9 @@ def block_is_done(store: Path, block: int, wanted: int) -> bool:
 
 
 @functools.lru_cache(maxsize=1)
-def _patients(store: Path, names: tuple[str, ...]) -> tuple[Patient, ...]:
+def _patients(store: Path, inputs: tuple[InputFact, ...]) -> tuple[Patient, ...]:
     """Open the patients once a process; their voxels stay on disk."""
-    return tuple(load_patient(store / WORK / name) for name in names)
+    return tuple(load_patient(store / WORK / item.name) for item in inputs)
 
 
 def _peak_bytes() -> int:

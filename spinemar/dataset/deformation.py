@@ -63,7 +63,7 @@ class Deformation:
         part = np.clip((radius - _SIZE_FROM_MM) / _SIZE_OVER_MM, 0.0, 1.0)
         scale = 1.0 + (1.0 / self.body_size - 1.0) * part * part * (3.0 - 2.0 * part)
         grown = np.concatenate([offset[..., :2] * scale, offset[..., 2:]], axis=-1)
-        moved: FloatArray = self.pivot + grown @ self.linear.T + self._warp(offset)
+        moved: FloatArray = self.pivot + _applied(self.linear, grown) + self._warp(offset)
         return moved
 
     def _warp(self, offset: FloatArray) -> FloatArray:
@@ -76,12 +76,12 @@ class Deformation:
 
     def to_new(self, points: NDArray[np.floating]) -> FloatArray:
         """Map points (..., 3) of the old patient to the new one."""
-        wanted = np.asarray(points, dtype=np.float64)
-        back = np.linalg.inv(self.linear).T
-        found = self.pivot + (wanted - self.pivot) @ back
+        wanted: FloatArray = np.asarray(points, dtype=np.float64)
+        back: FloatArray = np.asarray(np.linalg.inv(self.linear), dtype=np.float64)
+        found = self.pivot + _applied(back, wanted - self.pivot)
         for _ in range(_ROUNDS):
-            miss = wanted - self.to_source(found)
-            found = found + miss @ back
+            miss: FloatArray = wanted - self.to_source(found)
+            found = found + _applied(back, miss)
             if np.abs(miss).max(initial=0.0) < _CLOSE_MM:
                 break
         return found
@@ -116,6 +116,12 @@ class Deformation:
             right=sideways / np.linalg.norm(sideways),
             superior=superior,
         )
+
+
+def _applied(matrix: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Multiply vectors (..., 3); not by BLAS, whose threads could change the last bit."""
+    result: FloatArray = np.einsum("ij,...j->...i", matrix, vectors)
+    return result
 
 
 def draw_deformation(

@@ -10,6 +10,7 @@ from typing import Any
 from spinemar.dataset.card import card_text
 from spinemar.dataset.domains import FIELDS
 from spinemar.dataset.layout import (
+    BLOCKS,
     CARD,
     SPEC,
     SPLITS,
@@ -41,6 +42,9 @@ def finish_store(store: Path, patients: Mapping[str, str] | None = None) -> None
     write_text(store / SPLITS, splits_text(patients, rows))
     write_text(store / CARD, card_text(spec, rows, patients, store))
     write_text(store / SUMS, sums_text(store))
+    for folder in (store, store / BLOCKS):
+        for left in folder.glob(".*.part*"):  # by writers that were killed
+            left.unlink(missing_ok=True)
 
 
 def table_text(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -9,8 +9,8 @@
     STORE/README.md              the card
     STORE/SHA256SUMS             of the other files
 
-A block is written by one worker: its shards first (each by temporary file and rename), its
-record last. Without the record the shards do not count and are written again, to the same bytes.
+A block is written by one worker: its shards first (elsewhere, then moved into place), its record
+last. Without the record the shards do not count and are written again, to the same bytes.
 """
 
 from __future__ import annotations

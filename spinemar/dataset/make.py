@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_pr
 BLOCK_PAIRS = 8
 _STAGE = "Making pairs"
 _RETRIES = 3
+_SCHEDULER_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         ) from missing
     if scheduler is not None:
         try:
-            client = Client(scheduler, timeout=20)
+            client = Client(scheduler, timeout=_SCHEDULER_SECONDS)
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(
                 f"No Dask scheduler answers at {scheduler}.", "Check the address."
@@ -211,6 +213,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
             processes=True,
             dashboard_address=None,
             memory_limit=0,
+            silence_logs=logging.ERROR,
         ) as cluster,
         Client(cluster) as client,
     ):

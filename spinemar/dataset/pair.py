@@ -105,7 +105,7 @@ def make_pair(patients: Sequence[Patient], settings: PairSettings, seed: int, in
         finish = raw_pair if case.protocol.domain == "raw" else post_pair
         made = finish(measured, case.protocol, settings, case.threshold_hu)
         if made is not None:
-            return Pair(made.arrays, _row(case, made, [seed, index, attempt], index))
+            return Pair(made.arrays, _row(case, made, slices, [seed, index, attempt]))
     raise FaultError(
         f"No metal could be placed for pair {index}.",
         "Check that the CTs' clean range holds vertebrae.",
@@ -225,10 +225,12 @@ def _holds_metal(slices: list[list[Layer]], pixel_mm: float, mild: bool) -> bool
     return total / len(middle) * pixel_mm**2 >= least
 
 
-def _row(case: _Case, made: PairArrays, seeds: list[int], index: int) -> dict[str, Any]:
+def _row(
+    case: _Case, made: PairArrays, slices: list[list[Layer]], seeds: list[int]
+) -> dict[str, Any]:
     protocol = case.protocol
     return {
-        "index": index,
+        "index": seeds[1],
         "ct": case.patient.name,
         "patient": case.patient.patient,
         "split": case.patient.split,
@@ -240,6 +242,7 @@ def _row(case: _Case, made: PairArrays, seeds: list[int], index: int) -> dict[st
         "z_mm": case.z_mm,
         **case.row,
         "threshold_hu": case.threshold_hu,
+        "materials": _materials(slices),
         **plan_facts(case.placed.plan),
         **made.facts,
         **protocol.facts(),
@@ -250,3 +253,9 @@ def _row(case: _Case, made: PairArrays, seeds: list[int], index: int) -> dict[st
         },
         "plan": json.loads(plan_to_json(case.placed.plan)),
     }
+
+
+def _materials(slices: list[list[Layer]]) -> list[str]:
+    """Name the materials that the slices hold."""
+    shares = [item for layers in slices for layer in layers for item in layer.implants.items()]
+    return sorted({name for name, share in shares if share.any()})

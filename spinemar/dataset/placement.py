@@ -158,14 +158,12 @@ def draw_height(plan: Plan, edge: bool, rng: np.random.Generator) -> float:
 
 
 def plan_facts(plan: Plan) -> dict[str, Any]:
-    """Count implants and name their materials, for the sidecar table."""
-    groups = (plan.screws, plan.rods, plan.cages, plan.crosslinks)
+    """Count implants, for the sidecar table."""
     return {
         "n_screws": len(plan.screws),
         "n_rods": len(plan.rods),
         "n_cages": len(plan.cages),
         "n_crosslinks": len(plan.crosslinks),
-        "materials": sorted({part.material for parts in groups for part in parts}),
     }
 
 
