@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.evaluation.regions import filled_body
-from spinemar.report.content import ReportContent, Sinogram
+from spinemar.report.content import Corrected, ReportContent, Sinogram
 from spinemar.report.display import (
     BONE,
     DIFFERENCE,
@@ -73,19 +73,29 @@ def telling_slices(metal: NDArray[np.bool_], count: int = _SLICES) -> list[int]:
     return [int(part[np.argmax(area[part])]) for part in parts]
 
 
-def _volumes(content: ReportContent) -> list[tuple[str, CTVolume]]:
+def _volumes(content: ReportContent, k: int | None = None) -> list[tuple[str, CTVolume]]:
+    """All volumes with their captions; for axial slice k with how much of it was corrected."""
     named = [("Before", content.before)]
-    named += [(one.name, one.result.volume) for one in content.corrected]
+    named += [(one.name + _applied(one, k), one.result.volume) for one in content.corrected]
     if content.truth is not None:
         named.append(("Truth (no metal)", content.truth))
     return named
+
+
+def _applied(one: Corrected, k: int | None) -> str:
+    """Say where the do-no-harm gate held a correction back."""
+    strengths = {s.index: s.strength if s.corrected else 0.0 for s in one.result.slices}
+    strength = strengths.get(-1 if k is None else k, 1.0)
+    if strength == 0.0:
+        return " (slice left alone)"
+    return "" if strength > 0.995 else f" ({strength:.0%} of the change applied)"
 
 
 def _axial_group(content: ReportContent, view: View, k: int) -> Group:
     before = view.cut(content.before.hu, k)
     body = _box(filled_body(before), _BODY_MARGIN_MM, view)
     spine = _box(view.cut(content.metal, k), _SPINE_MARGIN_MM, view)
-    named = _volumes(content)
+    named = _volumes(content, k)
     rows = [
         _row(BONE, "bone window, close up", named, view=view, k=k, box=spine),
         _row(SOFT_TISSUE, "soft-tissue window", named, view=view, k=k, box=body),
@@ -122,7 +132,7 @@ def _differences(content: ReportContent, view: View, k: int, box: Box) -> Row:
     reference = content.before if truth is None else truth
     metal = view.cut(content.metal, k)[box]
     pictures = []
-    for name, volume in _volumes(content):
+    for name, volume in _volumes(content, k):
         if volume is reference:
             continue
         change = view.cut(volume.hu, k)[box] - view.cut(reference.hu, k)[box]

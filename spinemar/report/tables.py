@@ -101,7 +101,7 @@ def slice_table(content: ReportContent) -> tuple[tuple[str, ...], list[tuple[str
     final = content.corrected[-1]
     scored = {s.index: s for s in content.scores_before.slices} if content.scores_before else {}
     after = {s.index: s for s in final.scores.slices} if final.scores else {}
-    headings = ["Slice", "Metal, mm²", "Trace, % of rays", "Corrected", "Change, HU"]
+    headings = ["Slice", "Metal, mm²", "Trace, % of rays", "Applied", "Change, HU"]
     if scored:
         headings += ["RMSE before, HU", "RMSE after, HU"]
     rows = []
