@@ -74,7 +74,10 @@ def addRegion(scene: Any) -> Any:
     node = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode", scene.GenerateUniqueName("Region"))
     node.SetAttribute(REGION_ATTRIBUTE, "1")
     node.CreateDefaultDisplayNodes()
-    node.GetDisplayNode().SetFillVisibility(False)
+    display = node.GetDisplayNode()
+    display.SetFillVisibility(False)
+    display.SetInteractionHandleScale(1.0)  # percent: regions are small, and so are their handles
+    display.SetTextScale(2.0)
     return node
 
 

@@ -137,6 +137,7 @@ def _metalSegmentation(
     if node is None:
         node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{name} metal")
         node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetVisibility2DFill(False)  # the metal itself stays visible
     node.SetReferenceImageGeometryParameterFromVolumeNode(inputNode)
     node.SetAndObserveTransformNodeID(inputNode.GetTransformNodeID())
     node.GetSegmentation().RemoveAllSegments()
@@ -170,12 +171,17 @@ def fillTable(tableNode: Any, facts: Mapping[str, Any]) -> None:
     labels.SetName("Slice")
     outcome = vtk.vtkStringArray()
     outcome.SetName("Outcome")
+    reason = vtk.vtkStringArray()
+    reason.SetName("Why")
     for one in slices:
         labels.InsertNextValue(str(one["index"] + 1))
-        outcome.InsertNextValue("corrected" if one["corrected"] else f"left alone: {one['reason']}")
+        outcome.InsertNextValue("corrected" if one["corrected"] else "left alone")
+        reason.InsertNextValue(one["reason"])
     labels.InsertNextValue("all")
-    outcome.InsertNextValue(facts["message"])
+    outcome.InsertNextValue(f"{sum(one['corrected'] for one in slices)} corrected")
+    reason.InsertNextValue(facts["message"])
     table.AddColumn(labels)
+    table.AddColumn(outcome)
     for name, fact, digits in _COLUMNS:
         values = [one[fact] or 0.0 for one in slices]
         scale = 100.0 if name.endswith("%") else 1.0
@@ -185,7 +191,7 @@ def fillTable(tableNode: Any, facts: Mapping[str, Any]) -> None:
         for value in (*values, total):
             column.InsertNextValue(round(scale * value, digits))
         table.AddColumn(column)
-    table.AddColumn(outcome)
+    table.AddColumn(reason)
     tableNode.SetAndObserveTable(table)
     tableNode.SetAttribute("SpineMAR.Message", facts["message"])
 

@@ -186,6 +186,7 @@ class Message:
     title: str
     details: str
     buttons: Any
+    box: Any = None
 
 
 class ctkMessageBox(QMessageBox):
@@ -197,7 +198,7 @@ class ctkMessageBox(QMessageBox):
         if ctkMessageBox.answerer is None:
             return self.exec()
         message = Message(
-            self.text, self.windowTitle.strip(), self.detailedText, self.standardButtons
+            self.text, self.windowTitle.strip(), self.detailedText, self.standardButtons, self
         )
         return ctkMessageBox.answerer(message)
 

@@ -129,7 +129,9 @@ def test_table_has_a_row_for_each_slice_and_one_for_all(lib, slicerScene, tmp_pa
     slices = run.result.facts["slices"]
     assert table.GetNumberOfRows() == len(slices) + 1 == 4
     names = [table.GetColumnName(c) for c in range(table.GetNumberOfColumns())]
-    assert names == ["Slice", "Metal mm2", "Trace %", "Change HU", "Strength", "Outcome"]
+    assert names == [
+        "Slice", "Outcome", "Metal mm2", "Trace %", "Change HU", "Strength", "Why"
+    ]  # fmt: skip
     assert table.GetValue(0, 0).ToString() == str(slices[0]["index"] + 1)
     total = table.GetValueByName(3, "Metal mm2").ToDouble()
     assert total == pytest.approx(sum(s["metal_area_mm2"] for s in slices), abs=0.2)
