@@ -66,8 +66,29 @@ def test_runs_on_a_real_display(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "QT_QPA_PLATFORM"}
     environment["QT_QPA_PLATFORM"] = "xcb"
     picture = tmp_path / "picture.png"
-    done = _run(["--screenshot", str(picture)], environment, ["xvfb-run", "-a"])
+    script = tmp_path / "click.py"
+    script.write_text(
+        "from PySide6.QtCore import Qt\n"
+        "from PySide6.QtTest import QTest\n"
+        "from Testing.host import mouse\n"
+        "mouse.pick(widget.ui.polarityCombo, 'Keep below')\n"
+        "QTest.mouseClick(widget.ui.applyButton, Qt.MouseButton.LeftButton)\n"
+        "red = host.layoutManager.sliceWidget('Red')\n"
+        "line = slicer.mrmlScene.AddNewNodeByClass('vtkMRMLMarkupsLineNode')\n"
+        "slicer.modules.markups.logic().SetActiveList(line)\n"
+        "slicer.app.applicationLogic().GetInteractionNode().SwitchToSinglePlaceMode()\n"
+        "z = red.sliceLogic().GetSliceOffset()\n"
+        "mouse.click(red.sliceView(), (-20, 0, z))\n"
+        "mouse.click(red.sliceView(), (20, 0, z))\n"
+        "print('output', widget.ui.outputSelector.currentNode().GetName())\n"
+        "print('points', line.GetNumberOfDefinedControlPoints())\n"
+        "print('platform', slicer.app.platformName())\n"
+    )
+    arguments = ["--screenshot", str(picture), "--script", str(script)]
+    done = _run(arguments, environment, ["xvfb-run", "-a"])
     if "could not load the Qt platform plugin" in done.stderr.lower():
         pytest.skip("Qt's X platform lacks system libraries (libxcb-cursor0 and others)")
     assert done.returncode == 0, done.stderr
+    for words in ("output Thresholded", "points 2", "platform xcb"):
+        assert words in done.stdout
     assert picture.stat().st_size > 10_000

@@ -490,6 +490,34 @@ def test_sample_data_load_scan_and_truth(host, panel, tmp_path, monkeypatch):
     assert np.abs(difference).max() > 2000
 
 
+def test_closing_after_a_run_frees_every_node():
+    pytest.importorskip("slicer_core")
+    import gc
+
+    from Testing.host.host import Host
+
+    gone: set[str] = set()
+    with Host() as host:
+        widget = host.openModule(MODULE)
+        from MetalArtifactReductionLib import selftest
+
+        widget._parameterNode.inputVolume = selftest.drawnVolume(host.scene)
+        choose(widget, "linear")
+        widget.ui.previewCheckBox.click()
+        widget.ui.correctButton.click()
+        finish(host, widget)
+        count = host.scene.GetNumberOfNodes()
+        nodes = [host.scene.GetNthNode(n) for n in range(count)]
+        there = {node.GetID() for node in nodes}
+        for node in nodes:
+            name = node.GetID()
+            node.AddObserver("DeleteEvent", lambda *_, name=name: gone.add(name))
+        del node, nodes, widget
+    del host
+    gc.collect()
+    assert there - gone == set()
+
+
 def test_widget_code_is_small():
     source = MODULE.read_text()
     start = source.index("class MetalArtifactReductionWidget")
