@@ -1,0 +1,1 @@
+"""Batches from a store of pairs (`spinemar dataset make`), in both domains."""
