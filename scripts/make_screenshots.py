@@ -130,13 +130,16 @@ def _batch(host, panel) -> None:
             node = selftest.drawnVolume(host.scene, name)
             slicer.util.saveNode(node, str(source / f"{name}.nrrd"))
             host.scene.RemoveNode(node)
-        panel.ui.batchSource.directory = str(source)
-        panel.ui.batchTarget.directory = str(target)
+        panel.ui.batchSource.currentPath = str(source)
+        panel.ui.batchTarget.currentPath = str(target)
         panel.ui.batchCollapsibleButton.collapsed = False
         panel.ui.advancedCollapsibleButton.collapsed = False
         panel.ui.batchButton.click()
         host.waitUntil(lambda: "Summary" in panel.ui.batchLabel.text, 120)
         panel.ui.batchLabel.text = panel.ui.batchLabel.text.replace(folder, "~")
+        panel.ui.batchSource.currentPath = "~/study"
+        panel.ui.batchTarget.currentPath = "~/corrected"
+        panel.ui.resultCollapsibleButton.collapsed = True
         host.process(0.1)
         host.screenshot(PICTURES / "8-batch-and-models.png")
 

@@ -1,5 +1,6 @@
 """The panel's part about batches: a folder in, a folder out, in the background."""
 
+import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -21,6 +22,8 @@ class BatchPanel:
         self._timer = qt.QTimer()
         self._timer.setInterval(100)
         self._timer.connect("timeout()", self._onTimer)
+        for line in (ui.batchSource, ui.batchTarget):
+            line.filters = ctk.ctkPathLineEdit.Dirs
         ui.batchButton.connect("clicked()", self.onClicked)
 
     def onClicked(self):
@@ -33,7 +36,7 @@ class BatchPanel:
             slicer.util.errorDisplay(sentence(error), windowTitle=_("Batch"))
 
     def _start(self):
-        source, target = self.ui.batchSource.directory, self.ui.batchTarget.directory
+        source, target = self.ui.batchSource.currentPath, self.ui.batchTarget.currentPath
         if not source or not target:
             raise InputError(_("No folders are chosen."), _("Choose both folders first."))
         settings, command = self._prepare()

@@ -406,8 +406,8 @@ def test_batch_of_a_folder(host, panel, tmp_path):
     host.process()
     click(panel.ui.batchButton)
     assert "No folders" in host.messages[-1].text
-    panel.ui.batchSource.directory = str(source)
-    panel.ui.batchTarget.directory = str(tmp_path / "out")
+    panel.ui.batchSource.currentPath = str(source)
+    panel.ui.batchTarget.currentPath = str(tmp_path / "out")
     click(panel.ui.batchButton)
     assert panel.ui.batchButton.text == "Cancel batch"
     host.waitUntil(lambda: "Summary" in panel.ui.batchLabel.text, 60)
