@@ -19,7 +19,7 @@ case "$task" in
   demo) extras="cli,dicom,generator,report" ;;
   lint) extras="dev" ;;
   docs) extras="cli,docs,report" ;;
-  bench) extras="cli,dicom,generator,report,bench,dev" ;;
+  bench) extras="cli,dicom,generator,report,dataset,bench,dev" ;;
   test)
     extras="cli,dicom,generator,mesh,dataset,physics-tables,report,training,slicer-tests,dev"
     # The tests' networks are small: the exact version matters, the build does not.

@@ -38,8 +38,8 @@ class BlockDone:
     Parameters
     ----------
     block, pairs : int
-    seconds : float
-        Wall time.
+    seconds, cpu_seconds : float
+        Wall time, and time of a processor.
     stored_bytes : int
     peak_bytes : int
         Largest memory of the worker's process so far; 0 where the system does not tell.
@@ -50,6 +50,7 @@ class BlockDone:
     block: int
     pairs: int
     seconds: float
+    cpu_seconds: float
     stored_bytes: int
     peak_bytes: int
     worker: str
@@ -66,7 +67,7 @@ def make_block(store: Path, block: int, pairs: int) -> BlockDone:
     pairs : int
         Pairs that the store shall hold in all.
     """
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     spec = read_spec(store)
     patients = _patients(store, spec.inputs)
     numbers = block_range(spec, block, pairs)
@@ -87,6 +88,7 @@ def make_block(store: Path, block: int, pairs: int) -> BlockDone:
         block,
         len(made),
         time.perf_counter() - start,
+        time.process_time() - cpu_start,
         sum(shard_path(store, name, block).stat().st_size for name in sha256),
         _peak_bytes(),
         str(os.getpid()),
