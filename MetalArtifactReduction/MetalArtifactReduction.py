@@ -96,6 +96,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self._guiTag = None
         self._shortcuts = []
         self._lastRan = ""
+        self._ranChoice = None
 
     # Slicer's life cycle.
 
@@ -202,6 +203,8 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         if p.outputVolume is not self.resultPanel.node:
             self.resultPanel.setNode(p.outputVolume)
             self.qualityPanel.setNode(self.resultPanel.node)
+        if self._ranChoice != (p.inputVolume, p.method, p.device, p.model):
+            self._lastRan = ""
         self.updateButtons()
 
     def onSegmentChanged(self, *_args):
@@ -337,6 +340,8 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
     def finish(self, run):
         nodes = self._corrections.finish(run, self._runInput, self._parameterNode.outputVolume)
         facts = run.result.facts
+        p = self._parameterNode
+        self._ranChoice = (p.inputVolume, p.method, p.device, p.model)
         self._lastRan = device.ranText(facts["provenance"])
         self.ui.progressLabel.text = facts["message"]
         if nodes is None:

@@ -93,6 +93,16 @@ def test_the_click(host, panel):
     assert host.messages == []
 
 
+def test_the_chip_says_what_ran_until_something_else_is_chosen(host, panel):
+    click(panel.ui.correctButton)
+    finish(host, panel)
+    assert panel.ui.statusChip.text.startswith("Ran ")
+    panel.ui.thresholdSlider.value = 3000  # a result stays a result
+    assert panel.ui.statusChip.text.startswith("Ran ")
+    choose(panel, "nmar")
+    assert panel.ui.statusChip.text == "Will run NMAR on the CPU"
+
+
 def test_compare_views_move_together(host, panel):
     from MetalArtifactReductionLib.compare import viewName
 
