@@ -29,6 +29,21 @@ _FIELD_FACTS = {
 _MIDDLE_SLICE = 1
 
 
+_COLUMNS = (
+    "index", "ct", "patient", "domain", "placement", "case", "materials", "fov_mm", "slice_mm",
+    "lost_ray_share", "outside_rms",
+)  # fmt: skip
+_SCANNER_COLUMNS = ("kvp", "kernel", "hu_scale", "geometry", "photons_per_ray")
+
+
+def card_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the card needs of a row: whole rows of a million pairs are gigabytes."""
+    few: dict[str, Any] = {name: row[name] for name in _COLUMNS}
+    few["scanner"] = {name: row["scanner"][name] for name in _SCANNER_COLUMNS}
+    few["rmse_hu"] = {name: values[:1] for name, values in row["rmse_hu"].items()}
+    return few
+
+
 def card_text(
     spec: Spec,
     rows: Sequence[Mapping[str, Any]],

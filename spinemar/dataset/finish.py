@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spinemar.dataset.card import card_text
+from spinemar.dataset.card import card_columns, card_text
 from spinemar.dataset.domains import FIELDS
 from spinemar.dataset.layout import (
     BLOCKS,
@@ -22,6 +22,7 @@ from spinemar.dataset.layout import (
     write_text,
 )
 from spinemar.dataset.split import assign_patients, read_splits, splits_text
+from spinemar.files import atomic_path
 
 
 def finish_store(store: Path, patients: Mapping[str, str] | None = None) -> None:
@@ -34,8 +35,12 @@ def finish_store(store: Path, patients: Mapping[str, str] | None = None) -> None
         By default as before, or drawn where there are no splits yet.
     """
     spec = read_spec(store)
-    rows = [row for record in records(store) for row in record.rows]
-    write_text(store / TABLE, table_text(rows))
+    rows: list[dict[str, Any]] = []
+    with atomic_path(store / TABLE) as temporary, temporary.open("w", encoding="utf-8") as table:
+        for record in records(store):
+            for row in record.rows:
+                table.write(table_line(row))
+                rows.append(card_columns(row))
     if patients is None:
         known = (store / SPLITS).exists()
         patients = read_splits(store)[0] if known else assign_patients(spec.inputs)
@@ -47,9 +52,9 @@ def finish_store(store: Path, patients: Mapping[str, str] | None = None) -> None
             left.unlink(missing_ok=True)
 
 
-def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the table as JSON lines."""
-    return "".join(json.dumps(row, separators=(",", ":"), sort_keys=True) + "\n" for row in rows)
+def table_line(row: Mapping[str, Any]) -> str:
+    """Return a row as one line of JSON."""
+    return json.dumps(row, separators=(",", ":"), sort_keys=True) + "\n"
 
 
 def sums_text(store: Path) -> str:

@@ -177,3 +177,29 @@ def test_line_integrals_survive_storing():
     values = np.linspace(-2.0, 31.0, 4001, dtype=np.float32)
     assert np.abs(decode_integrals(encode_integrals(values)) - values).max() <= 0.51 * STEP
     assert encode_integrals(np.array([1e6, -1e6])).tolist() == [32767, -32767]
+
+
+def test_a_patients_own_plan_goes_along(ct_folder, inputs, patients, small, tmp_path):
+    """Without landmarks: the plan's screws, moved with the anatomy, sold lengths kept."""
+    from spinemar.dataset.deformation import draw_deformation
+    from spinemar.dataset.manifest import CtEntry
+    from spinemar.dataset.patients import load_patient, prepare_patient
+    from spinemar.dataset.placement import moved_plan
+    from spinemar.planning.construct import construct_from_pedicles
+    from spinemar.planning.plan_json import write_plan
+
+    plan = construct_from_pedicles(patients[0].sites)
+    write_plan(tmp_path / "plan.json", plan)
+    entry = CtEntry(inputs[0].ct, "p1", plan=tmp_path / "plan.json")
+    patient = load_patient(prepare_patient(entry, tmp_path))
+    row = make_pair([patient], small(realistic_share=1.0, edge_share=0, mild_share=0), 3, 0).row
+    assert row["placement"] == "realistic"
+    assert row["n_screws"] >= 5
+    change = draw_deformation(patients[0].sites[4].body_centre, small(), np.random.default_rng(1))
+    moved = moved_plan(plan, change)
+    entries = change.to_new(np.array([screw.entry for screw in plan.screws]))
+    for old, new, at in zip(plan.screws, moved.screws, entries, strict=True):
+        assert new.entry == pytest.approx(at.tolist())
+        assert new.length_mm == old.length_mm
+        assert (new.side == old.side) != change.mirrored
+    assert len(moved.rods) == len(plan.rods)
