@@ -17,16 +17,19 @@ from spinemar.planning.construct import with_rods
 from spinemar.planning.grading import grade_plan
 from spinemar.planning.plan import Plan
 from spinemar.planning.rods import RodSettings
+from spinemar.planning.sites import usual_width_mm
 from spinemar.planning.trajectory import Pedicle, Trajectory, Weights, best_trajectories
 from spinemar.planning.trajectory_targets import TRADITIONAL, target_for
 from spinemar.planning.vectors import as_point
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.spine.levels import level_range, sort_levels
-from spinemar.spine.model import SpineModel
+from spinemar.spine.model import CONFIDENT, PedicleFrame, SpineModel
 from spinemar.volume import CTVolume
 
 # A screw that would breach deeper than this is not offered: the pedicle is too narrow.
 _REFUSED_MM = 1.5
+# A pedicle below this share of its level's usual width may be a wrong one.
+_NARROW_SHARE = 0.5
 # What 1 mm^2 of kink between neighbouring tulips costs of the mean score.
 _KINK_COST = 0.004
 
@@ -163,7 +166,7 @@ def _places(levels: Sequence[str]) -> list[tuple[str, str]]:
 def _offers(
     field_: BoneField, side: str, volume: CTVolume | None, settings: PlanSettings, model: ScrewModel
 ) -> tuple[tuple[Trajectory, ...], str]:
-    """Return the trajectories of one pedicle and, if there are none, why."""
+    """Return the trajectories of one pedicle, and why there are none or what is doubtful."""
     vertebra = field_.frame
     pedicle = vertebra.pedicles.get(side)
     if pedicle is None:
@@ -175,7 +178,7 @@ def _offers(
     offers = best_trajectories(search, settings.alternatives)
     safe = tuple(t for t in offers if t.margin_mm >= -_REFUSED_MM)
     if safe:
-        return safe, ""
+        return safe, _doubt(vertebra.level, pedicle)
     if not offers:
         return (), (
             f"The {side} pedicle of {vertebra.level} has no way for a screw of "
@@ -185,6 +188,19 @@ def _offers(
         f"The {side} pedicle of {vertebra.level} ({pedicle.width_mm:.1f} mm) is too narrow for "
         f"the thinnest screw of {min(model.diameters_mm):g} mm."
     )
+
+
+def _doubt(level: str, pedicle: PedicleFrame) -> str:
+    """Return what speaks against the pedicle that was found, "" if nothing does."""
+    place = f"the {pedicle.side} pedicle of {level}"
+    if pedicle.width_mm < _NARROW_SHARE * usual_width_mm(level):
+        return (
+            f"Look at {place}: it was found {pedicle.width_mm:.1f} mm wide, where "
+            f"{usual_width_mm(level):.0f} mm are usual."
+        )
+    if pedicle.confidence < CONFIDENT:
+        return f"Look at {place}: it was found with doubt."
+    return ""
 
 
 def _screws(

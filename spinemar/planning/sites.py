@@ -50,6 +50,11 @@ class PedicleSite:
         return self.right if self.side == "right" else -self.right
 
 
+def usual_width_mm(level: str) -> float:
+    """Return the mean pedicle width of a level in the literature."""
+    return _WIDTHS.get(level, 8.0)
+
+
 def sites_from_frames(vertebrae: Sequence[VertebraFrame]) -> tuple[PedicleSite, ...]:
     """Return the pedicles of spine frames, from head to foot, left before right."""
     sites = []
@@ -99,7 +104,7 @@ def _landmark_sites(vertebra: Mapping[str, Any], upwards: FloatArray) -> list[Pe
         entry = np.array(pedicle["entry_ras"], float)
         isthmus = np.array(pedicle["isthmus_ras"], float)
         axis = unit(isthmus - entry)
-        width = float(pedicle.get("width_mm") or _WIDTHS.get(vertebra["level"], 8.0))
+        width = float(pedicle.get("width_mm") or usual_width_mm(vertebra["level"]))
         reach = _anterior_mm(entry, axis, anterior, body, canal)
         sites.append(
             PedicleSite(

@@ -112,3 +112,22 @@ def test_exact_fit_when_nothing_hinders():
         gaps = seat_mismatch_mm(rod, [plan.screw(n) for n in rod.screw_ids], load_catalogue())
         assert max(gaps.values()) < 0.1
     assert len(plan.crosslinks) == 1
+
+
+def test_mixture_has_the_share_it_was_asked_for():
+    from spinemar.planning.mixture import mixed_plan
+    from spinemar.planning.sites import PedicleSite
+
+    sites = [
+        PedicleSite("L1", side, np.array([x, -42.0, 0.0]), np.array([x, -22.0, 0.0]),
+                    np.array([0.0, 1.0, 0.0]), 8.0, 58.0, np.zeros(3), np.array([1.0, 0, 0]),
+                    np.array([0, 0, 1.0]))
+        for side, x in (("left", -12.0), ("right", 12.0))
+    ]  # fmt: skip
+    plans = [mixed_plan(sites, GRID, n, random_share=0.3) for n in range(200)]
+    share = np.mean(["random" in plan.notes for plan in plans])
+    assert 0.2 < share < 0.4
+    assert plans[:20] == [mixed_plan(sites, GRID, n, random_share=0.3) for n in range(20)]
+    assert all("random" in mixed_plan(sites, GRID, n, random_share=1.0).notes for n in range(5))
+    assert not any("random" in mixed_plan(sites, GRID, n, random_share=0).notes for n in range(5))
+    assert "random" in mixed_plan([], GRID, 0, random_share=0.0).notes

@@ -66,8 +66,8 @@ def rod_facts(rod: Rod, plan: Plan, catalogue: Catalogue) -> str:
     if radius < 2000.0:
         facts.append(f"sharpest bend {radius:.0f} mm radius")
     if gaps:
-        worst = max(gaps, key=lambda name: gaps[name])
-        facts.append(f"largest gap to a tulip {gaps[worst]:.1f} mm ({worst})")
+        each = ", ".join(f"{name} {gap:.1f}" for name, gap in gaps.items())
+        facts.append(f"gap to the tulips in mm: {each}")
     return ", ".join(facts)
 
 
