@@ -36,6 +36,7 @@ def _standInModules() -> None:
     from Testing.host.standins import (
         SampleData,
         ScriptedLoadableModule,
+        cli,
         i18n,
         packaging,
         parameterNodeWrapper,
@@ -43,7 +44,7 @@ def _standInModules() -> None:
 
     sys.modules["SampleData"] = SampleData
 
-    for standIn in (ScriptedLoadableModule, i18n, packaging, parameterNodeWrapper):
+    for standIn in (ScriptedLoadableModule, cli, i18n, packaging, parameterNodeWrapper):
         name = standIn.__name__.rpartition(".")[2]
         sys.modules[f"slicer.{name}"] = standIn
         setattr(slicer, name, standIn)
@@ -166,6 +167,14 @@ class Host:
 
     def loadModule(self, path: str | Path) -> Any:
         return self.moduleManager.loadScripted(path)
+
+    def loadCommandLineModule(self, path: str | Path) -> Any:
+        """Register a scripted command-line module, for `slicer.cli.runSync`."""
+        from Testing.host.standins.cli import CommandLineModule
+
+        module = CommandLineModule(str(path))
+        self.moduleManager.add(module)
+        return module
 
     def finishStartup(self) -> None:
         """Tell the modules that Slicer has started (they register sample data then)."""

@@ -159,15 +159,15 @@ class ModuleManager(QObject):
         return name in self._modules
 
     def addCore(self, name: str, logic: Any) -> None:
-        self._add(CoreModule(name, logic))
+        self.add(CoreModule(name, logic))
 
     def loadScripted(self, path: str | Path) -> qSlicerScriptedLoadableModule:
         module = qSlicerScriptedLoadableModule(Path(path).resolve())
-        self._add(module)
+        self.add(module)
         self.moduleLoaded.emit(module.name)
         return module
 
-    def _add(self, module: Any) -> None:
+    def add(self, module: Any) -> None:
         self._modules[module.name] = module
         slicer.modules.add(module)
 
