@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="PyTorch is not installed")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+torch.set_num_threads(1)  # tests run beside each other; waiting threads would slow them all
 sys.path.insert(0, str(Path(__file__).parents[2] / "Training"))
 
 

@@ -79,7 +79,7 @@ def _train(
         loss.backward()
         module.on_before_optimizer_step(optimizer)
         optimizer.step()
-        module.on_train_batch_end(None, None, step)
+        module.step_taken()
     return averaged(module, "network")  # type: ignore[return-value]
 
 

@@ -56,36 +56,15 @@ def fit(
     module: ScheduledModule, stream: Any, output: Path, settings: RunSettings, device: str
 ) -> None:
     """Train, with a checkpoint every three minutes; resumes from the newest one."""
-    import lightning
-    from lightning.pytorch.callbacks import ModelCheckpoint
-    from lightning.pytorch.loggers import CSVLogger
-
     output.mkdir(parents=True, exist_ok=True)
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
-    checkpoint = ModelCheckpoint(
-        dirpath=output,
-        save_last=True,
-        save_top_k=0,
-        train_time_interval=timedelta(minutes=float(settings.options.get("minutes", 3))),
-    )
-    trainer = lightning.Trainer(
-        accelerator="gpu" if device == "cuda" else "cpu",
-        devices=1,
-        max_steps=settings.budget.max_steps * (1 if module.automatic_optimization else 2),
-        precision="bf16-mixed" if device == "cuda" else "32-true",
-        logger=CSVLogger(output, name="curves"),
-        callbacks=[checkpoint],
-        log_every_n_steps=50,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
     newest = output / "last.ckpt"
-    trainer.fit(
-        module,
-        DataLoader(stream, batch_size=None),
-        ckpt_path=str(newest) if newest.exists() else None,
-    )
+    resumed = str(newest) if newest.exists() else None
+    if resumed and hasattr(stream, "first"):
+        stream.first = torch.load(resumed, weights_only=False)["steps_taken"]
+    trainer = _trainer(module, output, settings, device)
+    trainer.fit(module, DataLoader(stream, batch_size=None), ckpt_path=resumed, weights_only=False)
     trainer.save_checkpoint(newest)
     facts = {
         "steps": module.global_step,
@@ -96,6 +75,41 @@ def fit(
     }
     print(json.dumps(facts), flush=True)
     (output / "run.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+
+
+def _trainer(module: ScheduledModule, output: Path, settings: RunSettings, device: str) -> Any:
+    import lightning
+    from lightning.pytorch.callbacks import ModelCheckpoint
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+    from lightning.pytorch.strategies import DDPStrategy
+
+    every = settings.options.get("checkpoint_steps")
+    minutes = float(settings.options.get("minutes", 3))
+    processes = int(settings.options.get("processes", 1))
+    checkpoint = ModelCheckpoint(
+        dirpath=output,
+        save_last=True,
+        save_top_k=1 if every else 0,
+        every_n_train_steps=every,
+        train_time_interval=None if every else timedelta(minutes=minutes),
+    )
+    loggers: list[Any] = [CSVLogger(output, name="curves")]
+    if settings.options.get("tensorboard"):
+        loggers.append(TensorBoardLogger(output, name="tensorboard"))
+    forked = DDPStrategy(process_group_backend="gloo", start_method="fork")
+    return lightning.Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu",
+        devices=processes,
+        num_nodes=int(settings.options.get("nodes", 1)),
+        strategy="auto" if processes == 1 else ("ddp" if device == "cuda" else forked),
+        max_steps=settings.budget.max_steps * (1 if module.automatic_optimization else 2),
+        precision="bf16-mixed" if device == "cuda" else "32-true",
+        logger=loggers,
+        callbacks=[checkpoint],
+        log_every_n_steps=int(settings.options.get("log_every", 50)),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
 
 
 def save_weights(path: Path, **networks: nn.Module) -> None:

@@ -114,6 +114,7 @@ class AdversarialTraining(ScheduledModule):
         self.log("gan/loss_d", loss_d)
         if learn_generator:
             self._generator_step(optimizer_g, batch, before, fake, condition, real, mask, pixels)
+        self.step_taken()
 
     def _generator_step(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -45,14 +46,17 @@ class ScheduledModule(lightning.LightningModule):
         self._spent_before = 0.0
         self._started: float | None = None
         self.steps_taken = 0
+        self._random_state: Any = None
         self.averages = nn.ModuleDict()
 
     def track(self, **networks: nn.Module) -> None:
         """Keep averaged copies of these networks, under the names given."""
         for name, network in networks.items():
-            self.averages[name] = AveragedModel(
+            average = AveragedModel(
                 network, multi_avg_fn=get_ema_multi_avg_fn(self.budget.ema_decay)
             )
+            average.requires_grad_(False)
+            self.averages[name] = average
 
     @property
     def seconds(self) -> float:
@@ -73,6 +77,9 @@ class ScheduledModule(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()
+        if self._random_state is not None:  # a resumed run draws what it would have drawn
+            random.setstate(self._random_state[0])
+            torch.set_rng_state(self._random_state[1])
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
         if self.progress >= 1.0:
@@ -84,7 +91,12 @@ class ScheduledModule(lightning.LightningModule):
                 group["lr"] = group["initial_lr"] * scale
         return None
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        self.step_taken()
+
+    def step_taken(self) -> None:
+        """Count the step and update the averages, before any checkpoint is written."""
         self.steps_taken += 1
         for name, average in self.averages.items():
             average.update_parameters(getattr(self, name))  # type: ignore[operator]
@@ -92,10 +104,12 @@ class ScheduledModule(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["training_seconds"] = self.seconds
         checkpoint["steps_taken"] = self.steps_taken
+        checkpoint["random_state"] = (random.getstate(), torch.get_rng_state())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._spent_before = float(checkpoint.get("training_seconds", 0.0))
         self.steps_taken = int(checkpoint.get("steps_taken", 0))
+        self._random_state = checkpoint.get("random_state")
 
     def adamw(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         """AdamW over parameter groups that each state their own `lr`."""

@@ -33,6 +33,8 @@ class SlabSettings:
         Sub-samples of the implants over a slice's thickness.
     realistic_share : float
         Share of cases with metal where a surgeon would put it; the others are random bodies.
+    scan_views : int
+        Views over half a turn of the simulated scan; not those of the correction.
     targeted_share : float
         Share of cases with a field of view of half the scanned one (a truncated body).
     """
@@ -42,6 +44,7 @@ class SlabSettings:
     z_samples: int = 3
     realistic_share: float = 0.75
     targeted_share: float = 0.3
+    scan_views: int = 840
     pose: Pose = field(default_factory=Pose)
 
 

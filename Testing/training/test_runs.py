@@ -1,0 +1,136 @@
+"""Training runs end to end, in miniature: they learn, resume exactly, and run on two processes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from spinemar_training.lightning.joint import JointTraining
+from spinemar_training.lightning.prior import PriorTraining
+from spinemar_training.lightning.schedule import Budget, ScheduledModule
+from spinemar_training.networks.generator import SinogramGenerator
+from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.radon import TorchRadon
+from spinemar_training.running import fit, seed_everything
+from spinemar_training.settings import RunSettings
+from spinemar_training.simulate.slabs import SlabSettings
+from spinemar_training.stream import Batch, NumberedBatches
+
+pytestmark = [pytest.mark.training, pytest.mark.slow]
+SLABS = SlabSettings(size=64, n_slices=3, z_samples=1, scan_views=96)
+
+
+class Interrupted(Exception):
+    """The run was killed."""
+
+
+@pytest.fixture(scope="module")
+def batches(patient_file: Path) -> NumberedBatches:
+    return NumberedBatches([patient_file], SLABS, seed=5, batch_size=2)
+
+
+def _settings(steps: int, **options: object) -> RunSettings:
+    budget = Budget(max_steps=steps, learning_rate=3e-3, warmup_steps=2, ema_decay=0.5)
+    return RunSettings(budget=budget, slabs=SLABS, options={"log_every": 1, **options})
+
+
+def _module(settings: RunSettings) -> PriorTraining:
+    seed_everything(7)
+    return PriorTraining(PriorNetwork((8, 16), (1, 1)), settings.budget, crop_px=64)
+
+
+class _Cut(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
+    """Batches up to one at which the process dies."""
+
+    def __init__(self, inner: NumberedBatches, fatal: int) -> None:
+        self.inner, self.fatal, self.first = inner, fatal, 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        for number, batch in enumerate(self.inner):
+            if number == self.fatal:
+                raise Interrupted
+            yield batch
+
+
+def test_a_killed_run_resumes_exactly(batches: NumberedBatches, tmp_path: Path) -> None:
+    settings = _settings(4, checkpoint_steps=1)
+    batches.first = 0
+    whole = _module(settings)
+    fit(whole, batches, tmp_path / "whole", settings, "cpu")
+    with pytest.raises(Interrupted):
+        fit(_module(settings), _Cut(batches, 2), tmp_path / "cut", settings, "cpu")
+    resumed = _module(settings)
+    seed_everything(99)  # a new process starts with another random state
+    fit(resumed, batches, tmp_path / "cut", settings, "cpu")
+    assert resumed.steps_taken == whole.steps_taken == 4
+    for ours, theirs in zip(
+        whole.state_dict().values(), resumed.state_dict().values(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
+def _descend(module: ScheduledModule, batch: Batch, steps: int) -> list[float]:
+    """Train on one batch; the loss must fall if gradients reach what they should."""
+    module.log = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    optimizer = module.configure_optimizers()
+    losses = []
+    for step in range(steps):
+        seed_everything(1)  # the same crops each time
+        loss = module.training_step(batch, step)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses
+
+
+def test_the_prior_learns(batches: NumberedBatches) -> None:
+    losses = _descend(_module(_settings(60)), batches.batch(0), 60)
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_generator_and_prior_learn_through_the_reconstruction(batches: NumberedBatches) -> None:
+    seed_everything(1)
+    budget = Budget(max_steps=12, learning_rate=1e-3, warmup_steps=1)
+    radon = TorchRadon(64, 40, 96)
+    module = JointTraining(
+        PriorNetwork((8, 16), (1, 1)),
+        SinogramGenerator((8, 16), (1, 1)),
+        budget,
+        radon,
+        grid=(192, 256),
+    )
+    losses = _descend(module, batches.batch(0), 8)
+    assert min(losses[-3:]) < losses[0]
+
+
+def test_two_processes_train_one_network(batches: NumberedBatches, tmp_path: Path) -> None:
+    settings = _settings(2, processes=2)
+    module = _module(settings)
+    start = {k: v.clone() for k, v in module.network.state_dict().items()}
+    batches.first = 0
+    fit(module, batches, tmp_path, settings, "cpu")
+    stored = torch.load(tmp_path / "last.ckpt", weights_only=False)["state_dict"]
+    moved = [k for k, v in start.items() if not torch.equal(v, stored[f"network.{k}"])]
+    assert moved, "two processes trained nothing"
+
+
+def test_settings_refuse_unknown_keys(tmp_path: Path) -> None:
+    from spinemar_training.settings import load_settings
+
+    path = tmp_path / "run.yaml"
+    path.write_text("budget: {max_stepps: 3}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="max_stepps"):
+        load_settings(path)
+
+
+def test_shipped_configurations_load() -> None:
+    from spinemar_training.settings import load_settings
+
+    for path in (Path(__file__).parents[2] / "Training" / "configs").glob("*.yaml"):
+        settings = load_settings(path)
+        assert dataclasses.is_dataclass(settings)
+        assert settings.patients
