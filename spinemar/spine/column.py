@@ -51,6 +51,12 @@ class ColumnWall:
         result: NDArray[np.float64] = self.radius[s, low] * (1 - part) + self.radius[s, high] * part
         return result
 
+    def with_margin(self, margin: int) -> ColumnWall:
+        """Continue the wall straight on by `margin` at both ends."""
+        ends = (margin, margin)
+        middle = np.pad(self.middle, ends, mode="edge")
+        return ColumnWall(middle, np.pad(self.radius, (ends, (0, 0)), mode="edge"), self.angles)
+
     def inside(self, spine: StraightSpine, grow_mm: float = 0.0) -> NDArray[np.bool_]:
         """Voxels of the straightened spine within the wall, grown by `grow_mm`."""
         result = np.zeros(spine.hu.shape, bool)

@@ -195,8 +195,11 @@ def body_labels(
     s = np.arange(len(spine), dtype=np.float64)[:, None, None]
     front = spine.anterior[None, :, None] - wall.middle[:, None, None]
     right = spine.right[None, None, :]
+    # An end vertebra is no longer than its neighbour, however far the volume goes on.
+    lowest = discs[0].below[0] - (discs[1].below[0] - discs[0].below[0])
+    highest = discs[-1].above[0] + (discs[-1].above[0] - discs[-2].above[0])
     for number in range(len(discs) + 1):
-        low, high = 0, len(spine)
+        low, high = max(int(lowest), 0), min(int(highest), len(spine))
         if number > 0:
             low = max(int(discs[number - 1].below[0]) - 16, 0)
         if number < len(discs):

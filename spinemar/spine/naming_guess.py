@@ -98,7 +98,8 @@ def _field_shows(spine: StraightSpine, arches: Arches, sign: int) -> NDArray[np.
     n = len(spine)
     low = np.clip((arches.centre - 0.5 * arches.length).astype(int), 0, n - 1)
     high = np.clip((arches.centre + 0.2 * arches.length).astype(int), 0, n - 1)
-    whole = (arches.centre - 0.5 * arches.length > 2) & (arches.centre + 4 < n)
+    first, last = spine.margin + 2, n - spine.margin - 4
+    whole = (arches.centre - 0.5 * arches.length > first) & (arches.centre < last)
     result: NDArray[np.bool_] = whole & inside[low] & inside[high]
     return result
 

@@ -77,9 +77,9 @@ class _Bone:
     def inside(self, ras: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Masks of sections, shape (sections, height, width), at points (..., 3)."""
         distance = self._shape.distance(ras)
-        within = distance < 0
+        within: NDArray[np.bool_] = np.less(distance, 0)
         if self._density is None or within.sum() < 20:
-            return np.asarray(within, dtype=np.bool_)
+            return within
         hu = self._density.at(ras)
         # Half-way up the cortex is where its outline lies.
         cortex = float(np.percentile(hu[within], 85))
@@ -93,7 +93,7 @@ class _Bone:
             result[n] &= (distance[n] < 0) | image
             # Thin cortices break in coarse or noisy CTs; deep inside the labels is bone.
             result[n] |= distance[n] < -_DEEP_MM
-        return result
+        return np.asarray(result, dtype=np.bool_)
 
 
 @dataclass(frozen=True)

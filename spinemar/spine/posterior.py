@@ -148,8 +148,8 @@ def canal_of(spine: StraightSpine, smooth: NDArray[np.float32]) -> NDArray[np.bo
     values = view.at(s, radii * np.sin(angles)[:, None], radii * np.cos(angles)[:, None])
     hit = values > BONE_HU
     radius = np.where(hit.any(axis=-1), radii[hit.argmax(axis=-1)], np.nan)
-    usual = np.nanmedian(radius, axis=1, keepdims=True)
-    usual = np.where(np.isfinite(usual), usual, 9.0)
+    seen = np.isfinite(radius).sum(axis=1, keepdims=True) >= 12
+    usual = np.nanmedian(np.where(seen, radius, 9.0), axis=1, keepdims=True)
     radius = np.where(np.isfinite(radius), np.minimum(radius, 1.35 * usual), usual)
     wrapped = np.concatenate([radius[:, -2:], radius, radius[:, :2]], axis=1)
     radius = ndimage.median_filter(wrapped, (3, 3), mode="nearest")[:, 2:-2]
@@ -268,8 +268,9 @@ def label_posterior(
     usual_rib = (1 / (1 + np.exp(-rib_side / 2))).astype(np.float32)
     toward = (usual_rib, _RIB_PRIOR_WEIGHT)
     is_rib = walk(domain, fixed, rib.astype(np.float32), smooth, prior=toward, cancel=cancel)
-    labels = np.clip(np.rint(solved), 1, len(arches.centre)).astype(np.int16)
-    labels[~domain] = 0
+    labels = np.rint(solved).astype(np.int16)
+    # What belongs to vertebrae beyond the first and last is nobody's.
+    labels[~domain | (labels > len(arches.centre))] = 0
     ribs = np.where((is_rib > 0.5) & ~body, labels, 0).astype(np.int16)
     labels[ribs > 0] = 0
     labels[body] = bodies[body]

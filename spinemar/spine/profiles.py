@@ -43,6 +43,16 @@ class Profiles:
     disc: NDArray[np.float64]
     disc_tilt: NDArray[np.float64]
 
+    def with_margin(self, margin: int) -> Profiles:
+        """Continue all profiles unchanged by `margin` at both ends, without evidence of discs."""
+        ends = (margin, margin)
+        return Profiles(
+            np.pad(self.wall, ends, mode="edge"),
+            np.pad(self.pedicles, ends, mode="edge"),
+            np.pad(self.disc, ends, constant_values=-0.3),
+            np.pad(self.disc_tilt, (ends, (0, 0))),
+        )
+
 
 def measure_profiles(spine: StraightSpine) -> Profiles:
     """Measure all profiles of a straightened spine."""

@@ -22,6 +22,7 @@ from spinemar.spine.endplates import DiscSurfaces, body_labels, fit_endplates
 from spinemar.spine.frames import frames_along
 from spinemar.spine.levels import (
     LEVELS,
+    LUMBAR,
     SACRUM,
     VERSE_IDS,
     level_position,
@@ -45,6 +46,8 @@ _LEAST_SHARE = 0.3
 _SURE_GUESS = 0.6
 _SEED_REACH_MM = 60.0
 _METAL_MM3 = 30.0
+#: Lumbar transverse processes end this far from the middle.
+_PROCESS_MM = 50.0
 
 
 @dataclass(frozen=True)
@@ -151,16 +154,17 @@ def _place_seeds(spine: StraightSpine, seeds: Mapping[str, ArrayLike]) -> dict[s
 
 def _divide(spine: StraightSpine, placed: Mapping[str, int], steps: _Steps) -> _Column:
     """Find discs, bodies and arches."""
-    profiles = measure_profiles(spine)
+    core, margin = spine.core, spine.margin
+    profiles = measure_profiles(core)
     steps.done()
     ordinals = None
     if len(placed) > 1:
         lowest = level_position(next(iter(placed)))
-        ordinals = {s: int(lowest - level_position(level)) for level, s in placed.items()}
-    flat = Evidence(profiles.pedicles, np.zeros(len(spine)), profiles.disc, 9.0, 0.0)
+        ordinals = {s - margin: int(lowest - level_position(n)) for n, s in placed.items()}
+    flat = Evidence(profiles.pedicles, np.zeros(len(core)), profiles.disc, 9.0, 0.0)
     boundaries = find_boundaries(flat, ordinals)
     for _ in range(2):
-        wall = column_wall(spine, profiles.wall, boundaries)
+        wall = column_wall(core, profiles.wall, boundaries)
         width = waist(wall.radius, wall.angles)
         boundaries = find_boundaries(Evidence(profiles.pedicles, width, profiles.disc), ordinals)
     if len(boundaries) < 2:
@@ -171,6 +175,9 @@ def _divide(spine: StraightSpine, placed: Mapping[str, int], steps: _Steps) -> _
             "Load a CT that shows at least one whole vertebra, or mark each vertebra.",
         )
     steps.done()
+    # From here on with the corners that a leaning canal leaves beyond its ends.
+    profiles, wall = profiles.with_margin(margin), wall.with_margin(margin)
+    boundaries = boundaries + margin
     discs = fit_endplates(spine, wall, boundaries, profiles.disc, profiles.disc_tilt)
     bodies = body_labels(spine, wall, discs)
     steps.done()
@@ -183,8 +190,9 @@ def _divide(spine: StraightSpine, placed: Mapping[str, int], steps: _Steps) -> _
 def _kept(column: _Column) -> tuple[int, int]:
     """First and last label of which enough is in the volume."""
     count = len(column.arches.centre)
-    bottom = column.boundaries[0] / column.arches.length[0]
-    top = (len(column.spine) - column.boundaries[-1]) / column.arches.length[-1]
+    margin = column.spine.margin
+    bottom = (column.boundaries[0] - margin) / column.arches.length[0]
+    top = (len(column.spine) - margin - column.boundaries[-1]) / column.arches.length[-1]
     return (1 if bottom >= _LEAST_SHARE else 2), (count if top >= _LEAST_SHARE else count - 1)
 
 
@@ -216,9 +224,10 @@ def _named_labels(column: _Column, levels: tuple[str, ...]) -> NDArray[np.int16]
     signs = read_signs(column.spine, column.arches, column.boundaries, posterior.ribs)
     labels, ribs = posterior.labels.copy(), posterior.ribs.copy()
     for label, level in enumerate(levels, 1):
-        if level.startswith(("L", "S")) and not (signs.ribs[label - 1] > 0).all():
+        lumbar = level in LUMBAR[1:] or level == SACRUM
+        if lumbar or (level == "L1" and not (signs.ribs[label - 1] > 0).all()):
             # Below the ribs what lies beside the arch is the transverse process.
-            own = ribs == label
+            own = (ribs == label) & (np.abs(column.spine.right) < _PROCESS_MM)
             labels[own], ribs[own] = label, 0
     first, last = _kept(column)
     labels[(labels < first) | (labels > last)] = 0

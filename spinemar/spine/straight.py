@@ -18,6 +18,7 @@ from spinemar.spine.grid import PatientGrid
 
 ANTERIOR_MM = (-68.0, 60.0)
 RIGHT_MM = (-62.0, 62.0)
+MARGIN_MM = 24
 _TURN_DEGREES = 26.0
 
 
@@ -90,12 +91,26 @@ class StraightSpine:
     hu : ndarray of float32, shape (n, na, nr)
     anterior, right : ndarray, shape (na,), (nr,)
         Coordinates of axes 1 and 2 in mm.
+    margin : int
+        Planes at either end that lie beyond the canal's tracked part: where the canal leans, the
+        volume's corners reach into them.
     """
 
     frame: CanalFrame
     hu: NDArray[np.float32]
     anterior: NDArray[np.float64]
     right: NDArray[np.float64]
+    margin: int = 0
+
+    @property
+    def core(self) -> StraightSpine:
+        """The part along the tracked canal."""
+        if self.margin == 0:
+            return self
+        part = slice(self.margin, len(self) - self.margin)
+        axes = self.frame
+        frame = CanalFrame(axes.points[part], axes.right[part], axes.anterior[part], axes.up[part])
+        return StraightSpine(frame, self.hu[part], self.anterior, self.right)
 
     def __len__(self) -> int:
         return len(self.hu)
@@ -126,7 +141,7 @@ def straighten(
 ) -> StraightSpine:
     """Resample a working volume along the canal's centre line (RAS mm, feet to head)."""
     frame = _untwisted(canal_ras)
-    frame = _turned(frame, _symmetry_turn(frame, grid, hu))
+    frame = _longer(_turned(frame, _symmetry_turn(frame, grid, hu)), MARGIN_MM)
     anterior = np.arange(ANTERIOR_MM[0], ANTERIOR_MM[1] + 0.5)
     right = np.arange(RIGHT_MM[0], RIGHT_MM[1] + 0.5)
     result = np.empty((len(frame), len(anterior), len(right)), np.float32)
@@ -134,8 +149,24 @@ def straighten(
         s = np.arange(start, min(start + 32, len(frame)), dtype=np.float64)
         ras = frame.to_ras(s[:, None, None], anterior[:, None] + 0 * right, right + 0 * s[:1])
         z, y, x = np.moveaxis(grid.to_zyx(ras), -1, 0)
+        # Beyond the volume its last slice goes on: an edge of the field is no edge of bone.
         result[start : start + len(s)] = sample(hu, z, y, x)
-    return StraightSpine(frame, result, anterior, right)
+    return StraightSpine(frame, result, anterior, right, MARGIN_MM)
+
+
+def _longer(frame: CanalFrame, margin: int) -> CanalFrame:
+    """Continue frames straight on at both ends, 1 mm apart."""
+    steps = np.arange(1, margin + 1)[:, None]
+    points = np.concatenate(
+        [
+            frame.points[0] - steps[::-1] * frame.up[0],
+            frame.points,
+            frame.points[-1] + steps * frame.up[-1],
+        ]
+    )
+    ends = ((margin, margin), (0, 0))
+    axes = [np.pad(a, ends, mode="edge") for a in (frame.right, frame.anterior, frame.up)]
+    return CanalFrame(points, axes[0], axes[1], axes[2])
 
 
 def _untwisted(canal_ras: NDArray[np.float64]) -> CanalFrame:

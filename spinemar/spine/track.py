@@ -21,7 +21,7 @@ _FILLING_HU, _FILLING_SPREAD = 30.0, 200.0
 #: A path with less score than this over a centimetre is no canal (end of the sacrum, air).
 _LOST = 0.4
 _FEWEST_MM = 25.0
-_SIDE_MM, _BACK_MM, _FRONT_MM = 75.0, 95.0, 75.0
+_SIDE_MM, _BACK_MM, _FRONT_MM, _END_MM = 75.0, 95.0, 75.0, 45.0
 
 
 def coarse_canal(volume: CTVolume, cancel: CancelToken | None = None) -> NDArray[np.float64]:
@@ -56,8 +56,8 @@ def working_volume(
     volume: CTVolume, canal_ras: NDArray[np.float64]
 ) -> tuple[PatientGrid, NDArray[np.float32]]:
     """Resample the CT around the canal to 1 mm, metal taken out; its grid and HU (z, y, x)."""
-    low = canal_ras.min(axis=0) - np.array([_SIDE_MM, _BACK_MM, 8.0])
-    high = canal_ras.max(axis=0) + np.array([_SIDE_MM, _FRONT_MM, 8.0])
+    low = canal_ras.min(axis=0) - np.array([_SIDE_MM, _BACK_MM, _END_MM])
+    high = canal_ras.max(axis=0) + np.array([_SIDE_MM, _FRONT_MM, _END_MM])
     grid = PatientGrid.around(volume.geometry, (1.0, 1.0, 1.0), (low, high))
     hu = without_metal(volume.hu)
     return grid, grid.sample(hu, volume.geometry, outside=-1000.0)
