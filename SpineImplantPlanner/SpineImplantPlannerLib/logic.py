@@ -12,6 +12,7 @@ from SpineImplantPlannerLib.dragging import HandleWatcher
 from SpineImplantPlannerLib.hunodes import HuPlot
 from SpineImplantPlannerLib.implantnodes import ImplantNodes
 from SpineImplantPlannerLib.session import PlanningSession
+from SpineImplantPlannerLib.shafthandle import ShaftHandle
 from SpineImplantPlannerLib.shared import arrayOf, ijkToRas
 from SpineImplantPlannerLib.work import Ct, Planned, Workshop
 from spinemar.errors import InputError
@@ -63,6 +64,7 @@ class PlannerLogic:
         self.onMoving: Callable[[Screw], None] = lambda _screw: None
         self.onSelected: Callable[[str | None], None] = lambda _name: None
         self.onRefused: Callable[[InputError], None] = lambda _error: None
+        self.shaft = ShaftHandle(scene, self._moving, self._moved)
         self._watcher = HandleWatcher(self.nodes, self._moving, self._moved, self.select)
 
     @property
@@ -209,6 +211,7 @@ class PlannerLogic:
     def release(self) -> None:
         """Stop listening to the scene; nodes stay."""
         self._watcher.release()
+        self.shaft.remove()
         self.preview.remove()
         self.plot.remove()
 
@@ -250,5 +253,6 @@ class PlannerLogic:
 
     def _plotSelected(self) -> None:
         screw = self.selectedScrew()
+        self.shaft.attach(screw, locked=self.session.locked)
         if screw is not None:
             self.plot.show(screw.id, self.session.profile(screw))

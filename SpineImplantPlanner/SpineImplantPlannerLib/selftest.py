@@ -54,9 +54,9 @@ def _frame(level, centre):
     up = np.array([0.0, 0.0, 1.0])
     return VertebraFrame(
         level, centre, np.eye(3),
-        {"superior": Endplate(centre + (0, 2, 13), up),
-         "inferior": Endplate(centre + (0, 2, -13), up)},
-        centre + (0, -23, 4), centre + (0, -60, -5), pedicles, 1.0, (), centre + canal,
+        {"superior": Endplate(centre + np.array([0, 2, 13]), up),
+         "inferior": Endplate(centre + np.array([0, 2, -13]), up)},
+        centre + np.array([0, -23, 4]), centre + np.array([0, -60, -5]), pedicles, 1.0, (), centre + canal,
     )  # fmt: skip
 
 

@@ -182,7 +182,7 @@ def withRod(
     A locked rod stays as it is; with fewer than two screws the rod goes.
     """
     old = next((rod for rod in plan.rods if rod.side == side), None)
-    if old is not None and old.locked or (old is None and settings is None):
+    if (old is None and settings is None) or (old is not None and old.locked):
         return plan
     if settings is None and old is not None:
         settings = RodSettings(diameter_mm=old.diameter_mm, material=old.material)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from SpineImplantPlannerLib.jobrun import JobRun, handOver
+from SpineImplantPlannerLib.jobrun import JobRun, MakeJob, handOver
 from spinemar.jobs.planning import read_field
 from spinemar.planning.auto import PlanSettings
 from spinemar.planning.bone import BoneField
@@ -179,12 +179,9 @@ class Workshop:
 
         return JobRun(make, take, self._folder, self._command)
 
-    def pairs(self, job: Mapping[str, Any]) -> JobRun:
-        """Make or complete a data set; the result is what the worker returned."""
-        return JobRun(
-            lambda _folder: {"kind": "pairs", **job}, lambda _folder, facts: dict(facts),
-            self._folder, self._command,
-        )  # fmt: skip
+    def run(self, make: MakeJob) -> JobRun:
+        """Run any job; the result is what the worker returned."""
+        return JobRun(make, lambda _folder, facts: dict(facts), self._folder, self._command)
 
 
 def _spine(folder: Path, spine: SpineModel) -> dict[str, Any]:

@@ -25,7 +25,15 @@ def lib(host):
     if folder not in sys.path:
         sys.path.append(folder)
     from SpineImplantPlannerLib import (
-        exporting, logic, metalnodes, placing, planstore, probe, selftest, spinenodes, work,
+        exporting,
+        logic,
+        metalnodes,
+        placing,
+        planstore,
+        probe,
+        selftest,
+        spinenodes,
+        work,
     )  # fmt: skip
 
     return SimpleNamespace(
@@ -201,7 +209,7 @@ def test_rod_shaped_by_hand(planner):
     before = planner.plan.rods[0]
     node = planner.nodes.handle("rod-left")
     node.InvokeEvent(node.PointStartInteractionEvent)
-    point = np.array(before.control_points[2]) + (0, -6, 0)
+    point = np.array(before.control_points[2]) + np.array([0, -6, 0])
     node.SetNthControlPointPositionWorld(2, *point)
     node.InvokeEvent(node.PointEndInteractionEvent)
     rod = next(r for r in planner.plan.rods if r.id == "rod-left")

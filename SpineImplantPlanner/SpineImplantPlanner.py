@@ -1,0 +1,339 @@
+"""The Slicer module: a surgeon plans implants, a researcher makes scans and data of them."""
+
+import sys
+from pathlib import Path
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+# The core lies beside the module where it is installed, and one folder up in the source tree.
+for _folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parents[1]):
+    if (_folder / "spinemar" / "__init__.py").is_file() and str(_folder) not in sys.path:
+        sys.path.append(str(_folder))
+
+from SpineImplantPlannerLib import planstore, samples, tables  # noqa: E402
+from SpineImplantPlannerLib.checkstep import CheckStep  # noqa: E402
+from SpineImplantPlannerLib.exportstep import ExportStep  # noqa: E402
+from SpineImplantPlannerLib.logic import PlannerLogic  # noqa: E402
+from SpineImplantPlannerLib.pairsstep import PairsStep  # noqa: E402
+from SpineImplantPlannerLib.parameters import SpineImplantPlannerParameterNode  # noqa: E402
+from SpineImplantPlannerLib.rodsstep import RodsStep  # noqa: E402
+from SpineImplantPlannerLib.runner import Runner  # noqa: E402
+from SpineImplantPlannerLib.scanstep import ScanStep  # noqa: E402
+from SpineImplantPlannerLib.screwsstep import ScrewsStep  # noqa: E402
+from SpineImplantPlannerLib.shared import dependencies, likelyInput  # noqa: E402
+from SpineImplantPlannerLib.spinestep import SpineStep  # noqa: E402
+from SpineImplantPlannerLib.viewsstep import Views  # noqa: E402
+
+from spinemar.jobs.interpreter import choose_interpreter, worker_command  # noqa: E402
+
+
+class SpineImplantPlanner(ScriptedLoadableModule):
+    """What the module says about itself."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("Spine Implant Planner")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Planning")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["The SpineMAR developers"]
+        self.parent.helpText = _(
+            "Plans pedicle screws, rods and cages in a spine CT, puts the metal into the CT, and "
+            "simulates the scan. Five steps, each of which can be used alone. For research: a "
+            "plan is no instruction for an operation."
+        )
+        self.parent.acknowledgementText = _("Research software. No data leave this computer.")
+        slicer.app.connect("startupCompleted()", self.registerSampleData)
+
+    def registerSampleData(self):
+        try:
+            samples.register(self.resourcePath("Icons/SpineImplantPlanner.png"))
+        except ImportError:  # Slicer built without its Sample Data module
+            return
+
+
+class SpineImplantPlannerLogic(ScriptedLoadableModuleLogic):
+    """The module's logic for other modules: parameters, and planners for scenes."""
+
+    def getParameterNode(self):
+        return SpineImplantPlannerParameterNode(super().getParameterNode())
+
+    def planner(self, scene):
+        """Return a planner for a scene."""
+        command = worker_command(choose_interpreter(slicer.app.applicationDirPath()))
+        return PlannerLogic(scene, slicer.app.temporaryPath, command)
+
+
+class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: it holds the five steps and tells them of changes."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = self.planner = self.parameters = self.runner = None
+        self._guiTag = None
+        self._shortcuts = []
+        self._steps = ()
+
+    # Slicer's life cycle.
+
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/SpineImplantPlanner.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = SpineImplantPlannerLogic()
+        self.runner = Runner(self.ui, self.title, self.refreshActions)
+        self.makePlanner()
+        self.spine = SpineStep(self)
+        self.rods = RodsStep(self)
+        self.screws = ScrewsStep(self)
+        self.views = Views(self)
+        self.check = CheckStep(self)
+        self.scan = ScanStep(self)
+        self.export = ExportStep(self)
+        self.pairs = PairsStep(self)
+        self._steps = (
+            self.spine, self.screws, self.rods, self.check, self.scan, self.export, self.pairs
+        )  # fmt: skip
+        self.ui.undoButton.connect("clicked()", self.onUndo)
+        self.ui.redoButton.connect("clicked()", self.onRedo)
+        for combo in (self.ui.upperCombo, self.ui.lowerCombo):
+            combo.connect("activated(int)", self.onLevels)
+        scene = slicer.mrmlScene
+        for event, callback in (
+            (scene.StartCloseEvent, self.onSceneStartClose),
+            (scene.EndCloseEvent, self.onSceneEndClose),
+            (scene.EndImportEvent, self.onSceneEndImport),
+        ):
+            self.addObserver(scene, event, callback)
+        self.initializeParameterNode()
+        self.planner.rebuild()
+        self.fillLevels()
+        self.refresh()
+
+    def makePlanner(self):
+        """Begin with an empty plan in the present scene."""
+        if self.planner is not None:
+            self.planner.release()
+        self.planner = self.logic.planner(slicer.mrmlScene)
+        self.planner.onPlan = self.refresh
+        self.planner.onMoving = self.onMoving
+        self.planner.onSelected = self.onSelected
+        self.planner.onRefused = self.runner.showError
+
+    def cleanup(self):
+        self.runner.stop()
+        self.check.close()
+        self.setParameterNode(None)
+        self.planner.release()
+        self.removeObservers()
+
+    def enter(self):
+        self.initializeParameterNode()
+        window = slicer.util.mainWindow() or self.parent
+        screws, ui = self.screws, self.ui
+        for keys, slot in (
+            ("Ctrl+Z", self.onUndo),
+            ("Ctrl+Y", self.onRedo),
+            ("Ctrl+Shift+Z", self.onRedo),
+            ("P", ui.planButton.click),
+            ("N", ui.placeButton.click),
+            ("V", ui.probeButton.click),
+            ("L", screws.onLock),
+            ("Del", screws.onDelete),
+            ("[", lambda: screws.step(diameter=-1)),
+            ("]", lambda: screws.step(diameter=1)),
+            ("-", lambda: screws.step(length=-1)),
+            ("=", lambda: screws.step(length=1)),
+            ("Ctrl+Up", lambda: self.views.stepDepth(-1.0)),
+            ("Ctrl+Down", lambda: self.views.stepDepth(1.0)),
+            ("Esc", self.runner.cancel),
+        ):
+            shortcut = qt.QShortcut(qt.QKeySequence(keys), window)
+            shortcut.connect("activated()", slot)
+            self._shortcuts.append(shortcut)
+        self.refresh()
+
+    def exit(self):
+        for shortcut in self._shortcuts:
+            shortcut.setParent(None)
+            shortcut.deleteLater()
+        self._shortcuts = []
+        self.ui.placeButton.checked = False
+
+    def onSceneStartClose(self, caller, event):
+        self.runner.stop()
+        self.setParameterNode(None)
+        self.planner.release()
+
+    def onSceneEndClose(self, caller, event):
+        self.makePlanner()
+        self.check.planA = None
+        if self.parent.visible:
+            self.initializeParameterNode()
+        self.refresh()
+
+    def onSceneEndImport(self, caller, event):
+        """Take the plan of a loaded scene over, exactly as it was saved."""
+        self.makePlanner()
+        self.runner.guarded(self.planner.rebuild)
+        self.initializeParameterNode()
+        self.fillLevels()
+        self.refresh()
+
+    # Parameters.
+
+    @property
+    def title(self):
+        return _("Spine Implant Planner")
+
+    def initializeParameterNode(self):
+        self.setParameterNode(self.logic.getParameterNode())
+        if self.parameters.inputVolume is None:
+            active = slicer.app.applicationLogic().GetSelectionNode().GetActiveVolumeID()
+            self.parameters.inputVolume = likelyInput(slicer.mrmlScene, active)
+
+    def setParameterNode(self, parameters):
+        if self.parameters is not None:
+            self.parameters.disconnectGui(self._guiTag)
+            node = self.parameters.parameterNode
+            self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParameters)
+        self.parameters = parameters
+        if parameters is not None:
+            self._guiTag = parameters.connectGui(self.ui)
+            node = parameters.parameterNode
+            self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParameters)
+            self.onParameters()
+
+    def onParameters(self, caller=None, event=None):
+        self.planner.setVolume(self.parameters.inputVolume)
+        node = self.parameters.segmentation
+        new = node is not None and node is not self.planner.spineNode
+        if new and self.runner.guarded(lambda: self.planner.useSpineNode(node)):
+            self.fillLevels()
+        self.refreshActions()
+
+    def fillLevels(self):
+        """Offer the levels that the spine has; T11 to L2 where there are such."""
+        spine = self.planner.session.spine
+        levels = [] if spine is None else [v.level for v in spine.vertebrae if v.pedicles]
+        planned = self.planner.plan.levels
+        upper = self.parameters.upperLevel or (planned[0] if planned else "T11")
+        lower = self.parameters.lowerLevel or (planned[-1] if planned else "L2")
+        ends = levels[:1] + levels[-1:] or ["", ""]
+        upper = upper if upper in levels else ends[0]
+        lower = lower if lower in levels else ends[-1]
+        tables.choices(self.ui.upperCombo, levels, upper)
+        tables.choices(self.ui.lowerCombo, levels, lower)
+        self.rods.fillLevels(levels)
+
+    def onLevels(self, _index):
+        self.parameters.upperLevel = self.ui.upperCombo.currentText
+        self.parameters.lowerLevel = self.ui.lowerCombo.currentText
+
+    # Changes.
+
+    def refresh(self):
+        """Show the plan as it is now."""
+        if not self._steps:
+            return
+        for step in self._steps:
+            step.refresh()
+        self.refreshActions()
+        self.views.turn(zoom=False)
+
+    def refreshActions(self):
+        """Show what can be done now."""
+        if not self._steps:
+            return
+        history, ui = self.planner.session.history, self.ui
+        ui.undoButton.enabled = history.undo_description is not None
+        ui.redoButton.enabled = history.redo_description is not None
+        ui.historyLabel.text = history.undo_description or ""
+        ui.planButton.enabled = self.runner.run is None and self.planner.session.spine is not None
+        ui.placeButton.enabled = self.planner.volumeNode is not None
+        for step in (self.spine, self.scan, self.export, self.pairs):
+            step.refresh()
+
+    def onMoving(self, screw):
+        self.screws.showMoving(screw)
+
+    def onSelected(self, _name):
+        if self._steps:
+            self.screws.showSelected()
+
+    def onUndo(self):
+        self.planner.undo()
+
+    def onRedo(self):
+        self.planner.redo()
+
+    def ensurePackages(self):
+        """Install what the core needs, with the user's consent, on the first click."""
+        dependencies.ensure(
+            Path(self.resourcePath("requirements.txt")), False, False, self.installPackages
+        )
+
+    def installPackages(self, requirements):
+        packaging = getattr(slicer, "packaging", None)
+        if packaging is not None and hasattr(packaging, "pip_ensure"):
+            packaging.pip_ensure(requirements, requester=dependencies.REQUESTER)
+            return
+        text = _("SpineMAR needs these Python packages: {names}. Install them now?")
+        if not slicer.util.confirmOkCancelDisplay(text.format(names=", ".join(requirements))):
+            raise RuntimeError(_("declined"))
+        for requirement in requirements:
+            slicer.util.pip_install(requirement)
+
+
+class SpineImplantPlannerTest(ScriptedLoadableModuleTest):
+    """The self test: a construct on a drawn spine, planned in the worker, moved and undone."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        self.setUp()
+        self.test_construct()
+
+    def test_construct(self):
+        from SpineImplantPlannerLib.selftest import drawnCt, drawnSpine, waitFor
+
+        from spinemar.planning.auto import PlanSettings
+        from spinemar.planning.commands import MoveScrew, ReplacePlan
+
+        self.delayDisplay("Planning a construct on a drawn spine")
+        planner = SpineImplantPlannerLogic().planner(slicer.mrmlScene)
+        spine = drawnSpine("L1-L2")
+        planner.setVolume(drawnCt(slicer.mrmlScene, spine))
+        planner.useSpine(spine)
+        run = planner.workshop.plan(planner.ct(), spine, spine.levels, PlanSettings())
+        waitFor(lambda: not run.running)
+        assert run.error is None, run.error
+        planner.takePlanned(run.result)
+        planner.do(ReplacePlan(run.result.plan))
+        assert len(planner.plan.screws) == 4
+        assert {screw.grade.letter for screw in planner.plan.screws} == {"A"}
+        before = planner.plan
+        screw = before.screw("L1-right")
+        moved = [tuple(p - (7, 0, 0)[n] for n, p in enumerate(end))
+                 for end in (screw.entry, screw.tip)]  # fmt: skip
+        planner.do(MoveScrew(screw.id, *moved))
+        assert planner.plan.screw(screw.id).grade.direction == "medial"
+        planner.undo()
+        assert planner.plan == before
+        assert planstore.keptPlan(slicer.mrmlScene) == before
+        planner.release()
+        self.delayDisplay("Test passed")

@@ -1,0 +1,114 @@
+"""Step 4 of the panel: summary, collisions, plan A against plan B, lock, notes."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from SpineImplantPlannerLib import probe, tables
+from spinemar.planning.commands import ReplacePlan, SetNotes
+from spinemar.planning.compare import compare_plans
+from spinemar.planning.report.tables import collision_line
+
+_RED = (0.97, 0.72, 0.70)
+
+
+class CheckStep:
+    """Looks the plan over before it is used."""
+
+    def __init__(self, panel):
+        self.panel, self.ui = panel, panel.ui
+        ui = self.ui
+        self.planA = None
+        self._collisions = ()
+        tables.prepare(ui.collisionTable, [_("Collision")])
+        tables.prepare(
+            ui.compareTable,
+            [_("Screw"), _("Entry mm"), _("Tip mm"), _("Angle deg"), _("Diam. mm"), _("Length mm")],
+        )
+        for name, slot in (("check", self.onCheck), ("keep", self.onKeep),
+                           ("compare", self.onCompare), ("swapPlans", self.onSwap)):  # fmt: skip
+            getattr(ui, f"{name}Button").connect("clicked()", slot)
+        ui.planLockCheckBox.connect("toggled(bool)", self.onLock)
+        ui.collisionTable.connect("cellClicked(int,int)", self.onCell)
+        # Notes are a step of the history once the user pauses, not one a letter.
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(800)
+        self._timer.connect("timeout()", self.onNotes)
+        ui.notesEdit.connect("textChanged()", self._timer.start)
+
+    def close(self):
+        self._timer.stop()
+
+    def refresh(self):
+        """Summarise the plan."""
+        plan = self.panel.planner.plan
+        letters = [s.grade.letter if s.grade else _("not graded") for s in plan.screws]
+        counts = ", ".join(f"{letters.count(x)} {x}" for x in dict.fromkeys(sorted(letters)))
+        self.ui.summaryLabel.text = _(
+            "{screws} screws ({grades}), {rods} rods, {links} crosslinks, {cages} cages. {warnings}"
+        ).format(
+            screws=len(plan.screws), grades=counts or "-", rods=len(plan.rods),
+            links=len(plan.crosslinks), cages=len(plan.cages), warnings=" ".join(plan.warnings),
+        )  # fmt: skip
+        for button in (self.ui.compareButton, self.ui.swapPlansButton):
+            button.enabled = self.planA is not None
+        if self.ui.notesEdit.toPlainText() != plan.notes and not self._timer.isActive():
+            self.ui.notesEdit.blockSignals(True)
+            self.ui.notesEdit.setPlainText(plan.notes)
+            self.ui.notesEdit.blockSignals(False)
+        if self._collisions:
+            self._collisions = ()
+            tables.fill(self.ui.collisionTable, [])
+
+    def onCheck(self):
+        self._collisions = self.panel.planner.collisions()
+        rows = [[collision_line(one)] for one in self._collisions]
+        colours = {(row, 0): _RED for row in range(len(rows))}
+        tables.fill(self.ui.collisionTable, rows or [[_("Nothing touches.")]], colours)
+
+    def onCell(self, row, _column):
+        if row < len(self._collisions):
+            name = self._collisions[row].first
+            screw = next((s for s in self.panel.planner.plan.screws if s.id == name), None)
+            if screw is not None:
+                probe.jump(self.panel.planner.scene, screw.entry)
+                self.panel.planner.select(name)
+
+    def onKeep(self):
+        self.planA = self.panel.planner.plan
+        self.refresh()
+        slicer.util.showStatusMessage(_("Kept as plan A."), 2000)
+
+    def onCompare(self):
+        found = compare_plans(self.planA, self.panel.planner.plan)
+        rows = [
+            [d.screw_id, f"{d.entry_mm:.1f}", f"{d.tip_mm:.1f}", f"{d.angle_deg:.1f}",
+             f"{d.diameter_mm:+g}", f"{d.length_mm:+g}"]
+            for d in found.differences
+        ]  # fmt: skip
+        rows += [[name, _("only in A"), "", "", "", ""] for name in found.only_first]
+        rows += [[name, _("only in B"), "", "", "", ""] for name in found.only_second]
+        if found.differences:
+            rows.append([_("mean"), f"{found.mean_entry_mm:.1f}", f"{found.mean_tip_mm:.1f}",
+                         f"{found.mean_angle_deg:.1f}", "", ""])  # fmt: skip
+        tables.fill(self.ui.compareTable, rows)
+
+    def onSwap(self):
+        planner = self.panel.planner
+        present, wanted = planner.plan, self.planA
+
+        def swap():
+            planner.do(ReplacePlan(wanted, _("Show plan A")))
+            self.planA = present
+
+        self.panel.runner.guarded(swap)
+
+    def onLock(self, on):
+        self.panel.planner.setLocked(on)
+
+    def onNotes(self):
+        text = self.ui.notesEdit.toPlainText()
+        planner = self.panel.planner
+        if text != planner.plan.notes:
+            self.panel.runner.guarded(lambda: planner.do(SetNotes(text)))

@@ -1,0 +1,144 @@
+"""Step 3 of the panel: rods, crosslinks, cages."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+from slicer.i18n import tr as _
+
+from SpineImplantPlannerLib import tables
+from SpineImplantPlannerLib.session import withRod
+from spinemar.errors import InputError
+from spinemar.planning.cages import cage_for_disc
+from spinemar.planning.commands import LockImplant, PutImplant, RemoveImplant, ReplacePlan
+from spinemar.planning.construct import add_crosslink
+from spinemar.planning.report.tables import bend_rows, rod_facts
+from spinemar.planning.rods import RodSettings
+
+
+class RodsStep:
+    """Contours rods, shows how to bend them, places cages and crosslinks."""
+
+    def __init__(self, panel):
+        self.panel, self.ui = panel, panel.ui
+        ui = self.ui
+        catalogue = panel.planner.session.catalogue
+        diameters = sorted({d for rod in catalogue.rods for d in rod.diameters_mm})
+        materials = dict.fromkeys(m for rod in catalogue.rods for m in rod.materials)
+        tables.choices(ui.rodDiameterCombo, [f"{d:g}" for d in diameters], "5.5")
+        tables.choices(ui.rodMaterialCombo, materials)
+        tables.choices(ui.cageModelCombo, [cage.id for cage in catalogue.cages])
+        tables.prepare(ui.bendTable, [_("From top, mm"), _("Bend, deg"), _("Towards")])
+        for name, slot in (
+            ("contour", self.onContour), ("removeRods", self.onRemoveRods),
+            ("crosslink", self.onCrosslink), ("rodLock", self.onRodLock), ("cage", self.onCage),
+            ("removeImplant", self.onRemove),
+        ):  # fmt: skip
+            getattr(ui, f"{name}Button").connect("clicked()", slot)
+        ui.rodsFollowCheckBox.connect("toggled(bool)", self.onFollow)
+        ui.rodCombo.connect("activated(int)", self.onRod)
+
+    def settings(self):
+        """Return the settings of new rods."""
+        return RodSettings(
+            diameter_mm=float(self.ui.rodDiameterCombo.currentText),
+            material=self.ui.rodMaterialCombo.currentText,
+        )
+
+    def chosenRod(self):
+        """Return the rod that is shown; None if there is none."""
+        name = self.ui.rodCombo.currentText
+        return next((rod for rod in self.panel.planner.plan.rods if rod.id == name), None)
+
+    def refresh(self):
+        """Show rods, cages and crosslinks of the plan."""
+        ui, planner = self.ui, self.panel.planner
+        plan = planner.plan
+        tables.choices(ui.rodCombo, [rod.id for rod in plan.rods])
+        others = [item.id for item in (*plan.cages, *plan.crosslinks)]
+        tables.choices(ui.implantCombo, others)
+        ui.removeImplantButton.enabled = bool(others)
+        ui.contourButton.enabled = len(plan.screws) > 1
+        ui.removeRodsButton.enabled = bool(plan.rods)
+        ui.crosslinkButton.enabled = len(plan.rods) > 1
+        rod = self.chosenRod()
+        for widget in (ui.rodLockButton, ui.rodViewButton):
+            widget.enabled = rod is not None
+        if rod is None:
+            ui.rodLabel.text = _("No rods yet.")
+            tables.fill(ui.bendTable, [])
+            return
+        ui.rodLockButton.text = _("Unlock rod") if rod.locked else _("Lock rod")
+        ui.rodLabel.text = rod_facts(rod, plan, planner.session.catalogue)
+        tables.fill(ui.bendTable, bend_rows(rod))
+
+    def fillLevels(self, levels):
+        """Offer the discs between the levels."""
+        discs = [f"{a}/{b}" for a, b in pairwise(levels)]
+        tables.choices(self.ui.cageLevelCombo, discs)
+
+    def _do(self, make):
+        self.panel.runner.guarded(lambda: self.panel.planner.do(make(self.panel.planner.plan)))
+
+    def onContour(self):
+        catalogue = self.panel.planner.session.catalogue
+
+        def contoured(plan):
+            if not any(sum(s.side == side for s in plan.screws) > 1 for side in ("left", "right")):
+                raise InputError("A rod needs two screws on a side.", "Plan or place them first.")
+            for side in ("left", "right"):
+                plan = withRod(plan, side, catalogue, self.settings())
+            return ReplacePlan(plan, _("Contour rods"))
+
+        self._do(contoured)
+
+    def onRemoveRods(self):
+        self._do(
+            lambda plan: ReplacePlan(
+                replace(plan, rods=tuple(rod for rod in plan.rods if rod.locked), crosslinks=()),
+                _("Remove rods"),
+            )
+        )
+
+    def onCrosslink(self):
+        catalogue = self.panel.planner.session.catalogue
+
+        def linked(plan):
+            new = add_crosslink(plan, catalogue=catalogue)
+            if new == plan:
+                raise InputError(
+                    "No crosslink of the catalogue fits between the rods.",
+                    "Move the rods nearer to each other.",
+                )
+            return ReplacePlan(new, _("Add crosslink"))
+
+        self._do(linked)
+
+    def onRodLock(self):
+        rod = self.chosenRod()
+        if rod is not None:
+            self._do(lambda _plan: LockImplant(rod.id, not rod.locked))
+
+    def onFollow(self, on):
+        self.panel.planner.session.rodsFollow = on
+
+    def onRod(self, _index):
+        self.refresh()
+        self.panel.views.turn()
+
+    def onCage(self):
+        upper = self.ui.cageLevelCombo.currentText.partition("/")[0]
+        model = self.ui.cageModelCombo.currentText
+        planner = self.panel.planner
+
+        def cage(_plan):
+            spine = planner.requireSpine()
+            if not upper:
+                raise InputError("No disc is chosen.", "Choose one beside 'Cage'.")
+            return PutImplant(cage_for_disc(spine, upper, model, planner.session.catalogue))
+
+        self._do(cage)
+
+    def onRemove(self):
+        name = self.ui.implantCombo.currentText
+        if name:
+            self._do(lambda _plan: RemoveImplant(name))

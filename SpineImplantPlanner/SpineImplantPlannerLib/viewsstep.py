@@ -1,0 +1,102 @@
+"""The panel's part about views: probe along a screw, rod view, back to standard, HU plot."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from SpineImplantPlannerLib import probe, tables
+
+
+class Views:
+    """Turns slice views; every change of the selection moves them along where they are turned."""
+
+    def __init__(self, panel):
+        self.panel, self.ui = panel, panel.ui
+        ui = self.ui
+        ui.probeButton.connect("toggled(bool)", self.onProbe)
+        ui.rodViewButton.connect("toggled(bool)", self.onRod)
+        ui.standardButton.connect("clicked()", self.standard)
+        ui.profileButton.connect("clicked()", self.onProfile)
+        for name in ("depthSlider", "turnSlider"):
+            getattr(ui, name).connect("valueChanged(double)", self.onSlider)
+        ui.rodSlider.connect("valueChanged(double)", self.onSlider)
+
+    def showSelected(self):
+        """Bring the selected screw into view, in whatever way the views are turned."""
+        screw = self.panel.planner.selectedScrew()
+        if screw is None:
+            return
+        self.ui.depthSlider.maximum = screw.length_mm
+        if self.ui.probeButton.checked:
+            self.turn()
+        elif not self.ui.rodViewButton.checked:
+            middle = [0.6 * a + 0.4 * b for a, b in zip(screw.entry, screw.tip, strict=True)]
+            probe.jump(self.panel.planner.scene, middle)
+
+    def turn(self, zoom=True):
+        """Turn the views to what is chosen."""
+        planner, ui = self.panel.planner, self.ui
+        screw = planner.selectedScrew()
+        if ui.probeButton.checked and screw is not None:
+            probe.showScrew(
+                planner.scene, screw, ui.depthSlider.value, ui.turnSlider.value, zoom=zoom
+            )
+        elif ui.rodViewButton.checked:
+            rod = self.panel.rods.chosenRod()
+            if rod is not None:
+                probe.showRod(planner.scene, rod, ui.rodSlider.value / 100.0)
+
+    def onProbe(self, on):
+        if not on:
+            self.standard()
+            return
+        screw = self.panel.planner.selectedScrew()
+        if screw is None:
+            self.ui.probeButton.checked = False
+            self.ui.statusLabel.text = _("Select a screw first.")
+            return
+        self.ui.rodViewButton.blockSignals(True)
+        self.ui.rodViewButton.checked = False
+        self.ui.rodViewButton.blockSignals(False)
+        self.ui.depthSlider.maximum = screw.length_mm
+        tables.setValue(self.ui.depthSlider, 0.45 * screw.length_mm)
+        self.turn()
+
+    def onRod(self, on):
+        if not on:
+            self.standard()
+            return
+        self.ui.probeButton.blockSignals(True)
+        self.ui.probeButton.checked = False
+        self.ui.probeButton.blockSignals(False)
+        tables.setValue(self.ui.rodSlider, 50.0)
+        self.turn()
+
+    def onSlider(self, _value):
+        self.turn(zoom=False)
+
+    def stepDepth(self, millimetres):
+        """Step along the probe."""
+        self.ui.depthSlider.value = self.ui.depthSlider.value + millimetres
+
+    def standard(self):
+        """Go back to standard planes, at the selected screw."""
+        for button in (self.ui.probeButton, self.ui.rodViewButton):
+            button.blockSignals(True)
+            button.checked = False
+            button.blockSignals(False)
+        probe.standard(self.panel.planner.scene)
+        self.showSelected()
+
+    def onProfile(self):
+        """Show the plot in a layout with slices and 3-D view."""
+        planner = self.panel.planner
+        screw = planner.selectedScrew()
+        if screw is None:
+            self.ui.statusLabel.text = _("Select a screw first.")
+            return
+        planner.plot.show(screw.id, planner.session.profile(screw))
+        layoutManager = slicer.app.layoutManager()
+        layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView)
+        selection = slicer.app.applicationLogic().GetSelectionNode()
+        selection.SetActivePlotChartID(planner.plot.chart.GetID())
+        slicer.app.applicationLogic().PropagatePlotChartSelection()
