@@ -15,9 +15,8 @@ def demo(
         Path, typer.Option("-o", "--output", help="Folder for volumes and report.html.")
     ] = Path("demo"),
     levels: Annotated[
-        str | None,
-        typer.Option(metavar="T11-L1", help="Plan these levels automatically, not the set ones."),
-    ] = None,
+        str, typer.Option(metavar="T11-L1", help="Levels to plan screws and rods for.")
+    ] = "L1-L2",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Put screws and rods into the sample CT, scan it, correct the scan, compare with the truth.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -51,7 +51,7 @@ class DemoResult:
 
 
 def sample_plan() -> Plan:
-    """Return the hand-set screws and rods for the sample CT."""
+    """Return what `planned` makes of L1 and L2, kept so that nobody has to wait for it."""
     return plan_from_json(files("spinemar.demo").joinpath(_PLAN).read_text(encoding="utf-8"))
 
 
@@ -64,10 +64,27 @@ def planned(
     """Plan screws and rods on the sample CT from its labels."""
     from spinemar.planning.auto import plan_construct
     from spinemar.spine.frames import frames_from_labels
+    from spinemar.spine.levels import level_range
 
-    labels = read_labels(sample_labels())
-    spine = frames_from_labels(labels, progress=progress, cancel=cancel)
+    labels = _around(read_labels(sample_labels()), level_range(levels))
+    spine = frames_from_labels(labels, naming="verse", progress=progress, cancel=cancel)
     return plan_construct(spine, patient, levels, progress=progress, cancel=cancel)
+
+
+def _around(labels: LabelVolume, levels: Sequence[str]) -> LabelVolume:
+    """Keep the vertebrae of some levels and their neighbours: the others take time only."""
+    from spinemar.spine.levels import VERSE_IDS, level_position
+    from spinemar.spine.naming import to_verse
+
+    verse = to_verse(labels)
+    places = [level_position(level) for level in levels]
+    kept = [
+        number
+        for level, number in VERSE_IDS.items()
+        if min(places) - 1 <= level_position(level) <= max(places) + 1
+    ]
+    near = np.where(np.isin(verse.labels, kept), verse.labels, 0)
+    return LabelVolume(near.astype(np.int16), verse.ijk_to_ras)
 
 
 def methods_at_hand() -> tuple[Method, ...]:
@@ -80,7 +97,7 @@ def run_demo(
     *,
     patient: CTVolume | None = None,
     plan: Plan | None = None,
-    levels: str | None = None,
+    levels: str = "L1-L2",
     settings: ScannerSettings | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
@@ -94,9 +111,9 @@ def run_demo(
     patient : CTVolume, optional
         The sample CT by default.
     plan : Plan, optional
-        The hand-set one for the sample CT by default.
-    levels : str, optional
-        Such as "T11-L1": plan these levels of the sample CT automatically instead.
+        Without it `levels` of the sample CT are planned automatically.
+    levels : str
+        Such as "T11-L1".
     settings : ScannerSettings, optional
     progress, cancel
         See `spinemar.progress`.
@@ -110,7 +127,7 @@ def run_demo(
     folder = _made(output)
     progress(Progress("Sample CT", 0, 1))
     patient = patient or read_volume(sample_ct())
-    plan = plan or (planned(patient, levels, progress, cancel) if levels else sample_plan())
+    plan = plan or planned(patient, levels, progress, cancel)
     settings = settings or ScannerSettings()
     progress(Progress("Sample CT", 1, 1))
     scan = scan_patient(patient, plan, settings, progress, cancel)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from spinemar.demo.run import DemoResult, methods_at_hand, run_demo, sample_plan
+from spinemar.demo.run import DemoResult, methods_at_hand, planned, run_demo, sample_plan
 from spinemar.errors import CancelledError, InputError
 from spinemar.evaluation import evaluate
 from spinemar.io import read_mask, read_volume
@@ -99,12 +99,30 @@ def test_cancel_and_a_plan_beside_the_patient(tmp_path: Path) -> None:
 
 
 def test_sample_plan_has_two_levels_of_screws_and_rods() -> None:
-    planned = sample_plan()
-    assert planned.levels == ("L1", "L2")
-    assert {(s.level, s.side) for s in planned.screws} == {
+    kept = sample_plan()
+    assert kept.levels == ("L1", "L2")
+    assert {(s.level, s.side) for s in kept.screws} == {
         (level, side) for level in ("L1", "L2") for side in ("left", "right")
     }
-    assert {r.side for r in planned.rods} == {"left", "right"}
+    assert {r.side for r in kept.rods} == {"left", "right"}
+
+
+@pytest.mark.slow
+def test_the_kept_plan_is_what_the_planner_makes_today() -> None:
+    from spinemar.planning.compare import compare_plans
+    from spinemar.sample_data import sample_ct
+
+    try:
+        ct = read_volume(sample_ct())
+    except InputError as error:
+        pytest.skip(f"no sample CT: {error.problem[:80]}")
+    today = planned(ct, "L1-L2")
+    found = compare_plans(sample_plan(), today)
+    assert not found.only_first
+    assert not found.only_second
+    assert max(d.entry_mm for d in found.differences) < 2.0
+    assert max(d.angle_deg for d in found.differences) < 5.0
+    assert {s.grade.letter for s in today.screws} <= {"A", "B"}  # type: ignore[union-attr]
 
 
 @pytest.mark.slow
