@@ -11,6 +11,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     # (command, "module:function"), in the order that `spinemar --help` shows
     ("correct", "spinemar.cli.correct:correct"),
     ("correct-batch", "spinemar.cli.correct_batch:correct_batch"),
+    ("segment", "spinemar.cli.segment:segment"),
     ("plan", "spinemar.cli.plan:plan"),
     ("grade", "spinemar.cli.grade:grade"),
     ("voxelize", "spinemar.cli.voxelize:voxelize"),

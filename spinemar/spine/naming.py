@@ -65,6 +65,20 @@ def to_verse(labels: LabelVolume, naming: str | Mapping[int, str] = "auto") -> L
     return LabelVolume(lookup[labels.labels - low], labels.ijk_to_ras)
 
 
+def names_vertebrae(labels: LabelVolume, naming: str | Mapping[int, str] = "auto") -> bool:
+    """Whether a segmentation holds at least one vertebra under its own number or name.
+
+    A mask of a single value (1, or 255) is no vertebra unless it is named.
+    """
+    values = [int(v) for v in np.unique(labels.labels) if v != 0]
+    if isinstance(naming, Mapping):
+        return any(level_in_name(naming.get(value, "")) is not None for value in values)
+    if naming == "auto" and len(values) == 1 and values[0] in (1, 255):
+        return False
+    table = _table(labels, naming)
+    return any(value in table for value in values)
+
+
 def _table(labels: LabelVolume, naming: str) -> dict[int, int]:
     if naming == "auto":
         naming = guess_numbering(labels)

@@ -27,7 +27,6 @@ from spinemar.spine.levels import (
     VERSE_IDS,
     level_position,
     parse_level,
-    shift_level,
 )
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.spine.naming_guess import LevelGuess, guess_levels, read_signs
@@ -269,21 +268,3 @@ def _finished(model: SpineModel, volume: CTVolume, guess: LevelGuess) -> SpineMo
 
 def _doubted(frame: VertebraFrame, note: str, factor: float) -> VertebraFrame:
     return replace(frame, confidence=frame.confidence * factor, warnings=(*frame.warnings, note))
-
-
-def shift_levels(model: SpineModel, steps: int) -> SpineModel:
-    """Rename all vertebrae `steps` further towards the feet (negative: the head).
-
-    Raises
-    ------
-    InputError
-        If a vertebra would run past C1 or the sacrum.
-    """
-    numbers = np.zeros(max(VERSE_IDS.values()) + 1, np.int16)
-    present = set(np.unique(model.labels.labels).tolist()) - {0}
-    for level in LEVELS:
-        if VERSE_IDS[level] in present:
-            numbers[VERSE_IDS[level]] = VERSE_IDS[shift_level(level, steps)]
-    labels = LabelVolume(numbers[model.labels.labels], model.labels.ijk_to_ras)
-    frames = tuple(replace(f, level=shift_level(f.level, steps)) for f in model.vertebrae)
-    return SpineModel(labels, frames, model.canal_ras)

@@ -1,0 +1,103 @@
+"""Any segmentation the user already has becomes a spine model.
+
+Named or numbered vertebrae keep their labels as they are. A single segment of the whole spine is
+divided by the automatic segmentation of the CT, and keeps its own outline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from spinemar.errors import InputError
+from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
+from spinemar.spine.frames import frames_along, frames_from_labels
+from spinemar.spine.levels import level_in_name
+from spinemar.spine.model import SpineModel
+from spinemar.spine.naming import names_vertebrae
+from spinemar.spine.segment import segment_spine
+from spinemar.volume import CTVolume, LabelVolume
+
+_SPINE_WORDS = ("spine", "column", "vertebra", "bone")
+_REACH_MM = 8.0
+
+
+def spine_from_segmentation(
+    labels: LabelVolume,
+    volume: CTVolume | None = None,
+    *,
+    naming: str | Mapping[int, str] = "auto",
+    first_level: str | None = None,
+    seeds: Mapping[str, ArrayLike] | None = None,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> SpineModel:
+    """Build the spine model from whatever a segmentation holds.
+
+    Parameters
+    ----------
+    labels : LabelVolume
+        Vertebrae under any known numbering or names, or one segment of the whole spine.
+    volume : CTVolume, optional
+        The CT; needed to divide a single segment, and sharpens pedicles otherwise.
+    naming : str or mapping of int to str
+        As in `frames_from_labels`; names of segments by label value.
+    first_level, seeds
+        As in `segment_spine`; only for a single segment.
+    progress, cancel
+        As everywhere.
+
+    Raises
+    ------
+    InputError
+        If nothing in it is a spine, or a single segment comes without its CT.
+    """
+    if names_vertebrae(labels, naming):
+        return frames_from_labels(labels, volume, naming=naming, progress=progress, cancel=cancel)
+    mask = _whole_spine(labels, naming)
+    if volume is None:
+        raise InputError(
+            "A single segment of the spine can only be divided with its CT.", "Give the CT too."
+        )
+    if not labels.geometry.same_as(volume.geometry):
+        raise InputError(
+            "The segmentation does not lie on the CT's grid.",
+            "Export it with the CT as its reference volume.",
+        )
+    model = segment_spine(
+        volume, first_level=first_level, seeds=seeds, progress=progress, cancel=cancel
+    )
+    divided = LabelVolume(_divide(mask, model.labels), volume.ijk_to_ras)
+    return frames_along(divided, model.canal_ras, volume, cancel=cancel)
+
+
+def _whole_spine(labels: LabelVolume, naming: str | Mapping[int, str]) -> NDArray[np.bool_]:
+    present = [int(v) for v in np.unique(labels.labels) if v != 0]
+    if isinstance(naming, Mapping):
+        chosen = [
+            value
+            for value in present
+            if any(word in naming.get(value, "").lower() for word in _SPINE_WORDS)
+            and level_in_name(naming.get(value, "")) is None
+        ]
+    else:
+        chosen = present if len(present) == 1 else []
+    if not chosen:
+        raise InputError(
+            "This segmentation names neither vertebrae nor a spine.",
+            "Name its segments (for example 'L1 vertebra' or 'Spine').",
+        )
+    return np.isin(labels.labels, chosen)
+
+
+def _divide(mask: NDArray[np.bool_], found: LabelVolume) -> NDArray[np.int16]:
+    """Give each voxel of the mask the nearest vertebra's number, within reach."""
+    spacing = found.geometry.spacing_mm[::-1]
+    distance, nearest = ndimage.distance_transform_edt(
+        found.labels == 0, sampling=spacing, return_indices=True
+    )
+    numbers = found.labels[tuple(nearest)]
+    return np.where(mask & (distance <= _REACH_MM), numbers, 0).astype(np.int16)
