@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.training, pytest.mark.slow]
 SLABS = SlabSettings(size=64, n_slices=3, z_samples=1, scan_views=96)
 
 
-class Interrupted(Exception):
+class InterruptedRunError(Exception):
     """The run was killed."""
 
 
@@ -51,7 +51,7 @@ class _Cut(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
     def __iter__(self) -> Iterator[Batch]:
         for number, batch in enumerate(self.inner):
             if number == self.fatal:
-                raise Interrupted
+                raise InterruptedRunError
             yield batch
 
 
@@ -60,7 +60,7 @@ def test_a_killed_run_resumes_exactly(batches: NumberedBatches, tmp_path: Path) 
     batches.first = 0
     whole = _module(settings)
     fit(whole, batches, tmp_path / "whole", settings, "cpu")
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedRunError):
         fit(_module(settings), _Cut(batches, 2), tmp_path / "cut", settings, "cpu")
     resumed = _module(settings)
     seed_everything(99)  # a new process starts with another random state

@@ -1,4 +1,4 @@
-"""The founding claim: does training on realistic placement help on realistic cases?
+"""The founding claim: training on realistic placement against random placement.
 
 Small priors, same patients, budget and architecture, several seeds; what differs is where the
 metal of the training slabs was. The slabs are made once and shared by the seeds.

@@ -40,8 +40,8 @@ class RunSettings:
     slabs: SlabSettings = field(default_factory=SlabSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
     budget: Budget = field(default_factory=lambda: Budget(max_steps=20000))
-    prior: NetworkSettings = NetworkSettings((64, 96, 144, 192, 192), (2, 2, 2, 2, 2))  # noqa: RUF009
-    generator: NetworkSettings = NetworkSettings((32, 64, 96, 128, 128), (1, 1, 2, 2, 2))  # noqa: RUF009
+    prior: NetworkSettings = NetworkSettings((64, 96, 144, 192, 192), (2, 2, 2, 2, 2))
+    generator: NetworkSettings = NetworkSettings((32, 64, 96, 128, 128), (1, 1, 2, 2, 2))
     grid: tuple[int, int] = (512, 640)
     crop_px: int = 384
     validation_slabs: int = 40

@@ -112,7 +112,8 @@ class SlabStream(IterableDataset):  # type: ignore[type-arg]
         self._filled = min(self._capacity, self.made)
 
     def _draw(self) -> Batch:
-        assert self._slabs is not None and self._pixels is not None
+        assert self._slabs is not None
+        assert self._pixels is not None
         chosen = torch.from_numpy(self._rng.integers(self._filled, size=self._batch_size))
         chosen = chosen.to(self._slabs.device)
         if self._window >= self._slabs.shape[1]:

@@ -22,7 +22,6 @@ from spinemar_training.scores import close_to_metal, masked_rmse, outside_metal
 from spinemar_training.simulate.classical import project
 from spinemar_training.stream import Batch
 
-
 ALONE_SHARE = 0.25
 """Share of batches whose slices stand alone, as in volumes of one slice."""
 

@@ -1,4 +1,4 @@
-"""The PatchGAN discriminator D(x, y): is this trace real, given what is around it?"""
+"""The PatchGAN discriminator D(x, y): tells real traces from generated ones."""
 
 from __future__ import annotations
 

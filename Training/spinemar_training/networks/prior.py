@@ -21,7 +21,6 @@ from spinemar_training.features import (
 )
 from spinemar_training.networks.unet import FoldedUNet
 
-
 BLEND_BIAS = -3.0
 
 
