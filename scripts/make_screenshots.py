@@ -85,7 +85,7 @@ def _quality(host, panel) -> None:
     from MetalArtifactReductionLib.results import focusOf
 
     centre = focusOf(panel.resultPanel.node)
-    for name, offset in (("Vertebra", (2, 34, 0)), ("Muscle", (34, -22, 0))):
+    for name, offset in (("Vertebra", (3, 17, 0)), ("Muscle", (34, -22, 0))):
         region = quality.addRegion(host.scene)
         region.SetName(name)
         region.SetCenter(*(c + o for c, o in zip(centre, offset, strict=True)))
