@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from spinemar.errors import InputError
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.spine.body import BodyFit, canal_at, fit_body
 from spinemar.spine.canal import best_path, canal_score, ray_distances, smooth_track
+from spinemar.spine.density import Density
 from spinemar.spine.grid import PatientGrid
 from spinemar.spine.levels import (
     SACRUM,
@@ -22,13 +24,15 @@ from spinemar.spine.levels import (
 )
 from spinemar.spine.model import CONFIDENT, Endplate, PedicleFrame, SpineModel, VertebraFrame
 from spinemar.spine.naming import to_verse
-from spinemar.spine.pedicle import Density, Expectation, find_pedicle
+from spinemar.spine.pedicle import Expectation, find_pedicle
 from spinemar.spine.shape import VertebraShape
 from spinemar.volume import CTVolume, GridGeometry, LabelVolume
 
 _CANAL_GRID_MM = (2.0, 1.0, 1.0)
 _CUT_OFF = 0.35
 _FEWEST_VOXELS_MM3 = 1500.0
+#: Left and right isthmus mirror each other within this, mm.
+_MIRROR_MM = 4.0
 #: Levels whose anatomy (no pedicle screw bridge, or a fused block) this fit does not describe.
 _NOT_FITTED = {"C1", "C2", SACRUM}
 
@@ -173,6 +177,9 @@ def fit_vertebra(
         pedicle = find_pedicle(shape, body, side, usual, density)
         if pedicle is not None:
             pedicles[side] = pedicle
+    if len(pedicles) == 2:
+        doubt = _lopsided(pedicles["left"], pedicles["right"], body)
+        pedicles = {s: replace(p, confidence=p.confidence * doubt) for s, p in pedicles.items()}
     if pedicles:
         middle = np.mean([p.isthmus_ras for p in pedicles.values()], axis=0)
         beside, _ = canal_at(canal_ras, middle, body.axes[2])
@@ -232,16 +239,17 @@ def _judge(
 
 
 def _scaled(pedicle: PedicleFrame, trust: float, cut_off: bool) -> PedicleFrame:
-    confidence = pedicle.confidence * trust * (0.6 if cut_off else 1.0)
-    return PedicleFrame(
-        pedicle.side,
-        pedicle.isthmus_ras,
-        pedicle.entry_ras,
-        pedicle.axis_ras,
-        pedicle.width_mm,
-        pedicle.height_mm,
-        confidence,
-    )
+    return replace(pedicle, confidence=pedicle.confidence * trust * (0.6 if cut_off else 1.0))
+
+
+def _lopsided(left: PedicleFrame, right: PedicleFrame, body: BodyFit) -> float:
+    """Factor of confidence: 1 where left and right mirror each other, down to 0.4 where not."""
+    one = (left.isthmus_ras - body.canal_ras) @ body.axes.T * [-1.0, 1.0, 1.0]
+    two = (right.isthmus_ras - body.canal_ras) @ body.axes.T
+    gap = float(np.linalg.norm(one - two))
+    ratio = abs(float(np.log(max(left.width_mm, 1.0) / max(right.width_mm, 1.0))))
+    doubt = max(gap - _MIRROR_MM, 0.0) / _MIRROR_MM + max(ratio - 0.35, 0.0) / 0.35
+    return float(np.clip(np.exp(-0.7 * doubt), 0.4, 1.0))
 
 
 def _spinous_tip(shape: VertebraShape, body: BodyFit) -> NDArray[np.float64] | None:

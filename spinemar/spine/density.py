@@ -1,0 +1,59 @@
+"""Outlines of pedicles: labels say where the bone is, the CT where its cortex ends."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from spinemar.spine.shape import VertebraShape
+from spinemar.volume import CTVolume
+
+#: The CT may shrink the labels' outline, and move it outwards by this much, mm.
+_OUTWARDS_MM = 0.75
+_DEEP_MM = 2.0
+_SOFT_HU = 40.0
+_OUTLINE_HU = (160.0, 400.0)
+
+
+class Density:
+    """CT values at any point, as the pedicles' outlines need them."""
+
+    def __init__(self, volume: CTVolume) -> None:
+        self._hu, self._geometry = volume.hu, volume.geometry
+
+    def at(self, ras: NDArray[np.float64]) -> NDArray[np.float32]:
+        """HU at RAS points (..., 3)."""
+        ijk = self._geometry.to_ijk(ras)
+        result: NDArray[np.float32] = ndimage.map_coordinates(
+            self._hu, np.moveaxis(ijk[..., ::-1], -1, 0), order=1, mode="nearest", output=np.float32
+        )
+        return result
+
+
+class BoneSections:
+    """Inside or outside of the vertebra: by its labels, and by the CT where there is one."""
+
+    def __init__(self, shape: VertebraShape, density: Density | None) -> None:
+        self._shape, self._density = shape, density
+
+    def inside(self, ras: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Masks of sections, shape (sections, height, width), at points (..., 3)."""
+        distance = self._shape.distance(ras)
+        within: NDArray[np.bool_] = np.less(distance, 0)
+        if self._density is None or within.sum() < 20:
+            return within
+        hu = self._density.at(ras)
+        # Half-way up the cortex is where its outline lies.
+        cortex = float(np.percentile(hu[within], 85))
+        limit = np.clip((cortex + _SOFT_HU) / 2, *_OUTLINE_HU)
+        dense = (distance < _OUTWARDS_MM) & (hu > limit)
+        result = np.zeros_like(dense)
+        for n, image in enumerate(dense):
+            closed = ndimage.binary_closing(np.pad(image, 3), iterations=2)[3:-3, 3:-3]
+            result[n] = ndimage.binary_fill_holes(closed | image)
+            # Filling must not bridge a canal or a joint: only marrow inside the labels.
+            result[n] &= (distance[n] < 0) | image
+            # Thin cortices break in coarse or noisy CTs; deep inside the labels is bone.
+            result[n] |= distance[n] < -_DEEP_MM
+        return np.asarray(result, dtype=np.bool_)
