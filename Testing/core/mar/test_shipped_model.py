@@ -1,0 +1,80 @@
+"""The files that ship: they load, refuse to be anything else, and change no measured ray."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spinemar.errors import ModelError
+from spinemar.mar.methods import shipped_model
+from spinemar.mar.models.manifest import load_manifest
+
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+LIMIT_BYTES = 30_000_000
+
+
+@pytest.fixture(scope="module")
+def manifest_path() -> Path:
+    path = shipped_model()
+    assert path is not None, "no model ships in Resources/Models"
+    return path
+
+
+def test_each_file_stays_within_its_size(manifest_path: Path) -> None:
+    for file in manifest_path.parent.glob("*.onnx"):
+        assert file.stat().st_size <= LIMIT_BYTES, file.name
+
+
+def test_rays_outside_the_trace_leave_bit_by_bit_as_they_came(manifest_path: Path) -> None:
+    import onnxruntime
+
+    network = load_manifest(manifest_path).generator
+    assert network is not None
+    session = onnxruntime.InferenceSession(network.data, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    views = network.inputs["sinogram"][2]
+    for scale in (1.0, 8.0, 200.0):
+        x = (scale * rng.standard_normal((1, 3, views, 128))).astype(np.float32)
+        trace = (rng.random(x.shape) < 0.2).astype(np.float32)
+        out = session.run(None, {"sinogram": x, "trace": trace})[0]
+        outside = trace[:, 1:2] == 0
+        assert np.array_equal(out[outside], x[:, 1:2][outside])
+        assert np.isfinite(out).all()
+
+
+def test_batches_are_dynamic(manifest_path: Path) -> None:
+    import onnxruntime
+
+    network = load_manifest(manifest_path).prior
+    assert network is not None
+    session = onnxruntime.InferenceSession(network.data, providers=["CPUExecutionProvider"])
+    features = np.random.default_rng(1).random((2, 11, 64, 96)).astype(np.float32)
+    both = session.run(None, {"features": features})[0]
+    alone = session.run(None, {"features": features[1:]})[0]
+    assert both.shape == (2, 2, 64, 96)
+    np.testing.assert_allclose(both[1:], alone, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m["networks"]["prior"].update(sha256="0" * 64), "SHA-256"),
+        (lambda m: m["geometry"].update(bins=512), "geometry"),
+        (lambda m: m.update(pipeline_version="999"), "pipeline"),
+        (lambda m: m["networks"]["generator"].update(file="../generator.onnx"), "outside"),
+    ],
+)
+def test_a_manifest_that_says_otherwise_is_refused(
+    manifest_path: Path, tmp_path: Path, change: object, message: str
+) -> None:
+    for file in manifest_path.parent.glob("*.onnx"):
+        shutil.copy(file, tmp_path)
+    content = json.loads(manifest_path.read_text("utf-8"))
+    change(content)  # type: ignore[operator]
+    (tmp_path / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ModelError, match=message):
+        load_manifest(tmp_path)
