@@ -1,4 +1,4 @@
-"""A plan in the scene: a model per implant, a line per screw and a curve per rod as handles."""
+"""A plan in the scene: a model per implant, two points per screw and a curve per rod as handles."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from spinemar.planning.report.colours import grade_colour
 ID_ATTRIBUTE = "SpineMAR.Implant"
 KIND_ATTRIBUTE = "SpineMAR.Kind"
 MODEL, HANDLE = "model", "handle"
+# Two points, not a line: a line would take the clicks meant for the handle on the shaft.
+_SCREW_HANDLE = "vtkMRMLMarkupsFiducialNode"
 PLAN_FOLDER = "Implant plan"
 _FOLDERS = {"screws": "Screws", "rods": "Rods", "cages": "Cages", "crosslinks": "Crosslinks",
             "meshes": "Imported"}  # fmt: skip
@@ -47,7 +49,7 @@ class ImplantNodes:
         """Look the nodes up in the scene, as after loading one."""
         self._nodes.clear()
         self._shown.clear()
-        for kind in ("vtkMRMLModelNode", "vtkMRMLMarkupsLineNode", "vtkMRMLMarkupsCurveNode"):
+        for kind in ("vtkMRMLModelNode", _SCREW_HANDLE, "vtkMRMLMarkupsCurveNode"):
             for n in range(self.scene.GetNumberOfNodesByClass(kind)):
                 node = self.scene.GetNthNodeByClass(n, kind)
                 name = node.GetAttribute(ID_ATTRIBUTE)
@@ -86,7 +88,7 @@ class ImplantNodes:
         """Show a screw where it is being dragged to; its handle is left alone."""
         model = self.model(screw.id)
         if model is not None:
-            self._surfaces.place(model, screw)
+            self._surfaces.place(model, screw, shaded=False)
             self._colour(screw.id, grade_colour(screw.grade))
             self._shown.pop(screw.id, None)
 
@@ -115,16 +117,17 @@ class ImplantNodes:
     def _showImplant(
         self, item: Any, folders: tuple[str, ...], volumeNode: Any, locked: bool
     ) -> None:
+        isScrew = isinstance(item, Screw)
+        colour = grade_colour(item.grade) if isScrew else METAL_COLOUR
         if self._shown.get(item.id) == (item, locked):
+            self._colour(item.id, colour)  # it may have been marked red
             return
         model = self._nodes.get((MODEL, item.id)) or self._add("vtkMRMLModelNode", MODEL, item.id)
         self._surfaces.place(model, item)
-        isScrew = isinstance(item, Screw)
-        colour = grade_colour(item.grade) if isScrew else METAL_COLOUR
         points = [item.entry, item.tip] if isScrew else getattr(item, "control_points", None)
         hierarchy.put(self.scene, model, volumeNode, folders)
         if points is not None:
-            kind = "vtkMRMLMarkupsLineNode" if isScrew else "vtkMRMLMarkupsCurveNode"
+            kind = _SCREW_HANDLE if isScrew else "vtkMRMLMarkupsCurveNode"
             handle = self._nodes.get((HANDLE, item.id)) or self._add(kind, HANDLE, item.id)
             self._putPoints(handle, points)
             handle.SetLocked(locked or item.locked)

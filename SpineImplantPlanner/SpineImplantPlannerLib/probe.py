@@ -34,15 +34,16 @@ def showScrew(
     """
     axis = shank_axis(screw)
     upright = perpendicular(axis, (0.0, 0.0, 1.0))
-    sideways = np.cross(axis, upright)
+    leftwards = perpendicular(axis, (-1.0, 0.0, 0.0))
+    leftwards = unit(leftwards - upright * (leftwards @ upright))
     angle = np.radians(angleDeg)
-    first = np.cos(angle) * upright + np.sin(angle) * sideways
-    second = np.cross(axis, first)
+    up = np.cos(angle) * upright + np.sin(angle) * leftwards
+    left = np.cos(angle) * leftwards - np.sin(angle) * upright
     place = np.asarray(screw.entry) + depthMm * axis
-    # Normal, the view's horizontal, and a point: screws run upwards in the views along them.
-    _cut(scene, ACROSS, axis, second, place, zoom)
-    _cut(scene, ALONG, second, first, place, zoom)
-    _cut(scene, SIDE, first, second, place, zoom)
+    # As radiologists look: the patient's right on the left, front or head on top.
+    _cut(scene, ACROSS, left, up, place, zoom)
+    _cut(scene, ALONG, -axis, up, place, zoom)
+    _cut(scene, SIDE, left, axis, place, zoom)
 
 
 def showRod(scene: Any, rod: Rod, share: float) -> None:
@@ -50,12 +51,12 @@ def showRod(scene: Any, rod: Rod, share: float) -> None:
     curve = rod_curve(rod.control_points, 1.0)
     n = int(np.clip(share * (len(curve) - 1), 1, len(curve) - 2))
     tangent = unit(curve[n + 1] - curve[n - 1])
-    chord = unit(curve[-1] - curve[0])
-    right = perpendicular(chord, (1.0, 0.0, 0.0))
-    back = np.cross(chord, right)
-    _cut(scene, ACROSS, tangent, perpendicular(tangent, (1.0, 0.0, 0.0)), curve[n], True)
-    _cut(scene, ALONG, right, back, curve[n], False)
-    _cut(scene, SIDE, back, right, curve[n], False)
+    up = unit(curve[0] - curve[-1])
+    left = perpendicular(up, (-1.0, 0.0, 0.0))
+    front = perpendicular(tangent, (0.0, 1.0, 0.0))
+    _cut(scene, ACROSS, perpendicular(tangent, (-1.0, 0.0, 0.0)), front, curve[n], True)
+    _cut(scene, ALONG, perpendicular(up, (0.0, -1.0, 0.0)), up, curve[n], False)
+    _cut(scene, SIDE, left, up, curve[n], False)
 
 
 def standard(scene: Any) -> None:
@@ -74,11 +75,14 @@ def jump(scene: Any, ras: Any) -> None:
             node.JumpSliceByCentering(*(float(x) for x in ras))
 
 
-def _cut(scene: Any, name: str, normal: Any, across: Any, place: Any, zoom: bool) -> None:
+def _cut(scene: Any, name: str, across: Any, upwards: Any, place: Any, zoom: bool) -> None:
+    """Turn a view so that `across` points to its right and `upwards` to its top."""
     node = _sliceNode(scene, name)
     if node is None:
         return
-    node.SetSliceToRASByNTP(*normal, *across, *place, 0)
+    right = unit(across)
+    normal = unit(np.cross(right, upwards))
+    node.SetSliceToRASByNTP(*normal, *right, *place, 0)
     if zoom:
         columns, rows, _ = node.GetDimensions()
         shorter = max(min(columns, rows), 1)

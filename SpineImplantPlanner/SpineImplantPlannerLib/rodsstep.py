@@ -74,7 +74,10 @@ class RodsStep:
     def fillLevels(self, levels):
         """Offer the discs between the levels."""
         discs = [f"{a}/{b}" for a, b in pairwise(levels)]
-        tables.choices(self.ui.cageLevelCombo, discs)
+        upper, lower = self.ui.upperCombo.currentText, self.ui.lowerCombo.currentText
+        inside = levels[levels.index(upper) : levels.index(lower)] if upper in levels else []
+        wanted = next((d for d in reversed(discs) if d.partition("/")[0] in inside), None)
+        tables.choices(self.ui.cageLevelCombo, discs, wanted)
 
     def _do(self, make):
         self.panel.runner.guarded(lambda: self.panel.planner.do(make(self.panel.planner.plan)))

@@ -56,7 +56,8 @@ def _frame(level, centre):
         level, centre, np.eye(3),
         {"superior": Endplate(centre + np.array([0, 2, 13]), up),
          "inferior": Endplate(centre + np.array([0, 2, -13]), up)},
-        centre + np.array([0, -23, 4]), centre + np.array([0, -60, -5]), pedicles, 1.0, (), centre + canal,
+        centre + np.array([0, -23, 4]), centre + np.array([0, -60, -5]), pedicles, 1.0, (),
+        centre + canal,
     )  # fmt: skip
 
 

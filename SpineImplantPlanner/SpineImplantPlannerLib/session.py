@@ -65,6 +65,7 @@ class PlanningSession:
         self.history = History.of(plan or Plan())
         self._spine = spine
         self._fields: dict[str, BoneField] = {}
+        self._profiled: tuple[object, HuProfile | None] = (None, None)
 
     @property
     def plan(self) -> Plan:
@@ -150,7 +151,11 @@ class PlanningSession:
         """Return the HU along a screw's track; None without a CT."""
         if self.volume is None:
             return None
-        return hu_profile(screw, self.volume, self.frame(screw.level))
+        # While a screw is dragged, plot, table and text all ask for the same one.
+        if self._profiled[0] != (id(self.volume), screw):
+            found = hu_profile(screw, self.volume, self.frame(screw.level))
+            self._profiled = ((id(self.volume), screw), found)
+        return self._profiled[1]
 
     def profiles(self, screws: Iterable[Screw] | None = None) -> dict[str, HuProfile]:
         """Return the profiles of some screws, all by default, by id."""

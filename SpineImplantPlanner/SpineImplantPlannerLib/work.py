@@ -18,6 +18,9 @@ from spinemar.planning.plan_json import plan_to_json, read_plan
 from spinemar.spine.model import SpineModel
 from spinemar.volume import GridGeometry, LabelVolume
 
+# Slices on either side whose tissue and implants a scanned slice can see.
+_NEIGHBOURS = 4
+
 
 @dataclass(frozen=True)
 class Ct:
@@ -127,15 +130,24 @@ class Workshop:
         self, ct: Ct, plan: Plan, settings: Mapping[str, Any] | None = None,
         slices: tuple[int, int] | None = None, seed: int = 0,
     ) -> JobRun:  # fmt: skip
-        """Put the implants into the CT and scan it; the result is `Scanned`."""
+        """Put the implants into the CT and scan it, or some slices; the result is `Scanned`.
+
+        For some slices only their neighbourhood is handed over, so that a preview is quick; its
+        noise is another than the whole scan's.
+        """
+        first, after = (0, len(ct.voxels)) if slices is None else slices
+        low = max(first - _NEIGHBOURS, 0)
+        slab = ct.voxels[low : after + _NEIGHBOURS]
+        matrix = np.array(ct.ijkToRas, float)
+        matrix[:3, 3] += low * matrix[:3, 2]
         kind = ct.voxels.dtype.name if ct.voxels.dtype.kind == "i" else "int16"
 
         def make(folder: Path) -> dict[str, Any]:
             whole = slices is None
             return {
-                "kind": "scan", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
+                "kind": "scan", "input": handOver(folder, "ct", slab, matrix),
                 "plan": plan_to_json(plan), "settings": dict(settings or {}), "seed": seed,
-                "slices": None if whole else list(slices),
+                "slices": None if whole else [first - low, after - low],
                 "output": str(folder / "scan.npy"), "metal_output": str(folder / "metal.npy"),
                 "truth_output": str(folder / "truth.npy") if whole else None, "stored_as": kind,
             }  # fmt: skip
@@ -143,8 +155,8 @@ class Workshop:
         def take(folder: Path, facts: Mapping[str, Any]) -> Scanned:
             load = {name: folder / f"{name}.npy" for name in ("scan", "truth", "metal")}
             arrays = {n: np.load(p, allow_pickle=False) for n, p in load.items() if p.exists()}
-            matrix = np.asarray(facts["ijk_to_ras"], float)
-            return Scanned(arrays["scan"], arrays.get("truth"), arrays["metal"], matrix, facts)
+            place = np.asarray(facts["ijk_to_ras"], float)
+            return Scanned(arrays["scan"], arrays.get("truth"), arrays["metal"], place, facts)
 
         return JobRun(make, take, self._folder, self._command)
 

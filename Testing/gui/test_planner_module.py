@@ -133,7 +133,7 @@ def test_two_clicks_place_a_screw(host, panel):
     np.testing.assert_allclose(new.entry, old.entry, atol=1.0)
     assert new.grade.letter == "A"
     assert not panel.ui.placeButton.checked
-    assert host.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == count + 1
+    assert host.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == count
     assert panel.planner.selected == "L1-right"
 
 
