@@ -1,5 +1,6 @@
 """Step 2 of the panel: levels, automatic plans, the table of screws, the selected screw."""
 
+import math
 from dataclasses import replace
 
 import qt
@@ -34,7 +35,8 @@ def gradeText(grade):
         return _(NOT_GRADED)
     if grade.direction is None:
         return grade.letter
-    return f"{grade.letter} {grade.breach_mm:.1f} mm {_(grade.direction)}"
+    # Cut, not rounded: 1.97 mm is a B, and must not read as 2.0.
+    return f"{grade.letter} {math.floor(10 * grade.breach_mm) / 10:.1f} mm {_(grade.direction)}"
 
 
 class ScrewsStep:
