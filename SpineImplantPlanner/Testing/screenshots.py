@@ -21,7 +21,7 @@ from Testing.host import mouse
 
 # The host's command puts these into this script.
 host, widget = globals()["host"], globals()["widget"]
-OUT = Path(os.environ.get("PLANNER_PICTURES", "SpineImplantPlanner/Resources/Screenshots"))
+OUT = Path(os.environ.get("PLANNER_PICTURES", "Docs/images/planner"))
 
 
 def finish(seconds=300):
