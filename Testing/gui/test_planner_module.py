@@ -273,3 +273,68 @@ def test_saved_scene_comes_back_in_the_panel(host, panel, tmp_path):
 
 def test_widget_file_is_thin():
     assert len(MODULE.read_text("utf-8").splitlines()) < 500
+
+
+def test_self_test_and_sample_data(host):
+    import slicer
+
+    host.loadModule(MODULE)
+    host.finishStartup()
+    import SampleData
+
+    from SpineImplantPlanner import SpineImplantPlannerTest
+
+    assert [s.sampleName for s in SampleData.sources["SpineMAR"]] == ["SpineCT"]
+    SpineImplantPlannerTest().runTest()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLModelNode") >= 4
+
+
+def test_levels_are_renamed_from_one_that_is_known(host, panel):
+    panel.ui.spineTable.setCurrentCell(1, 0)
+    panel.spine.onCell(1, 0)
+    assert panel.ui.relabelCombo.currentText == "L1"
+    panel.ui.relabelCombo.setCurrentText("L2")
+    click(panel.ui.relabelButton)
+    assert panel.planner.session.spine.levels == ("L1", "L2")
+    # T12's screws lie in no known vertebra now, L1's in the wrong one.
+    assert chip(panel, "T12-left") == "not graded"
+    assert chip(panel, "L1-left")[0] != "A"
+
+
+def test_plan_of_another_scan_asks_about_alignment(host, panel, tmp_path):
+    from dataclasses import replace
+
+    from spinemar.planning.plan_json import write_plan
+
+    plan = panel.planner.plan
+    shifted = tuple(
+        replace(s, entry=(*s.entry[:2], s.entry[2] + 300), tip=(*s.tip[:2], s.tip[2] + 300))
+        for s in plan.screws
+    )
+    write_plan(tmp_path / "far.json", replace(plan, screws=shifted, rods=()))
+    import qt
+
+    host.answer = lambda message: qt.QMessageBox.No
+    panel.export.importPlan(tmp_path / "far.json")
+    assert "Register the two scans" in host.messages[-1].text
+    assert panel.planner.plan == plan
+    host.answer = lambda message: qt.QMessageBox.Yes
+    panel.export.importPlan(tmp_path / "far.json")
+    assert panel.planner.plan.screws[0].entry == shifted[0].entry
+
+
+def test_shortcuts_live_only_while_the_module_is_open(host, panel):
+    from PySide6.QtGui import QShortcut
+
+    assert len(host.window.findChildren(QShortcut)) == 15
+    panel.exit()
+    host.process(0.05)
+    assert not [s for s in host.window.findChildren(QShortcut) if s.parent() is host.window]
+
+
+def test_every_button_has_a_tooltip(panel):
+    import qt
+
+    for button in panel.parent.findChildren(qt.QPushButton):
+        if button.objectName:
+            assert button.toolTip, button.objectName
