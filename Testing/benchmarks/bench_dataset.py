@@ -7,6 +7,7 @@ Run: python Testing/benchmarks/bench_dataset.py
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
@@ -55,7 +56,11 @@ def measure(workers: int, folder: Path) -> tuple[float, Sequence[BlockDone]]:
 
     with (
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address=None,
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster),
     ):

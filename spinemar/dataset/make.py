@@ -213,7 +213,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
             processes=True,
             dashboard_address=None,
             memory_limit=0,
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
