@@ -30,6 +30,7 @@ format: ## let ruff format and fix the code
 figures: ## draw the pictures of README and docs again
 	@scripts/bootstrap.sh demo
 	.venv/bin/python scripts/make_figures.py
+	.venv/bin/python scripts/make_plan_figures.py
 	.venv/bin/python scripts/make_gallery.py
 
 docs: ## build the documentation into site/

@@ -7,8 +7,9 @@ comes beyond half the hand-measured width (breach across), or beyond half a pedi
 of 15 mm (breach up or down). Vertebrae are matched by place, not by name: a wrong name is an error
 of the segmentation's numbering, reported with it. A pedicle without a screw counts as failed.
 
-Prints Markdown tables; writes build/plan_accuracy.json. Segmentations are kept in
-build/segmentations and used again. Run: python Testing/benchmarks/plan_accuracy.py [CT ...]
+Prints Markdown tables; writes build/plan_accuracy_LEVELS.json. Segmentations are kept in
+build/segmentations and used again. Run:
+python Testing/benchmarks/plan_accuracy.py [CT ...] [--levels T9-L3]
 """
 
 from __future__ import annotations
@@ -46,9 +47,10 @@ SPLIT = {
     "acrin_flt_breast_001_abd": "training",
     "crlm_1006": "validation",
     "cmb_crc_01068": "looking",
+    "lungfcp_01_0001": "training",
     SAMPLE: "test",
 }
-LEVELS = level_range("T9-L3")
+LEVELS = "T9-L3"
 SAME_VERTEBRA_MM = 14.0
 HALF_HEIGHT_MM = 7.5
 # A hand-set isthmus is good to about a millimetre: a breach below is none.
@@ -81,28 +83,29 @@ def main() -> None:
     """Plan, grade, print and record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("ct", nargs="*", default=list(SPLIT), help="names of CTs")
-    names = parser.parse_args().ct
+    parser.add_argument("--levels", default=LEVELS, help="such as T1-L5")
+    arguments = parser.parse_args()
     results: list[Result] = []
-    for name in names:
-        results += evaluate(name)
+    for name in arguments.ct:
+        results += evaluate(name, level_range(arguments.levels))
         print(f"{name}: {sum(r.good for r in results if r.ct == name)} good", flush=True)
     print(summary(results))
     print(details(results))
-    path = ROOT / "build" / "plan_accuracy.json"
+    path = ROOT / "build" / f"plan_accuracy_{arguments.levels}.json"
     path.parent.mkdir(exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps([asdict(r) for r in results], indent=1) + "\n")
 
 
-def evaluate(name: str) -> list[Result]:
-    """Return the results of one CT."""
+def evaluate(name: str, levels: tuple[str, ...] = level_range(LEVELS)) -> list[Result]:
+    """Return the results of one CT at some levels."""
     source = sample_ct() if name == SAMPLE else DATA / f"{name}.nii.gz"
     if not source.exists():
         print(f"{name}: left out, the CT is not here")
         return []
     volume = read_volume(source)
     landmarks = json.loads((ROOT / "Resources" / "Landmarks" / f"{name}.json").read_text())
-    sites = [s for s in sites_from_landmarks(landmarks) if s.level in LEVELS]
+    sites = [s for s in sites_from_landmarks(landmarks) if s.level in levels]
     spine = segmented(name, volume)
     wanted = {s.level: match(s, spine) for s in sites}
     found = [ours for ours in wanted.values() if ours]
@@ -203,15 +206,19 @@ def on_labels(
 
 def summary(results: list[Result]) -> str:
     """Return a table: one row a CT."""
-    rows = ["| CT | split | pedicles | A | B | C | D | E | no screw | A or B | medial >= 2 mm |",
-            "|---|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    rows = ["| CT | split | pedicles | A | B | C | D | E | no screw | A or B | medial >= 2 mm "
+        "| off isthmus, mm | diameter / width |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name in [*dict.fromkeys(r.ct for r in results), "all"]:
         own = [r for r in results if name in (r.ct, "all")]
         counts = [str(sum(r.letter == x for r in own)) for x in "ABCDE-"]
         share = f"{100 * sum(r.good for r in own) / max(len(own), 1):.0f} %"
         medial = sum(r.medial_mm >= 2.0 for r in own)
+        placed = [r for r in own if r.letter != "-"]
+        off = np.mean([r.offset_mm for r in placed]) if placed else np.nan
+        thick = np.mean([r.diameter_mm / r.width_mm for r in placed]) if placed else np.nan
         rows.append(f"| {name} | {SPLIT.get(name, '')} | {len(own)} | {' | '.join(counts)} | "
-                    f"{share} | {medial} |")  # fmt: skip
+                    f"{share} | {medial} | {off:.1f} | {thick:.2f} |")  # fmt: skip
     return "\n".join(rows) + "\n"
 
 

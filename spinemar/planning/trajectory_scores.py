@@ -22,7 +22,8 @@ _BACK_MM, _FORTH_MM, _STEP_MM = 32.0, 55.0, 1.0
 _NARROW_MM = 8.0
 _LONGEST_ENTRY_MM = 30.0
 # So much bone beside a screw is as good as any more.
-_ENOUGH_MM = 1.2
+_ENOUGH_MM = 1.0
+_BODY_EXTRA_MM = 1.0
 # A mean of so many HU along the track is as good as any more.
 _DENSE_HU = 400.0
 
@@ -36,7 +37,7 @@ class Weights:
     sagittal: float = 0.12
     density: float = 0.08
     length: float = 0.10
-    diameter: float = 0.12
+    diameter: float = 0.20
     centre: float = 0.10
 
 
@@ -204,7 +205,8 @@ def _share_lost(pedicle: Pedicle) -> float:
 
 def _margin_term(in_pedicle: FloatArray, in_body: FloatArray) -> FloatArray:
     """Return 1 with enough bone around; below zero every mm of breach costs a lot."""
-    margin = np.minimum(in_pedicle, in_body - 0.5)
+    # In the body there is room: more is wanted there.
+    margin = np.minimum(in_pedicle, in_body - _BODY_EXTRA_MM)
     safe = 0.5 + 0.5 * np.sqrt(np.clip(margin / _ENOUGH_MM, 0.0, 1.0))
     result: FloatArray = np.where(margin >= 0.0, safe, 0.5 + 1.5 * margin)
     return result
