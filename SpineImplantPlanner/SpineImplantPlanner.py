@@ -259,8 +259,9 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         if not self._steps:
             return
         history, ui = self.planner.session.history, self.ui
-        ui.undoButton.enabled = history.undo_description is not None
-        ui.redoButton.enabled = history.redo_description is not None
+        free = not self.planner.session.locked
+        ui.undoButton.enabled = free and history.undo_description is not None
+        ui.redoButton.enabled = free and history.redo_description is not None
         ui.historyLabel.text = history.undo_description or ""
         ui.planButton.enabled = self.runner.run is None and self.planner.session.spine is not None
         ui.placeButton.enabled = self.planner.volumeNode is not None

@@ -10,6 +10,7 @@ from SpineImplantPlannerLib import exporting
 from SpineImplantPlannerLib.metalnodes import CT_ROLE
 from SpineImplantPlannerLib.shared import arrayOf, ijkToRas
 from spinemar.errors import InputError
+from spinemar.planning.commands import ReplacePlan
 from spinemar.planning.plan_json import read_plan
 
 
@@ -130,7 +131,7 @@ class ExportStep:
                 question, windowTitle=self.panel.title
             ):
                 return
-        planner.loadPlan(plan)
+        planner.do(ReplacePlan(plan, _("Import plan")))
 
     def _notGradable(self, plan):
         """Whether the screws lie beside the vertebrae that they name."""

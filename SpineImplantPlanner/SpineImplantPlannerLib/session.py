@@ -118,13 +118,15 @@ class PlanningSession:
         return self.plan
 
     def undo(self) -> Plan:
-        """Go one step back."""
-        self.history = self.history.undo()
+        """Go one step back; a locked plan stays."""
+        if not self.locked:
+            self.history = self.history.undo()
         return self.plan
 
     def redo(self) -> Plan:
-        """Go one step forth."""
-        self.history = self.history.redo()
+        """Go one step forth; a locked plan stays."""
+        if not self.locked:
+            self.history = self.history.redo()
         return self.plan
 
     def replaceAll(self, plan: Plan) -> None:

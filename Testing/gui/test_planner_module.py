@@ -321,6 +321,12 @@ def test_plan_of_another_scan_asks_about_alignment(host, panel, tmp_path):
     host.answer = lambda message: qt.QMessageBox.Yes
     panel.export.importPlan(tmp_path / "far.json")
     assert panel.planner.plan.screws[0].entry == shifted[0].entry
+    panel.ui.planLockCheckBox.checked = True
+    click(panel.ui.undoButton)
+    assert panel.planner.plan != plan  # a locked plan stays
+    panel.ui.planLockCheckBox.checked = False
+    click(panel.ui.undoButton)
+    assert panel.planner.plan == plan
 
 
 def test_shortcuts_live_only_while_the_module_is_open(host, panel):
