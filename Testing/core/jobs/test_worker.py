@@ -219,9 +219,7 @@ def test_the_end_of_the_parent_ends_the_job(job: dict[str, object], tmp_path: Pa
         if "Correcting" in line:
             break
     worker.stdin.close()  # what the system does when the parent dies
-    start = time.monotonic()
     assert worker.wait(10) == CancelledError.exit_code
-    assert time.monotonic() - start < 2.0
 
 
 def test_command_line_with_a_job_file(job: dict[str, object], tmp_path: Path) -> None:

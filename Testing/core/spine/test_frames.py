@@ -74,7 +74,11 @@ def test_phantom_frames(rotation, ids):
     for side, sign in (("right", 1), ("left", -1)):
         pedicle = frame.pedicles[side]
         truth = rotation.T @ np.array([sign * 14.0, 4.0, 4.0])
-        assert np.linalg.norm(pedicle.isthmus_ras - truth) < 1.5
+        # Within 3 mm of its waist the phantom's pedicle swells by less than one voxel.
+        gap = pedicle.isthmus_ras - truth
+        along = gap @ pedicle.axis_ras
+        assert np.linalg.norm(gap - along * pedicle.axis_ras) < 1.0
+        assert abs(along) < 3.0
         assert abs(pedicle.width_mm - _WIDTH) < 1.0
         assert abs(pedicle.height_mm - _HEIGHT) < 1.5
         assert pedicle.confidence > 0.5
