@@ -245,6 +245,7 @@ def test_errors_are_sentences(host, panel):
     assert "levels are not chosen" in host.messages[-1].text
 
 
+@pytest.mark.slow
 def test_preview_of_a_slice_and_whole_scan(host, panel):
     panel.ui.exportStep.collapsed = False
     select(host, panel, "L1-left")

@@ -285,6 +285,7 @@ def wait(run, seconds=90):
     return run.result
 
 
+@pytest.mark.slow
 def test_metal_into_the_ct_and_scan(lib, other, planner):
     geometry = lib.metalnodes.geometryOf(planner.volumeNode)
     fractions = wait(planner.workshop.voxelize(geometry, planner.plan))
