@@ -92,6 +92,48 @@ def sweep(
         typer.echo(f"lambda {value:g}: {json.dumps(table['all']['generator'])}")
 
 
+@app.command(name="foreign-cases")
+def foreign_cases(
+    ct: Path,
+    landmarks: Path,
+    output: Output,
+    per_group: Annotated[int, typer.Option(help="Cases for each metal and HU scale.")] = 3,
+    seed: Annotated[int, typer.Option()] = 100,
+) -> None:
+    """Scan a patient with planned implants on the foreign scanner (fan beam)."""
+    from spinemar_training.foreign import make_cases
+
+    for path in make_cases(ct, landmarks, output, per_group=per_group, seed=seed):
+        typer.echo(str(path))
+
+
+@app.command()
+def evaluate(
+    cases: Annotated[Path, typer.Argument(help="Folder of foreign cases.")],
+    output: Output,
+    model: Annotated[Path, typer.Option(help="Manifest of the model.")],
+    prior_only: Annotated[Path | None, typer.Option(help="The same without generator.")] = None,
+    further: Annotated[list[Path] | None, typer.Option(help="More manifests to score.")] = None,
+) -> None:
+    """Score input, LI, NMAR, prior only and generator; write tables.md and summary.json."""
+    from spinemar_training.evaluate import contestants, report, score_folder
+
+    rows = score_folder(cases, contestants(model, prior_only, further or ()))
+    report(rows, output)
+    typer.echo((output / "tables.md").read_text("utf-8"))
+
+
+@app.command(name="fit-gate")
+def fit_gate_command(
+    cases: Annotated[Path, typer.Argument(help="Folder of foreign cases, validation patient.")],
+    model: Annotated[Path, typer.Option(help="Manifest of the model.")],
+) -> None:
+    """Fit the do-no-harm gate of a model; prints the manifest's `gate`."""
+    from spinemar_training.evaluate import fit_gate_for
+
+    typer.echo(json.dumps(fit_gate_for(cases, model).to_json()))
+
+
 @app.command(name="placement-study")
 def placement_study(config: Config, output: Output) -> None:
     """Train the arms of the placement study (realistic, random, mixed)."""
