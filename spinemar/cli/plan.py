@@ -23,7 +23,7 @@ from spinemar.planning.trajectory_targets import TRAJECTORIES
 if TYPE_CHECKING:
     from spinemar.implants.catalogue import Catalogue
     from spinemar.planning.auto import PlanSettings
-    from spinemar.planning.plan import Plan
+    from spinemar.planning.plan import Cage
     from spinemar.spine.model import SpineModel
 
 TrajectoryChoice = Enum("TrajectoryChoice", {t.upper(): t for t in TRAJECTORIES}, type=str)  # type: ignore[misc]
@@ -100,10 +100,12 @@ def plan(
     with progress_bars(quiet=json) as (progress, cancel):
         volume = read_volume(source)
         spine = read_spine(labels, naming, volume, progress=progress, cancel=cancel)
+        # Cages first: a disc too low is refused before the long work.
+        cages = _cages(spine, cage or [], models)
         made = plan_with_alternatives(
             spine, volume, levels, settings, models, locked=locked, progress=progress, cancel=cancel
         )
-        result = _with_cages(made.plan, spine, cage or [], models)
+        result = replace(made.plan, cages=cages)
         write_plan(output, result)
         files = {"plan": output}
         if stl is not None:
@@ -142,12 +144,11 @@ def _check(settings: PlanSettings, catalogue: Catalogue, levels: str, cages: lis
     Rod("rod", "", ends, settings.rod.diameter_mm, settings.rod.material)
 
 
-def _with_cages(plan: Plan, spine: SpineModel, wanted: list[str], catalogue: Catalogue) -> Plan:
+def _cages(spine: SpineModel, wanted: list[str], catalogue: Catalogue) -> tuple[Cage, ...]:
     from spinemar.planning.cages import cage_for_disc
 
     requests = [_cage_request(text, catalogue) for text in wanted]
-    cages = [cage_for_disc(spine, level, model, catalogue) for level, model in requests]
-    return replace(plan, cages=tuple(cages))
+    return tuple(cage_for_disc(spine, level, model, catalogue) for level, model in requests)
 
 
 def _cage_request(text: str, catalogue: Catalogue) -> tuple[str, str]:

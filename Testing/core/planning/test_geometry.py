@@ -71,7 +71,7 @@ def test_comparison_measures_what_was_changed():
 
 def test_segment_distance_is_the_minimum():
     rng = np.random.default_rng(2)
-    for _ in range(60):
+    for _ in range(25):
         a, b, c, d = rng.normal(size=(4, 3)) * 10
 
         def gap(x, a=a, b=b, c=c, d=d):
