@@ -35,6 +35,8 @@ _RIB_FAR_MM = 48.0
 _RIB_ROOT_MM = 30.0
 _RIB_LEAST_MM3 = 150
 _ALA_SHARE = 0.33
+#: Lead in log-likelihood that counts as fairly sure; the signs are not independent.
+_MARGIN = 6.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def guess_levels(signs: LevelSigns) -> LevelGuess:
     best, second = scores[order[0]], scores[order[1]]
     top = int(order[0])
     names = [LEVELS[min(top + n, len(LEVELS) - 1)] for n in range(count)][::-1]
-    return LevelGuess(tuple(names), float(1 - np.exp(-(best - second) / 2)))
+    return LevelGuess(tuple(names), float(1 - np.exp(-(best - second) / _MARGIN)))
 
 
 def _likelihood(names: list[str], signs: LevelSigns) -> float:

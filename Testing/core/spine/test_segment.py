@@ -1,0 +1,191 @@
+"""The automatic segmentation on a phantom CT of known labels, and what users correct in it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spinemar.errors import CancelledError, InputError
+from spinemar.progress import CancelToken
+from spinemar.spine.editing import correct_vertebra, shift_levels
+from spinemar.spine.levels import VERSE_IDS
+from spinemar.spine.providers import spine_from_segmentation
+from spinemar.spine.segment import segment_spine
+from spinemar.volume import CTVolume, LabelVolume
+
+_spec = importlib.util.spec_from_file_location(
+    "spine_phantom", Path(__file__).with_name("spine_phantom.py")
+)
+phantom = importlib.util.module_from_spec(_spec)
+sys.modules["spine_phantom"] = phantom
+_spec.loader.exec_module(phantom)
+
+WHOLE = ("T12", "L1", "L2")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def plain():
+    volume, labels = phantom.spine()
+    seen = []
+    model = segment_spine(volume, first_level="T11", progress=seen.append)
+    return volume, labels, model, seen
+
+
+def test_labels_and_levels(plain):
+    volume, truth, model, _ = plain
+    assert model.levels == phantom.LEVELS
+    assert model.labels.geometry.same_as(volume.geometry)
+    for level in WHOLE:
+        assert phantom.dice(model.labels, truth, VERSE_IDS[level]) > 0.88
+
+
+def test_frames(plain):
+    _, _, model, _ = plain
+    for n, level in enumerate(WHOLE):
+        frame = model.vertebra(level)
+        height = phantom.PITCH * (1 - n)
+        assert np.linalg.norm(frame.body_centre_ras - [0, 22, height]) < 2
+        for axis in range(3):
+            assert frame.axes_ras[axis, axis] > 0.99
+        for side, sign in (("right", 1), ("left", -1)):
+            pedicle = frame.pedicles[side]
+            assert np.linalg.norm(pedicle.isthmus_ras - [sign * 13, 1.5, height + 5]) < 2.5
+            assert 5 < pedicle.width_mm < 10
+            assert pedicle.confidence > 0.5
+
+
+def test_canal_runs_through_the_middle(plain):
+    canal = plain[2].canal_ras
+    inside = np.abs(canal[:, 2]) < 60
+    assert np.hypot(canal[inside, 0], canal[inside, 1] + 0.5).max() < 3
+    assert (np.diff(canal[:, 2]) < 0).all()  # from head to foot
+
+
+def test_progress_ends_complete(plain):
+    seen = plain[3]
+    assert seen[-1].done == seen[-1].total
+    assert all(one.done <= two.done for one, two in pairwise(seen))
+
+
+def test_cancel_stops_it(plain):
+    token = CancelToken()
+
+    def stop(progress):
+        if progress.done == 3:
+            token.cancel()
+
+    with pytest.raises(CancelledError):
+        segment_spine(plain[0], progress=stop, cancel=token)
+
+
+def test_turned_grid_and_seeds_give_the_same(plain):
+    volume, _, model, _ = plain
+    order = np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
+    sagittal = CTVolume(volume.hu.transpose(2, 0, 1), volume.ijk_to_ras @ order)
+    seeds = {"T12": [0, 22, phantom.PITCH], "L2": [1, 20, -phantom.PITCH]}
+    again = segment_spine(sagittal, seeds=seeds)
+    back = LabelVolume(again.labels.labels.transpose(1, 2, 0), volume.ijk_to_ras)
+    for level in WHOLE:
+        assert phantom.dice(model.labels, back, VERSE_IDS[level]) > 0.97
+
+
+def test_scoliosis_and_kyphosis():
+    turn = phantom.rotation(6, 1) @ phantom.rotation(9, 2)
+    volume, truth = phantom.spine(turn=turn, bend=0.001)
+    model = segment_spine(volume, seeds={"L1": turn.T @ [0, 22.0, 0]})
+    for level in WHOLE:
+        assert phantom.dice(model.labels, truth, VERSE_IDS[level]) > 0.85
+        frame = model.vertebra(level)
+        assert np.degrees(np.arccos(np.clip(frame.right @ turn[0], -1, 1))) < 6
+
+
+def test_metal_is_left_out_and_told():
+    volume, truth = phantom.spine(metal=True)
+    model = segment_spine(volume, first_level="T11")
+    assert not (model.labels.labels[volume.hu > 2500] > 0).any()
+    frame = model.vertebra("L1")
+    assert any("Metal" in text for text in frame.warnings)
+    assert set(frame.pedicles) == {"left", "right"}
+    assert phantom.dice(model.labels, truth, VERSE_IDS["L1"]) > 0.75
+    assert not any("Metal" in text for text in model.vertebra("L2").warnings)
+
+
+def test_shifting_all_levels(plain):
+    model = plain[2]
+    moved = shift_levels(model, -1)
+    assert moved.levels == ("T10", "T11", "T12", "L1", "L2")
+    for before, after in zip(model.levels, moved.levels, strict=True):
+        np.testing.assert_array_equal(
+            model.labels.labels == VERSE_IDS[before], moved.labels.labels == VERSE_IDS[after]
+        )
+    with pytest.raises(InputError):
+        shift_levels(model, -18)
+
+
+def test_correcting_one_vertebra_keeps_the_others(plain):
+    volume, truth, model, _ = plain
+    numbers = model.labels.labels.copy()
+    number = VERSE_IDS["L1"]
+    k = np.nonzero((numbers == number).any(axis=(1, 2)))[0]
+    numbers[k[len(k) // 2] :][numbers[k[len(k) // 2] :] == number] = 0  # a spoiled vertebra
+    spoiled = type(model)(LabelVolume(numbers, volume.ijk_to_ras), model.vertebrae, model.canal_ras)
+    mended = correct_vertebra(volume, spoiled, "L1", [0, 22.0, 0.0])
+    assert phantom.dice(mended.labels, truth, number) > 0.88
+    for level in model.levels:
+        if level == "L1":
+            continue
+        np.testing.assert_array_equal(
+            mended.labels.labels == VERSE_IDS[level], numbers == VERSE_IDS[level]
+        )
+        assert mended.vertebra(level) is spoiled.vertebra(level)
+
+
+def test_single_spine_segment_is_divided(plain):
+    volume, truth, _, _ = plain
+    mask = LabelVolume((truth.labels > 0).astype(np.int16), truth.ijk_to_ras)
+    model = spine_from_segmentation(mask, volume, first_level="T11")
+    for level in WHOLE:
+        assert phantom.dice(model.labels, truth, VERSE_IDS[level]) > 0.93
+    with pytest.raises(InputError, match="CT"):
+        spine_from_segmentation(mask)
+
+
+def test_wrong_seeds_are_refused(plain):
+    volume = plain[0]
+    with pytest.raises(InputError, match="order"):
+        segment_spine(volume, seeds={"L2": [0, 22, 30], "L1": [0, 22, -30]})
+    with pytest.raises(InputError, match="spine"):
+        segment_spine(volume, seeds={"L1": [300, 22, 0]})
+    with pytest.raises(InputError):
+        segment_spine(volume, first_level="nonsense")
+
+
+def test_command_line(plain, tmp_path):
+
+    from spinemar.cli.main import main
+    from spinemar.io import read_labels, write_volume
+    from spinemar.spine.model import SpineModel
+
+    write_volume(tmp_path / "ct.nii.gz", plain[0])
+    out, frames = tmp_path / "labels.nii.gz", tmp_path / "frames.json"
+    arguments = ["segment", str(tmp_path / "ct.nii.gz"), "-o", str(out), "--first-level", "T11"]
+    arguments += ["--frames", str(frames), "--surfaces", str(tmp_path / "surfaces")]
+    arguments += ["--sheet", str(tmp_path / "sheet.png"), "--json"]
+    assert main(arguments) == 0
+    labels = read_labels(out)
+    assert phantom.dice(labels, plain[2].labels, VERSE_IDS["L1"]) > 0.99
+    model = SpineModel.from_json(frames.read_text(), labels)
+    assert model.levels == phantom.LEVELS
+    assert len(list((tmp_path / "surfaces").glob("*.stl"))) == len(phantom.LEVELS)
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+    assert main(arguments) == 2  # files exist
+    assert main(["segment", str(tmp_path / "nothing.nii"), "-o", str(tmp_path / "x.nii.gz")]) == 2
+    assert json.loads(frames.read_text())["version"] == 1
