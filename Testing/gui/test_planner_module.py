@@ -288,7 +288,8 @@ def test_self_test_and_sample_data(host):
 
     from SpineImplantPlanner import SpineImplantPlannerTest
 
-    assert [s.sampleName for s in SampleData.sources["SpineMAR"]] == ["SpineCT"]
+    # The other module adds its own sample to the same group when it is loaded too.
+    assert "SpineCT" in [s.sampleName for s in SampleData.sources["SpineMAR"]]
     SpineImplantPlannerTest().runTest()
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLModelNode") >= 4
 
