@@ -57,3 +57,18 @@ class BoneSections:
             # Thin cortices break in coarse or noisy CTs; deep inside the labels is bone.
             result[n] |= distance[n] < -_DEEP_MM
         return np.asarray(result, dtype=np.bool_)
+
+
+def calipers(mask: NDArray[np.bool_], step_mm: float) -> tuple[float, float]:
+    """Smallest caliper width of a section and its extent square to it, mm."""
+    rows, columns = np.nonzero(mask)
+    angles = np.radians(np.arange(-40, 41, 5))
+    widths, heights = [], []
+    for angle in angles:
+        across = columns * np.cos(angle) + rows * np.sin(angle)
+        upright = -columns * np.sin(angle) + rows * np.cos(angle)
+        # Percentiles, so that one stray corner does not count; +1 pixel for the pixel itself.
+        widths.append(np.percentile(across, 99.5) - np.percentile(across, 0.5) + 1)
+        heights.append(np.percentile(upright, 99.5) - np.percentile(upright, 0.5) + 1)
+    best = int(np.argmin(widths))
+    return float(widths[best] * step_mm), float(heights[best] * step_mm)

@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -223,14 +222,9 @@ class SpineModel:
 
     def to_json(self) -> str:
         """Write frames and canal (not the labels) as JSON text."""
-        document = {
-            "schema": SCHEMA,
-            "version": SCHEMA_VERSION,
-            "units": "RAS mm",
-            "vertebrae": [_vertebra_to_dict(vertebra) for vertebra in self.vertebrae],
-            "canal_ras": self.canal_ras.tolist(),
-        }
-        return json.dumps(document, indent=1, allow_nan=False)
+        from spinemar.spine.serial import to_document
+
+        return json.dumps(to_document(self), indent=1, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str, labels: LabelVolume) -> SpineModel:
@@ -241,73 +235,7 @@ class SpineModel:
         InputError
             If the text is no such JSON, or of a later version.
         """
-        try:
-            document = json.loads(text)
-            known = document["schema"] == SCHEMA and document["version"] == SCHEMA_VERSION
-        except (ValueError, KeyError, TypeError) as error:
-            raise _unreadable() from error
-        if not known:
-            raise InputError(
-                f"These frames are of schema {document['schema']} {document['version']}.",
-                f"This software reads {SCHEMA} {SCHEMA_VERSION}; segment the CT again.",
-            )
-        try:
-            vertebrae = tuple(_vertebra_from_dict(item) for item in document["vertebrae"])
-            canal = np.reshape(np.array(document["canal_ras"], dtype=np.float64), (-1, 3))
-        except (KeyError, TypeError, ValueError) as error:
-            raise _unreadable() from error
+        from spinemar.spine.serial import read_document
+
+        vertebrae, canal = read_document(text)
         return cls(labels, vertebrae, canal)
-
-
-def _unreadable() -> InputError:
-    return InputError(
-        "This file does not hold spine frames.", "Write it with `spinemar segment --frames`."
-    )
-
-
-def _vertebra_to_dict(vertebra: VertebraFrame) -> dict[str, Any]:
-    spinous = vertebra.spinous_process_ras
-    return {
-        "level": vertebra.level,
-        "body_centre_ras": vertebra.body_centre_ras.tolist(),
-        "axes_ras": vertebra.axes_ras.tolist(),
-        "endplates": {
-            name: {"point_ras": p.point_ras.tolist(), "normal_ras": p.normal_ras.tolist()}
-            for name, p in vertebra.endplates.items()
-        },
-        "canal_centre_ras": vertebra.canal_centre_ras.tolist(),
-        "canal_contour_ras": vertebra.canal_contour_ras.tolist(),
-        "spinous_process_ras": None if spinous is None else spinous.tolist(),
-        "pedicles": {name: _pedicle_to_dict(p) for name, p in vertebra.pedicles.items()},
-        "confidence": float(vertebra.confidence),
-        "warnings": list(vertebra.warnings),
-    }
-
-
-def _pedicle_to_dict(pedicle: PedicleFrame) -> dict[str, Any]:
-    return {
-        "isthmus_ras": pedicle.isthmus_ras.tolist(),
-        "entry_ras": pedicle.entry_ras.tolist(),
-        "axis_ras": pedicle.axis_ras.tolist(),
-        "width_mm": float(pedicle.width_mm),
-        "height_mm": float(pedicle.height_mm),
-        "confidence": float(pedicle.confidence),
-    }
-
-
-def _vertebra_from_dict(item: Mapping[str, Any]) -> VertebraFrame:
-    contour = np.reshape(np.array(item["canal_contour_ras"], dtype=np.float64), (-1, 3))
-    return VertebraFrame(
-        level=str(item["level"]),
-        body_centre_ras=item["body_centre_ras"],
-        axes_ras=item["axes_ras"],
-        endplates={name: Endplate(**plane) for name, plane in item["endplates"].items()},
-        canal_centre_ras=item["canal_centre_ras"],
-        spinous_process_ras=item["spinous_process_ras"],
-        pedicles={
-            side: PedicleFrame(side=side, **pedicle) for side, pedicle in item["pedicles"].items()
-        },
-        confidence=float(item["confidence"]),
-        warnings=tuple(item["warnings"]),
-        canal_contour_ras=contour,
-    )

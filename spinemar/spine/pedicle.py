@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemar.spine.body import BodyFit
-from spinemar.spine.density import BoneSections, Density
+from spinemar.spine.density import BoneSections, Density, calipers
 from spinemar.spine.model import PedicleFrame
 from spinemar.spine.shape import VertebraShape
 
@@ -263,21 +263,6 @@ def _square_to(
     lateral = np.cross(axis, up)
     lateral = lateral if lateral @ out > 0 else -lateral
     return _Frame(centre, axis, lateral, up)
-
-
-def calipers(mask: NDArray[np.bool_], step_mm: float) -> tuple[float, float]:
-    """Smallest caliper width of a section and its extent square to it, mm."""
-    rows, columns = np.nonzero(mask)
-    angles = np.radians(np.arange(-40, 41, 5))
-    widths, heights = [], []
-    for angle in angles:
-        across = columns * np.cos(angle) + rows * np.sin(angle)
-        upright = -columns * np.sin(angle) + rows * np.cos(angle)
-        # Percentiles, so that one stray corner does not count; +1 pixel for the pixel itself.
-        widths.append(np.percentile(across, 99.5) - np.percentile(across, 0.5) + 1)
-        heights.append(np.percentile(upright, 99.5) - np.percentile(upright, 0.5) + 1)
-    best = int(np.argmin(widths))
-    return float(widths[best] * step_mm), float(heights[best] * step_mm)
 
 
 def _exit_point(

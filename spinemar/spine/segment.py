@@ -45,6 +45,7 @@ _LEAST_SHARE = 0.3
 _SURE_GUESS = 0.6
 _SEED_REACH_MM = 60.0
 _METAL_MM3 = 30.0
+_METAL_DOUBT = 0.7
 #: Lumbar transverse processes end this far from the middle.
 _PROCESS_MM = 50.0
 
@@ -259,7 +260,9 @@ def _finished(model: SpineModel, volume: CTVolume, guess: LevelGuess) -> SpineMo
         held = set(np.unique(model.labels.labels[metal]).tolist())
         labels = LabelVolume(np.where(metal, 0, labels.labels), labels.ijk_to_ras)
         note = "Metal lies in this vertebra: its outline and pedicles are less certain."
-        frames = [_doubted(f, note, 0.8) if VERSE_IDS[f.level] in held else f for f in frames]
+        frames = [
+            _doubted(f, note, _METAL_DOUBT) if VERSE_IDS[f.level] in held else f for f in frames
+        ]
     if guess.confidence < _SURE_GUESS:
         note = "The levels are a guess: check one and shift the others with it."
         frames = [_doubted(f, note, 1.0) for f in frames]
@@ -267,4 +270,13 @@ def _finished(model: SpineModel, volume: CTVolume, guess: LevelGuess) -> SpineMo
 
 
 def _doubted(frame: VertebraFrame, note: str, factor: float) -> VertebraFrame:
-    return replace(frame, confidence=frame.confidence * factor, warnings=(*frame.warnings, note))
+    """Lower the confidence of a frame, of its pedicles even more, and say why."""
+    pedicles = {
+        side: replace(p, confidence=p.confidence * factor**2) for side, p in frame.pedicles.items()
+    }
+    return replace(
+        frame,
+        confidence=frame.confidence * factor,
+        pedicles=pedicles,
+        warnings=(*frame.warnings, note),
+    )
