@@ -162,9 +162,12 @@ class _Run:
         products = SliceProducts(
             self._source, self._metal, self._radon, clip_hu=clip, measured=self._measured
         )
+        products.cancel = cancel
         reports: list[SliceReport] = []
         progress(Progress(_STAGE, 0, len(touched)))
-        for start, stop in _runs(touched, _SLICES_AT_A_TIME):
+        # Slow inpainters take fewer slices at a time, so that a cancel is heard in time.
+        longest = getattr(self._inpainter, "slices_at_a_time", _SLICES_AT_A_TIME)
+        for start, stop in _runs(touched, longest):
             if cancel is not None:
                 cancel.raise_if_cancelled()
             products.forget_before(start - self._inpainter.neighbours)

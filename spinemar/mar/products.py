@@ -21,6 +21,7 @@ from spinemar.mar.padding import without_padding
 from spinemar.mar.prior import tissue_prior
 from spinemar.mar.saturated import LOW_CLIP_HU, saturated_pixels
 from spinemar.mar.trace import LostRays, lost_ray_trace, nearness_mm, trace_of
+from spinemar.progress import CancelToken
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import difference_to_hu, hu_to_mu
 
@@ -53,6 +54,7 @@ class SliceProducts:
         clip_hu: float = LOW_CLIP_HU,
         measured: Float | None = None,
     ) -> None:
+        self.cancel: CancelToken | None = None
         self.hu_slices = hu_slices
         self.measured = measured
         self.metal_slices = metal_slices
@@ -77,8 +79,14 @@ class SliceProducts:
             "lost_rays": self._make_lost_rays,
         }
 
+    def raise_if_cancelled(self) -> None:
+        """Stop here if the user asked to; long steps ask between slices."""
+        if self.cancel is not None:
+            self.cancel.raise_if_cancelled()
+
     def get(self, name: str, indices: Sequence[int]) -> list[Any]:
         """Return one product of several slices, making what is not known yet, all at once."""
+        self.raise_if_cancelled()
         with self._lock:
             known = self._known.setdefault(name, {})
             missing = sorted({k for k in indices if k not in known})

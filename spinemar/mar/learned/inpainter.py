@@ -39,6 +39,7 @@ class LearnedInpainter:
     name = "generator"
     trace: Trace = "lost"
     neighbours = 2
+    slices_at_a_time = 2
 
     def __init__(self, manifest: Manifest, device: Literal["auto", "cpu", "cuda"] = "auto") -> None:
         if manifest.prior is None:

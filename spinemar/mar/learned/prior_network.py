@@ -118,6 +118,7 @@ class PriorNetwork:
         raw, nmar = slab.hu, slab.nmar_hu
         out = np.empty((len(positions), *raw.shape[1:]), dtype=np.float32)
         for n, p in enumerate(positions):
+            slab.products.raise_if_cancelled()
             three = [place[q] for q in self._three(slab, p)]
             features = np.concatenate(
                 [
