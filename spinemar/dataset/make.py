@@ -26,7 +26,7 @@ from spinemar.dataset.layout import (
 from spinemar.dataset.manifest import CtEntry
 from spinemar.dataset.patients import load_patient, prepare_patient
 from spinemar.dataset.settings import PairSettings
-from spinemar.errors import FaultError, InputError
+from spinemar.errors import CancelledError, FaultError, InputError
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 
 BLOCK_PAIRS = 8
@@ -178,12 +178,18 @@ def _executed(
             yield _distributed(client, store, blocks, pairs, cancel)
 
 
+def _stop_if_cancelled(cancel: CancelToken | None) -> None:
+    if cancel is not None and cancel.cancelled:
+        raise CancelledError(
+            "Cancelled.", "Complete blocks stay: run the same command again to go on."
+        )
+
+
 def _serial(
     store: Path, blocks: Sequence[int], pairs: int, cancel: CancelToken | None
 ) -> Iterator[BlockDone]:
     for block in blocks:
-        if cancel is not None:
-            cancel.raise_if_cancelled()
+        _stop_if_cancelled(cancel)
         yield make_block(store, block, pairs)
 
 
@@ -233,8 +239,7 @@ def _distributed(
     ]
     try:
         for future in as_completed(futures):
-            if cancel is not None:
-                cancel.raise_if_cancelled()
+            _stop_if_cancelled(cancel)
             try:
                 yield future.result()
             except KilledWorker as error:
