@@ -7,13 +7,14 @@ A second run without any name says what the automatic numbering makes of it.
 
 Prints Markdown tables; writes build/spine/scores.json and one overlay sheet a CT to look at
 (build/spine/*.png; sheets of the developers' data are not to be committed).
-Run: python Testing/benchmarks/spine_scores.py [CT ...]
+Run: python Testing/benchmarks/spine_scores.py [--figure] [CT ...]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ DATA = ROOT.parent / "shared" / "data" / "ct"
 LANDMARKS = ROOT / "Resources" / "Landmarks"
 SAMPLE = "lidc_idri_0001"
 BUILD = ROOT / "build" / "spine"
+FIGURE = ROOT / "Docs" / "images" / "spine" / "sample-sheet.png"
 #: The level range that screws are planned in.
 PLANNED = ("T9", "T10", "T11", "T12", "L1", "L2", "L3")
 SPINAL_CORD = 79
@@ -44,7 +46,9 @@ SPINAL_CORD = 79
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="landmark files to score (without .json)")
-    names = parser.parse_args().names or sorted(path.stem for path in LANDMARKS.glob("*.json"))
+    parser.add_argument("--figure", action="store_true", help="put the sample's sheet into Docs")
+    arguments = parser.parse_args()
+    names = arguments.names or sorted(path.stem for path in LANDMARKS.glob("*.json"))
     BUILD.mkdir(parents=True, exist_ok=True)
     scores = {}
     for name in names:
@@ -54,6 +58,9 @@ def main() -> None:
             continue
         scores[name] = score(name, read_volume(path))
         print(name, f"{scores[name]['seconds']:.0f} s", flush=True)
+    if arguments.figure and SAMPLE in scores:
+        FIGURE.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(BUILD / f"{SAMPLE}.png", FIGURE)
     (BUILD / "scores.json").write_text(json.dumps(scores, indent=1))
     print_tables(scores)
 
