@@ -14,6 +14,11 @@ _OUTWARDS_MM = 0.75
 _DEEP_MM = 2.0
 _SOFT_HU = 40.0
 _OUTLINE_HU = (160.0, 400.0)
+#: A section this much wider than usual may hold a rib; its joint lies at these shares of the usual
+#: width from the canal's side, and is darker than both bones by this share.
+_TOO_WIDE = 1.3
+_JOINT = (0.8, 1.7)
+_JOINT_DEPTH = 0.08
 
 
 class Density:
@@ -37,12 +42,12 @@ class BoneSections:
     def __init__(self, shape: VertebraShape, density: Density | None) -> None:
         self._shape, self._density = shape, density
 
-    def inside(self, ras: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Masks of sections, shape (sections, height, width), at points (..., 3)."""
+    def cut(self, ras: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
+        """Masks of sections, shape (sections, height, width), at points (..., 3), and their HU."""
         distance = self._shape.distance(ras)
         within: NDArray[np.bool_] = np.less(distance, 0)
         if self._density is None or within.sum() < 20:
-            return within
+            return within, None
         hu = self._density.at(ras)
         # Half-way up the cortex is where its outline lies.
         cortex = float(np.percentile(hu[within], 85))
@@ -56,7 +61,7 @@ class BoneSections:
             result[n] &= (distance[n] < 0) | image
             # Thin cortices break in coarse or noisy CTs; deep inside the labels is bone.
             result[n] |= distance[n] < -_DEEP_MM
-        return np.asarray(result, dtype=np.bool_)
+        return np.asarray(result, dtype=np.bool_), hu
 
 
 def calipers(mask: NDArray[np.bool_], step_mm: float) -> tuple[float, float]:
@@ -72,3 +77,32 @@ def calipers(mask: NDArray[np.bool_], step_mm: float) -> tuple[float, float]:
         heights.append(np.percentile(upright, 99.5) - np.percentile(upright, 0.5) + 1)
     best = int(np.argmin(widths))
     return float(widths[best] * step_mm), float(heights[best] * step_mm)
+
+
+def without_rib(
+    mask: NDArray[np.bool_], hu: NDArray[np.float32], step_mm: float, usual_mm: float
+) -> NDArray[np.bool_]:
+    """Cut a section (height, width; sideways to the right) that is far too wide for a pedicle.
+
+    The neck of a rib may lie against a pedicle without a gap. The joint between them is still
+    darker than both; the cut goes there, and nowhere if there is no such valley.
+    """
+    columns = np.flatnonzero(mask.any(axis=0))
+    width = len(columns) * step_mm
+    if width < _TOO_WIDE * usual_mm:
+        return mask
+    rows = mask.sum(axis=0)
+    profile = np.where(mask, hu, 0).sum(axis=0) / np.maximum(rows, 1)
+    profile = ndimage.gaussian_filter1d(profile, 1.0, mode="nearest")
+    first, last = columns[0], columns[-1]
+    low = first + round(_JOINT[0] * usual_mm / step_mm)
+    high = min(first + round(_JOINT[1] * usual_mm / step_mm), last - round(1.0 / step_mm))
+    if high <= low:
+        return mask
+    valley = low + int(profile[low : high + 1].argmin())
+    rim = min(profile[first:valley].max(initial=0), profile[valley + 1 : last + 1].max(initial=0))
+    if profile[valley] > rim - _JOINT_DEPTH * (rim - _SOFT_HU):
+        return mask
+    result = mask.copy()
+    result[:, valley + 1 :] = False
+    return result

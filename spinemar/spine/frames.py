@@ -16,6 +16,7 @@ from spinemar.spine.canal import best_path, canal_score, ray_distances, smooth_t
 from spinemar.spine.density import Density
 from spinemar.spine.grid import PatientGrid
 from spinemar.spine.levels import (
+    RIBBED_WIDTH_MM,
     SACRUM,
     VERSE_IDS,
     level_position,
@@ -171,7 +172,9 @@ def fit_vertebra(
     # Pedicles leave the upper half of the body; the canal there is what screws must spare.
     height = float(np.linalg.norm(body.superior_point - body.inferior_point))
     beside, _ = canal_at(canal_ras, body.centre_ras + 0.2 * height * body.axes[2], body.axes[2])
-    usual = Expectation(usual_convergence(level), usual_isthmus_mm(level))
+    usual = Expectation(
+        usual_convergence(level), usual_isthmus_mm(level), RIBBED_WIDTH_MM.get(level)
+    )
     pedicles: dict[str, PedicleFrame] = {}
     for side in ("left", "right"):
         pedicle = find_pedicle(shape, body, side, usual, density)

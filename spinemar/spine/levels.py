@@ -198,6 +198,12 @@ _ISTHMUS_MM = {"C7": 5.0, "T1": 4.0, "T2": 2.5, "T3": 2.5, "T12": -0.5, "L1": 0.
 }
 
 
+#: Usual width of the narrow pedicles that ribs lie against, mm (landmarks of the training CTs).
+RIBBED_WIDTH_MM: Mapping[str, float] = MappingProxyType(
+    {"T2": 7.5, "T3": 6.0, "T4": 4.8, "T5": 4.7, "T6": 5.0, "T7": 5.2, "T8": 5.4, "T9": 5.6}
+)
+
+
 def usual_isthmus_mm(level: str) -> float:
     """How far before the canal's centre the pedicles' isthmus usually lies, mm.
 

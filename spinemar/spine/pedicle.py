@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemar.spine.body import BodyFit
-from spinemar.spine.density import BoneSections, Density, calipers
+from spinemar.spine.density import BoneSections, Density, calipers, without_rib
 from spinemar.spine.model import PedicleFrame
 from spinemar.spine.shape import VertebraShape
 
@@ -77,10 +77,13 @@ class Expectation:
         Degrees towards the middle.
     isthmus_mm : float
         Anterior coordinate of the isthmus, from the canal's centre.
+    width_mm : float or None
+        Where ribs lie against the pedicles.
     """
 
     convergence: float = 10.0
     isthmus_mm: float = 1.5
+    width_mm: float | None = None
 
 
 def find_pedicle(
@@ -112,7 +115,7 @@ def find_pedicle(
     bone = BoneSections(shape, density)
     height = float((body.superior_point - body.inferior_point) @ superior)
     low, high = (share * height for share in _SHARES)
-    sections = _sections(bone, frame, along, (_LATERAL, (low, high)), None)
+    sections = _sections(bone, frame, along, (_LATERAL, (low, high)), None, usual.width_mm)
     narrow = _narrowest(sections, usual.isthmus_mm)
     if narrow is None:
         return None
@@ -122,7 +125,7 @@ def find_pedicle(
         along = np.arange(-6.0, 6.01, _STEP_MM)
         here = float((centre - canal_ras) @ superior)
         window = (_AROUND, (low - here, high - here))
-        sections = _sections(bone, frame, along, window, (0.0, 0.0))
+        sections = _sections(bone, frame, along, window, (0.0, 0.0), usual.width_mm)
         drift = usual.isthmus_mm - float((centre - canal_ras) @ anterior)
         found = _narrowest(sections, drift)
         if found is None:
@@ -151,6 +154,7 @@ def _sections(
     along: NDArray[np.float64],
     window: tuple[tuple[float, float], tuple[float, float]],
     seed: tuple[float, float] | None,
+    usual_width_mm: float | None,
 ) -> list[_Section]:
     """Cut the shape square to the frame's axis; one component per cut, the pedicle's."""
     u, v = (np.arange(low, high + _STEP_MM / 2, _STEP_MM) for low, high in window)
@@ -161,12 +165,14 @@ def _sections(
         + uu[..., None] * frame.lateral
         + vv[..., None] * frame.up
     )
-    inside = bone.inside(points)
+    inside, hu = bone.cut(points)
     found: list[_Section] = []
     for n, image in enumerate(inside):
         mask = _component(image, u, v, seed)
         if mask is None:
             continue
+        if hu is not None and usual_width_mm is not None:
+            mask = without_rib(mask, hu[n], _STEP_MM, usual_width_mm)
         rows, columns = np.nonzero(mask)
         centre = (float(u[columns].mean()), float(v[rows].mean()))
         found.append(_Section(float(along[n]), float(mask.sum()) * _STEP_MM**2, centre, mask))

@@ -36,7 +36,7 @@ from spinemar.spine.rasterise import to_grid
 from spinemar.spine.spacing import Evidence, find_boundaries, waist
 from spinemar.spine.straight import StraightSpine, straighten
 from spinemar.spine.tidy import tidy_labels
-from spinemar.spine.track import METAL_HU, centred_canal, coarse_canal, working_volume
+from spinemar.spine.track import METAL_HU, centred_canal, coarse_canal, usable, working_volume
 from spinemar.volume import CTVolume, LabelVolume
 
 _STEPS = 9
@@ -109,6 +109,7 @@ def segment_spine(
     InputError
         If there is no spine to be seen, or seeds contradict each other.
     """
+    volume = usable(volume)
     steps = _Steps(progress, cancel)
     coarse = coarse_canal(volume, cancel)
     steps.done()
@@ -126,6 +127,11 @@ def segment_spine(
     trust = _trust(column, guess.levels)
     canal = spine.frame.points[::-1]
     model = frames_along(verse, canal, volume, trust=trust, cancel=cancel)
+    if not model.vertebrae:
+        raise InputError(
+            "No vertebra is whole enough in this volume to be measured.",
+            "Load a CT that shows more of the spine.",
+        )
     steps.done()
     return _finished(model, volume, guess)
 

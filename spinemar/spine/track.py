@@ -21,7 +21,21 @@ _FILLING_HU, _FILLING_SPREAD = 30.0, 200.0
 #: A path with less score than this over a centimetre is no canal (end of the sacrum, air).
 _LOST = 0.4
 _FEWEST_MM = 25.0
+_COARSEST_PIXEL_MM, _COARSEST_SLICE_MM = 2.5, 8.0
 _SIDE_MM, _BACK_MM, _FRONT_MM, _END_MM = 75.0, 95.0, 75.0, 45.0
+
+
+def usable(volume: CTVolume) -> CTVolume:
+    """Refuse grids too coarse to show a pedicle; take values that are no numbers as air."""
+    fine, middle, coarse = sorted(volume.spacing_mm)
+    if middle > _COARSEST_PIXEL_MM or coarse > _COARSEST_SLICE_MM:
+        raise InputError(
+            f"Voxels of {fine:.1f} x {middle:.1f} x {coarse:.1f} mm are too coarse to segment.",
+            f"Load pixels up to {_COARSEST_PIXEL_MM} mm and slices up to {_COARSEST_SLICE_MM} mm.",
+        )
+    if np.isfinite(volume.hu).all():
+        return volume
+    return volume.with_hu(np.nan_to_num(volume.hu, nan=-1000.0, posinf=3071.0, neginf=-1000.0))
 
 
 def coarse_canal(volume: CTVolume, cancel: CancelToken | None = None) -> NDArray[np.float64]:

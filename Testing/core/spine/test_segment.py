@@ -168,6 +168,29 @@ def test_wrong_seeds_are_refused(plain):
         segment_spine(volume, first_level="nonsense")
 
 
+@pytest.mark.parametrize("kind", ["constant", "coarse", "thin"])
+def test_unfit_volumes_are_refused_with_a_remedy(plain, kind):
+    volume = plain[0]
+    hu, affine = volume.hu, volume.ijk_to_ras
+    if kind == "constant":
+        hu = np.zeros((40, 60, 60), np.float32)
+    elif kind == "coarse":
+        hu, affine = hu[:, ::8, ::8], affine @ np.diag([8, 8, 1, 1.0])
+    else:
+        hu = hu[40:43]
+    with pytest.raises(InputError) as caught:
+        segment_spine(CTVolume(hu, affine))
+    assert caught.value.remedy
+
+
+def test_no_numbers_count_as_air(plain):
+    volume, _, model, _ = plain
+    hu = volume.hu.copy()
+    hu[:, :4] = np.nan
+    again = segment_spine(volume.with_hu(hu), first_level="T11")
+    assert phantom.dice(again.labels, model.labels, VERSE_IDS["L1"]) > 0.98
+
+
 def test_command_line(plain, tmp_path):
 
     from spinemar.cli.main import main
