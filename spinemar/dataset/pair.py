@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from spinemar.dataset.placement import (
     draw_realistic,
     plan_facts,
 )
-from spinemar.dataset.scanner import Protocol, draw_protocol
+from spinemar.dataset.scanner import Protocol, draw_protocol, thickest_path
 from spinemar.dataset.settings import N_SLICES, PairSettings
 from spinemar.errors import FaultError
 from spinemar.implants.voxelize import voxelize_plan
@@ -101,6 +101,9 @@ def make_pair(patients: Sequence[Patient], settings: PairSettings, seed: int, in
         pixel_mm, slices = _layers(case, settings)
         if not _holds_metal(slices, pixel_mm, case.placed.mild):
             continue
+        case = replace(
+            case, protocol=case.protocol.exposed_for(thickest_path(slices[1][0].hu, pixel_mm))
+        )
         measured = measure(slices, pixel_mm, case.protocol.settings, case.scan_seed)
         finish = raw_pair if case.protocol.domain == "raw" else post_pair
         made = finish(measured, case.protocol, settings, case.threshold_hu)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinemar.dataset.deformation import Deformation, FloatArray
 from spinemar.dataset.patients import Patient
 from spinemar.dataset.settings import PairSettings
 from spinemar.physics.settings import HuScale, ScannerSettings
 from spinemar.tomography.geometry import BINS_PER_FOV
+from spinemar.tomography.units import hu_to_mu
 
 Domain = Literal["post", "raw"]
 
@@ -20,6 +22,7 @@ _WIDEST_SCAN_MM = 600.0
 _KVP = ((80, 0.08), (100, 0.22), (120, 0.5), (140, 0.2))
 _KERNELS = (("soft", 0.25), ("standard", 0.45), ("bone", 0.3))
 _THIN_MM, _THICK_MM = 2.0, 4.0
+_USUAL_PATH, _MOST_GAIN = 5.5, 12.0
 _FAN_SHARE = 0.05  # costs five times as much
 
 
@@ -55,6 +58,21 @@ class Protocol:
             return 1
         return 2 if self.slice_mm < _THICK_MM else 3
 
+    def exposed_for(self, path: float) -> Protocol:
+        """Return the protocol with the dose that exposure control gives a patient.
+
+        Scanners raise the tube current for shoulders and large bodies, about as the square root
+        of what they absorb, as far as the tube can.
+
+        Parameters
+        ----------
+        path : float
+            Largest line integral through the patient.
+        """
+        gain = np.exp(np.clip((path - _USUAL_PATH) / 2, 0.0, np.log(_MOST_GAIN)))
+        photons = self.settings.photons_per_ray * float(gain)
+        return replace(self, settings=replace(self.settings, photons_per_ray=photons))
+
     def facts(self) -> dict[str, Any]:
         """Everything by name, for the sidecar table."""
         return {
@@ -66,6 +84,12 @@ class Protocol:
             "slice_mm": self.slice_mm,
             "spacing_mm": self.spacing_mm,
         }
+
+
+def thickest_path(hu: NDArray[np.float32], pixel_mm: float) -> float:
+    """Return the larger of the highest line integrals along rows and columns of a slice."""
+    mu = np.maximum(hu_to_mu(hu), 0.0)
+    return float(max(mu.sum(axis=0).max(), mu.sum(axis=1).max()) * pixel_mm)
 
 
 def draw_protocol(
@@ -142,7 +166,10 @@ def _draw_settings(
     rng: np.random.Generator,
 ) -> ScannerSettings:
     low, high = np.log(settings.photons)
-    photons = float(np.exp(rng.uniform((low + high) / 2 if mild else low, high)))
+    kernel = _pick(_KERNELS, rng)
+    # Nobody reads a bone kernel at the lowest dose.
+    lowest = (low + high) / 2 if mild else low + (high - low) / 3 if kernel == "bone" else low
+    photons = float(np.exp(rng.uniform(lowest, high)))
     fan = rng.random() < _FAN_SHARE
     scale: HuScale = "extended" if rng.random() < settings.extended_share else "12-bit"
     bins = scan_fov_mm / BINS_PER_FOV * _STANDARD_BINS / settings.scan_bin_mm
@@ -150,7 +177,7 @@ def _draw_settings(
     return ScannerSettings(
         kvp=int(_pick(_KVP, rng)),
         photons_per_ray=photons,
-        kernel=_pick(_KERNELS, rng),
+        kernel=kernel,
         # Raw pairs live on the parallel grid to which every scanner's data are rebinned.
         geometry="fan-arc" if post and fan else "parallel",
         n_views=settings.scan_views if post else settings.n_views,

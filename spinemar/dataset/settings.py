@@ -42,7 +42,7 @@ class PairSettings:
     threshold_hu : (float, float)
         Fixed thresholds.
     photons : (float, float)
-        Photons per ray, drawn evenly on a logarithmic scale.
+        Photons per ray before exposure control, drawn evenly on a logarithmic scale.
     slice_mm : tuple of float
         Slice thicknesses.
     anatomy_mm, scan_bin_mm : float
