@@ -40,7 +40,7 @@ _SHARES = (-0.18, 0.58)
 
 @dataclass(frozen=True)
 class _Section:
-    """One cross-section: its place along the axis, area, centroid, extents, clearance."""
+    """One cross-section: its place along the axis, area, centroid and mask."""
 
     along: float
     area: float
