@@ -93,8 +93,9 @@ def without_rib(
         return mask
     rows = mask.sum(axis=0)
     profile = np.where(mask, hu, 0).sum(axis=0) / np.maximum(rows, 1)
-    profile = ndimage.gaussian_filter1d(profile, 1.0, mode="nearest")
     first, last = columns[0], columns[-1]
+    inside = slice(first, last + 1)
+    profile[inside] = ndimage.gaussian_filter1d(profile[inside], 1.0, mode="nearest")
     low = first + round(_JOINT[0] * usual_mm / step_mm)
     high = min(first + round(_JOINT[1] * usual_mm / step_mm), last - round(1.0 / step_mm))
     if high <= low:

@@ -26,8 +26,7 @@ _AROUND = (-11.0, 11.0)
 _ROUNDS = 3
 _USUAL_SPREAD = 2.5
 _ENOUGH_CLEARANCE = 4.5
-_CONVERGENCE_SPREAD = 15.0
-_SLOPE_SPREAD = 12.0
+_CONVERGENCE_SPREAD, _SLOPE_SPREAD = 15.0, 12.0
 #: Convergence towards the middle and slope along the spine that a pedicle can have, degrees.
 _CONVERGENCE = (-12.0, 42.0)
 _SLOPE = (-30.0, 30.0)
