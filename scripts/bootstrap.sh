@@ -16,12 +16,12 @@ stamp="$venv/.installed-$task"
 torch=""
 system=""
 case "$task" in
-  demo) extras="cli,dicom,generator,report" ;;
+  demo) extras="" ;;
   lint) extras="dev" ;;
-  docs) extras="cli,docs,report" ;;
-  bench) extras="cli,dicom,generator,report,dataset,bench,dev" ;;
+  docs) extras="docs" ;;
+  bench) extras="dataset,bench,dev" ;;
   test)
-    extras="cli,dicom,generator,mesh,dataset,physics-tables,report,training,slicer-tests,dev"
+    extras="mesh,dataset,physics-tables,training,slicer-tests,dev"
     # The tests' networks are small: the exact version matters, the build does not.
     torch="torch==2.13.0"
     # Offscreen rendering, Qt, a display for tests that want one, CMake, a DICOM validator.
@@ -115,9 +115,9 @@ make_venv
 # shellcheck disable=SC2086  # a list of packages, to be split
 [ -z "$system" ] || install_system $system
 pip="$venv/bin/python -m pip --disable-pip-version-check install -q -q"
-say "installing Python packages ($extras)"
+say "installing Python packages${extras:+ ($extras)}"
 if [ -n "$torch" ]; then
   $pip "$torch"
 fi
-$pip -e ".[$extras]"
+$pip -e ".${extras:+[$extras]}"
 fingerprint >"$stamp"

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from spinemar.cli.boundary import run
     except ModuleNotFoundError as missing:
-        print(f"spinemar needs '{missing.name}'. Run: pip install 'spinemar[cli]'", file=sys.stderr)
+        print(f"spinemar needs '{missing.name}'. Run: pip install typer rich", file=sys.stderr)
         return 2
     return run(build_app, list(sys.argv[1:] if arguments is None else arguments))
 

@@ -31,7 +31,7 @@ def check_report_tools() -> None:
                if find_spec(module) is None]  # fmt: skip
     if missing:
         raise InputError(
-            f"A report needs {' and '.join(missing)}.", "Run: pip install 'spinemar[report]'"
+            f"A report needs {' and '.join(missing)}.", "Run: pip install jinja2 pillow"
         )
 
 

@@ -70,7 +70,7 @@ def test_without_typer_the_remedy_is_named() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "pip install 'spinemar[cli]'" in done.stderr
+    assert "pip install typer rich" in done.stderr
     assert "Traceback" not in done.stderr
 
 

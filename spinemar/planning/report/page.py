@@ -54,7 +54,7 @@ def check_report_tools() -> None:
     if missing:
         raise InputError(
             f"A report needs {' and '.join(missing)}.",
-            "Run: pip install 'spinemar[report,mesh]'",
+            "Run: pip install jinja2 pillow vtk",
         )
 
 
