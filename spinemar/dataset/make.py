@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spinemar.dataset.blocks import BlockDone, block_is_done, make_block
+from spinemar.dataset.cluster import cluster_client
 from spinemar.dataset.finish import finish_store
 from spinemar.dataset.layout import (
     SPEC,
@@ -32,7 +32,6 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_pr
 BLOCK_PAIRS = 8
 _STAGE = "Making pairs"
 _RETRIES = 3
-_SCHEDULER_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ def _executed(
     elif scheduler is None and workers == 1:
         yield _serial(store, blocks, pairs, cancel)
     else:
-        with _client(workers, scheduler) as client:
+        with cluster_client(workers, scheduler) as client:
             yield _distributed(client, store, blocks, pairs, cancel)
 
 
@@ -191,39 +190,6 @@ def _serial(
     for block in blocks:
         _stop_if_cancelled(cancel)
         yield make_block(store, block, pairs)
-
-
-@contextmanager
-def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
-    try:
-        from distributed import Client, LocalCluster
-    except ModuleNotFoundError as missing:
-        raise InputError(
-            f"Several workers need '{missing.name}'.", "Run: pip install 'spinemar[dataset]'"
-        ) from missing
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout=_SCHEDULER_SECONDS)
-        except (OSError, ValueError, TimeoutError) as error:
-            raise InputError(
-                f"No Dask scheduler answers at {scheduler}.", "Check the address."
-            ) from error
-        with client:
-            yield client
-        return
-    # Workers are processes of one thread each, started afresh (spawn), restarted if they die.
-    with (
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
 
 
 def _distributed(

@@ -8,10 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import pytest
 
+from spinemar.dataset import cluster as clusters
 from spinemar.dataset import make as making
+from spinemar.dataset.cluster import local_cluster
 from spinemar.dataset.layout import BLOCKS
 from spinemar.dataset.make import make_store
 from spinemar.dataset.verify import verify_store
@@ -37,17 +40,11 @@ def wait_for(condition, seconds=120.0):
 def test_two_workers_one_of_them_killed_make_the_serial_store(
     tmp_path, inputs, small, finished, tree
 ):
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     store = tmp_path / "pairs.zarr"
     killed = []
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
-            memory_limit=0,
-        ) as cluster,
-        Client(cluster) as client,
-    ):  # fmt: skip
+    with local_cluster(2) as cluster, Client(cluster) as client:
         pids = sorted(client.run(os.getpid).values())
         assert len(set(pids)) == 2
         assert os.getpid() not in pids
@@ -103,8 +100,24 @@ def test_kill_9_in_mid_run_then_resume(tmp_path, ct_folder, finished, tree, opti
     assert tree(store) == tree(finished)
 
 
+def test_clusters_listen_on_this_machine_alone_and_stand_side_by_side():
+    """Whoever reaches a Dask scheduler can run code on the machine."""
+    import psutil
+    from distributed import Client
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # "Port 8787 is already in use"
+        with local_cluster(1) as one, local_cluster(1) as two:
+            for cluster in (one, two):
+                with Client(cluster) as client:
+                    pids = [os.getpid(), *client.run(os.getpid).values()]
+                    found = [c for pid in pids for c in psutil.Process(pid).net_connections()]
+                    heard = {c.laddr.ip for c in found if c.status == psutil.CONN_LISTEN}
+                    assert heard == {"127.0.0.1"}
+
+
 def test_no_scheduler_is_one_sentence(tmp_path, inputs, small, monkeypatch):
-    monkeypatch.setattr(making, "_SCHEDULER_SECONDS", 1)
+    monkeypatch.setattr(clusters, "_SCHEDULER_SECONDS", 1)
     with pytest.raises(InputError, match="No Dask scheduler answers"):
         make_store(tmp_path / "s", inputs, 1, settings=small(), scheduler="tcp://127.0.0.1:9")
 
@@ -112,12 +125,12 @@ def test_no_scheduler_is_one_sentence(tmp_path, inputs, small, monkeypatch):
 def test_a_worker_that_dies_every_time_is_a_fault_not_a_hang(tmp_path, inputs, small, monkeypatch):
     """A block that kills every worker (for want of memory, say) ends the run with a reason."""
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     monkeypatch.setattr(making, "make_block", _die)
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        local_cluster(1) as cluster,
         Client(cluster),
         pytest.raises(FaultError, match="killed its worker"),
     ):

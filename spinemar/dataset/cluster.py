@@ -1,0 +1,78 @@
+"""Workers for a store: processes of this machine, or a Dask cluster that runs already."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from spinemar.errors import InputError
+
+if TYPE_CHECKING:
+    from distributed import LocalCluster
+
+_SCHEDULER_SECONDS = 15
+
+
+def local_cluster(workers: int) -> LocalCluster:
+    """Return a cluster of worker processes on this machine; close it, or use it with `with`.
+
+    Workers are processes of one thread each, started afresh (spawn), restarted if they die.
+
+    Everything listens on the loopback interface alone. Dask's status server starts in any case
+    and takes port 8787 if none is named, a port that a second cluster would find taken; named by
+    its port alone it would listen on every interface of the machine. So: a free port, of loopback.
+
+    Parameters
+    ----------
+    workers : int
+    """
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        host="127.0.0.1",
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        memory_limit=0,
+        silence_logs=logging.CRITICAL,
+    )
+
+
+@contextmanager
+def cluster_client(workers: int, scheduler: str | None) -> Iterator[Any]:
+    """Connect to a running scheduler, or start workers here and stop them afterwards.
+
+    Parameters
+    ----------
+    workers : int
+        Processes on this machine, unless there is a scheduler.
+    scheduler : str or None
+        Address of a running Dask scheduler.
+
+    Raises
+    ------
+    InputError
+        If Dask is not installed, or no scheduler answers.
+    """
+    try:
+        from distributed import Client
+    except ModuleNotFoundError as missing:
+        raise InputError(
+            f"Several workers need '{missing.name}'.", "Run: pip install 'spinemar[dataset]'"
+        ) from missing
+    if scheduler is None:
+        with local_cluster(workers) as cluster, Client(cluster) as client:
+            yield client
+        return
+    try:
+        client = Client(scheduler, timeout=_SCHEDULER_SECONDS)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise InputError(
+            f"No Dask scheduler answers at {scheduler}.", "Check the address."
+        ) from error
+    with client:
+        yield client
