@@ -1,17 +1,31 @@
-"""Files appear complete or not at all: write beside the target, then rename."""
+"""Files appear complete or not at all: write in a private folder beside the target, then rename.
+
+What is on its way lies in a hidden folder that only its owner can read. It is flushed to the disk
+before the rename and the rename after it, so that a power cut leaves the old file or the new one.
+What a killed process left behind goes with the next write to the same target.
+"""
 
 from __future__ import annotations
 
 import errno
+import glob
+import os
 import secrets
 import shutil
+import socket
+import sys
+import time
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spinemar.errors import FaultError, InputError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_SUCH_NAME = (errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
+_SECONDS_UNTIL_FORGOTTEN = 24 * 3600
 
 
 def full_suffix(path: Path) -> str:
@@ -29,9 +43,14 @@ def disk_fault(error: OSError, target: Path) -> FaultError | InputError:
             f"The disk is full: {target} could not be written.",
             "Free some space or write to another disk; nothing was changed.",
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno in _NOT_ALLOWED:
         return InputError(
             f"There is no permission to write {target}.", "Choose a folder that you may write to."
+        )
+    if error.errno in _NO_SUCH_NAME:
+        return InputError(
+            f"{target} cannot be the name of a file here ({error.strerror}).",
+            "Choose another name.",
         )
     return FaultError(
         f"{target} could not be written ({error.strerror or error}).",
@@ -43,9 +62,10 @@ def disk_fault(error: OSError, target: Path) -> FaultError | InputError:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path that becomes `path` when the block succeeds.
 
-    The temporary path lies in the same folder and has the same suffix, so that a writer picks the
-    same format and the final rename stays on one disk. It may be made a file or a folder. After
-    an error it is removed and `path` is what it was before.
+    The temporary path has the same name, so that a writer picks the same format, and lies in a
+    private folder beside `path`, so that the final rename stays on one disk. It may be made a file
+    or a folder. After an error it is removed and `path` is what it was before. A file that is
+    replaced hands its permissions on.
 
     Parameters
     ----------
@@ -69,39 +89,102 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise InputError(
             f"The folder {target.parent} does not exist.", "Make the folder or choose another one."
         )
-    suffix = full_suffix(target)
-    stem = target.name.removesuffix(suffix)[:40]
-    temporary = target.with_name(f".{stem}.{secrets.token_hex(6)}.part{suffix}")
+    _remove_left_over(target)
+    folder = target.with_name(f".{_stem(target)}.{_writer()}-{secrets.token_hex(6)}.part")
+    temporary = folder / target.name
     try:
+        folder.mkdir(mode=0o700)
         yield temporary
+        if target.is_file():
+            shutil.copymode(target, temporary)
+        _flush_tree(temporary)
         if temporary.is_dir() and target.is_dir():
-            _replace_folder(temporary, target)
+            _replace_folder(temporary, target, folder)
         else:
             temporary.replace(target)
+        _flush(target.parent)
     except OSError as error:
         # A failure inside the block that concerns some other file is not ours to explain.
         names = {str(error.filename), str(error.filename2)}
-        if error.errno in _NO_SPACE or names & {str(temporary), str(target)}:
+        if error.errno in _NO_SPACE or names & {str(folder), str(temporary), str(target)}:
             raise disk_fault(error, target) from error
         raise
     finally:
-        _remove(temporary)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _replace_folder(temporary: Path, target: Path) -> None:
+def _replace_folder(temporary: Path, target: Path, folder: Path) -> None:
     """Swap a finished folder in; the old one goes only when the new one stands."""
-    old = target.with_name(f".{target.name}.{secrets.token_hex(6)}.old")
+    old = folder / f"{target.name}.old"
     target.replace(old)
     try:
         temporary.replace(target)
     except OSError:
         old.replace(target)
         raise
-    _remove(old)
 
 
-def _remove(path: Path) -> None:
+def _flush_tree(path: Path) -> None:
+    """Have a file, or all files of a folder, written to the disk itself."""
     if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+        for inside in path.iterdir():
+            _flush_tree(inside)
+    _flush(path)
+
+
+def _flush(path: Path) -> None:
+    """Flush one file or folder; not every system and disk can, and then the rest must do."""
+    if sys.platform == "win32" and path.is_dir():
+        return
+    flags = os.O_RDWR if sys.platform == "win32" else os.O_RDONLY
+    try:
+        number = os.open(path, flags)
+    except OSError:
+        return
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise
+    finally:
+        os.close(number)
+
+
+def _stem(target: Path) -> str:
+    return target.name.removesuffix(full_suffix(target))[:40]
+
+
+def _writer() -> str:
+    """Name this process on this machine, in the space of process numbers that it lives in."""
+    space = ""
+    with suppress(OSError, NotImplementedError):
+        space = str(Path("/proc/self/ns/pid").readlink())
+    machine = zlib.crc32(f"{socket.gethostname()} {space}".encode())
+    return f"{machine:08x}-{os.getpid()}"
+
+
+def _remove_left_over(target: Path) -> None:
+    """Remove what writers of the same target left behind that were killed."""
+    for left in target.parent.glob(f".{glob.escape(_stem(target))}.*.part"):
+        if _is_left_over(left):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_left_over(folder: Path) -> bool:
+    machine, _, process = folder.name.split(".")[-2].rpartition("-")[0].partition("-")
+    if sys.platform != "win32" and process.isdigit() and machine == _writer().partition("-")[0]:
+        return not _runs(int(process))
+    try:
+        return time.time() - folder.stat().st_mtime > _SECONDS_UNTIL_FORGOTTEN
+    except OSError:
+        return False
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # asks, and sends nothing
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

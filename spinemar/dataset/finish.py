@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ def finish_store(store: Path, patients: Mapping[str, str] | None = None) -> None
     write_text(store / CARD, card_text(spec, rows, patients, store))
     write_text(store / SUMS, sums_text(store))
     for folder in (store, store / BLOCKS):
-        for left in folder.glob(".*.part*"):  # by writers that were killed
-            left.unlink(missing_ok=True)
+        for left in folder.glob(".*.part"):  # by writers that were killed
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def table_line(row: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spinemar.errors import InputError
 from spinemar.files import full_suffix
+from spinemar.io.memory import machine_bytes
 
 NIFTI = (".nii", ".nii.gz")
 NRRD = (".nrrd", ".nhdr")
@@ -17,6 +18,8 @@ WRITABLE = (".nrrd", *NIFTI, ".mha")
 MAX_VOXELS = 2_000_000_000
 """About 7,600 slices of 512x512; 8 GB as float32."""
 MAX_SIDE = 16_384
+# While a file is read, ITK's float32 image and our copy of it exist side by side.
+_BYTES_PER_VOXEL = 8
 
 
 def suffix_of(path: Path) -> str:
@@ -30,9 +33,21 @@ def is_image_file(path: Path) -> bool:
 
 
 def check_exists(path: Path) -> None:
-    """Refuse a path where nothing is."""
-    if not path.exists():
+    """Refuse a path where nothing is, or something that only looks like a file.
+
+    Raises
+    ------
+    InputError
+        Also for pipes and devices, which could keep a reader waiting for ever.
+    """
+    try:
+        there = path.exists()
+    except (OSError, ValueError) as error:  # a name too long, or with a null byte
+        raise InputError("This path is no name of a file.", "Check the path.") from error
+    if not there:
         raise InputError(f"{path} does not exist.", "Check the path.")
+    if not path.is_file() and not path.is_dir():
+        raise InputError(f"{path} is neither a file nor a folder.", "Give a CT as file or folder.")
 
 
 def check_writable_format(path: Path) -> None:
@@ -45,7 +60,7 @@ def check_writable_format(path: Path) -> None:
 
 
 def check_size(shape: tuple[int, ...], name: str) -> None:
-    """Refuse sizes that no CT has, before any memory is asked for.
+    """Refuse sizes that no CT has or no memory holds, before any memory is asked for.
 
     Parameters
     ----------
@@ -64,4 +79,11 @@ def check_size(shape: tuple[int, ...], name: str) -> None:
         raise InputError(
             f"{name} claims to be {size} voxels large, more than any CT.",
             f"The header is damaged, or the volume has to be cropped to {MAX_VOXELS:,} voxels.",
+        )
+    memory = machine_bytes()
+    if memory is not None and voxels * _BYTES_PER_VOXEL > memory:
+        raise InputError(
+            f"{name} takes {voxels * _BYTES_PER_VOXEL / 1e9:.1f} GB of memory, and this machine "
+            f"has {memory / 1e9:.1f} GB.",
+            "Crop the volume, or use a machine with more memory.",
         )

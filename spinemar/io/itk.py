@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from spinemar.errors import GeometryError, InputError
 from spinemar.io.affine import check_affine, ras_from_image
-from spinemar.io.formats import NIFTI, check_exists, check_size, suffix_of
+from spinemar.io.formats import METAIMAGE, NIFTI, NRRD, check_exists, check_size, suffix_of
+from spinemar.io.metaimage_header import stored_in_metaimage
 from spinemar.io.nifti_header import check_complete, read_nifti_header
+from spinemar.io.nrrd_header import stored_in_nrrd
+from spinemar.io.stored_size import StoredVoxels, check_holds
 
 
 @contextmanager
@@ -81,6 +84,8 @@ def _checked_header(reader: Any, path: Path) -> NDArray[np.float64]:
     nifti = read_nifti_header(path) if suffix_of(path) in NIFTI else None
     if nifti is not None:
         check_size(nifti.shape, path.name)
+        check_complete(path, nifti)
+    stored = _stored_voxels(path)
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
@@ -92,6 +97,8 @@ def _checked_header(reader: Any, path: Path) -> NDArray[np.float64]:
         raise unreadable(path, reason(error)) from error
     size = tuple(int(n) for n in reader.GetSize())
     check_size(size, path.name)
+    if stored is not None:
+        check_holds(stored, path.name)
     if reader.GetNumberOfComponents() != 1:
         raise InputError(
             f"{path.name} has {reader.GetNumberOfComponents()} values per voxel (colour or "
@@ -104,8 +111,15 @@ def _checked_header(reader: Any, path: Path) -> NDArray[np.float64]:
             f"{path.name} is {what} ({len(size)} dimensions), not one volume.",
             "Load one CT volume of three dimensions.",
         )
-    if nifti is not None:
-        check_complete(path, nifti)
     affine = ras_from_image(reader) if nifti is None else nifti.ijk_to_ras
     check_affine(affine, path.name)
     return affine
+
+
+def _stored_voxels(path: Path) -> StoredVoxels | None:
+    """Ask the header where its voxels lie (None for NIfTI, checked above)."""
+    if suffix_of(path) in NRRD:
+        return stored_in_nrrd(path)
+    if suffix_of(path) in METAIMAGE:
+        return stored_in_metaimage(path)
+    return None

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import GeometryError, InputError
+from spinemar.io.stored_size import StoredVoxels, check_holds
 
 _UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}
 _MAX_DIMS = 7
+_MAX_OFFSET = 2**31
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,14 @@ def read_nifti_header(path: Path) -> NiftiHeader:
             f"{path.name} is truncated or not a NIfTI-1 file.",
             "Copy or export the file again.",
         )
+    if raw[344:348] != b"n+1\0":
+        raise InputError(
+            f"{path.name} keeps its voxels in another file.", "Convert it to one .nii.gz file."
+        )
     dim = struct.unpack(f"{order}8h", raw[40:56])
     bits = struct.unpack(f"{order}h", raw[72:74])[0]
     offset = struct.unpack(f"{order}f", raw[108:112])[0]
-    if not 1 <= dim[0] <= _MAX_DIMS or not np.isfinite(offset):
+    if not 1 <= dim[0] <= _MAX_DIMS or bits < 0 or not 0 <= offset < _MAX_OFFSET:
         raise InputError(f"{path.name} has a damaged header.", "Copy or export the file again.")
     shape = tuple(int(n) for n in dim[1 : dim[0] + 1])
     voxels = 1
@@ -71,11 +77,9 @@ def read_nifti_header(path: Path) -> NiftiHeader:
 
 def check_complete(path: Path, header: NiftiHeader) -> None:
     """Refuse a file that holds fewer voxels than its header says."""
-    if path.suffix.lower() == ".gz":
-        size = _gzip_size(path, header.data_bytes)
-    else:
-        size = path.stat().st_size
-    if size < header.data_bytes:
+    packed = path.suffix.lower() == ".gz"
+    check_holds(StoredVoxels(path, 0, header.data_bytes, "gzip" if packed else "raw"), path.name)
+    if packed and not _unpacks_to(path, header.data_bytes):
         raise InputError(
             f"{path.name} is truncated: its header promises {header.data_bytes:,} bytes.",
             "Copy or download the file again.",
@@ -95,21 +99,21 @@ def _first_bytes(path: Path, count: int) -> bytes:
         ) from error
 
 
-def _gzip_size(path: Path, wanted: int) -> int:
-    """Size of the unpacked data: from the trailer if it agrees, else by unpacking all of it."""
+def _unpacks_to(path: Path, wanted: int) -> bool:
+    """Whether so many bytes unpack: by the trailer if it agrees, else by unpacking them."""
     with path.open("rb") as stream:
         stream.seek(-4, 2)
         trailer = int(struct.unpack("<I", stream.read(4))[0])
     if trailer == wanted % 2**32:
-        return wanted
+        return True
     size = 0
     try:
         with gzip.open(path) as unpacked:
-            while block := unpacked.read(1 << 16):
+            while size < wanted and (block := unpacked.read(1 << 16)):
                 size += len(block)
     except (OSError, EOFError, zlib.error):
         pass  # what could be unpacked is what there is
-    return size
+    return size >= wanted
 
 
 def _affine(raw: bytes, order: str, name: str) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ def test_success_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "result.nii.gz"
     target.write_text("old")
     with atomic_path(target) as temporary:
-        assert temporary.parent == tmp_path
+        assert temporary.parent.parent == tmp_path
         assert temporary.name.endswith(".nii.gz")
         temporary.write_text("new")
         assert target.read_text() == "old"

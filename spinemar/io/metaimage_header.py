@@ -1,0 +1,67 @@
+"""What a MetaImage header promises: how many bytes, how packed, and in which file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spinemar.errors import InputError
+from spinemar.io.stored_size import StoredVoxels, neighbour
+
+_MAX_HEADER_BYTES = 1 << 20
+_TYPE_BYTES = {
+    "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4,
+    "MET_LONG": 4, "MET_ULONG": 4, "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8, "MET_FLOAT": 4,
+    "MET_DOUBLE": 8,
+}  # fmt: skip
+_LAST = "ElementDataFile"
+
+
+def stored_in_metaimage(path: Path) -> StoredVoxels:
+    """Read where a MetaImage (.mha, or a .mhd header) keeps its voxels.
+
+    Raises
+    ------
+    InputError
+        If the header is damaged, or names voxels outside its folder.
+    """
+    fields, offset = _fields(path)
+    try:
+        sizes = [int(part) for part in fields["DimSize"].split()]
+        width = _TYPE_BYTES[fields["ElementType"]]
+        channels = int(fields.get("ElementNumberOfChannels", "1"))
+        detached = fields[_LAST]
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{path.name} cannot be read: its MetaImage header is truncated or damaged.",
+            "Copy or export the file again.",
+        ) from error
+    promised = width * max(channels, 1)
+    for side in sizes:
+        promised *= max(side, 0)
+    packing = "gzip" if fields.get("CompressedData", "").upper().startswith("T") else "raw"
+    if fields.get("BinaryData", "True").upper().startswith("F"):
+        promised //= width  # numbers written as text: a digit and a space at least
+        packing = "raw"
+    if detached.upper() == "LOCAL":
+        return StoredVoxels(path, offset, promised, packing)
+    if detached.split()[:1] == ["LIST"] or "%" in detached:
+        raise InputError(
+            f"{path.name} spreads its voxels over several files.", "Save it as one .mha file."
+        )
+    return StoredVoxels(neighbour(path, detached), 0, promised, packing)
+
+
+def _fields(path: Path) -> tuple[dict[str, str], int]:
+    """Return the fields up to the one that ends the header, and where the header ends."""
+    with path.open("rb") as stream:
+        start = stream.read(_MAX_HEADER_BYTES)
+    fields: dict[str, str] = {}
+    position = 0
+    while position < len(start) and _LAST not in fields:
+        end = start.find(b"\n", position)
+        line = start[position : len(start) if end < 0 else end].decode("latin-1")
+        position = len(start) if end < 0 else end + 1
+        name, equals, value = line.partition("=")
+        if equals:
+            fields[name.strip()] = value.strip()
+    return fields, position
