@@ -128,5 +128,17 @@ def test_one_version_everywhere() -> None:
     assert re.search(r"^version: (.+)$", citation, re.MULTILINE)[1] == spinemar.__version__
 
 
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [("github-workflows", ".github/workflows/*.yml"), ("citation-file-format", "CITATION.cff")],
+)
+def test_what_others_read_keeps_its_schema(schema: str, files: str) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    paths = [str(path) for path in ROOT.glob(files)]
+    assert paths
+    done = subprocess.run([*command, *paths], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
