@@ -20,6 +20,7 @@ from spinemar.files import disk_fault
 from spinemar.jobs import protocol
 from spinemar.jobs.arrays import save_array
 from spinemar.jobs.process import JobProcess
+from spinemar.jobs.spare import SpareWorker
 from spinemar.progress import Progress
 
 MakeJob = Callable[[Path], Mapping[str, Any]]
@@ -48,12 +49,14 @@ class JobRun:
         takeBack: TakeBack,
         temporaryFolder: str | Path,
         command: Sequence[str] | None = None,
+        spare: SpareWorker | None = None,
     ) -> None:
         self.result: Any = None
         self.error: SpinemarError | None = None
         self.progress = Progress("Preparing", 0, 1)
         self.log = ""
-        self._makeJob, self._takeBack, self._command = makeJob, takeBack, command
+        self._makeJob, self._takeBack = makeJob, takeBack
+        self._command, self._spare = command, spare
         self._folder = Path(tempfile.mkdtemp(prefix="spinemar-", dir=temporaryFolder))
         self._process: JobProcess | None = None
         self._cancelled = False
@@ -92,7 +95,8 @@ class JobRun:
             with self._lock:
                 if self._cancelled:
                     raise CancelledError
-                self._process = JobProcess(job, self._command)
+                waiting = None if self._spare is None else self._spare.take()
+                self._process = JobProcess(job, self._command, waiting=waiting)
             facts = self._follow()
             if self._cancelled:
                 raise CancelledError

@@ -11,6 +11,7 @@ import numpy as np
 
 from SpineImplantPlannerLib.jobrun import JobRun, MakeJob, handOver
 from spinemar.jobs.planning import read_field
+from spinemar.jobs.spare import SpareWorker
 from spinemar.planning.auto import PlanSettings
 from spinemar.planning.bone import BoneField
 from spinemar.planning.plan import Plan
@@ -71,6 +72,15 @@ class Workshop:
     def __init__(self, temporaryFolder: str | Path, command: Sequence[str] | None = None) -> None:
         self._folder = temporaryFolder
         self._command = command
+        self._spare = SpareWorker("scan", command)
+
+    def expectScan(self) -> None:
+        """Have a worker wait, so that the next scan begins at once."""
+        self._spare.prepare()
+
+    def close(self) -> None:
+        """End the waiting worker."""
+        self._spare.close()
 
     def segment(
         self, ct: Ct, labels: LabelVolume | None = None,
@@ -92,13 +102,36 @@ class Workshop:
                 "frames_output": str(folder / "frames.json"),
             }  # fmt: skip
 
-        def take(folder: Path, facts: Mapping[str, Any]) -> SpineModel:
-            array = np.load(folder / "labels.npy", allow_pickle=False)
-            matrix = np.asarray(facts["ijk_to_ras"], float)
-            text = (folder / "frames.json").read_text(encoding="utf-8")
-            return SpineModel.from_json(text, LabelVolume(array, matrix))
+        return JobRun(make, _takeSpine, self._folder, self._command)
 
-        return JobRun(make, take, self._folder, self._command)
+    def edit(
+        self, ct: Ct, spine: SpineModel, labels: LabelVolume, levels: Sequence[str] = (),
+        correct: tuple[str, Sequence[float]] | None = None,
+    ) -> JobRun:  # fmt: skip
+        """Do again what was edited in a spine; the result is a `SpineModel`.
+
+        Parameters
+        ----------
+        labels : LabelVolume
+            As edited.
+        levels : sequence of str
+            Whose voxels were edited.
+        correct : (str, point), optional
+            A vertebra to segment again instead, from a point in its body.
+        """
+
+        def make(folder: Path) -> dict[str, Any]:
+            (folder / "before.json").write_text(spine.to_json(), encoding="utf-8")
+            return {
+                "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
+                "labels": handOver(folder, "given", labels.labels, labels.ijk_to_ras),
+                "frames": str(folder / "before.json"), "refit": list(levels),
+                "correct": None if correct is None else [correct[0], list(correct[1])],
+                "labels_output": str(folder / "labels.npy"),
+                "frames_output": str(folder / "frames.json"),
+            }  # fmt: skip
+
+        return JobRun(make, _takeSpine, self._folder, self._command)
 
     def plan(
         self, ct: Ct | None, spine: SpineModel, levels: Sequence[str], settings: PlanSettings,
@@ -158,7 +191,7 @@ class Workshop:
             place = np.asarray(facts["ijk_to_ras"], float)
             return Scanned(arrays["scan"], arrays.get("truth"), arrays["metal"], place, facts)
 
-        return JobRun(make, take, self._folder, self._command)
+        return JobRun(make, take, self._folder, self._command, self._spare)
 
     def voxelize(self, geometry: GridGeometry, plan: Plan) -> JobRun:
         """Put the implants on a grid; the result maps materials to `Fraction`."""
@@ -194,6 +227,12 @@ class Workshop:
     def run(self, make: MakeJob) -> JobRun:
         """Run any job; the result is what the worker returned."""
         return JobRun(make, lambda _folder, facts: dict(facts), self._folder, self._command)
+
+
+def _takeSpine(folder: Path, facts: Mapping[str, Any]) -> SpineModel:
+    array = np.load(folder / "labels.npy", allow_pickle=False)
+    text = (folder / "frames.json").read_text(encoding="utf-8")
+    return SpineModel.from_json(text, LabelVolume(array, np.asarray(facts["ijk_to_ras"], float)))
 
 
 def _spine(folder: Path, spine: SpineModel) -> dict[str, Any]:

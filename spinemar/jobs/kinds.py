@@ -28,10 +28,21 @@ KINDS: Mapping[str, str] = {
 
 def function_of(kind: str) -> JobFunction:
     """Find what runs a kind of job."""
+    module, function = _place(kind)
+    found: JobFunction = getattr(import_module(module), function)
+    return found
+
+
+def warm_up(kind: str) -> None:
+    """Load what a kind of job needs, as far as its module knows how to (`warm_up` there)."""
+    module, _ = _place(kind)
+    ready: Callable[[], None] = getattr(import_module(module), "warm_up", lambda: None)
+    ready()
+
+
+def _place(kind: str) -> list[str]:
     if kind not in KINDS:
         raise InputError(
             f"There is no job called '{kind}'.", f"Use one of: {', '.join(sorted(KINDS))}."
         )
-    module, function = KINDS[kind].split(":")
-    found: JobFunction = getattr(import_module(module), function)
-    return found
+    return KINDS[kind].split(":")

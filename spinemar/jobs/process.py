@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import subprocess
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,20 @@ _LOG_LINES = 200
 Event = Mapping[str, Any]
 
 
+def start_worker(
+    command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """Start a worker process, which waits for its job on stdin."""
+    command = command or worker_command(choose_interpreter())
+    try:
+        return start_tree(command, environment or worker_environment())
+    except OSError as error:
+        raise FaultError(
+            f"The worker could not be started ({error.strerror or error}).",
+            "Check the installation; the log names the command.",
+        ) from error
+
+
 class JobProcess:
     """One job in a worker process.
 
@@ -34,6 +49,8 @@ class JobProcess:
         Command line of the worker; by default this Python's.
     environment : mapping, optional
         By default the parent's, with `spinemar` on its path.
+    waiting : Popen, optional
+        A worker that was started before and waits for a job (`SpareWorker.take`).
     """
 
     def __init__(
@@ -41,15 +58,9 @@ class JobProcess:
         job: Mapping[str, Any],
         command: Sequence[str] | None = None,
         environment: Mapping[str, str] | None = None,
+        waiting: subprocess.Popen[str] | None = None,
     ) -> None:
-        command = command or worker_command(choose_interpreter())
-        try:
-            self._process = start_tree(command, environment or worker_environment())
-        except OSError as error:
-            raise FaultError(
-                f"The worker could not be started ({error.strerror or error}).",
-                "Check the installation; the log names the command.",
-            ) from error
+        self._process = waiting or start_worker(command, environment)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._ended = False

@@ -65,6 +65,23 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     }
 
 
+def warm_up() -> None:
+    """Scan a tiny volume, so that everything a scan imports is there and has run once."""
+    from spinemar.implants.catalogue import load_catalogue
+    from spinemar.implants.voxelize import voxelize_plan
+    from spinemar.physics.scanner import simulate_scan
+    from spinemar.physics.settings import ScannerSettings
+    from spinemar.planning.plan import Plan
+    from spinemar.volume import CTVolume
+
+    volume = CTVolume(np.zeros((3, 16, 16), np.float32), np.eye(4))
+    voxelize_plan(Plan(), volume.geometry, load_catalogue())
+    metal = np.zeros(volume.hu.shape, np.float32)
+    metal[1, 6:9, 6:9] = 1.0
+    small = ScannerSettings(n_views=24, n_bins=32)
+    simulate_scan(volume, {"Ti-6Al-4V": metal}, small, slices=slice(1, 2), with_truth=False)
+
+
 def _chosen(value: Any, count: int) -> slice | None:
     if value is None:
         return None

@@ -6,7 +6,11 @@
      "input": PATH or {"npy": ..., "ijk_to_ras": ...},
      "labels": null or {"npy": ..., "ijk_to_ras": ...}, "naming": "auto" or {"3": "L1", ...},
      "first_level": null or "T1", "seeds": null or {"L1": [r, a, s]},
+     "frames": null or PATH.json, "refit": ["L1", ...], "correct": null or ["L1", [r, a, s]],
      "labels_output": PATH.npy, "frames_output": PATH.json}
+
+With "frames", the labels are of the spine that they belong to, and only what the user changed is
+done again: the frames of the levels in "refit", or the vertebra "correct" from a point in its body.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from spinemar.files import atomic_path
 from spinemar.jobs.arrays import load_labels, load_volume, save_array
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 from spinemar.spine.model import SpineModel
+from spinemar.volume import CTVolume, LabelVolume
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
@@ -42,23 +47,46 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
 
 def _spine(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> SpineModel:
     labels = load_labels(job.get("labels"))
+    volume = None if job.get("input") is None else load_volume(job["input"])
+    if labels is not None and job.get("frames"):
+        return _edited(job, labels, volume, progress, cancel)
+    seeds = {str(k): np.asarray(v, float) for k, v in (job.get("seeds") or {}).items()}
     if labels is not None:
-        from spinemar.spine.frames import frames_from_labels
+        from spinemar.spine.providers import spine_from_segmentation
 
-        volume = None if job.get("input") is None else load_volume(job["input"])
-        return frames_from_labels(
-            labels, volume, naming=_naming(job.get("naming")), progress=progress, cancel=cancel
-        )
+        return spine_from_segmentation(
+            labels, volume, naming=_naming(job.get("naming")),
+            first_level=job.get("first_level"), seeds=seeds or None,
+            progress=progress, cancel=cancel,
+        )  # fmt: skip
     from spinemar.spine.segment import segment_spine
 
-    seeds = {str(k): np.asarray(v, float) for k, v in (job.get("seeds") or {}).items()}
     return segment_spine(
-        load_volume(job.get("input")),
-        first_level=job.get("first_level"),
-        seeds=seeds or None,
-        progress=progress,
-        cancel=cancel,
-    )
+        _required(volume), first_level=job.get("first_level"), seeds=seeds or None,
+        progress=progress, cancel=cancel,
+    )  # fmt: skip
+
+
+def _edited(
+    job: Mapping[str, Any], labels: LabelVolume, volume: CTVolume | None,
+    progress: ProgressCallback, cancel: CancelToken,
+) -> SpineModel:  # fmt: skip
+    from spinemar.spine.editing import correct_vertebra, refit_vertebrae
+
+    model = SpineModel.from_json(Path(job["frames"]).read_text(encoding="utf-8"), labels)
+    if job.get("correct"):
+        level, point = job["correct"]
+        return correct_vertebra(
+            _required(volume), model, str(level), point, progress=progress, cancel=cancel
+        )
+    levels = [str(level) for level in job.get("refit") or ()]
+    return refit_vertebrae(volume, model, labels, levels, progress=progress, cancel=cancel)
+
+
+def _required(volume: CTVolume | None) -> CTVolume:
+    if volume is None:
+        raise InputError("The job names no input.", "Give the CT.")
+    return volume
 
 
 def _naming(value: Any) -> str | dict[int, str]:

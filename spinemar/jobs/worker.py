@@ -1,7 +1,9 @@
 """The worker process: ``python -m spinemar.jobs.worker JOB.json`` (or ``-`` for stdin).
 
 The job is one JSON object; from stdin it is the first line, and later lines are commands. With
-``--attended``, the end of stdin means that the parent is gone, and the job is cancelled.
+``--attended``, the end of stdin means that the parent is gone, and the job is cancelled. With
+``--warm KIND``, the worker loads what that kind of job needs before it reads the job, so that a
+worker which was started in advance has nothing left to do but the job.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import IO, Any
 
 from spinemar.errors import CancelledError, FaultError, InputError, SpinemarError
 from spinemar.jobs import protocol
-from spinemar.jobs.kinds import function_of
+from spinemar.jobs.kinds import function_of, warm_up
 from spinemar.progress import CancelToken, Progress
 
 _MAX_JOB_BYTES = 16 << 20
@@ -60,12 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m spinemar.jobs.worker", description=__doc__)
     parser.add_argument("job", help="JSON file with the job, or - for stdin")
     parser.add_argument("--attended", action="store_true", help="cancel when stdin ends")
+    parser.add_argument("--warm", metavar="KIND", help="get ready for a kind of job, then wait")
     options = parser.parse_args(arguments)
     reporter = _Reporter(_take_stdout())
     cancel = CancelToken()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cancel.cancel())
     try:
+        if options.warm:
+            warm_up(options.warm)
         job = _read_job(options.job)
         if options.attended or options.job == "-":
             _listen(cancel, attended=options.attended)

@@ -1,13 +1,14 @@
-"""What a user corrects in a segmented spine: the names of all levels, or one vertebra."""
+"""What a user corrects in a segmented spine: all levels' names, one vertebra, or its voxels."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from spinemar.errors import InputError
+from spinemar.errors import GeometryError, InputError
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.frames import frames_along
 from spinemar.spine.levels import LEVELS, VERSE_IDS, level_position, shift_level
@@ -74,13 +75,63 @@ def correct_vertebra(
     numbers = np.where(old == number, 0, old)
     numbers = np.where(free & (again.labels.labels == number), number, numbers)
     labels = LabelVolume(numbers.astype(np.int16), volume.ijk_to_ras)
-    alone = LabelVolume(np.where(numbers == number, number, 0), volume.ijk_to_ras)
-    frames = frames_along(alone, model.canal_ras, volume, cancel=cancel).vertebrae
-    if not frames:
+    mended = refit_vertebrae(volume, model, labels, [level], cancel=cancel)
+    if level not in mended.levels:
         raise InputError(
             f"No vertebral body was found around this point for {level}.",
             "Set it in the middle of the body.",
         )
-    kept = [frame for frame in model.vertebrae if frame.level != level]
-    ordered = sorted([*kept, *frames], key=lambda frame: level_position(frame.level))
+    return mended
+
+
+def changed_levels(old: LabelVolume, new: LabelVolume) -> tuple[str, ...]:
+    """Return the levels whose voxels differ between two segmentations on one grid.
+
+    Raises
+    ------
+    GeometryError
+        If they lie on different grids.
+    """
+    if not old.geometry.same_as(new.geometry):
+        raise GeometryError(
+            "The edited segmentation lies on another grid.", "Edit it on the CT's own grid."
+        )
+    differs = old.labels != new.labels
+    touched = set(np.unique(old.labels[differs]).tolist()) | set(
+        np.unique(new.labels[differs]).tolist()
+    )
+    levels = sorted(VERSE_IDS, key=level_position)
+    return tuple(level for level in levels if VERSE_IDS[level] in touched)
+
+
+def refit_vertebrae(
+    volume: CTVolume | None,
+    model: SpineModel,
+    labels: LabelVolume,
+    levels: Sequence[str],
+    *,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> SpineModel:
+    """Fit the frames of some vertebrae anew to edited labels; all others stay as they are.
+
+    Parameters
+    ----------
+    volume : CTVolume, optional
+        The CT, as in `frames_from_labels`.
+    model : SpineModel
+        As it was before the edit.
+    labels : LabelVolume
+        The edited labels under VerSe numbers.
+    levels : sequence of str
+        Those that were edited; one that has no body any more loses its frame.
+    progress, cancel
+        As everywhere.
+    """
+    wanted = [VERSE_IDS[level] for level in levels]
+    numbers: NDArray[np.int16] = np.where(np.isin(labels.labels, wanted), labels.labels, 0)
+    alone = LabelVolume(numbers.astype(np.int16), labels.ijk_to_ras)
+    fitted = frames_along(alone, model.canal_ras, volume, progress=progress, cancel=cancel)
+    kept = [frame for frame in model.vertebrae if frame.level not in levels]
+    ordered = sorted([*kept, *fitted.vertebrae], key=lambda frame: level_position(frame.level))
     return SpineModel(labels, tuple(ordered), model.canal_ras)

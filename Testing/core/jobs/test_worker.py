@@ -246,3 +246,27 @@ def test_events_are_valid_json_whatever_the_numbers() -> None:
     assert protocol.decode(line) == {"event": "done", "result": {"a": None, "b": 2.0}}
     assert protocol.decode("a library's remark") is None
     assert protocol.decode('{"no": "event"}') is None
+
+
+def test_a_spare_worker_does_one_job_and_ends_with_its_owner(tmp_path: Path) -> None:
+    from spinemar.jobs.spare import SpareWorker
+
+    spare = SpareWorker("scan")
+    assert spare.take() is None
+    spare.prepare()
+    first = spare.pid
+    spare.prepare()
+    assert spare.pid == first  # one waits, no more
+    job = {"kind": "voxelize", "plan": "nonsense", "folder": str(tmp_path)}
+    process = JobProcess(job, waiting=spare.take())
+    assert process.pid == first
+    assert process.wait(60)["event"] == "error"  # the job came, and was answered
+    assert spare.pid is None
+    spare.prepare()
+    second = spare.pid
+    assert second is not None
+    spare.close()
+    assert spare.pid is None
+    if os.name == "posix":
+        with pytest.raises(ProcessLookupError):
+            os.kill(second, 0)

@@ -13,7 +13,12 @@ import pytest
 
 from spinemar.errors import CancelledError, InputError
 from spinemar.progress import CancelToken
-from spinemar.spine.editing import correct_vertebra, shift_levels
+from spinemar.spine.editing import (
+    changed_levels,
+    correct_vertebra,
+    refit_vertebrae,
+    shift_levels,
+)
 from spinemar.spine.levels import VERSE_IDS
 from spinemar.spine.providers import spine_from_segmentation
 from spinemar.spine.segment import segment_spine
@@ -146,6 +151,25 @@ def test_correcting_one_vertebra_keeps_the_others(plain):
             mended.labels.labels == VERSE_IDS[level], numbers == VERSE_IDS[level]
         )
         assert mended.vertebra(level) is spoiled.vertebra(level)
+
+
+def test_only_edited_vertebrae_are_fitted_anew(plain):
+    volume, _, model, _ = plain
+    numbers = model.labels.labels.copy()
+    numbers[numbers == VERSE_IDS["T12"]] = 0  # erased
+    body = np.argwhere(numbers == VERSE_IDS["L1"])
+    forwards = model.labels.geometry.to_ras(body[:, ::-1])[:, 1]
+    numbers[tuple(body[forwards > forwards.max() - 4.0].T)] = 0  # its front is cut off
+    edited = LabelVolume(numbers, volume.ijk_to_ras)
+    assert changed_levels(model.labels, model.labels) == ()
+    changed = changed_levels(model.labels, edited)
+    assert changed == ("T12", "L1")
+    again = refit_vertebrae(volume, model, edited, changed)
+    assert "T12" not in again.levels
+    for level in again.levels:
+        assert (again.vertebra(level) is model.vertebra(level)) == (level != "L1")
+    before, after = (m.vertebra("L1").body_centre_ras[1] for m in (model, again))
+    assert -4.0 < after - before < -0.3
 
 
 def test_single_spine_segment_is_divided(plain):
