@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from spinemar_training.study.commands import app as study_app
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app.add_typer(study_app, name="study")
 
 Config = Annotated[Path, typer.Argument(help="The run's YAML file.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")]
@@ -90,6 +93,26 @@ def sweep(
         weights = train_adversarial(settings, folder, start, float(value))
         table = validate(settings, weights, folder)
         typer.echo(f"lambda {value:g}: {json.dumps(table['all']['generator'])}")
+
+
+@app.command()
+def prefill(
+    source: Annotated[Path, typer.Argument(help="Store of pairs, or folder of foreign cases.")],
+    output: Output,
+    model: Annotated[Path, typer.Option(help="Manifest whose prior fills the traces.")],
+    split: Annotated[str, typer.Option(help="Of a store.")] = "training",
+) -> None:
+    """Run a frozen prior once over every slice and keep what the generator trains on.
+
+    Run again, it takes up what a growing store has got since.
+    """
+    from spinemar.dataset.layout import SPEC
+    from spinemar_training.prefill import prefill_cases, prefill_store
+
+    stored = (source / SPEC).is_file()
+    made = prefill_store(source, model, output, split) if stored else None
+    for path in made or prefill_cases(source, model, output):
+        typer.echo(path.name)
 
 
 @app.command(name="foreign-cases")

@@ -1,0 +1,86 @@
+"""Intervals by bootstrap; cases are drawn, never pixels, since a case's pixels go together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS = 4000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % bootstrap interval and the number of cases behind it."""
+
+    mean: float
+    low: float
+    high: float
+    cases: int
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures by name."""
+        return asdict(self)
+
+    @property
+    def above_zero(self) -> bool:
+        """Whether the whole interval lies above zero."""
+        return self.low > 0
+
+
+def bootstrap(
+    values: Sequence[float] | NDArray[np.float64],
+    groups: Sequence[Any] | None = None,
+    seed: int = 0,
+) -> Estimate:
+    """Mean and interval of paired differences, logarithms or any other figure a case.
+
+    Parameters
+    ----------
+    values : sequence of float
+        NaN stands for a case that cannot say anything and is left out.
+    groups : sequence, optional
+        Values of one group (the screws of one scan, say) are drawn together.
+    seed : int
+    """
+    array = np.asarray(values, dtype=np.float64)
+    keys = list(range(len(array))) if groups is None else list(groups)
+    kept: dict[Any, list[float]] = {}
+    for key, value in zip(keys, array, strict=True):
+        if np.isfinite(value):
+            kept.setdefault(key, []).append(float(value))
+    if not kept:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    sums = np.array([sum(each) for each in kept.values()])
+    counts = np.array([len(each) for each in kept.values()])
+    drawn = np.random.default_rng(seed).integers(len(sums), size=(DRAWS, len(sums)))
+    means = sums[drawn].sum(1) / counts[drawn].sum(1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Estimate(float(sums.sum() / counts.sum()), float(low), float(high), int(counts.sum()))
+
+
+def geometric(ratios: Sequence[float], groups: Sequence[Any] | None = None) -> Estimate:
+    """Geometric mean of ratios with its interval."""
+    found = bootstrap(np.log(np.asarray(ratios, dtype=np.float64)), groups)
+    return Estimate(*(float(np.exp(v)) for v in (found.mean, found.low, found.high)), found.cases)
+
+
+def area_under_curve(
+    positive: Sequence[float], negative: Sequence[float], seed: int = 0
+) -> Estimate:
+    """Chance that a paired positive case scores above any negative one; ties count half.
+
+    The interval draws cases, each with its positive and its negative score.
+    """
+    present = np.asarray(positive, dtype=np.float64)
+    absent = np.asarray(negative, dtype=np.float64)
+    if len(present) == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    wins = (present[:, None] > absent[None]) + 0.5 * (present[:, None] == absent[None])
+    drawn = np.random.default_rng(seed).integers(len(present), size=(DRAWS, len(present)))
+    areas = np.array([wins[np.ix_(rows, rows)].mean() for rows in drawn[:1000]])
+    low, high = np.percentile(areas, [2.5, 97.5])
+    return Estimate(float(wins.mean()), float(low), float(high), len(present))
