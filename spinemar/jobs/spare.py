@@ -36,7 +36,7 @@ class SpareWorker:
         return self._process.pid if self._alive() and self._process is not None else None
 
     def prepare(self) -> None:
-        """Start a worker unless one waits; a worker that cannot start is left to the job to tell."""
+        """Start a worker unless one waits; the job tells where none can."""
         if not self._alive():
             with contextlib.suppress(FaultError):
                 self._process = start_worker(self._command)
