@@ -89,16 +89,19 @@ class PriorTraining(ScheduledModule):
         return resampled[:, :-4], resampled[:, -4:-1], 1 + self.near_weight * near[:, None]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        features, images, weight = self.crops(batch)
+        loss = self.weighted_error(*self.crops(batch))
+        self.log("prior/loss", loss, prog_bar=True)
+        return loss if bool(torch.isfinite(loss)) else None
+
+    def weighted_error(self, features: Tensor, images: Tensor, weight: Tensor) -> Tensor:
+        """Return the loss of crops as `crops` makes them."""
         truth, raw, nmar = images.split(1, 1)
         residual, blend = (
             self.network(features.contiguous(memory_format=torch.channels_last)).float().split(1, 1)
         )
         cleaned = nmar + blend * (raw - nmar) + residual
         error = F.smooth_l1_loss(cleaned, truth, beta=BETA, reduction="none")
-        loss = (error * weight).sum() / weight.sum()
-        self.log("prior/loss", loss, prog_bar=True)
-        return loss if bool(torch.isfinite(loss)) else None
+        return (error * weight).sum() / weight.sum()
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
