@@ -97,5 +97,5 @@ def _read(folder: Path, isShipped: bool) -> Model | None:
         return Model(
             folder, str(content["name"]), str(content["version"]), "+".join(hashes), isShipped
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -14,7 +14,7 @@ CORE = ROOT / "spinemar"
 
 # From the ground up; a module may import its own layer and those before it.
 LAYERS = (
-    ("errors", "progress"),
+    ("errors", "json_text", "progress"),
     ("files", "claims", "volume"),
     ("io", "sample_data", "tomography"),
     ("physics", "implants", "spine"),

@@ -226,16 +226,12 @@ def verify(
 
 def _settings(path: Path | None, placement: str, domain: str) -> Any:
     """Read settings; placement and domain of the command line go before the file's."""
-    import json as text
-
     from spinemar.dataset.settings import PairSettings, parse_domain, parse_placement
+    from spinemar.json_text import read_json
 
     values: dict[str, Any] = {}
     if path is not None:
-        try:
-            values = text.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"The settings {path.name} cannot be read ({error}).") from error
+        values = read_json(path, f"settings {path.name}")
         if not isinstance(values, dict):
             raise InputError(f"{path.name} is no JSON object.", "Write settings by name.")
     values["realistic_share"] = parse_placement(placement)

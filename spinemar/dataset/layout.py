@@ -28,6 +28,7 @@ from spinemar.dataset.encoding import INTEGRALS_PER_UNIT
 from spinemar.dataset.settings import N_SLICES, PairSettings
 from spinemar.errors import InputError
 from spinemar.files import atomic_path
+from spinemar.json_text import read_json
 
 FORMAT = "spinemar-pairs"
 VERSION = 1
@@ -35,6 +36,7 @@ SPEC, TABLE, SPLITS = "dataset.json", "pairs.jsonl", "splits.json"
 CARD, SUMS = "README.md", "SHA256SUMS"
 BLOCKS, WORK = "blocks", ".work"
 _ZSTD_LEVEL = 3
+_MAX_SPEC_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,8 @@ def read_spec(store: Path) -> Spec:
             f"{store} is no store of training pairs.", "Make one with `spinemar dataset make`."
         )
     try:
-        return Spec.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        return Spec.from_json(read_json(path, f"file {path.name}", _MAX_SPEC_BYTES))
+    except (AttributeError, OverflowError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}).", "Make the store again.") from error
 
 

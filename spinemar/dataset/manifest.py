@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from spinemar.errors import InputError
+from spinemar.json_text import read_json
 
 SCHEMA = "spinemar-cts/1"
 SPLITS = ("training", "validation", "test")
@@ -125,10 +125,7 @@ def _read_list(path: Path) -> list[CtEntry]:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}).", "Check the file.") from error
+    document = read_json(path, f"file {path.name}")
     if not isinstance(document, dict):
         raise InputError(f"{path} is no JSON object.", "Check the file.")
     return document

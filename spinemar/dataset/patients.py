@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from spinemar.dataset.manifest import CtEntry
 from spinemar.errors import InputError
 from spinemar.files import atomic_path
+from spinemar.json_text import read_json
 from spinemar.planning.plan import Plan
 from spinemar.planning.sites import PedicleSite, sites_from_frames, sites_from_landmarks
 from spinemar.progress import CancelToken
@@ -152,7 +153,7 @@ def find_sites(
 ) -> tuple[PedicleSite, ...]:
     """Return the pedicles from landmarks, from labels, or from a segmentation made now."""
     if entry.landmarks is not None:
-        document = json.loads(entry.landmarks.read_text(encoding="utf-8"))
+        document = read_json(entry.landmarks, f"file {entry.landmarks.name}")
         sites = sites_from_landmarks(document)
     elif entry.labels is not None:
         from spinemar.io import read_labels

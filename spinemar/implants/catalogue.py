@@ -10,7 +10,8 @@ from typing import TypeVar
 from spinemar.errors import InputError
 from spinemar.implants.checks import check_choice, check_material, check_range
 from spinemar.implants.placement import CAGE_SHAPES, SCREW_KINDS
-from spinemar.implants.records import build_record, parse_json
+from spinemar.implants.records import build_record
+from spinemar.json_text import read_json, shown
 
 CATALOGUE_VERSION = 1
 _FORMAT = "spinemar-catalogue"
@@ -221,13 +222,7 @@ def _generic() -> Catalogue:
 
 
 def _read(path: Path) -> Catalogue:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"The catalogue {path.name} cannot be read ({error}).", "Check the file."
-        ) from error
-    raw = parse_json(text, f"catalogue {path.name}")
+    raw = read_json(path, f"catalogue {path.name}")
     if not isinstance(raw, dict) or raw.pop("format", None) != _FORMAT:
         raise InputError(
             f"{path.name} is not a SpineMAR catalogue.",
@@ -235,7 +230,7 @@ def _read(path: Path) -> Catalogue:
         )
     if raw.get("version") != CATALOGUE_VERSION:
         raise InputError(
-            f"The catalogue {path.name} is of version {raw.get('version')!r}.",
+            f"The catalogue {path.name} is of version {shown(raw.get('version'))}.",
             f"This software reads version {CATALOGUE_VERSION}.",
         )
     return build_record(Catalogue, raw, f"catalogue {path.name}")

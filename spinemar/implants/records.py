@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import types
 import typing
@@ -10,21 +9,10 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from spinemar.errors import InputError
+from spinemar.json_text import shown
 
 _T = TypeVar("_T")
 _REMEDY = "Correct the file, or use one written by SpineMAR."
-
-
-def parse_json(text: str, what: str) -> Any:
-    """Parse JSON; NaN and infinity, which JSON does not know, are refused."""
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"The {what} is not valid JSON ({error}).", _REMEDY) from error
-
-
-def _refuse_constant(name: str) -> float:
-    raise InputError(f"The file holds {name} where a number belongs.", _REMEDY)
 
 
 def build_record(cls: type[_T], raw: Any, where: str) -> _T:
@@ -35,7 +23,7 @@ def build_record(cls: type[_T], raw: Any, where: str) -> _T:
     known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
     unknown = sorted(set(raw) - known)
     if unknown:
-        raise InputError(f"The {where} holds an unknown entry {unknown[0]!r}.", _REMEDY)
+        raise InputError(f"The {where} holds an unknown entry {shown(unknown[0])}.", _REMEDY)
     values = {key: _convert(hints[key], value, f"{where}.{key}") for key, value in raw.items()}
     try:
         return cls(**values)
@@ -72,7 +60,7 @@ def _convert_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, 
 def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
     right = type(value) is hint or (hint is float and type(value) is int)
     if not right:
-        raise InputError(f"The {where} is {value!r}, not of kind {hint.__name__}.", _REMEDY)
+        raise InputError(f"The {where} is {shown(value)}, not of kind {hint.__name__}.", _REMEDY)
     if hint is not float:
         return value
     # An integer of JSON may be too large for a float.

@@ -64,7 +64,7 @@ def decode(line: str) -> Mapping[str, Any] | None:
     """Read one line; None for anything that is no event (a library's own output)."""
     try:
         content = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and "event" in content else None
 

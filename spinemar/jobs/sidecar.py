@@ -26,7 +26,7 @@ def read_sidecar(output: Path) -> Mapping[str, Any] | None:
     """Read the facts about `output`; None where there are none to be read."""
     try:
         content = json.loads(sidecar_path(output).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

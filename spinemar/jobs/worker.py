@@ -9,7 +9,6 @@ worker which was started in advance has nothing left to do but the job.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from typing import IO, Any
 from spinemar.errors import CancelledError, FaultError, InputError, SpinemarError
 from spinemar.jobs import protocol
 from spinemar.jobs.kinds import function_of, warm_up
+from spinemar.json_text import parse_json
 from spinemar.progress import CancelToken, Progress
 
 _MAX_JOB_BYTES = 16 << 20
@@ -124,13 +124,11 @@ def _read_job(source: str) -> Mapping[str, Any]:
             if path.stat().st_size > _MAX_JOB_BYTES:
                 raise InputError(f"{path.name} is far too large for a job.", "Check the file.")
             text = path.read_text(encoding="utf-8")
-        job = json.loads(text)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InputError(
-            f"The job {source} cannot be read ({error.strerror}).", "Give a job's JSON file."
+            f"The job {source} cannot be read ({error}).", "Give a job's JSON file."
         ) from error
-    except ValueError as error:
-        raise InputError("The job is not valid JSON.", "Give a job's JSON file.") from error
+    job = parse_json(text, "job")
     if not isinstance(job, dict) or job.get("schema") != protocol.SCHEMA:
         raise InputError(
             "The job is of another version of SpineMAR.", f"Its schema must be {protocol.SCHEMA}."

@@ -189,4 +189,10 @@ class ScannerSettings:
                 f"Unknown scanner settings: {', '.join(sorted(unknown))}.",
                 "Compare with `spinemar simulate --help`.",
             )
-        return cls(**values)
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise InputError(
+                f"The scanner settings cannot be used ({error}).",
+                "Compare with `spinemar simulate --help`.",
+            ) from error

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from spinemar.errors import InputError
-from spinemar.implants.records import build_record, parse_json
+from spinemar.implants.records import build_record
+from spinemar.json_text import parse_json, read_text
 from spinemar.planning.plan import PLAN_VERSION, Plan
 
 _FORMAT = "spinemar-plan"
@@ -42,13 +43,7 @@ def plan_from_json(text: str, *, migrations: Mapping[int, Migration] = MIGRATION
 
 def read_plan(path: Path) -> Plan:
     """Read a plan file."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"The plan {Path(path).name} cannot be read ({error}).", _REMEDY
-        ) from error
-    return plan_from_json(text)
+    return plan_from_json(read_text(Path(path), f"plan {Path(path).name}"))
 
 
 def write_plan(path: Path, plan: Plan) -> None:

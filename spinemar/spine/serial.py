@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import InputError
+from spinemar.json_text import parse_json
 from spinemar.spine.model import (
     SCHEMA,
     SCHEMA_VERSION,
@@ -40,7 +40,7 @@ def read_document(text: str) -> tuple[tuple[VertebraFrame, ...], NDArray[np.floa
         If the text is no such JSON, or of another version.
     """
     try:
-        document = json.loads(text)
+        document = parse_json(text, "file of frames")
         known = document["schema"] == SCHEMA and document["version"] == SCHEMA_VERSION
     except (ValueError, KeyError, TypeError) as error:
         raise _unreadable() from error
@@ -52,7 +52,7 @@ def read_document(text: str) -> tuple[tuple[VertebraFrame, ...], NDArray[np.floa
     try:
         vertebrae = tuple(_vertebra_from_dict(item) for item in document["vertebrae"])
         canal = np.reshape(np.array(document["canal_ras"], dtype=np.float64), (-1, 3))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise _unreadable() from error
     return vertebrae, canal
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from spinemar.errors import InputError, SpinemarError
 from spinemar.files import atomic_path
+from spinemar.json_text import parse_json, read_json
 from spinemar.tomography.fan import FanGeometry
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.helical import HelicalGeometry
@@ -139,7 +140,7 @@ def _geometry(facts: dict[str, Any]) -> RawGeometry:
 
 def _read_npz(path: Path) -> tuple[NDArray[Any], Any]:
     with np.load(path, allow_pickle=False) as archive:
-        return archive["projections"], json.loads(str(archive["header"]))
+        return archive["projections"], parse_json(str(archive["header"]), "header")
 
 
 def _read_npy(path: Path) -> tuple[NDArray[Any], Any]:
@@ -149,7 +150,7 @@ def _read_npy(path: Path) -> tuple[NDArray[Any], Any]:
             f"{path.name} does not say how it was measured.",
             f"Put its geometry into {beside.name} beside it.",
         )
-    return np.load(path, allow_pickle=False), json.loads(beside.read_text(encoding="utf-8"))
+    return np.load(path, allow_pickle=False), read_json(beside, f"header {beside.name}")
 
 
 def _read_zarr(path: Path) -> tuple[NDArray[Any], Any]:

@@ -21,13 +21,13 @@ A dimension given as text may vary. Anything that does not fit is refused with a
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spinemar.errors import ModelError
+from spinemar.errors import InputError, ModelError
+from spinemar.json_text import parse_json, shown
 from spinemar.mar.gate import GateParameters
 from spinemar.mar.models.onnx_scan import refuse_unsafe
 from spinemar.mar.result import PIPELINE_VERSION
@@ -107,7 +107,7 @@ def load_manifest(path: Path) -> Manifest:
     path = path / "manifest.json" if path.is_dir() else path
     content = _read_json(path)
     if content.get("schema") != SCHEMA:
-        raise _unfit(path, f"has the schema {content.get('schema')!r}, not {SCHEMA!r}")
+        raise _unfit(path, f"has the schema {shown(content.get('schema'))}, not {SCHEMA!r}")
     pipeline = _text(content, "pipeline_version", path)
     if pipeline != PIPELINE_VERSION:
         raise _unfit(path, f"was made for pipeline {pipeline}; this software is {PIPELINE_VERSION}")
@@ -136,13 +136,15 @@ def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         if path.stat().st_size > _MAX_MANIFEST_BYTES:
             raise _unfit(path, "is far too large for a manifest")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"), "manifest")
     except OSError as error:
         raise ModelError(
             f"The model's manifest {path} cannot be read ({error.strerror}).",
             "Give the path of a model's manifest.json, or use the method nmar.",
         ) from error
-    except ValueError as error:
+    except ModelError:
+        raise
+    except (ValueError, InputError) as error:
         raise _unfit(path, "is not valid JSON") from error
     if not isinstance(content, dict):
         raise _unfit(path, "is not a JSON object")
@@ -199,7 +201,7 @@ def _shapes(entry: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Shap
     for name, shape in _mapping(entry, key, path).items():
         valid = isinstance(shape, list) and all(isinstance(n, int | str) for n in shape)
         if not valid or any(isinstance(n, int) and n < 1 for n in shape):
-            raise _unfit(path, f"describes {key} {name} by {shape!r}, which is no shape")
+            raise _unfit(path, f"describes {key} {name} by {shown(shape)}, which is no shape")
         shapes[name] = tuple(n if isinstance(n, int) else None for n in shape)
     if not shapes:
         raise _unfit(path, f"describes no {key}")
