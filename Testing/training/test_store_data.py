@@ -225,14 +225,21 @@ def test_sinogram_module_streams_both_splits(store):
     assert len(list(data.val_dataloader())) == 3
 
 
-def test_the_example_for_monai_runs(store):
-    pytest.importorskip("monai")
+@pytest.mark.parametrize(
+    ("library", "example", "shape"),
+    [
+        ("monai", "read_pairs.py", "(2, 3, 64, 64)"),
+        ("torchio", "read_pairs_torchio.py", "(2, 1, 64, 64, 3)"),
+    ],
+)
+def test_examples_for_other_libraries_run(store, library, example, shape):
+    pytest.importorskip(library)
     done = subprocess.run(
-        [sys.executable, ROOT / "Docs/examples/read_pairs.py", store],
+        [sys.executable, ROOT / "Docs/examples" / example, store],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("(2, 3, 64, 64)") == TRAINING
+    assert done.stdout.count(shape) == TRAINING
 
 
 def test_line_integrals_are_scaled_once(store):
