@@ -22,6 +22,7 @@ for _folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parent
         sys.path.append(str(_folder))
 
 from SpineImplantPlannerLib import planstore, samples, tables  # noqa: E402
+from SpineImplantPlannerLib.autostep import AutomaticStep  # noqa: E402
 from SpineImplantPlannerLib.checkstep import CheckStep  # noqa: E402
 from SpineImplantPlannerLib.exportstep import ExportStep  # noqa: E402
 from SpineImplantPlannerLib.logic import PlannerLogic  # noqa: E402
@@ -98,6 +99,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.makePlanner()
         self.spine = SpineStep(self)
         self.rods = RodsStep(self)
+        self.automatic = AutomaticStep(self)
         self.screws = ScrewsStep(self)
         self.views = Views(self)
         self.check = CheckStep(self)
@@ -105,7 +107,8 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.export = ExportStep(self)
         self.pairs = PairsStep(self)
         self._steps = (
-            self.spine, self.screws, self.rods, self.check, self.scan, self.export, self.pairs
+            self.spine, self.automatic, self.screws, self.rods, self.check, self.scan, self.export,
+            self.pairs,
         )  # fmt: skip
         self.ui.undoButton.connect("clicked()", self.onUndo)
         self.ui.redoButton.connect("clicked()", self.onRedo)
@@ -136,6 +139,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
     def cleanup(self):
         self.runner.stop()
         self.check.close()
+        self.spine.close()
         self.setParameterNode(None)
         self.planner.release()
         self.removeObservers()
@@ -151,18 +155,27 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
             ("P", ui.planButton.click),
             ("N", ui.placeButton.click),
             ("V", ui.probeButton.click),
+            ("Shift+V", ui.rodViewButton.click),
+            ("H", ui.profileButton.click),
+            ("M", ui.mirrorButton.click),
             ("L", screws.onLock),
             ("Del", screws.onDelete),
             ("[", lambda: screws.step(diameter=-1)),
             ("]", lambda: screws.step(diameter=1)),
             ("-", lambda: screws.step(length=-1)),
             ("=", lambda: screws.step(length=1)),
+            (",", lambda: screws.stepSelection(-1)),
+            (".", lambda: screws.stepSelection(1)),
             ("Ctrl+Up", lambda: self.views.stepDepth(-1.0)),
             ("Ctrl+Down", lambda: self.views.stepDepth(1.0)),
-            ("Esc", self.runner.cancel),
+            ("Ctrl+Left", lambda: self.views.stepTurn(-15.0)),
+            ("Ctrl+Right", lambda: self.views.stepTurn(15.0)),
+            ("Esc", self.onEscape),
         ):
             shortcut = qt.QShortcut(qt.QKeySequence(keys), window)
             shortcut.connect("activated()", slot)
+            # Qt calls this one instead where the application has the same key.
+            shortcut.connect("activatedAmbiguously()", slot)
             self._shortcuts.append(shortcut)
         self.refresh()
 
@@ -171,7 +184,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
             shortcut.setParent(None)
             shortcut.deleteLater()
         self._shortcuts = []
-        self.ui.placeButton.checked = False
+        self.ui.placeButton.checked = self.ui.mendButton.checked = False
 
     def onSceneStartClose(self, caller, event):
         self.runner.stop()
@@ -180,7 +193,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def onSceneEndClose(self, caller, event):
         self.makePlanner()
-        self.check.planA = None
+        self.views.forget()
         if self.parent.visible:
             self.initializeParameterNode()
         self.refresh()
@@ -237,6 +250,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         lower = lower if lower in levels else ends[-1]
         tables.choices(self.ui.upperCombo, levels, upper)
         tables.choices(self.ui.lowerCombo, levels, lower)
+        self.automatic.fillSites(levels)
         self.rods.fillLevels(levels)
 
     def onLevels(self, _index):
@@ -263,9 +277,8 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         ui.undoButton.enabled = free and history.undo_description is not None
         ui.redoButton.enabled = free and history.redo_description is not None
         ui.historyLabel.text = history.undo_description or ""
-        ui.planButton.enabled = self.runner.run is None and self.planner.session.spine is not None
         ui.placeButton.enabled = self.planner.volumeNode is not None
-        for step in (self.spine, self.scan, self.export, self.pairs):
+        for step in (self.spine, self.automatic, self.scan, self.export, self.pairs):
             step.refresh()
 
     def onMoving(self, screw):
@@ -273,6 +286,9 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def onSelected(self, _name):
         if self._steps:
+            screw = self.planner.selectedScrew()
+            if screw is not None:
+                self.automatic.chooseSite(screw.level, screw.side)
             self.screws.showSelected()
 
     def onUndo(self):
@@ -280,6 +296,14 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def onRedo(self):
         self.planner.redo()
+
+    def onEscape(self):
+        """Give up clicking points, or stop what runs in the background."""
+        waiting = [b for b in (self.ui.placeButton, self.ui.mendButton) if b.checked]
+        for button in waiting:
+            button.checked = False
+        if not waiting:
+            self.runner.cancel()
 
     def ensurePackages(self):
         """Install what the core needs, with the user's consent, on the first click."""

@@ -18,7 +18,6 @@ class CheckStep:
     def __init__(self, panel):
         self.panel, self.ui = panel, panel.ui
         ui = self.ui
-        self.planA = None
         self._collisions = ()
         tables.prepare(ui.collisionTable, [_("Collision")])
         tables.prepare(
@@ -51,8 +50,12 @@ class CheckStep:
             screws=len(plan.screws), grades=counts or "-", rods=len(plan.rods),
             links=len(plan.crosslinks), cages=len(plan.cages), warnings=" ".join(plan.warnings),
         )  # fmt: skip
-        for button in (self.ui.compareButton, self.ui.swapPlansButton):
-            button.enabled = self.planA is not None
+        planner = self.panel.planner
+        self.ui.compareButton.enabled = planner.planA is not None
+        self.ui.swapPlansButton.enabled = planner.planA is not None and not planner.session.locked
+        self.ui.planLockCheckBox.blockSignals(True)
+        self.ui.planLockCheckBox.checked = planner.session.locked
+        self.ui.planLockCheckBox.blockSignals(False)
         if self.ui.notesEdit.toPlainText() != plan.notes and not self._timer.isActive():
             self.ui.notesEdit.blockSignals(True)
             self.ui.notesEdit.setPlainText(plan.notes)
@@ -69,19 +72,22 @@ class CheckStep:
 
     def onCell(self, row, _column):
         if row < len(self._collisions):
-            name = self._collisions[row].first
-            screw = next((s for s in self.panel.planner.plan.screws if s.id == name), None)
-            if screw is not None:
-                probe.jump(self.panel.planner.scene, screw.entry)
-                self.panel.planner.select(name)
+            found, planner = self._collisions[row], self.panel.planner
+            screws = {screw.id: screw for screw in planner.plan.screws}
+            named = [screws[name] for name in (found.first, found.second) if name in screws]
+            if named:
+                planner.select(named[0].id)
+                probe.jump(planner.scene, named[0].entry)
+            elif planner.nodes.model(found.first) is not None:
+                probe.jump(planner.scene, planner.nodes.centre(found.first))
 
     def onKeep(self):
-        self.planA = self.panel.planner.plan
+        self.panel.planner.keepAsA(self.panel.planner.plan)
         self.refresh()
         slicer.util.showStatusMessage(_("Kept as plan A."), 2000)
 
     def onCompare(self):
-        found = compare_plans(self.planA, self.panel.planner.plan)
+        found = compare_plans(self.panel.planner.planA, self.panel.planner.plan)
         rows = [
             [d.screw_id, f"{d.entry_mm:.1f}", f"{d.tip_mm:.1f}", f"{d.angle_deg:.1f}",
              f"{d.diameter_mm:+g}", f"{d.length_mm:+g}"]
@@ -96,11 +102,12 @@ class CheckStep:
 
     def onSwap(self):
         planner = self.panel.planner
-        present, wanted = planner.plan, self.planA
+        present, wanted = planner.plan, planner.planA
 
         def swap():
             planner.do(ReplacePlan(wanted, _("Show plan A")))
-            self.planA = present
+            planner.keepAsA(present)
+            self.refresh()
 
         self.panel.runner.guarded(swap)
 

@@ -1,4 +1,4 @@
-"""Two clicks in any views, entry and target; the markups node they need is gone afterwards."""
+"""One or two clicks in any views; the markups node they need is gone afterwards."""
 
 from __future__ import annotations
 
@@ -7,29 +7,41 @@ from typing import Any
 
 from SpineImplantPlannerLib.dragging import pointsOf
 
+_CLASSES = {1: "vtkMRMLMarkupsFiducialNode", 2: "vtkMRMLMarkupsLineNode"}
 
-class TwoClicks:
-    """Waits for two points.
+
+class Clicks:
+    """Waits for one point, or for two.
 
     Parameters
     ----------
     scene : vtkMRMLScene
+    count : int
+        1 or 2.
+    name : str
+        What is clicked, such as "Entry and target".
     done : callable
-        Takes the two points.
+        Takes the points.
     stopped : callable
         Called when it is over, whichever way.
+    later : callable
+        Calls a function when the present event is over.
     """
 
-    def __init__(self, scene: Any, done: Callable[..., None], stopped: Callable[[], None]) -> None:
-        self._scene, self._done, self._stopped = scene, done, stopped
-        self._node = scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", "Entry and target")
+    def __init__(
+        self, scene: Any, count: int, name: str, done: Callable[..., None],
+        stopped: Callable[[], None], later: Callable[[Callable[[], None]], None],
+    ) -> None:  # fmt: skip
+        self._scene, self._count, self._later = scene, count, later
+        self._done, self._stopped = done, stopped
+        className = _CLASSES[count]
+        self._node = scene.AddNewNodeByClass(className, name)
         self._node.SetSaveWithScene(False)
         self._node.CreateDefaultDisplayNodes()
-        self._tags = [
-            (self._node, self._node.AddObserver(self._node.PointPositionDefinedEvent, self._placed))
-        ]
+        defined = self._node.PointPositionDefinedEvent
+        self._tags = [(self._node, self._node.AddObserver(defined, self._placed))]
         selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
-        selection.SetReferenceActivePlaceNodeClassName("vtkMRMLMarkupsLineNode")
+        selection.SetReferenceActivePlaceNodeClassName(className)
         selection.SetActivePlaceNodeID(self._node.GetID())
         self._interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
         self._interaction.SwitchToSinglePlaceMode()
@@ -50,8 +62,8 @@ class TwoClicks:
         self._node = None
 
     def _placed(self, *_args: Any) -> None:
-        if self._node.GetNumberOfDefinedControlPoints() == 2:
-            points = pointsOf(self._node)
+        if self._node.GetNumberOfDefinedControlPoints() == self._count:
+            points = pointsOf(self._node)[: self._count]
             # The widget still works on the node: it may only go when this event is over.
             self._finish(points)
 
@@ -61,8 +73,6 @@ class TwoClicks:
             self._finish(None)
 
     def _finish(self, points: Any) -> None:
-        import qt
-
         if not self._tags:
             return
         for node, tag in self._tags:
@@ -75,4 +85,4 @@ class TwoClicks:
             if points is not None:
                 self._done(*points)
 
-        qt.QTimer.singleShot(0, end)
+        self._later(end)

@@ -68,6 +68,13 @@ class ImplantNodes:
         """Return all handles by the implant's id."""
         return {name: node for (kind, name), node in self._nodes.items() if kind == HANDLE}
 
+    def centre(self, implantId: str) -> tuple[float, float, float]:
+        """Return the middle of an implant's model, RAS mm."""
+        bounds = [0.0] * 6
+        self.model(implantId).GetRASBounds(bounds)
+        r, a, s = ((bounds[2 * n] + bounds[2 * n + 1]) / 2 for n in range(3))
+        return r, a, s
+
     def show(self, plan: Plan, volumeNode: Any, *, locked: bool = False) -> None:
         """Make the scene show a plan: only what differs is touched."""
         self.updating = True
@@ -84,13 +91,14 @@ class ImplantNodes:
             self.scene.EndState(self.scene.BatchProcessState)
             self.updating = False
 
-    def preview(self, screw: Screw) -> None:
-        """Show a screw where it is being dragged to; its handle is left alone."""
-        model = self.model(screw.id)
+    def preview(self, item: Any) -> None:
+        """Show an implant where it is being dragged to; its handle is left alone."""
+        model = self.model(item.id)
         if model is not None:
-            self._surfaces.place(model, screw, shaded=False)
-            self._colour(screw.id, grade_colour(screw.grade))
-            self._shown.pop(screw.id, None)
+            self._surfaces.place(model, item, shaded=False)
+            if isinstance(item, Screw):
+                self._colour(item.id, grade_colour(item.grade))
+            self._shown.pop(item.id, None)
 
     def touch(self, implantId: str) -> None:
         """Have the next `show` put an implant back, whatever was done to its nodes."""

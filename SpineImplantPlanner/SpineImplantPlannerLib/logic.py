@@ -14,15 +14,16 @@ from SpineImplantPlannerLib.implantnodes import ImplantNodes
 from SpineImplantPlannerLib.session import PlanningSession
 from SpineImplantPlannerLib.shafthandle import ShaftHandle
 from SpineImplantPlannerLib.shared import arrayOf, ijkToRas
-from SpineImplantPlannerLib.work import Ct, Planned, Workshop
+from SpineImplantPlannerLib.work import Ct, Planned, Scanned, Workshop
 from spinemar.errors import InputError
 from spinemar.implants.checks import Point
 from spinemar.implants.placement import Rod, Screw
 from spinemar.planning.collisions import Collision, find_collisions
 from spinemar.planning.commands import Command, MoveScrew, PutImplant, find
 from spinemar.planning.plan import Plan
+from spinemar.spine.editing import changed_levels
 from spinemar.spine.model import SpineModel
-from spinemar.volume import CTVolume
+from spinemar.volume import CTVolume, LabelVolume
 
 
 class PlannerLogic:
@@ -60,6 +61,8 @@ class PlannerLogic:
         self.volumeNode: Any = None
         self.spineNode: Any = None
         self.selected: str | None = None
+        self.planA: Plan | None = None
+        self._previewed: Plan | None = None
         self.onPlan: Callable[[], None] = lambda: None
         self.onMoving: Callable[[Screw], None] = lambda _screw: None
         self.onSelected: Callable[[str | None], None] = lambda _name: None
@@ -96,10 +99,12 @@ class PlannerLogic:
             raise InputError("No CT is chosen.", "Choose the CT in step 1.")
         return Ct(arrayOf(self.volumeNode), ijkToRas(self.volumeNode))
 
-    def useSpine(self, spine: SpineModel, node: Any = None) -> Any:
-        """Show a spine, and grade the plan on it."""
+    def useSpine(
+        self, spine: SpineModel, node: Any = None, description: str = "Segment the spine"
+    ) -> Any:
+        """Show a spine, and grade the plan on it, as one step that can be undone."""
         self.spineNode = spinenodes.addSpine(self.scene, self.volumeNode, spine, node)
-        self.session.setSpine(spine)
+        self.session.setSpine(spine, description)
         self._changed()
         return self.spineNode
 
@@ -111,13 +116,37 @@ class PlannerLogic:
         if spine is None:
             return False
         self.spineNode = node
-        plan = self.plan
-        self.session.setSpine(spine)
-        if any(screw.grade is None for screw in plan.screws):
-            self._changed()
-        else:
-            self.session.replaceAll(plan)  # it was graded when it was saved
+        self.session.setSpine(spine, "Choose the spine")
+        self._changed()
         return True
+
+    def shiftLevels(self, steps: int) -> None:
+        """Rename all vertebrae and the implants in them, `steps` further towards the feet."""
+        if self.session.locked:
+            raise InputError("The plan is locked.", "Unlock it first.")
+        self.session.shiftLevels(steps)
+        self._showSpine()
+        self._changed()
+
+    def editedLevels(self) -> tuple[LabelVolume | None, tuple[str, ...]]:
+        """Return the segmentation as it is in its node, and the levels that were edited there."""
+        spine = self.session.spine
+        if spine is None or self.spineNode is None or self.volumeNode is None:
+            return None, ()
+        if not self.scene.IsNodePresent(self.spineNode):
+            return None, ()
+        labels, _ = spinenodes.labelsOf(self.spineNode, self.volumeNode)
+        return labels, changed_levels(spine.labels, labels)
+
+    def _showSpine(self) -> None:
+        """Have the segmentation show the spine of the present step."""
+        spine = self.session.spine
+        if spine is not None and self.volumeNode is not None:
+            node = self.spineNode
+            present = node is not None and self.scene.IsNodePresent(node)
+            self.spineNode = spinenodes.addSpine(
+                self.scene, self.volumeNode, spine, node if present else None
+            )
 
     def requireSpine(self) -> SpineModel:
         """Return the spine.
@@ -145,12 +174,17 @@ class PlannerLogic:
 
     def undo(self) -> None:
         """Go one step back."""
-        self.session.undo()
-        self._changed()
+        self._walk(self.session.undo)
 
     def redo(self) -> None:
         """Go one step forth."""
-        self.session.redo()
+        self._walk(self.session.redo)
+
+    def _walk(self, step: Callable[[], Plan]) -> None:
+        before = self.session.spine
+        step()
+        if self.session.spine is not before:
+            self._showSpine()
         self._changed()
 
     def takePlanned(self, planned: Planned) -> None:
@@ -170,18 +204,24 @@ class PlannerLogic:
             return False
         node = planstore.planNode(self.scene)
         self.setVolume(node.GetNodeReference(planstore.CT_ROLE))
-        self.session.replaceAll(plan)
-        spineNode = node.GetNodeReference(planstore.SPINE_ROLE)
-        if spineNode is not None:
-            self.useSpineNode(spineNode)
-        self.session.replaceAll(plan)
+        self.spineNode = node.GetNodeReference(planstore.SPINE_ROLE)
+        known = self.spineNode is not None and self.volumeNode is not None
+        spine = spinenodes.spineOf(self.spineNode, self.volumeNode) if known else None
+        self.session.adopt(plan, spine)
+        self.session.locked = planstore.isLocked(self.scene)
+        self.planA = planstore.keptPlanA(self.scene)
         self._changed()
         return True
+
+    def keepAsA(self, plan: Plan) -> None:
+        """Keep a plan as plan A, in the scene too."""
+        self.planA = plan
+        planstore.keepPlanA(self.scene, plan, self.volumeNode)
 
     def setLocked(self, locked: bool) -> None:
         """Lock the whole plan, or unlock it."""
         self.session.locked = locked
-        self._changed()
+        self._changed()  # which keeps it in the scene
 
     def collisions(self) -> tuple[Collision, ...]:
         """Return what touches what must not, and show it in red."""
@@ -190,6 +230,11 @@ class PlannerLogic:
         found = find_collisions(self.plan, labels, self.session.catalogue)
         self.nodes.mark({name for one in found for name in (one.first, one.second)})
         return found
+
+    def showPreview(self, scanned: Scanned) -> None:
+        """Show freshly scanned slices over the CT, until the plan changes."""
+        self.preview.show(self.volumeNode, scanned)
+        self._previewed = self.plan
 
     # Selection and hands.
 
@@ -214,12 +259,18 @@ class PlannerLogic:
         self.shaft.remove()
         self.preview.remove()
         self.plot.remove()
+        self.workshop.close()
 
     def _moving(self, implantId: str, points: tuple[Point, ...]) -> None:
         item = find(self.plan, implantId)
-        if not isinstance(item, Screw) or len(points) != 2 or self.session.locked:
+        if self.session.locked or item.locked:
             return
         try:
+            if isinstance(item, Rod):
+                self.nodes.preview(replace(item, control_points=points))
+                return
+            if not isinstance(item, Screw) or len(points) != 2:
+                return
             screw = self.session.moved(implantId, *points)
         except InputError:
             return  # entry upon tip for a moment; the end of the drag says so
@@ -243,7 +294,11 @@ class PlannerLogic:
         plan = self.plan
         self.nodes.show(plan, self.volumeNode, locked=self.session.locked)
         self._watcher.follow()
-        planstore.keepPlan(self.scene, plan, self.volumeNode, self.spineNode)
+        if self._previewed is not plan:
+            self.preview.remove()
+        planstore.keepPlan(
+            self.scene, plan, self.volumeNode, self.spineNode, locked=self.session.locked
+        )
         if self.selected is not None and self.nodes.model(self.selected) is None:
             self.selected = None
             self.onSelected(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,25 @@ def standard(scene: Any) -> None:
         node = _sliceNode(scene, name)
         if node is not None:
             node.SetOrientation(orientation)
+
+
+def fields(scene: Any) -> dict[str, tuple[float, float]]:
+    """Return the fields of view, across and upwards in mm, by the views' names."""
+    found = {}
+    for name in _STANDARD:
+        node = _sliceNode(scene, name)
+        if node is not None:
+            wide, high, _ = node.GetFieldOfView()
+            found[name] = (wide, high)
+    return found
+
+
+def setFields(scene: Any, wanted: Mapping[str, tuple[float, float]]) -> None:
+    """Zoom the views as `fields` found them."""
+    for name, (wide, high) in wanted.items():
+        node = _sliceNode(scene, name)
+        if node is not None:
+            node.SetFieldOfView(wide, high, node.GetFieldOfView()[2])
 
 
 def jump(scene: Any, ras: Any) -> None:

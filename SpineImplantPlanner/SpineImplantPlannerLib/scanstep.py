@@ -1,5 +1,7 @@
 """Step 5 of the panel, first part: metal into the CT, its scan, and on to the correction."""
 
+import time
+
 import slicer
 from slicer.i18n import tr as _
 
@@ -19,13 +21,18 @@ class ScanStep:
         self.panel, self.ui = panel, panel.ui
         ui = self.ui
         self._metalNode = None
-        self.previewSeconds = None
         tables.choices(ui.kvpCombo, tube_voltages(), 120)
         tables.choices(ui.doseCombo, _DOSES, "usual (1e6)")
         tables.choices(ui.kernelCombo, KERNELS, "standard")
         for name, slot in (("metal", self.onMetal), ("preview", self.onPreview),
                            ("scan", self.onScan), ("correct", self.onCorrect)):  # fmt: skip
             getattr(ui, f"{name}Button").connect("clicked()", slot)
+        ui.exportStep.connect("contentsCollapsed(bool)", self.expectScan)
+
+    def expectScan(self, _collapsed=False):
+        """Have a worker wait for the next scan while this step is open and a plan is there."""
+        if self.ui.previewButton.enabled and not self.ui.exportStep.collapsed:
+            self.panel.planner.workshop.expectScan()
 
     def settings(self):
         """Return the scanner's settings as the worker takes them."""
@@ -59,6 +66,7 @@ class ScanStep:
         names = [node.GetName() for node in self.scans()]
         tables.choices(ui.scanCombo, names or [_("no scan yet")])
         ui.correctButton.enabled = bool(names) and idle
+        self.expectScan()
 
     def onMetal(self):
         planner = self.panel.planner
@@ -78,17 +86,26 @@ class ScanStep:
         )
 
     def onPreview(self):
-        """Scan the slice at the red view's plane; shown over the CT until the plan changes."""
+        """Scan the slices at the red view's plane; shown over the CT until the plan changes."""
         planner = self.panel.planner
+        begun = time.monotonic()
 
         def start():
+            self.panel.ensurePackages()
             checkInput(planner.volumeNode)
-            slices = self._sliceOfRedView()
+            slices = self._slicesOfRedView()
             return planner.workshop.scan(planner.ct(), planner.plan, self.settings(), slices)
 
-        self.panel.runner.start(start, lambda got: planner.preview.show(planner.volumeNode, got))
+        def finish(scanned):
+            planner.showPreview(scanned)
+            self.ui.statusLabel.text = _("{count} slices in {seconds:.1f} s.").format(
+                count=len(scanned.voxels), seconds=time.monotonic() - begun
+            )
 
-    def _sliceOfRedView(self):
+        self.panel.runner.start(start, finish)
+
+    def _slicesOfRedView(self):
+        """Return the slice of the red view with its neighbours, first and one past the last."""
         planner = self.panel.planner
         red = planner.scene.GetSingletonNode("Red", "vtkMRMLSliceNode")
         matrix = red.GetSliceToRAS()
@@ -97,12 +114,13 @@ class ScanStep:
         k = round(float(geometry.to_ijk(place)[2]))
         if not 0 <= k < geometry.shape[0]:
             raise InputError("The red view shows no slice of the CT.", "Move it into the CT.")
-        return k, k + 1
+        return max(k - 1, 0), min(k + 2, geometry.shape[0])
 
     def onScan(self):
         planner = self.panel.planner
 
         def start():
+            self.panel.ensurePackages()
             checkInput(planner.volumeNode)
             return planner.workshop.scan(planner.ct(), planner.plan, self.settings())
 

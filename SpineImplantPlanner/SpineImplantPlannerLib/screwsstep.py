@@ -1,17 +1,14 @@
 """Step 2 of the panel: levels, automatic plans, the table of screws, the selected screw."""
 
 import math
-from dataclasses import replace
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib import tables
-from SpineImplantPlannerLib.clicking import TwoClicks
+from SpineImplantPlannerLib.clicking import Clicks
 from SpineImplantPlannerLib.placing import neighbourSize, screwFromClicks, swapped, withModel
 from spinemar.errors import InputError
-from spinemar.planning.auto import PlanSettings
 from spinemar.planning.commands import (
     LockImplant,
     MoveScrew,
@@ -22,7 +19,6 @@ from spinemar.planning.commands import (
 )
 from spinemar.planning.mirror import midsagittal_plane, mirror_screw
 from spinemar.planning.report.colours import grade_colour
-from spinemar.planning.trajectory_targets import TRAJECTORIES
 from spinemar.spine.levels import sort_levels
 
 NOT_GRADED = "not graded"
@@ -56,11 +52,8 @@ class ScrewsStep:
         models = [model.id for model in catalogue.screws]
         tables.choices(ui.screwModelCombo, models)
         tables.choices(ui.selectedModelCombo, models)
-        tables.choices(ui.trajectoryCombo, TRAJECTORIES)
-        tables.choices(ui.scopeCombo, [_("construct"), _("level"), _("pedicle")])
         self.onModel()
         ui.screwModelCombo.connect("activated(int)", self.onModel)
-        ui.planButton.connect("clicked()", self.onPlan)
         ui.placeButton.connect("toggled(bool)", self.onPlace)
         ui.screwTable.connect("cellClicked(int,int)", self.onCell)
         for name in ("diameterCombo", "lengthCombo"):
@@ -155,66 +148,6 @@ class ScrewsStep:
             )
         self.ui.selectedLabel.text = text
 
-    # Automatic plans.
-
-    def settings(self):
-        """Return the settings of an automatic plan."""
-        ui = self.ui
-        return PlanSettings(
-            trajectory=ui.trajectoryCombo.currentText,
-            screw_model=ui.screwModelCombo.currentText,
-            material=ui.materialCombo.currentText,
-            rod=self.panel.rods.settings(),
-        )
-
-    def onPlan(self):
-        planner = self.panel.planner
-        scope = self.ui.scopeCombo.currentIndex
-        chosen = planner.selectedScrew()
-
-        def start():
-            spine = planner.requireSpine()
-            if planner.session.locked:
-                raise InputError("The plan is locked.", "Unlock it in step 4.")
-            levels = self._levels(spine, scope, chosen)
-            ct = planner.ct() if planner.volumeNode is not None else None
-            return planner.workshop.plan(ct, spine, levels, self.settings(), planner.plan)
-
-        def finish(planned):
-            planner.takePlanned(planned)
-            plan = planned.plan
-            if scope:
-                plan = self._merged(planner.plan, plan, scope, chosen)
-            planner.do(ReplacePlan(plan, _("Plan automatically")))
-            for name in plan.warnings:
-                slicer.util.showStatusMessage(name, 5000)
-            self.ui.statusLabel.text = " ".join(plan.warnings)
-            if plan.screws and planner.selectedScrew() is None:
-                planner.select(plan.screws[0].id)
-
-        self.panel.runner.start(start, finish)
-
-    def _levels(self, spine, scope, chosen):
-        if scope:
-            if chosen is None or chosen.level not in spine.levels:
-                raise InputError("No screw is selected.", "Click its row in the table first.")
-            return [chosen.level]
-        names = list(spine.levels)
-        upper, lower = self.ui.upperCombo.currentText, self.ui.lowerCombo.currentText
-        if upper not in names or lower not in names:
-            raise InputError("The levels are not chosen.", "Choose them at the top of step 2.")
-        first, last = sorted((names.index(upper), names.index(lower)))
-        return names[first : last + 1]
-
-    def _merged(self, old, new, scope, chosen):
-        """Put the new screws of a level, or of one pedicle, into the present plan."""
-        for screw in new.screws:
-            present = next((s for s in old.screws if s.id == screw.id), None)
-            wanted = scope == 1 or screw.id == chosen.id
-            if wanted and (present is None or not present.locked):
-                old = old.with_screw(screw)
-        return replace(old, warnings=new.warnings)
-
     # Hands.
 
     def onPlace(self, on):
@@ -222,11 +155,16 @@ class ScrewsStep:
             self._clicks.stop()
             self._clicks = None
         if on:
-            self._clicks = TwoClicks(self.panel.planner.scene, self.onClicked, self.onStopped)
+            self.ui.statusLabel.text = _("Click the entry, then the target; right-click gives up.")
+            self._clicks = Clicks(
+                self.panel.planner.scene, 2, "Entry and target", self.onClicked, self.onStopped,
+                lambda call: qt.QTimer.singleShot(0, call),
+            )  # fmt: skip
 
     def onStopped(self):
         self._clicks = None
         self.ui.placeButton.checked = False
+        self.ui.statusLabel.text = ""
 
     def onClicked(self, entry, target):
         planner = self.panel.planner
@@ -277,6 +215,13 @@ class ScrewsStep:
         )
         if size != (screw.diameter_mm, screw.length_mm):
             self._do(lambda screw: ResizeScrew(screw.id, *size))
+
+    def stepSelection(self, rows):
+        """Select the next screw of the table, or the one before, and show it."""
+        if self._ids:
+            name = self.panel.planner.selected
+            row = self._ids.index(name) + rows if name in self._ids else 0
+            self.onCell(row % len(self._ids), 0)
 
     def onSelectedModel(self, _index=0):
         catalogue = self.panel.planner.session.catalogue

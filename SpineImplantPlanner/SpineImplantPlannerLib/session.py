@@ -12,10 +12,12 @@ from spinemar.implants.placement import Screw
 from spinemar.planning.bone import BoneField, bone_field
 from spinemar.planning.commands import Command, MoveScrew
 from spinemar.planning.grading import grade_screw
-from spinemar.planning.history import History
+from spinemar.planning.history import History, Step
 from spinemar.planning.hu_profile import HuProfile, hu_profile
 from spinemar.planning.plan import Plan
+from spinemar.planning.relevel import shift_plan_levels
 from spinemar.planning.rods import RodSettings, contour_rod
+from spinemar.spine.editing import shift_levels
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.volume import CTVolume
 
@@ -62,9 +64,9 @@ class PlanningSession:
         self.catalogue = catalogue or load_catalogue()
         self.rodsFollow = True
         self.locked = False
-        self.history = History.of(plan or Plan())
-        self._spine = spine
+        self.history = History.of(plan or Plan(), spine)
         self._fields: dict[str, BoneField] = {}
+        self._fieldsOf = spine
         self._profiled: tuple[object, HuProfile | None] = (None, None)
 
     @property
@@ -75,31 +77,59 @@ class PlanningSession:
     @property
     def spine(self) -> SpineModel | None:
         """The spine; None before it is segmented."""
-        return self._spine
+        return self.history.spine
 
-    def setSpine(self, spine: SpineModel | None) -> None:
-        """Take another spine; the plan is graded anew on it, which is no step of the user's."""
-        self._spine = spine
-        self._fields = {}
+    def setSpine(self, spine: SpineModel | None, description: str = "Segment the spine") -> None:
+        """Take another spine; the plan is graded anew on it, all of it one step."""
         screws = tuple(replace(screw, grade=None) for screw in self.plan.screws)
-        self.history = History.of(self.graded(replace(self.plan, screws=screws)))
+        first = self.spine is None and self.plan == Plan()
+        self._put(Step(replace(self.plan, screws=screws), description, spine))
+        graded = Step(self.graded(self.plan), description, spine)
+        self.history = History.of(graded.plan, spine) if first else self.history.undo().put(graded)
+
+    def adopt(self, plan: Plan, spine: SpineModel | None) -> None:
+        """Start anew with a plan and its spine exactly as they were saved."""
+        self.history = History.of(plan, spine)
+
+    def shiftLevels(self, steps: int) -> None:
+        """Rename all vertebrae and the implants in them, `steps` further towards the feet.
+
+        Raises
+        ------
+        InputError
+            If there is no spine, or a level would run past C1 or the sacrum.
+        """
+        if self.spine is None:
+            raise InputError("The spine is not segmented yet.", "Segment it in step 1.")
+        spine = shift_levels(self.spine, steps)
+        self._put(Step(shift_plan_levels(self.plan, steps), "Rename levels", spine))
+
+    def _put(self, step: Step) -> None:
+        self.history = self.history.put(step)
 
     def take(self, fields: Mapping[str, BoneField]) -> None:
         """Keep bone fields that were computed elsewhere."""
-        self._fields.update(fields)
+        self._known().update(fields)
+
+    def _known(self) -> dict[str, BoneField]:
+        """Return the bone fields of the present spine."""
+        if self._fieldsOf is not self.spine:
+            self._fields, self._fieldsOf = {}, self.spine
+        return self._fields
 
     def field(self, level: str) -> BoneField | None:
         """Return the bone field of a level; None where it is not known."""
-        if self._spine is None or level not in self._spine.levels:
+        spine = self.spine
+        if spine is None or level not in spine.levels:
             return None
-        if level not in self._fields:
-            frame = self._spine.vertebra(level)
-            self._fields[level] = bone_field(self._spine.labels, frame)
-        return self._fields[level]
+        fields = self._known()
+        if level not in fields:
+            fields[level] = bone_field(spine.labels, spine.vertebra(level))
+        return fields[level]
 
     def frame(self, level: str) -> VertebraFrame | None:
         """Return the frame of a level; None where it is not known."""
-        spine = self._spine
+        spine = self.spine
         return spine.vertebra(level) if spine is not None and level in spine.levels else None
 
     # Steps of the user's.
@@ -131,7 +161,7 @@ class PlanningSession:
 
     def replaceAll(self, plan: Plan) -> None:
         """Start anew with a plan, such as one from a file or a saved scene, exactly as it is."""
-        self.history = History.of(plan)
+        self.history = History.of(plan, self.spine)
 
     # What a screw would be, without a step.
 

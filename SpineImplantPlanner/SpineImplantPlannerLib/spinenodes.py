@@ -15,6 +15,7 @@ from SpineImplantPlannerLib.shared import geometryOf
 from spinemar.errors import InputError
 from spinemar.spine.levels import LEVELS, VERSE_IDS, level_in_name
 from spinemar.spine.model import SpineModel
+from spinemar.spine.providers import names_spine
 from spinemar.volume import GridGeometry, LabelVolume
 
 FRAMES_ATTRIBUTE = "SpineMAR.SpineFrames"
@@ -63,30 +64,36 @@ def spineOf(node: Any, volumeNode: Any) -> SpineModel | None:
 def labelsOf(node: Any, volumeNode: Any) -> tuple[LabelVolume, dict[int, str]]:
     """Read a segmentation's vertebrae on the CT's grid, and their names by label value.
 
-    Segments are known by name or terminology; what names no vertebra is left out.
+    Segments are known by name or terminology; what names no vertebra is left out, unless there
+    is nothing but one segment of the whole spine.
 
     Raises
     ------
     InputError
-        If no segment names a vertebra.
+        If no segment names a vertebra or a spine.
     """
     geometry = geometryOf(volumeNode)
     labels = np.zeros(geometry.shape, dtype=np.int16)
     segmentation = node.GetSegmentation()
-    names: dict[int, str] = {}
-    for n in range(segmentation.GetNumberOfSegments()):
-        identifier = segmentation.GetNthSegmentID(n)
-        level = _levelOf(segmentation.GetSegment(identifier))
-        if level is None:
-            continue
-        _paint(labels, node, identifier, geometry, VERSE_IDS[level])
-        names[VERSE_IDS[level]] = level
-    if not names:
+    segments = {
+        name: segmentation.GetSegment(name)
+        for name in (
+            segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())
+        )
+    }
+    levels = {name: _levelOf(segment) for name, segment in segments.items()}
+    chosen = {name: (VERSE_IDS[level], level) for name, level in levels.items() if level}
+    if not chosen:
+        whole = [name for name, segment in segments.items() if names_spine(segment.GetName())]
+        chosen = {name: (1, segments[name].GetName()) for name in whole[:1]}
+    if not chosen:
         raise InputError(
             f"{node.GetName()} names no vertebra.",
-            "Name its segments T12, L1 and so on, or choose another segmentation.",
+            "Name its segments T12, L1 and so on, or a single one 'Spine'.",
         )
-    return LabelVolume(labels, geometry.ijk_to_ras), names
+    for name, (number, _) in chosen.items():
+        _paint(labels, node, name, geometry, number)
+    return LabelVolume(labels, geometry.ijk_to_ras), dict(chosen.values())
 
 
 def _levelOf(segment: Any) -> str | None:

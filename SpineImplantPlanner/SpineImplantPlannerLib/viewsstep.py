@@ -11,11 +11,12 @@ class Views:
 
     def __init__(self, panel):
         self.panel, self.ui = panel, panel.ui
+        self._fields = self._layout = None
         ui = self.ui
         ui.probeButton.connect("toggled(bool)", self.onProbe)
         ui.rodViewButton.connect("toggled(bool)", self.onRod)
         ui.standardButton.connect("clicked()", self.standard)
-        ui.profileButton.connect("clicked()", self.onProfile)
+        ui.profileButton.connect("toggled(bool)", self.onProfile)
         for name in ("depthSlider", "turnSlider"):
             getattr(ui, name).connect("valueChanged(double)", self.onSlider)
         ui.rodSlider.connect("valueChanged(double)", self.onSlider)
@@ -59,6 +60,7 @@ class Views:
         self.ui.rodViewButton.blockSignals(False)
         self.ui.depthSlider.maximum = screw.length_mm
         tables.setValue(self.ui.depthSlider, 0.45 * screw.length_mm)
+        self._keepFields()
         self.turn()
 
     def onRod(self, on):
@@ -69,14 +71,25 @@ class Views:
         self.ui.probeButton.checked = False
         self.ui.probeButton.blockSignals(False)
         tables.setValue(self.ui.rodSlider, 50.0)
+        self._keepFields()
         self.turn()
 
     def onSlider(self, _value):
         self.turn(zoom=False)
 
     def stepDepth(self, millimetres):
-        """Step along the probe."""
-        self.ui.depthSlider.value = self.ui.depthSlider.value + millimetres
+        """Step along the probe, or along the rod."""
+        slider = self.ui.rodSlider if self.ui.rodViewButton.checked else self.ui.depthSlider
+        slider.value = slider.value + millimetres
+
+    def stepTurn(self, degrees):
+        """Turn the probe about the screw."""
+        self.ui.turnSlider.value = (self.ui.turnSlider.value + degrees + 180.0) % 360.0 - 180.0
+
+    def _keepFields(self):
+        """Remember how far the views were zoomed in before they were turned."""
+        if self._fields is None:
+            self._fields = probe.fields(self.panel.planner.scene)
 
     def standard(self):
         """Go back to standard planes, at the selected screw."""
@@ -84,19 +97,37 @@ class Views:
             button.blockSignals(True)
             button.checked = False
             button.blockSignals(False)
-        probe.standard(self.panel.planner.scene)
+        scene = self.panel.planner.scene
+        probe.standard(scene)
+        if self._fields is not None:
+            probe.setFields(scene, self._fields)
+            self._fields = None
         self.showSelected()
 
-    def onProfile(self):
-        """Show the plot in a layout with slices and 3-D view."""
+    def forget(self):
+        """Forget views of a scene that is closed."""
+        self._fields = None
+        for button in (self.ui.probeButton, self.ui.rodViewButton, self.ui.profileButton):
+            button.blockSignals(True)
+            button.checked = False
+            button.blockSignals(False)
+
+    def onProfile(self, on):
+        """Show the plot beside the views, or the layout that was there before."""
+        layoutManager = slicer.app.layoutManager()
+        if not on:
+            if self._layout is not None:
+                layoutManager.setLayout(self._layout)
+            return
         planner = self.panel.planner
         screw = planner.selectedScrew()
         if screw is None:
+            self.ui.profileButton.checked = False
             self.ui.statusLabel.text = _("Select a screw first.")
             return
         planner.plot.show(screw.id, planner.session.profile(screw))
-        layoutManager = slicer.app.layoutManager()
+        self._layout = layoutManager.layout
         layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView)
-        selection = slicer.app.applicationLogic().GetSelectionNode()
-        selection.SetActivePlotChartID(planner.plot.chart.GetID())
-        slicer.app.applicationLogic().PropagatePlotChartSelection()
+        logic = slicer.app.applicationLogic()
+        logic.GetSelectionNode().SetActivePlotChartID(planner.plot.chart.GetID())
+        logic.PropagatePlotChartSelection()

@@ -1,4 +1,8 @@
-"""Undo and redo: plans are immutable, so a history is the plans themselves."""
+"""Undo and redo: plans are immutable, so a history is the plans themselves.
+
+A plan is graded on a spine, and a spine can be corrected or its levels renamed: each step keeps
+the spine that it belongs to, so that one undo takes back both.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,19 @@ from dataclasses import dataclass
 
 from spinemar.planning.commands import Command
 from spinemar.planning.plan import Plan
+from spinemar.spine.model import SpineModel
+
+# Spines are large (labels on the CT's grid): steps on older ones than these are forgotten.
+_MOST_SPINES = 4
 
 
 @dataclass(frozen=True)
 class Step:
-    """A plan, and what was done to get there."""
+    """A plan, what was done to get there, and the spine it is graded on."""
 
     plan: Plan
     description: str
+    spine: SpineModel | None = None
 
 
 @dataclass(frozen=True)
@@ -35,14 +44,19 @@ class History:
     most: int = 200
 
     @classmethod
-    def of(cls, plan: Plan) -> History:
+    def of(cls, plan: Plan, spine: SpineModel | None = None) -> History:
         """Return a history that starts with a plan."""
-        return cls((Step(plan, "Start"),))
+        return cls((Step(plan, "Start", spine),))
 
     @property
     def plan(self) -> Plan:
         """The present plan."""
         return self.steps[self.position].plan
+
+    @property
+    def spine(self) -> SpineModel | None:
+        """The spine of the present plan."""
+        return self.steps[self.position].spine
 
     @property
     def undo_description(self) -> str | None:
@@ -57,8 +71,11 @@ class History:
 
     def do(self, command: Command) -> History:
         """Return the history after a command; what was undone before is forgotten."""
-        done = Step(command.apply(self.plan), command.description)
-        steps = (*self.steps[: self.position + 1], done)[-self.most :]
+        return self.put(Step(command.apply(self.plan), command.description, self.spine))
+
+    def put(self, step: Step) -> History:
+        """Return the history with a step made elsewhere, such as another spine with its grades."""
+        steps = _with_few_spines((*self.steps[: self.position + 1], step)[-self.most :])
         return History(steps, len(steps) - 1, self.most)
 
     def undo(self) -> History:
@@ -68,3 +85,15 @@ class History:
     def redo(self) -> History:
         """Return the history one step forth; itself at the end."""
         return History(self.steps, min(self.position + 1, len(self.steps) - 1), self.most)
+
+
+def _with_few_spines(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    seen: list[SpineModel] = []
+    for n in range(len(steps) - 1, -1, -1):
+        spine = steps[n].spine
+        if spine is None or any(spine is one for one in seen):
+            continue
+        if len(seen) == _MOST_SPINES:
+            return steps[n + 1 :]
+        seen.append(spine)
+    return steps

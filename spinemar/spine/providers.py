@@ -74,15 +74,16 @@ def spine_from_segmentation(
     return frames_along(divided, model.canal_ras, volume, cancel=cancel)
 
 
+def names_spine(name: str) -> bool:
+    """Whether a segment's name says that it is the whole spine, and not one vertebra."""
+    lower = name.lower()
+    return level_in_name(name) is None and any(word in lower for word in _SPINE_WORDS)
+
+
 def _whole_spine(labels: LabelVolume, naming: str | Mapping[int, str]) -> NDArray[np.bool_]:
     present = [int(v) for v in np.unique(labels.labels) if v != 0]
     if isinstance(naming, Mapping):
-        chosen = [
-            value
-            for value in present
-            if any(word in naming.get(value, "").lower() for word in _SPINE_WORDS)
-            and level_in_name(naming.get(value, "")) is None
-        ]
+        chosen = [value for value in present if names_spine(naming.get(value, ""))]
     else:
         chosen = present if len(present) == 1 else []
     if not chosen:
