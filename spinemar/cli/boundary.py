@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from spinemar.cli.console import print_json, stderr
+from spinemar.cli.console import print_json, printable, stderr
 from spinemar.errors import CancelledError, FaultError, InputError, SpinemarError
 
 _INTERRUPTED = 130  # what a shell calls ended by Ctrl+C
@@ -63,9 +63,12 @@ def _explained(error: BaseException) -> SpinemarError:
 
 
 def _tell(error: SpinemarError, arguments: list[str]) -> int:
-    stderr().print(f"[bold red]Error:[/] {_plain(error.problem)}", highlight=False)
+    from rich.text import Text
+
+    problem = Text.assemble(("Error:", "bold red"), f" {printable(error.problem)}")
+    stderr().print(problem, highlight=False)
     if error.remedy:
-        stderr().print(_plain(error.remedy), highlight=False)
+        stderr().print(printable(error.remedy), highlight=False)
     if "--json" in arguments:
         _tell_json(error)
     return error.exit_code
@@ -90,10 +93,3 @@ def _tell_json(error: SpinemarError) -> None:
             "exit_code": error.exit_code,
         }
     )
-
-
-def _plain(text: str) -> str:
-    """Keep rich from reading brackets in file names as markup."""
-    from rich.markup import escape
-
-    return escape(text)

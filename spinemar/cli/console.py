@@ -17,13 +17,20 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback
 
 
 def stdout() -> Console:
-    """Console for results."""
-    return Console()
+    """Console for results; brackets and colons in a file's name are no markup."""
+    return Console(markup=False, emoji=False)
 
 
 def stderr() -> Console:
     """Console for everything else; soft wrap keeps each sentence on one line in logs."""
-    return Console(stderr=True, soft_wrap=True)
+    return Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal would obey instead of show: names may come from anywhere."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 def print_json(facts: Mapping[str, Any]) -> None:

@@ -57,7 +57,8 @@ def correct(
         Path | None, typer.Option(help="Metal known from elsewhere; any grid.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Manifest of another generator, or its folder.")
+        Path | None,
+        typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
     ] = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = (
         DeviceChoice.AUTO
@@ -89,11 +90,13 @@ def correct(
 
       spinemar correct --sinogram raw.npz -o corrected.nrrd --fov 250
     """
+    from spinemar.claims import claimed
     from spinemar.io import write_volume
+    from spinemar.jobs.sidecar import written_sidecar
 
     threshold = _threshold(metal_threshold)
-    _check_paths(source, output, report, overwrite=overwrite)
-    with progress_bars(quiet=json) as (progress, cancel):
+    with claimed(output), progress_bars(quiet=json) as (progress, cancel):
+        _check_paths(source, output, report, overwrite=overwrite)
         job = CorrectionJob(
             source,
             output,
@@ -108,22 +111,17 @@ def correct(
         else:
             volume, result = job.correct_images(progress, cancel)
         cancel.raise_if_cancelled()
-        write_volume(output, result.volume)
         facts = _facts(source, output, result)
-        _write_sidecar(output, facts)
         if report is not None:
-            facts["report"] = _write_report(report, source, volume, result, model, device)
+            facts["report"] = str(_write_report(report, source, volume, result, model, device))
+        cancel.raise_if_cancelled()
+        # Both or none, and last of all, when nothing else can fail.
+        with written_sidecar(output, facts):
+            write_volume(output, result.volume)
     if json:
         print_json(facts)
     else:
         _tell(output, result, facts)
-
-
-def sidecar_path(output: Path) -> Path:
-    """Where the facts about `output` are written."""
-    from spinemar.files import full_suffix
-
-    return output.with_name(output.name.removesuffix(full_suffix(output)) + ".json")
 
 
 def _threshold(text: str) -> float | None:
@@ -142,6 +140,9 @@ def _threshold(text: str) -> float | None:
 
 
 def _check_paths(source: Path, output: Path, report: Path | None, *, overwrite: bool) -> None:
+    from spinemar.jobs.sidecar import check_sidecar
+
+    check_sidecar(output)
     if output.exists():
         if source.exists() and output.samefile(source):
             raise InputError("OUTPUT is the input itself.", "Choose another name for the result.")
@@ -178,15 +179,6 @@ def _facts(source: Path, output: Path, result: CorrectionResult) -> dict[str, An
         ],
         **{name: value for name, value in result.to_json().items() if name != "message"},
     }
-
-
-def _write_sidecar(output: Path, facts: dict[str, Any]) -> None:
-    import json as text
-
-    from spinemar.files import atomic_path
-
-    with atomic_path(sidecar_path(output)) as temporary:
-        temporary.write_text(text.dumps(facts, indent=2, default=float) + "\n", encoding="utf-8")
 
 
 def _write_report(

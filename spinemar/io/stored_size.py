@@ -65,19 +65,21 @@ def neighbour(header: Path, name: str) -> Path:
         If it leads out of the header's folder, or to no ordinary file.
     """
     folder = header.parent.resolve()
-    if not name or "\0" in name:
+    try:
+        found = (folder / name).resolve()
+        there = found.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, or links in a circle
         raise InputError(
             f"{header.name} does not name the file of its voxels.", "Save the volume as one file."
-        )
-    found = (folder / name).resolve()
+        ) from error
     if not found.is_relative_to(folder):
         raise InputError(
             f"{header.name} takes its voxels from outside its own folder.",
             "Put both files into one folder, or save the volume as one file.",
         )
-    if not found.is_file():
+    if not there:
         raise InputError(
-            f"{header.name} takes its voxels from {found.name}, which is not there.",
+            f"{header.name} takes its voxels from {found.name[:60]}, which is not there.",
             "Copy both files into one folder, or save the volume as one file.",
         )
     return found

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from spinemar.claims import claimed
 from spinemar.errors import CancelledError, FaultError, InputError, SpinemarError
 from spinemar.jobs.batch_items import SUMMARY, BatchItem, BatchRow, plan_batch, write_summary
-from spinemar.jobs.sidecar import read_sidecar, stamp_of, write_sidecar
+from spinemar.jobs.sidecar import check_sidecar, read_sidecar, stamp_of, written_sidecar
 from spinemar.mar.methods import Device, Method
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 
@@ -89,11 +90,12 @@ def correct_batch(
         ) from error
     items = plan_batch(sources, folder, suffix)
     rows: dict[BatchItem, BatchRow] = {}
-    progress(Progress(_STAGE, 0, len(items)))
-    for item, row in _each(items, chosen, workers, scheduler, token):
-        rows[item] = row
-        write_summary(folder / SUMMARY, [rows[i] for i in items if i in rows])
-        progress(Progress(_STAGE, len(rows), len(items)))
+    with claimed(folder / SUMMARY):
+        progress(Progress(_STAGE, 0, len(items)))
+        for item, row in _each(items, chosen, workers, scheduler, token):
+            rows[item] = row
+            write_summary(folder / SUMMARY, [rows[i] for i in items if i in rows])
+            progress(Progress(_STAGE, len(rows), len(items)))
     token.raise_if_cancelled()
     return tuple(rows[item] for item in items)
 
@@ -111,6 +113,7 @@ def correct_one(
         known = read_sidecar(item.output)
         if known is not None and known.get("batch") == wanted and item.output.exists():
             return replace(_row(item, known), status="skipped", message="Done before.")
+        check_sidecar(item.output)
         volume = read_volume(item.source)
         check_writable(item.output, volume)
         result = correct_volume(
@@ -121,15 +124,18 @@ def correct_one(
             device=settings.device,
             cancel=cancel,
         )
-        write_volume(item.output, result.volume)
         facts = {"input": str(item.source), "output": str(item.output), **facts_of(result)}
-        write_sidecar(item.output, {**facts, "batch": wanted})
+        with written_sidecar(item.output, {**facts, "batch": wanted}):
+            write_volume(item.output, result.volume)
     except CancelledError:
         raise
     except SpinemarError as error:
         return BatchRow(str(item.source), str(item.output), "failed", str(error))
     except MemoryError:
         message = "There is not enough memory for this volume."
+        return BatchRow(str(item.source), str(item.output), "failed", message)
+    except Exception as error:  # a fault of ours with one volume must not stop the others
+        message = f"This is a fault of SpineMAR ({type(error).__name__}: {error})."
         return BatchRow(str(item.source), str(item.output), "failed", message)
     return _row(item, facts)
 

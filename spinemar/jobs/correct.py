@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spinemar.claims import claimed
 from spinemar.errors import InputError
 from spinemar.jobs.arrays import load_mask, load_volume, save_array, stored_like
 from spinemar.progress import CancelToken, Progress, ProgressCallback
@@ -28,9 +29,16 @@ if TYPE_CHECKING:
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
     """Run the job; return everything about the result but its arrays."""
+    output = _output(job)
+    with claimed(output):
+        return _run(job, output, progress, cancel)
+
+
+def _run(
+    job: Mapping[str, Any], output: Path, progress: ProgressCallback, cancel: CancelToken
+) -> dict[str, Any]:
     from spinemar.mar.correct import correct_volume
 
-    output = _output(job)
     progress(Progress("Reading", 0, 1))
     volume = load_volume(job.get("input"))
     mask = load_mask(job.get("metal_mask"), volume.geometry)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from spinemar.errors import InputError
 from spinemar.files import atomic_path, full_suffix
 from spinemar.jobs.protocol import finite
 
@@ -16,10 +18,28 @@ def sidecar_path(output: Path) -> Path:
     return output.with_name(output.name.removesuffix(full_suffix(output)) + ".json")
 
 
-def write_sidecar(output: Path, facts: Mapping[str, Any]) -> None:
-    """Write the facts about `output`, complete or not at all."""
+def check_sidecar(output: Path) -> None:
+    """Refuse an output beside which the facts would replace a file that is no such facts.
+
+    Raises
+    ------
+    InputError
+        Say, for a plan of the same name, or for the header of raw data.
+    """
+    beside = sidecar_path(output)
+    if beside.exists() and "provenance" not in (read_sidecar(output) or {}):
+        raise InputError(
+            f"{beside.name} exists already and would be replaced by the facts about {output.name}.",
+            "Choose another name for the result.",
+        )
+
+
+@contextmanager
+def written_sidecar(output: Path, facts: Mapping[str, Any]) -> Iterator[None]:
+    """Write the facts about `output`, to appear when the block, which writes it, succeeds."""
     with atomic_path(sidecar_path(output)) as temporary:
         temporary.write_text(json.dumps(finite(facts), indent=2) + "\n", encoding="utf-8")
+        yield
 
 
 def read_sidecar(output: Path) -> Mapping[str, Any] | None:
