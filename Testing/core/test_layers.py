@@ -14,8 +14,8 @@ CORE = ROOT / "spinemar"
 
 # From the ground up; a module may import its own layer and those before it.
 LAYERS = (
-    ("errors", "json_text", "progress"),
-    ("files", "claims", "volume"),
+    ("errors", "json_text", "memory", "progress"),
+    ("files", "array_files", "claims", "volume"),
     ("io", "sample_data", "tomography"),
     ("physics", "implants", "spine"),
     ("planning", "mar"),

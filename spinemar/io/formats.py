@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spinemar.errors import InputError
 from spinemar.files import full_suffix
-from spinemar.io.memory import machine_bytes
+from spinemar.memory import machine_bytes
 
 NIFTI = (".nii", ".nii.gz")
 NRRD = (".nrrd", ".nhdr")

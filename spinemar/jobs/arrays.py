@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.array_files import load_npy
 from spinemar.errors import InputError
 from spinemar.files import atomic_path
 from spinemar.volume import CTVolume, GridGeometry, LabelVolume
@@ -82,14 +83,7 @@ def stored_like(hu: NDArray[np.float32], dtype: str | None) -> NDArray[Any]:
 
 
 def _map(named: Mapping[str, Any]) -> NDArray[Any]:
-    path = _path(named.get("npy"), "npy")
-    try:
-        mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"The volume handed over in {path.name} cannot be read.", "Run the job again."
-        ) from error
-    return mapped
+    return load_npy(_path(named.get("npy"), "npy"), mapped=True)
 
 
 def _path(value: Any, name: str) -> Path:

@@ -25,9 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.array_files import load_npy, load_npz
 from spinemar.errors import InputError, SpinemarError
 from spinemar.files import atomic_path
 from spinemar.json_text import parse_json, read_json
+from spinemar.memory import machine_bytes
 from spinemar.tomography.fan import FanGeometry
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.helical import HelicalGeometry
@@ -119,7 +121,7 @@ def _from_header(projections: NDArray[Any], header: Any, name: str) -> Sinogram:
         if "thickness_mm" in header:
             optional["thickness_mm"] = float(header["thickness_mm"])
         slices = np.asarray(header["slices_mm"], dtype=np.float64)
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"The geometry in {name} is not complete ({error}).",
             "Compare it with the documentation's chapter on raw data.",
@@ -139,8 +141,8 @@ def _geometry(facts: dict[str, Any]) -> RawGeometry:
 
 
 def _read_npz(path: Path) -> tuple[NDArray[Any], Any]:
-    with np.load(path, allow_pickle=False) as archive:
-        return archive["projections"], parse_json(str(archive["header"]), "header")
+    projections, header = load_npz(path, ("projections", "header"))
+    return projections, parse_json(str(header), "header")
 
 
 def _read_npy(path: Path) -> tuple[NDArray[Any], Any]:
@@ -150,12 +152,18 @@ def _read_npy(path: Path) -> tuple[NDArray[Any], Any]:
             f"{path.name} does not say how it was measured.",
             f"Put its geometry into {beside.name} beside it.",
         )
-    return np.load(path, allow_pickle=False), read_json(beside, f"header {beside.name}")
+    return load_npy(path), read_json(beside, f"header {beside.name}")
 
 
 def _read_zarr(path: Path) -> tuple[NDArray[Any], Any]:
-    array = _zarr().open_array(str(path), mode="r")
-    return np.asarray(array[...]), dict(array.attrs)
+    zarr, memory = _zarr(), machine_bytes()
+    try:
+        array = zarr.open_array(str(path), mode="r")
+        if memory is not None and array.nbytes > memory:
+            raise ValueError(f"it takes {array.nbytes / 1e9:.1f} GB of memory")
+        return np.asarray(array[...]), dict(array.attrs)
+    except Exception as error:  # stores and codecs have many errors of their own
+        raise ValueError(str(error)[:200]) from error
 
 
 def _write_zarr(path: Path, sinogram: Sinogram, header: dict[str, Any]) -> None:
