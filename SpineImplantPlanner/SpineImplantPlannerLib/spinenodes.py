@@ -16,6 +16,7 @@ from spinemar.errors import InputError
 from spinemar.spine.levels import LEVELS, VERSE_IDS, level_in_name
 from spinemar.spine.model import SpineModel
 from spinemar.spine.providers import names_spine
+from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import GridGeometry, LabelVolume
 
 FRAMES_ATTRIBUTE = "SpineMAR.SpineFrames"
@@ -37,7 +38,7 @@ def addSpine(scene: Any, volumeNode: Any, spine: SpineModel, node: Any = None) -
         if crop.size:
             image = orientedImage(crop, matrix, origin)
             node.AddSegmentFromBinaryLabelmapRepresentation(image, level, levelColour(level))
-    node.SetAttribute(FRAMES_ATTRIBUTE, spine.to_json())
+    node.SetAttribute(FRAMES_ATTRIBUTE, spine_to_json(spine))
     node.EndModify(modifying)
     display = node.GetDisplayNode()
     display.SetVisibility2DFill(False)
@@ -58,7 +59,7 @@ def spineOf(node: Any, volumeNode: Any) -> SpineModel | None:
     if not text:
         return None
     labels, _ = labelsOf(node, volumeNode)
-    return SpineModel.from_json(text, labels)
+    return spine_from_json(text, labels)
 
 
 def labelsOf(node: Any, volumeNode: Any) -> tuple[LabelVolume, dict[int, str]]:

@@ -17,6 +17,7 @@ from spinemar.planning.bone import BoneField
 from spinemar.planning.plan import Plan
 from spinemar.planning.plan_json import plan_to_json, read_plan
 from spinemar.spine.model import SpineModel
+from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import GridGeometry, LabelVolume
 
 # Slices on either side whose tissue and implants a scanned slice can see.
@@ -121,7 +122,7 @@ class Workshop:
         """
 
         def make(folder: Path) -> dict[str, Any]:
-            (folder / "before.json").write_text(spine.to_json(), encoding="utf-8")
+            (folder / "before.json").write_text(spine_to_json(spine), encoding="utf-8")
             return {
                 "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
                 "labels": handOver(folder, "given", labels.labels, labels.ijk_to_ras),
@@ -232,11 +233,11 @@ class Workshop:
 def _takeSpine(folder: Path, facts: Mapping[str, Any]) -> SpineModel:
     array = np.load(folder / "labels.npy", allow_pickle=False)
     text = (folder / "frames.json").read_text(encoding="utf-8")
-    return SpineModel.from_json(text, LabelVolume(array, np.asarray(facts["ijk_to_ras"], float)))
+    return spine_from_json(text, LabelVolume(array, np.asarray(facts["ijk_to_ras"], float)))
 
 
 def _spine(folder: Path, spine: SpineModel) -> dict[str, Any]:
-    (folder / "frames.json").write_text(spine.to_json(), encoding="utf-8")
+    (folder / "frames.json").write_text(spine_to_json(spine), encoding="utf-8")
     labels = handOver(folder, "labels", spine.labels.labels, spine.labels.ijk_to_ras)
     return {"labels": labels, "frames": str(folder / "frames.json")}
 

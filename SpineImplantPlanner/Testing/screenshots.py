@@ -15,7 +15,7 @@ import numpy as np
 
 from spinemar.io import read_labels
 from spinemar.sample_data import sample_labels
-from spinemar.spine.model import SpineModel
+from spinemar.spine.serial import spine_from_json
 from spinemar.volume import LabelVolume
 from Testing.host import mouse
 
@@ -63,7 +63,7 @@ def spine():
     if kept:
         folder = Path(kept)
         labels = LabelVolume(np.load(folder / "labels.npy"), np.load(folder / "ijk_to_ras.npy"))
-        widget.spine._take(SpineModel.from_json((folder / "frames.json").read_text(), labels))
+        widget.spine._take(spine_from_json((folder / "frames.json").read_text(), labels))
         return
     labels = read_labels(sample_labels())
     logic = widget.planner

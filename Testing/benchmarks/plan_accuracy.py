@@ -35,6 +35,7 @@ from spinemar.spine.frames import frames_from_labels
 from spinemar.spine.levels import level_range
 from spinemar.spine.model import SpineModel
 from spinemar.spine.segment import segment_spine
+from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import CTVolume
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,11 +120,11 @@ def segmented(name: str, volume: CTVolume) -> SpineModel:
     """Segment a CT, or read what was segmented before."""
     labels, frames = KEPT / f"{name}.nrrd", KEPT / f"{name}.json"
     if labels.exists() and frames.exists():
-        return SpineModel.from_json(frames.read_text(), read_labels(labels))
+        return spine_from_json(frames.read_text(), read_labels(labels))
     spine = segment_spine(volume)
     KEPT.mkdir(parents=True, exist_ok=True)
     write_labels(labels, spine.labels)
-    frames.write_text(spine.to_json())
+    frames.write_text(spine_to_json(spine))
     return spine
 
 

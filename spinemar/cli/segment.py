@@ -81,7 +81,9 @@ def segment(
         model = _model(volume, labels, naming, first_level, seeds, progress=progress, cancel=cancel)
     write_labels(output, model.labels)
     if frames is not None:
-        _write_text(frames, model.to_json())
+        from spinemar.spine.serial import spine_to_json
+
+        _write_text(frames, spine_to_json(model))
     if surfaces is not None:
         _write_surfaces(model, surfaces, surface_format)
     if sheet is not None:

@@ -25,6 +25,7 @@ from spinemar.planning.plan_json import plan_from_json, write_plan
 from spinemar.planning.rods import RodSettings
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 from spinemar.spine.model import SpineModel, VertebraFrame
+from spinemar.spine.serial import spine_from_json
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def spine_of(job: Mapping[str, Any]) -> SpineModel:
         text = Path(str(job.get("frames"))).read_text(encoding="utf-8")
     except OSError as error:
         raise InputError("The job's frames cannot be read.", "Segment the spine again.") from error
-    return SpineModel.from_json(text, labels)
+    return spine_from_json(text, labels)
 
 
 def settings_of(values: Mapping[str, Any] | None) -> PlanSettings:

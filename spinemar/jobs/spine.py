@@ -26,6 +26,7 @@ from spinemar.files import atomic_path
 from spinemar.jobs.arrays import load_labels, load_volume, save_array
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 from spinemar.spine.model import SpineModel
+from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import CTVolume, LabelVolume
 
 
@@ -36,7 +37,7 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     cancel.raise_if_cancelled()
     save_array(Path(job["labels_output"]), spine.labels.labels)
     with atomic_path(Path(job["frames_output"])) as temporary:
-        temporary.write_text(spine.to_json(), encoding="utf-8")
+        temporary.write_text(spine_to_json(spine), encoding="utf-8")
     return {
         "levels": list(spine.levels),
         "ijk_to_ras": spine.labels.ijk_to_ras.tolist(),
@@ -73,7 +74,7 @@ def _edited(
 ) -> SpineModel:  # fmt: skip
     from spinemar.spine.editing import correct_vertebra, refit_vertebrae
 
-    model = SpineModel.from_json(Path(job["frames"]).read_text(encoding="utf-8"), labels)
+    model = spine_from_json(Path(job["frames"]).read_text(encoding="utf-8"), labels)
     if job.get("correct"):
         level, point = job["correct"]
         return correct_vertebra(

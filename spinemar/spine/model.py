@@ -5,7 +5,6 @@ All points are RAS millimetres. The frames survive a JSON round trip bit for bit
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -15,9 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from spinemar.errors import InputError
 from spinemar.volume import LabelVolume
-
-SCHEMA = "spinemar.spine"
-SCHEMA_VERSION = 1
 
 #: Below this confidence a vertebra or a pedicle is reported as uncertain.
 CONFIDENT = 0.5
@@ -219,23 +215,3 @@ class SpineModel:
             f"{level} was not found in this volume.",
             f"Levels found: {', '.join(self.levels) or 'none'}.",
         )
-
-    def to_json(self) -> str:
-        """Write frames and canal (not the labels) as JSON text."""
-        from spinemar.spine.serial import to_document
-
-        return json.dumps(to_document(self), indent=1, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str, labels: LabelVolume) -> SpineModel:
-        """Read what `to_json` wrote; the labels come from their own file.
-
-        Raises
-        ------
-        InputError
-            If the text is no such JSON, or of a later version.
-        """
-        from spinemar.spine.serial import read_document
-
-        vertebrae, canal = read_document(text)
-        return cls(labels, vertebrae, canal)

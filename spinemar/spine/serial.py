@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 from spinemar.json_text import parse_json
-from spinemar.spine.model import (
-    SCHEMA,
-    SCHEMA_VERSION,
-    Endplate,
-    PedicleFrame,
-    SpineModel,
-    VertebraFrame,
-)
+from spinemar.spine.model import Endplate, PedicleFrame, SpineModel, VertebraFrame
+from spinemar.volume import LabelVolume
+
+SCHEMA = "spinemar.spine"
+SCHEMA_VERSION = 1
 
 
-def to_document(model: SpineModel) -> dict[str, Any]:
-    """Return frames and canal as plain lists and numbers."""
-    return {
+def spine_to_json(model: SpineModel) -> str:
+    """Write frames and canal (not the labels) as JSON text."""
+    document = {
         "schema": SCHEMA,
         "version": SCHEMA_VERSION,
         "units": "RAS mm",
         "vertebrae": [_vertebra_to_dict(vertebra) for vertebra in model.vertebrae],
         "canal_ras": model.canal_ras.tolist(),
     }
+    return json.dumps(document, indent=1, allow_nan=False)
 
 
-def read_document(text: str) -> tuple[tuple[VertebraFrame, ...], NDArray[np.float64]]:
-    """Read frames and canal from JSON text.
+def spine_from_json(text: str, labels: LabelVolume) -> SpineModel:
+    """Read what `spine_to_json` wrote; the labels come from their own file.
 
     Raises
     ------
@@ -54,7 +52,7 @@ def read_document(text: str) -> tuple[tuple[VertebraFrame, ...], NDArray[np.floa
         canal = np.reshape(np.array(document["canal_ras"], dtype=np.float64), (-1, 3))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise _unreadable() from error
-    return vertebrae, canal
+    return SpineModel(labels, vertebrae, canal)
 
 
 def _unreadable() -> InputError:

@@ -219,7 +219,7 @@ def test_command_line(plain, tmp_path):
 
     from spinemar.cli.main import main
     from spinemar.io import read_labels, write_volume
-    from spinemar.spine.model import SpineModel
+    from spinemar.spine.serial import spine_from_json
 
     write_volume(tmp_path / "ct.nii.gz", plain[0])
     out, frames = tmp_path / "labels.nii.gz", tmp_path / "frames.json"
@@ -229,7 +229,7 @@ def test_command_line(plain, tmp_path):
     assert main(arguments) == 0
     labels = read_labels(out)
     assert phantom.dice(labels, plain[2].labels, VERSE_IDS["L1"]) > 0.99
-    model = SpineModel.from_json(frames.read_text(), labels)
+    model = spine_from_json(frames.read_text(), labels)
     assert model.levels == phantom.LEVELS
     assert len(list((tmp_path / "surfaces").glob("*.stl"))) == len(phantom.LEVELS)
     assert (tmp_path / "sheet.png").stat().st_size > 10_000
