@@ -1,4 +1,4 @@
-"""NumPy's own files from elsewhere: what a header promises is checked before memory is asked for."""
+"""NumPy files from elsewhere: what a header promises is checked before memory is asked for."""
 
 from __future__ import annotations
 

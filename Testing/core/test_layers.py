@@ -15,7 +15,7 @@ CORE = ROOT / "spinemar"
 # From the ground up; a module may import its own layer and those before it.
 LAYERS = (
     ("errors", "json_text", "memory", "progress"),
-    ("files", "array_files", "claims", "volume"),
+    ("files", "array_files", "claims", "interpreter", "volume"),
     ("io", "sample_data", "tomography"),
     ("physics", "implants", "spine"),
     ("planning", "mar"),

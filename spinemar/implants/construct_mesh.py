@@ -128,8 +128,19 @@ def export_stl(
     for part in construct_meshes(construct, catalogue):
         parts.setdefault(part.implant_id, []).append(part.mesh)
     paths = []
+    taken: set[str] = set()
     for implant_id, meshes in parts.items():
-        name = re.sub(r"[^A-Za-z0-9._-]+", "_", implant_id) or "implant"
+        name = _file_name(implant_id, taken)
+        taken.add(name.lower())
         paths.append(folder / f"{name}.stl")
         write_stl(paths[-1], meshes)
     return paths
+
+
+def _file_name(implant_id: str, taken: set[str]) -> str:
+    """Make an implant's id a file name of its own, whatever a plan calls it."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", implant_id).strip(".")[:80] or "implant"
+    name, number = stem, 2
+    while name.lower() in taken:
+        name, number = f"{stem}_{number}", number + 1
+    return name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from spinemar.errors import InputError
 from spinemar.implants.placement import ImportedMesh
 from spinemar.implants.solids import FloatArray
+from spinemar.implants.surface_files import read_surface
 from spinemar.volume import GridGeometry
 
 Box = tuple[slice, slice, slice]
@@ -43,13 +43,13 @@ def read_mesh(path: Path, sha256: str | None = None) -> tuple[FloatArray, NDArra
         If the file is missing, changed, of an unknown format, not closed or of an
         absurd size.
     """
-    if not path.is_file():
-        raise InputError(f"The surface {path} does not exist.", "Choose the file again.")
+    points, triangles = read_surface(path)
     if sha256 and sha256_of(path) != sha256:
         raise InputError(
             f"The surface {path.name} has changed since it was planned.", "Place it again."
         )
-    points, triangles = _read_polydata(path)
+    if len(triangles) and not 0 <= int(triangles.min()) <= int(triangles.max()) < len(points):
+        raise InputError(f"The surface {path.name} is damaged.", "Export it again.")
     if len(triangles) == 0 or not np.isfinite(points).all():
         raise InputError(f"The surface {path.name} holds no triangles.", "Export it again.")
     if not is_closed(triangles):
@@ -70,43 +70,6 @@ def is_closed(triangles: NDArray[np.int64]) -> bool:
     forth, back = edges[:, 0] * size + edges[:, 1], edges[:, 1] * size + edges[:, 0]
     unique = np.unique(forth)
     return len(unique) == len(forth) and bool(np.isin(back, unique).all())
-
-
-def _read_polydata(path: Path) -> tuple[FloatArray, NDArray[np.int64]]:
-    try:
-        from vtkmodules.util.numpy_support import vtk_to_numpy
-        from vtkmodules.vtkFiltersCore import vtkCleanPolyData, vtkTriangleFilter
-        from vtkmodules.vtkIOGeometry import vtkOBJReader, vtkSTLReader
-        from vtkmodules.vtkIOLegacy import vtkPolyDataReader
-        from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
-    except ImportError as error:
-        raise InputError(
-            "VTK is needed to read surfaces.", "Install it: pip install spinemar[mesh]."
-        ) from error
-    readers: dict[str, Any] = {
-        ".stl": vtkSTLReader,
-        ".obj": vtkOBJReader,
-        ".vtk": vtkPolyDataReader,
-        ".vtp": vtkXMLPolyDataReader,
-    }
-    if path.suffix.lower() not in readers:
-        raise InputError(f"{path.name} is of no known surface format.", "Use STL, OBJ, VTK or VTP.")
-    reader = readers[path.suffix.lower()]()
-    reader.SetFileName(str(path))
-    triangulate, clean = vtkTriangleFilter(), vtkCleanPolyData()
-    triangulate.SetInputConnection(reader.GetOutputPort())
-    triangulate.PassLinesOff()
-    triangulate.PassVertsOff()
-    clean.SetInputConnection(triangulate.GetOutputPort())
-    clean.Update()
-    data = clean.GetOutput()
-    if data.GetNumberOfPoints() == 0 or data.GetNumberOfPolys() == 0:
-        return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
-    points = vtk_to_numpy(data.GetPoints().GetData()).astype(np.float64)
-    cells = vtk_to_numpy(data.GetPolys().GetConnectivityArray()).astype(np.int64)
-    triangles = cells.reshape(-1, 3)
-    distinct = (triangles != np.roll(triangles, 1, axis=1)).all(axis=1)
-    return points, triangles[distinct]
 
 
 def voxelize_triangles(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import InputError
+from spinemar.io.dicom_scan import refuse_hostile_dicom
 from spinemar.io.itk import quiet_itk, unreadable
 
 _CT_CLASS = b"1.2.840.10008.5.1.4.1.1.2"
@@ -57,7 +58,19 @@ class DicomSlice:
 
 
 def read_slice_header(path: Path) -> DicomSlice | None:
-    """Read one file's header; None for what is no DICOM image (reports, directories)."""
+    """Read one file's header; None for what is no DICOM image (reports, directories).
+
+    Raises
+    ------
+    InputError
+        If the file claims to be a CT image and is damaged, or packed in an unknown way.
+    """
+    try:
+        refuse_hostile_dicom(path)
+    except InputError:
+        if _claims_ct(path):
+            raise
+        return None
     with quiet_itk() as sitk:
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")

@@ -13,7 +13,7 @@ from typing import Any
 
 from spinemar.errors import CancelledError, FaultError, SpinemarError
 from spinemar.jobs import protocol
-from spinemar.jobs.interpreter import choose_interpreter, worker_command, worker_environment
+from spinemar.interpreter import choose_interpreter, worker_command, worker_environment
 from spinemar.jobs.tree import end_tree, start_tree
 
 _SECONDS_TO_STOP = 1.2

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 
 from spinemar.errors import FaultError
-from spinemar.jobs.interpreter import choose_interpreter, worker_command
+from spinemar.interpreter import choose_interpreter, worker_command
 from spinemar.jobs.process import start_worker
 from spinemar.jobs.tree import end_tree
 

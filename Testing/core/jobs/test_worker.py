@@ -17,7 +17,7 @@ from spinemar.errors import CancelledError, FaultError, InputError, ModelError
 from spinemar.io import read_volume, write_volume
 from spinemar.jobs import protocol
 from spinemar.jobs.arrays import save_array
-from spinemar.jobs.interpreter import worker_environment
+from spinemar.interpreter import worker_environment
 from spinemar.jobs.process import JobProcess, run_job
 from spinemar.volume import CTVolume
 

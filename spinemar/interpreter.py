@@ -61,6 +61,20 @@ def choose_interpreter(
     )
 
 
+def own_interpreter() -> str:
+    """Return the Python that runs this process, or the one beside the application that does.
+
+    Raises
+    ------
+    FaultError
+        If this process is an application that has none.
+    """
+    here = Path(sys.executable or "")
+    if here.stem.lower().startswith("python"):
+        return str(here)
+    return choose_interpreter(here.parent)
+
+
 def worker_command(interpreter: str, job: str = "-") -> list[str]:
     """Return the command line of a worker that its parent attends."""
     return [interpreter, "-m", "spinemar.jobs.worker", job, "--attended"]
