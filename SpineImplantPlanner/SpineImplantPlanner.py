@@ -36,7 +36,7 @@ from SpineImplantPlannerLib.shared import dependencies, likelyInput  # noqa: E40
 from SpineImplantPlannerLib.spinestep import SpineStep  # noqa: E402
 from SpineImplantPlannerLib.viewsstep import Views  # noqa: E402
 
-from spinemar.jobs.interpreter import choose_interpreter, worker_command  # noqa: E402
+from spinemar.interpreter import choose_interpreter, worker_command  # noqa: E402
 
 
 class SpineImplantPlanner(ScriptedLoadableModule):
