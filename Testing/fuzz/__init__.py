@@ -1,0 +1,1 @@
+"""Hostile bytes against everything that reads a file: `make fuzz`, ten bounded minutes."""
