@@ -15,11 +15,11 @@ _RUNTIME_DOMAINS = {"", "ai.onnx", "com.microsoft"}
 _MAX_DEPTH = 16
 
 # Field numbers of onnx.proto.
-_MODEL_GRAPH, _MODEL_OPSET, _MODEL_FUNCTIONS = 7, 8, 25
+_MODEL_GRAPH, _MODEL_OPSET, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 8, 20, 25
 _OPSET_DOMAIN = 1
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
 _NODE_OP_TYPE, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
-_ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH = (5, 10), (6, 11)
+_ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
 _TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
 
 
@@ -40,9 +40,11 @@ def refuse_unsafe(data: bytes, name: str) -> None:
                 graphs += 1
                 _check_graph(_message(value), name, 0)
             elif number == _MODEL_OPSET:
-                _check_domain(_text(_message(value), _OPSET_DOMAIN), name, "an operator set")
+                _check_domains(_message(value), _OPSET_DOMAIN, name, "an operator set")
             elif number == _MODEL_FUNCTIONS:
                 raise _unfit(name, "defines operators of its own")
+            elif number == _MODEL_TRAINING:
+                raise _unfit(name, "holds steps of a training")
     except (ValueError, IndexError, UnicodeDecodeError) as error:
         raise _unfit(name, "is no ONNX model or is damaged") from error
     if graphs != 1:
@@ -58,14 +60,17 @@ def _check_graph(graph: memoryview, name: str, depth: int) -> None:
         elif number == _GRAPH_INITIALIZER:
             _check_tensor(_message(value), name)
         elif number == _GRAPH_SPARSE:
-            for _, part in _fields(_message(value)):
-                if isinstance(part, memoryview):
-                    _check_tensor(part, name)
+            _check_sparse(_message(value), name)
+
+
+def _check_sparse(sparse: memoryview, name: str) -> None:
+    for _, part in _fields(sparse):
+        if isinstance(part, memoryview):
+            _check_tensor(part, name)
 
 
 def _check_node(node: memoryview, name: str, depth: int) -> None:
-    operator = _text(node, _NODE_OP_TYPE)
-    _check_domain(_text(node, _NODE_DOMAIN), name, f"the operator {operator}")
+    _check_domains(node, _NODE_DOMAIN, name, f"the operator {_text(node, _NODE_OP_TYPE)[:60]}")
     for number, value in _fields(node):
         if number != _NODE_ATTRIBUTE:
             continue
@@ -74,6 +79,8 @@ def _check_node(node: memoryview, name: str, depth: int) -> None:
                 _check_tensor(content, name)
             elif part in _ATTRIBUTE_GRAPH and isinstance(content, memoryview):
                 _check_graph(content, name, depth + 1)
+            elif part in _ATTRIBUTE_SPARSE and isinstance(content, memoryview):
+                _check_sparse(content, name)
 
 
 def _check_tensor(tensor: memoryview, name: str) -> None:
@@ -82,9 +89,14 @@ def _check_tensor(tensor: memoryview, name: str) -> None:
             raise _unfit(name, "keeps its weights in another file")
 
 
-def _check_domain(domain: str, name: str, what: str) -> None:
-    if domain not in _RUNTIME_DOMAINS:
-        raise _unfit(name, f"needs {what} of the foreign domain '{domain}'")
+def _check_domains(message: memoryview, wanted: int, name: str, what: str) -> None:
+    """Check a domain wherever it stands: a field may be given twice, and the last one holds."""
+    for number, value in _fields(message):
+        if number != wanted:
+            continue
+        domain = bytes(_message(value)).decode()
+        if domain not in _RUNTIME_DOMAINS:
+            raise _unfit(name, f"needs {what} of the foreign domain '{domain[:60]}'")
 
 
 def _unfit(name: str, problem: str) -> ModelError:
