@@ -19,6 +19,7 @@ from spinemar.files import atomic_path
 from spinemar.volume import CTVolume
 from spinemar_training.study.lesions import GROUPS, Lesion, group_of, middle_share
 from spinemar_training.study.methods import StudyMethod
+from spinemar_training.study.middle import MiddleSlice
 from spinemar_training.study.scenes import MIDDLE, Patient, Scene, load_patient, make_scenes
 from spinemar_training.study.settings import BankSettings
 
@@ -77,10 +78,11 @@ class Bank:
         digest = hashlib.sha256(json.dumps(scans, sort_keys=True).encode()).hexdigest()[:10]
         self.folder = folder / f"scenes-{digest}"
         self._patients: dict[str, Patient] = {}
+        self._at_hand: tuple[str, MiddleSlice] | None = None
 
     def scenes(self) -> Iterator[Scene]:
         """Yield the scenes of every patient, one of each patient in turn."""
-        everyone = [make_scenes(self.patient(n), self.settings) for n in self._numbers()]
+        everyone = [make_scenes(self.patient(n), self.settings) for n in self.numbers]
         for together in zip(*everyone, strict=True):
             yield from together
 
@@ -91,7 +93,9 @@ class Bank:
             self._patients[source.landmarks] = load_patient(source)
         return self._patients[source.landmarks]
 
-    def _numbers(self) -> range:
+    @property
+    def numbers(self) -> range:
+        """Numbers of the patients."""
         return range(len(self.settings.patients))
 
     def scanned(self, scene: Scene, variant: str = CLEAN) -> Scanned:
@@ -103,24 +107,16 @@ class Bank:
 
     def corrected(self, scene: Scene, method: StudyMethod, variant: str = CLEAN) -> Corrected:
         """Return a correction of a scan, made now if it never was."""
-        path = self.folder / method.key / f"{scene.name}-{variant}.npz"
+        name = f"{scene.name}-{variant}"
+        path = self.folder / method.key / f"{name}.npz"
         if not path.exists():
-            _write(path, asdict(correct(self.scanned(scene, variant), method)))
+            if self._at_hand is None or self._at_hand[0] != name:
+                scanned = self.scanned(scene, variant)
+                self._at_hand = name, MiddleSlice(scanned.scan, scanned.metal)
+            result = self._at_hand[1].corrected(method.inpainter)
+            _write(path, {"hu": result.hu, "strength": result.strength})
         with np.load(path, allow_pickle=False) as stored:
             return Corrected(stored["hu"], float(stored["strength"]))
-
-
-def correct(scanned: Scanned, method: StudyMethod) -> Corrected:
-    """Correct a scan with the method's own gate."""
-    from spinemar.mar.correct import correct_volume
-
-    if not scanned.metal.any():
-        return Corrected(scanned.scan.hu[MIDDLE], 0.0)
-    result = correct_volume(
-        scanned.scan, metal_mask=scanned.metal, inpainter=method.inpainter, device="cpu"
-    )
-    strength = next((r.strength for r in result.slices if r.index == MIDDLE), 0.0)
-    return Corrected(result.volume.hu[MIDDLE], strength)
 
 
 def scan_scene(scene: Scene, lesions: Sequence[Lesion] = ()) -> Scanned:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +14,8 @@ Config = Annotated[Path, typer.Argument(help="The study's YAML file.")]
 Result = Annotated[Path, typer.Option("-o", "--output", help="JSON file of the results.")]
 Work = Annotated[Path, typer.Option(help="Folder for scans and corrections; used again.")]
 WORK = Path("runs/study")
+
+Rows = list[dict[str, Any]]
 
 
 @app.command()
@@ -24,3 +27,70 @@ def scenes(config: Config, work: Work = WORK) -> None:
 
     settings = load_study(config, BankSettings)
     fill_bank(settings, study_methods(models=settings.models), work)
+
+
+@app.command()
+def findings(config: Config, output: Result, work: Work = WORK) -> None:
+    """Measure which findings are kept, and which are seen where there are none."""
+    from spinemar_training.study import findings as study
+
+    _from_bank("findings", config, output, work, study.measure_findings, study.summarise_findings)
+
+
+@app.command()
+def width(config: Config, output: Result, work: Work = WORK) -> None:
+    """Measure how wide screws look, and the grade that a reader would give them."""
+    from spinemar_training.study import width as study
+
+    _from_bank("width", config, output, work, study.measure_widths, study.summarise_widths)
+
+
+@app.command()
+def hu(config: Config, output: Result, work: Work = WORK) -> None:
+    """Measure HU in vertebral bodies and muscle beside metal."""
+    from spinemar_training.study import hu as study
+
+    _from_bank("hu", config, output, work, study.measure_hu, study.summarise_hu)
+
+
+def _from_bank(
+    name: str,
+    config: Path,
+    output: Path,
+    work: Path,
+    measure: Callable[..., Rows],
+    summarise: Callable[[Rows], dict[str, Any]],
+) -> None:
+    """Measure scans of the bank, scanning and correcting what is not there yet."""
+    from spinemar_training.study.methods import study_methods
+    from spinemar_training.study.results import write_result
+    from spinemar_training.study.settings import BankSettings, load_study
+
+    settings = load_study(config, BankSettings)
+    rows = measure(settings, study_methods(models=settings.models), work)
+    write_result(output, name, settings, rows, summarise(rows))
+
+
+@app.command()
+def robustness(config: Config, output: Result, work: Work = WORK) -> None:
+    """Change one condition at a time and see what the correction and its gate do."""
+    from spinemar_training.study import robustness as study
+    from spinemar_training.study.methods import study_methods
+    from spinemar_training.study.results import write_result
+    from spinemar_training.study.settings import RobustnessSettings, load_study
+
+    settings = load_study(config, RobustnessSettings)
+    rows = study.measure_robustness(settings, study_methods(("nmar", "generator")), work)
+    write_result(output, "robustness", settings, rows, study.summarise_robustness(rows))
+
+
+@app.command()
+def real(config: Config, output: Result, work: Work = WORK) -> None:
+    """Correct real scans with metal; pictures go to the work folder."""
+    from spinemar_training.study import real as study
+    from spinemar_training.study.results import write_result
+    from spinemar_training.study.settings import RealSettings, load_study
+
+    settings = load_study(config, RealSettings)
+    rows = study.correct_real(settings, work)
+    write_result(output, "real", settings, rows, study.summarise_real(rows))

@@ -57,7 +57,7 @@ class Lesion:
 
 
 def fracture_of_body(scene: Scene, rng: np.random.Generator) -> Lesion:
-    """A gap of 1 to 2 mm across the vertebral body, upright, at a random angle."""
+    """Cut a gap of 1 to 2 mm across the vertebral body, upright, at a random angle."""
     site = next(iter(scene.sites.values()))
     points = _points(scene)
     angle = rng.uniform(0.0, np.pi)
@@ -71,7 +71,7 @@ def fracture_of_body(scene: Scene, rng: np.random.Generator) -> Lesion:
 
 
 def fracture_of_pedicle(scene: Scene, rng: np.random.Generator) -> Lesion:
-    """A gap of 1 to 2 mm across a pedicle, square to its axis, beside the screw."""
+    """Cut a gap of 1 to 2 mm across a pedicle, square to its axis, beside the screw."""
     side = str(rng.choice(["left", "right"]))
     site = scene.sites[side]
     points = _points(scene)
@@ -84,7 +84,7 @@ def fracture_of_pedicle(scene: Scene, rng: np.random.Generator) -> Lesion:
 
 
 def loosening(scene: Scene, rng: np.random.Generator) -> Lesion:
-    """A lucent sleeve of 1 to 3 mm around a screw, from pedicle to tip."""
+    """Put a lucent sleeve of 1 to 3 mm around a screw, from pedicle to tip."""
     side = str(rng.choice(["left", "right"]))
     screw = next(s for s in scene.plan.screws if s.level == scene.level and s.side == side)
     points, axis = _points(scene), shank_axis(screw)
@@ -99,7 +99,7 @@ def loosening(scene: Scene, rng: np.random.Generator) -> Lesion:
 
 
 def breach(scene: Scene, rng: np.random.Generator) -> Lesion:
-    """A gap of 5 to 8 mm in the medial wall of a pedicle."""
+    """Cut a gap of 5 to 8 mm in the medial wall of a pedicle."""
     side = str(rng.choice(["left", "right"]))
     site = scene.sites[side]
     radius = float(rng.uniform(2.5, 4.0))
@@ -110,7 +110,7 @@ def breach(scene: Scene, rng: np.random.Generator) -> Lesion:
 
 
 def collection(scene: Scene, rng: np.random.Generator) -> Lesion:
-    """Fluid of 16 to 26 mm in the soft tissue behind and beside the construct."""
+    """Put fluid of 16 to 26 mm in the soft tissue behind and beside the construct."""
     side = str(rng.choice(["left", "right"]))
     site = scene.sites[side]
     backwards = -unit(np.cross(site.superior, site.right))
