@@ -28,7 +28,7 @@ format: ## let ruff format and fix the code
 	.venv/bin/ruff format .
 
 figures: ## draw the pictures of README and docs again
-	@scripts/bootstrap.sh demo
+	@scripts/bootstrap.sh figures
 	.venv/bin/python scripts/make_figures.py
 	.venv/bin/python scripts/make_plan_figures.py
 	.venv/bin/python scripts/make_gallery.py

@@ -1,14 +1,14 @@
 #!/bin/sh
 # Make .venv and install what one task needs; quick when nothing has changed.
 #
-#   scripts/bootstrap.sh demo|test|bench|lint|docs
+#   scripts/bootstrap.sh demo|figures|test|bench|lint|docs
 #
 # PYTHON names the interpreter (3.10 to 3.13), else the first fitting one is taken.
 # Only the package registries that pip and apt are configured for are reached.
 set -eu
 cd "$(dirname "$0")/.."
 
-task="${1:?which task: demo, test, bench, lint or docs}"
+task="${1:?which task: demo, figures, test, bench, lint or docs}"
 venv=.venv
 stamp="$venv/.installed-$task"
 
@@ -17,11 +17,15 @@ torch=""
 system=""
 case "$task" in
   demo) extras="" ;;
+  figures)
+    extras="figures,mesh"
+    system="libegl1 libegl-mesa0 libgl1-mesa-dri libgl1 libxrender1"
+    ;;
   lint) extras="dev" ;;
   docs) extras="docs" ;;
   bench) extras="dataset,bench,dev" ;;
   test)
-    extras="mesh,dataset,physics-tables,training,slicer-tests,dev"
+    extras="mesh,dataset,physics-tables,training,slicer-tests,docs,dev"
     # The tests' networks are small: the exact version matters, the build does not.
     torch="torch==2.13.0"
     # Offscreen rendering, Qt, a display for tests that want one, CMake, a DICOM validator.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from gallery.surface import bone_and_metal
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "build" / "demo"
 PICTURES = ROOT / "Docs" / "pictures"
 PANEL_PX = 400
+ROUND_PX = 300
 GAP_PX = 4
 MARGIN_MM = 42.0
 
@@ -49,7 +51,7 @@ def panel(
 
 
 def before_and_after() -> Image.Image:
-    """One slice before, after and without metal, in bone and in soft-tissue window."""
+    """One slice before, after and without metal in two windows, and the vertebrae in 3-D."""
     volumes = demo_volumes()
     scan = volumes["Scan with metal"]
     metal = read_mask(DEMO / "metal_mask.nii.gz", scan.geometry)
@@ -61,15 +63,21 @@ def before_and_after() -> Image.Image:
         [panel(volume, window, k, box, view) for volume in volumes.values()]
         for window in (BONE, SOFT_TISSUE)
     ]
+    rows.append(
+        [
+            Image.fromarray(bone_and_metal(volume, metal, (PANEL_PX, ROUND_PX)))
+            for volume in volumes.values()
+        ]
+    )
     height = rows[0][0].height
     caption_px = 30
-    size = (3 * PANEL_PX + 2 * GAP_PX, 2 * height + GAP_PX + caption_px)
-    sheet = Image.new("L", size, 0)
+    size = (3 * PANEL_PX + 2 * GAP_PX, 2 * (height + GAP_PX) + ROUND_PX + caption_px)
+    sheet = Image.new("RGB", size, (0, 0, 0))
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(18)
     for column, caption in enumerate(volumes):
         x = column * (PANEL_PX + GAP_PX)
-        draw.text((x + 6, 4), caption, 230, font)
+        draw.text((x + 6, 4), caption, (230, 230, 230), font)
         for row, panels in enumerate(rows):
             sheet.paste(panels[column], (x, caption_px + row * (height + GAP_PX)))
     return sheet
@@ -78,9 +86,9 @@ def before_and_after() -> Image.Image:
 def main() -> None:
     """Draw all pictures."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with atomic_path(PICTURES / "before-after.png") as temporary:
-        before_and_after().save(temporary, optimize=True)
-    print(PICTURES / "before-after.png")
+    with atomic_path(PICTURES / "before-after.jpg") as temporary:
+        before_and_after().save(temporary, quality=88, optimize=True)
+    print(PICTURES / "before-after.jpg")
 
 
 if __name__ == "__main__":
