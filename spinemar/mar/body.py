@@ -41,10 +41,14 @@ def _coarse(hu: NDArray[np.float32], step: tuple[int, int]) -> NDArray[np.float3
     rows, cols = hu.shape
     pad = (-rows % step[0], -cols % step[1])
     padded = np.pad(hu, ((0, pad[0]), (0, pad[1])), mode="edge") if any(pad) else hu
-    blocks = padded.reshape(
-        padded.shape[0] // step[0], step[0], padded.shape[1] // step[1], step[1]
-    )
-    return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
+    # Rows first, one after the other: adding up whole rows is many times quicker.
+    tall = padded[0 :: step[0]].copy()
+    for n in range(1, step[0]):
+        tall += padded[n :: step[0]]
+    total = tall[:, 0 :: step[1]].copy()
+    for n in range(1, step[1]):
+        total += tall[:, n :: step[1]]
+    return np.asarray(total * np.float32(1.0 / (step[0] * step[1])), dtype=np.float32)
 
 
 def _fine(
@@ -129,9 +133,9 @@ def _large_parts(
     labels, count = ndimage.label(inside)
     if count == 0:
         return inside
-    index = np.arange(1, count + 1)
-    area = ndimage.sum_labels(inside, labels, index) * grid_mm[0] * grid_mm[1]
-    middle = np.asarray(ndimage.median(coarse, labels, index))
-    largest = index == index[int(np.argmax(area))]
-    keep = index[largest | ((area >= _MIN_AREA_MM2) & (middle > _FAT_HU))]
-    return np.asarray(np.isin(labels, keep), dtype=np.bool_)
+    area = np.bincount(labels.ravel())[1:] * grid_mm[0] * grid_mm[1]
+    keep = np.zeros(count + 1, dtype=np.bool_)
+    keep[1 + int(np.argmax(area))] = True
+    for label in 1 + np.flatnonzero(area >= _MIN_AREA_MM2):
+        keep[label] |= bool(np.median(coarse[labels == label]) > _FAT_HU)
+    return np.asarray(keep[labels], dtype=np.bool_)

@@ -2,13 +2,14 @@
 
 For every slice with metal: project, let the inpainter fill the lost rays, reconstruct only the
 difference, ask the gate how much of it to apply, put the metal back. Slices without metal are
-not touched. Memory: the result, the mask, and about 15 MB for each of the dozen slices that
-are in work at a time.
+not touched. Slabs of a few slices are in work side by side (`parallel.py`); each depends on its
+own slices and their neighbours alone, so the number of threads does not change the result.
+Memory: the result, the mask, and about 15 MB for each slice that is in work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from spinemar.mar.inpainting import Inpainter
 from spinemar.mar.metal import MetalSegmentation, refuse_metal_everywhere, segment_metal
 from spinemar.mar.methods import Device, Method, make_inpainter
 from spinemar.mar.padding import padding_mask
+from spinemar.mar.parallel import ThreadPlan, in_order
 from spinemar.mar.products import SliceProducts
 from spinemar.mar.provenance import geometry_facts, make_provenance
 from spinemar.mar.result import CorrectionResult, SliceReport
@@ -29,10 +31,12 @@ from spinemar.mar.slab import Slab
 from spinemar.mar.stopwatch import Stopwatch
 from spinemar.mar.trace import LostRays
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+from spinemar.tomography.cuda import make_radon
+from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import RadonTransform
 from spinemar.volume import CTVolume
 
-_SLICES_AT_A_TIME = 8
+_SLICES_AT_A_TIME = 2  # what one complex transform carries
 _STAGE = "Correcting"
 
 
@@ -47,6 +51,7 @@ def correct_volume(
     inpainter: Inpainter | None = None,
     gate: GateParameters | None = None,
     measured: NDArray[np.float32] | None = None,
+    threads: int | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> CorrectionResult:
@@ -64,13 +69,15 @@ def correct_volume(
         Metal known from elsewhere; overrides the threshold.
     model : Path, optional
         Manifest of a model, or its folder.
-    device : {"auto", "cpu", "cuda"}
+    device : {"auto", "cpu", "cuda", "cuda-fp16"}
     inpainter : Inpainter, optional
         Overrides `method`, `model` and `device`.
     gate : GateParameters, optional
         Overrides the inpainter's do-no-harm gate.
     measured : ndarray of float32, shape (slices, views, bins), optional
         Raw data on the grid that these slices would be reprojected to; see `mar/raw.py`.
+    threads : int, optional
+        By default the processors this process may use; the result is the same with any number.
     progress : callable
     cancel : CancelToken, optional
 
@@ -97,14 +104,16 @@ def correct_volume(
         metal = _find_metal(volume, layout, metal_threshold_hu, metal_mask, cancel)
     progress(Progress("Finding metal", 1, 1))
     touched = np.flatnonzero(layout.of(metal.mask).any(axis=(1, 2)))
-    radon = RadonTransform(layout.shape, layout.pixel_mm)
-    geometry = geometry_facts(layout, radon)
+    rays = SinogramGeometry.for_image(layout.shape, layout.pixel_mm)
+    geometry = geometry_facts(layout, rays)
     if touched.size == 0:
         message = "No metal was found; the volume is unchanged."
         provenance = make_provenance(method, metal, geometry, None)
         return CorrectionResult(volume, metal.mask, (), provenance, watch.finished(), message)
     with watch.stage("model"):
         worker = inpainter or make_inpainter(method, model, device)
+    plan = ThreadPlan.for_machine(threads, getattr(worker, "most_workers", None))
+    radon = make_radon(layout.shape, layout.pixel_mm, rays, plan.threads_each, device)
     run = _Run(
         volume,
         metal.mask,
@@ -113,10 +122,12 @@ def correct_volume(
         inpainter=worker,
         gate=gate or worker.gate,
         watch=watch,
+        threads=plan,
         measured=measured,
     )
     hu, reports = run.all_slices(touched, progress, cancel)
-    provenance = make_provenance(method, metal, geometry, worker)
+    geometry = {**geometry, "transforms": radon.engine}
+    provenance = make_provenance(method, metal, geometry, worker, radon.fallback)
     fixed = sum(report.corrected for report in reports)
     message = f"{fixed} of {len(reports)} slices with metal were corrected."
     return CorrectionResult(
@@ -137,9 +148,11 @@ class _Run:
         inpainter: Inpainter,
         gate: GateParameters,
         watch: Stopwatch,
+        threads: ThreadPlan,
         measured: NDArray[np.float32] | None = None,
     ) -> None:
         self._measured = measured
+        self._threads = threads
         self._source = layout.of(volume.hu)
         self._metal = layout.of(mask)
         self._volume = volume
@@ -160,19 +173,28 @@ class _Run:
         target = self._layout.of(out)
         clip = min(low_clip_hu(self._source[k]) for k in touched)
         products = SliceProducts(
-            self._source, self._metal, self._radon, clip_hu=clip, measured=self._measured
+            self._source,
+            self._metal,
+            self._radon,
+            clip_hu=clip,
+            measured=self._measured,
+            watch=self._watch,
         )
         products.cancel = cancel
+        neighbours = self._inpainter.neighbours
         reports: list[SliceReport] = []
         progress(Progress(_STAGE, 0, len(touched)))
-        # Slow inpainters take fewer slices at a time, so that a cancel is heard in time.
-        longest = getattr(self._inpainter, "slices_at_a_time", _SLICES_AT_A_TIME)
-        for start, stop in _runs(touched, longest):
-            if cancel is not None:
-                cancel.raise_if_cancelled()
-            products.forget_before(start - self._inpainter.neighbours)
-            slab = Slab.around(products, start, stop, self._inpainter.neighbours)
-            reports += self._one_slab(slab, products, target)
+
+        def one_run(run: tuple[int, int]) -> list[SliceReport]:
+            products.raise_if_cancelled()
+            return self._one_slab(Slab.around(products, *run, neighbours), products, target)
+
+        size = getattr(self._inpainter, "slices_at_a_time", _SLICES_AT_A_TIME)
+        runs = _runs(touched, size)
+        for n, finished in enumerate(in_order(one_run, runs, self._threads.workers)):
+            reports += finished
+            if n + 1 < len(runs):
+                products.forget_before(runs[n + 1][0] - neighbours - 1)
             progress(Progress(_STAGE, len(reports), len(touched)))
         return out, tuple(reports)
 
@@ -180,31 +202,26 @@ class _Run:
         self, slab: Slab, products: SliceProducts, target: NDArray[np.float32]
     ) -> list[SliceReport]:
         core = slab.core_only
-        with self._watch.stage("project"):
-            sinogram = core.sinogram
-            metal_trace = core.metal_trace
+        sinograms = core.each("sinogram")
+        if self._inpainter.trace == "lost":
+            lost: list[LostRays] = core.lost_rays
+        else:
+            lost = [LostRays(t, 0.0, capped=False) for t in core.each("metal_trace")]
         with self._watch.stage("inpaint"):
-            lost = core.lost_rays if self._inpainter.trace == "lost" else None
-            trace = metal_trace if lost is None else core.lost_ray_trace
-            filled = _checked(self._inpainter.inpaint(slab), sinogram, self._inpainter.name)
-            filled = np.where(trace, filled, sinogram)
-        with self._watch.stage("reconstruct"):
-            change = products.delta_hu(filled, sinogram)
-        with self._watch.stage("gate"):
-            for name in ("body", "nearness"):
-                products.get(name, core.indices)  # all at once, before the threads ask one by one
-
-            def finish(n: int) -> SliceReport:
-                k = core.indices[n]
-                rays = lost[n] if lost else LostRays(trace[n], 0.0, capped=False)
-                one = Slab(products, [k], slice(0, 1))
-                report, applied = self._judge(one, change[n], rays)
+            filled = self._inpainter.inpaint(slab)
+            name = self._inpainter.name
+            added = _added(filled, sinograms, [rays.trace for rays in lost], name)
+        change = products.change_hu(added)
+        reports = []
+        for n, k in enumerate(core.indices):
+            one = Slab(products, [k], slice(0, 1))
+            with self._watch.stage("gate"):
+                report, applied = self._judge(one, change[n], lost[n])
                 if report.corrected:
-                    keep = one.metal[0] | padding_mask(self._source[k])
+                    keep = self._metal[k] | padding_mask(self._source[k])
                     target[k] = np.where(keep, self._source[k], self._source[k] + applied)
-                return report
-
-            return products.each(finish, range(len(core.indices)))
+            reports.append(report)
+        return reports
 
     def _judge(
         self, one: Slab, change: NDArray[np.float32], rays: LostRays
@@ -239,24 +256,31 @@ class _Run:
         return report, applied
 
 
-def _runs(touched: NDArray[np.intp], longest: int) -> Iterator[tuple[int, int]]:
-    """Split slice indices into runs (start, stop) of consecutive slices."""
-    breaks = np.flatnonzero(np.diff(touched) > 1) + 1
-    for part in np.split(touched, breaks):
-        for first in range(0, len(part), longest):
-            piece = part[first : first + longest]
-            yield int(piece[0]), int(piece[-1]) + 1
+def _runs(touched: NDArray[np.intp], size: int) -> list[tuple[int, int]]:
+    """Split slice indices into runs (start, stop) of consecutive slices.
+
+    Runs end at multiples of `size`, so that slices that share a transform stay together.
+    """
+    breaks = np.flatnonzero((np.diff(touched) > 1) | (touched[1:] % size == 0)) + 1
+    return [(int(part[0]), int(part[-1]) + 1) for part in np.split(touched, breaks)]
 
 
-def _checked(
-    filled: NDArray[np.float32], sinogram: NDArray[np.float32], name: str
+def _added(
+    filled: NDArray[np.float32],
+    sinograms: Sequence[NDArray[np.float32]],
+    traces: Sequence[NDArray[np.bool_]],
+    name: str,
 ) -> NDArray[np.float32]:
-    if filled.shape != sinogram.shape or not np.isfinite(filled).all():
+    """Return what an inpainter adds to the lost rays; it cannot change any other."""
+    if filled.shape != (len(sinograms), *sinograms[0].shape) or not np.isfinite(filled).all():
         raise FaultError(
             f"The method {name} returned rays that cannot be used.",
             "Use the method nmar, and report this with the model's name.",
         )
-    return filled
+    added = np.zeros(filled.shape, dtype=np.float32)
+    for one, after, before, trace in zip(added, filled, sinograms, traces, strict=True):
+        np.subtract(after, before, out=one, where=trace)
+    return added
 
 
 def _refuse_constant(volume: CTVolume) -> None:

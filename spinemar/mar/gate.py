@@ -31,6 +31,7 @@ _FAR_MM = 60.0
 _SKIN_MM = 5.0
 _SOFT_HU = (-300.0, 300.0)
 _SMOOTHING_MM = 2.4
+_TRUNCATE = 4.0
 _TOWARDS_OUTPUT = 0.75
 _MARGIN_PX = 2
 _FEW_PIXELS = 100
@@ -160,11 +161,13 @@ def gate_features(
     inside = body.depth_mm > _SKIN_MM
     # Tissue is told apart well on the way from before to after: at the start strong streaks
     # leave too little of it, at the end whatever the change invents would be hidden.
-    sigma = (_SMOOTHING_MM / pixel_mm[0], _SMOOTHING_MM / pixel_mm[1])
-    between = ndimage.gaussian_filter(hu + np.float32(_TOWARDS_OUTPUT) * change, sigma)
-    soft = (between > _SOFT_HU[0]) & (between < _SOFT_HU[1]) & inside
     margin = _MARGIN_PX * max(pixel_mm)
-    near = soft & (distance > margin) & (distance < _NEAR_MM)
+    near = inside & (distance > margin) & (distance < _NEAR_MM)
+    box, inner = _boxes(near, pixel_mm)
+    sigma = (_SMOOTHING_MM / pixel_mm[0], _SMOOTHING_MM / pixel_mm[1])
+    towards = hu[box] + np.float32(_TOWARDS_OUTPUT) * change[box]
+    between = ndimage.gaussian_filter(towards, sigma, truncate=_TRUNCATE)[inner]
+    near[box][inner] &= (between > _SOFT_HU[0]) & (between < _SOFT_HU[1])
     far = inside & (distance > _FAR_MM)
     before, step = hu[near].astype(np.float64), change[near].astype(np.float64)
     pixels = int(before.size)
@@ -183,6 +186,21 @@ def gate_features(
         trace_share=share,
         pixels=pixels,
     )
+
+
+def _boxes(
+    region: NDArray[np.bool_], pixel_mm: tuple[float, float]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return the box that smoothing needs to be right in a region, and the region's box in it."""
+    outer, inner = [], []
+    for axis, pitch in enumerate(pixel_mm):
+        found = np.flatnonzero(region.any(axis=1 - axis))
+        first, stop = (int(found[0]), int(found[-1]) + 1) if found.size else (0, 0)
+        reach = int(_TRUNCATE * _SMOOTHING_MM / pitch + 0.5)
+        start = max(0, first - reach)
+        outer.append(slice(start, min(region.shape[axis], stop + reach)))
+        inner.append(slice(first - start, stop - start))
+    return (outer[0], outer[1]), (inner[0], inner[1])
 
 
 def decide(features: GateFeatures, parameters: GateParameters) -> GateDecision:

@@ -8,7 +8,7 @@ that way). `normalisation.scale` divides the line integrals.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from spinemar.mar.bridge import bridge
 from spinemar.mar.gate import GateParameters
 from spinemar.mar.inpainting import ModelFacts, Trace
 from spinemar.mar.models.manifest import Manifest, Network
-from spinemar.mar.models.session import NetworkSession
+from spinemar.mar.models.session import Device, NetworkSession
 from spinemar.mar.normalized import normalized_bridge
 from spinemar.mar.slab import Slab
 
@@ -53,7 +53,7 @@ class GeneratorInpainter:
     name = "generator"
     neighbours = _NEIGHBOURS
 
-    def __init__(self, manifest: Manifest, device: Literal["auto", "cpu", "cuda"] = "auto") -> None:
+    def __init__(self, manifest: Manifest, device: Device = "auto") -> None:
         if manifest.generator is None:
             raise ModelError(
                 f"The model {manifest.name} has no generator.", "Use another model, or nmar."

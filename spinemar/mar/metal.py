@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import InputError
-from spinemar.mar.axial import AxialSlices, find_axial_slices
+from spinemar.mar.axial import find_axial_slices
 from spinemar.mar.body import find_body
 from spinemar.mar.islands import Island, Islands
 from spinemar.mar.padding import without_padding
@@ -91,10 +91,13 @@ def segment_metal(
     mask = np.zeros(volume.hu.shape, dtype=np.bool_)
     target = layout.of(mask)
     connect_at = min(level, _BRIGHT_HU) if automatic else level
-    islands = _find_islands(slices, layout, connect_at, level, cancel)
+    islands = _find_islands(slices, connect_at, level, cancel)
+    skin = _Skin(slices, layout.pixel_mm, level)
     voxel_mm3 = layout.pixel_mm[0] * layout.pixel_mm[1] * layout.spacing_mm
     for island in islands.parts():
-        if island.total("at_body") == 0 or (automatic and not _is_metal(island, voxel_mm3)):
+        if automatic and not _is_metal(island, voxel_mm3):
+            continue
+        if not any(skin.is_near(*piece) for piece in island.pixels()):
             continue
         for k, rows, cols in island.pixels():
             target[k, rows, cols] = slices[k, rows, cols] >= level
@@ -113,34 +116,45 @@ def _is_metal(island: Island, voxel_mm3: float) -> bool:
     )
 
 
+class _Skin:
+    """Says whether bright pixels lie in or at the body.
+
+    Finding the body takes longer than all the rest, so it is done only where somebody asks,
+    once a slice: mostly in the first slice of each piece of metal.
+    """
+
+    def __init__(
+        self, slices: NDArray[np.float32], pixel_mm: tuple[float, float], level: float
+    ) -> None:
+        self._slices = slices
+        self._pixel_mm = pixel_mm
+        self._level = level
+        self._near: dict[int, NDArray[np.uint8]] = {}
+
+    def is_near(self, k: int, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> bool:
+        """Whether any of these pixels of slice k is above the level and in or at the body."""
+        hu = self._slices[k]
+        bright = hu[rows, cols] >= self._level
+        if not bright.any():
+            return False
+        if k not in self._near:
+            depth = find_body(without_padding(hu), self._pixel_mm).depth_mm
+            self._near[k] = np.packbits(depth > -_SKIN_MARGIN_MM)  # 32 kB a slice
+        index = rows * hu.shape[1] + cols
+        bits = self._near[k][index >> 3] >> (7 - (index & 7)) & 1
+        return bool((bits[bright] == 1).any())
+
+
 def _find_islands(
-    slices: NDArray[np.float32],
-    layout: AxialSlices,
-    level: float,
-    mask_level: float,
-    cancel: CancelToken | None,
+    slices: NDArray[np.float32], level: float, mask_level: float, cancel: CancelToken | None
 ) -> Islands:
     islands = Islands()
     for k, hu in enumerate(slices):
         if cancel is not None:
             cancel.raise_if_cancelled()
         above = hu >= level
-        if not above.any():
-            continue
-        mask = hu >= mask_level
-        at_body = mask
-        if mask.any():  # finding the body takes longer than all the rest
-            depth = find_body(without_padding(hu), layout.pixel_mm).depth_mm
-            at_body = mask & (depth > -_SKIN_MARGIN_MM)
-        islands.add_slice(
-            k,
-            above,
-            {
-                "core": hu >= _CORE_HU,
-                "mask": mask,
-                "at_body": at_body,
-            },
-        )
+        if above.any():
+            islands.add_slice(k, above, {"core": hu >= _CORE_HU, "mask": hu >= mask_level})
     return islands
 
 

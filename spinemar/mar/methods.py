@@ -6,23 +6,66 @@ from pathlib import Path
 from typing import Literal
 
 from spinemar.errors import InputError, ModelError
+from spinemar.json_text import read_json
 from spinemar.mar.classical import LinearInterpolation, NormalizedInterpolation
 from spinemar.mar.inpainting import Inpainter
 
 Method = Literal["auto", "generator", "nmar", "li"]
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "cuda-fp16"]
 
 METHODS: tuple[Method, ...] = ("auto", "generator", "nmar", "li")
 
 
 def shipped_model() -> Path | None:
     """Return the manifest of the model that came with this software, if one did."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "resources" / "Models", package.parent / "Resources" / "Models"):
+    for folder in _model_folders():
         manifest = folder / "manifest.json"
         if manifest.is_file():
             return manifest
     return None
+
+
+def shipped_models() -> dict[str, Path]:
+    """Return the manifests that came with this software by their models' names, default first.
+
+    Further models lie beside the default one, as `manifest-*.json`, and may share its files.
+    """
+    default = shipped_model()
+    if default is None:
+        return {}
+    found: dict[str, Path] = {}
+    for path in (default, *sorted(default.parent.glob("manifest-*.json"))):
+        try:
+            content = read_json(path, "model manifest")
+        except InputError:  # said when that model is used
+            continue
+        if isinstance(content, dict) and isinstance(content.get("name"), str):
+            found.setdefault(content["name"], path)
+    return found
+
+
+def find_model(model: Path) -> Path:
+    """Return the manifest that a path or a shipped model's name means.
+
+    Raises
+    ------
+    ModelError
+        If a bare name is neither a file here nor the name of a shipped model.
+    """
+    if model.exists() or model.name != str(model) or model.suffix == ".json":
+        return model
+    shipped = shipped_models()
+    if str(model) in shipped:
+        return shipped[str(model)]
+    raise ModelError(
+        f"There is no model called {model}.",
+        f"Give a model's manifest.json, or one of: {', '.join(shipped) or 'none came along'}.",
+    )
+
+
+def _model_folders() -> tuple[Path, ...]:
+    package = Path(__file__).resolve().parents[1]
+    return package / "resources" / "Models", package.parent / "Resources" / "Models"
 
 
 def make_inpainter(method: Method, model: Path | None, device: Device) -> Inpainter:
@@ -33,8 +76,8 @@ def make_inpainter(method: Method, model: Path | None, device: Device) -> Inpain
     method : {"auto", "generator", "nmar", "li"}
         "auto" takes the given or shipped model if there is one, else NMAR.
     model : Path, optional
-        Manifest of a model, or the folder that holds it.
-    device : {"auto", "cpu", "cuda"}
+        Manifest of a model, the folder that holds it, or the name of a shipped one.
+    device : {"auto", "cpu", "cuda", "cuda-fp16"}
         Where networks run.
 
     Returns
@@ -64,7 +107,7 @@ def make_inpainter(method: Method, model: Path | None, device: Device) -> Inpain
 def _learned(path: Path, device: Device) -> Inpainter:
     from spinemar.mar.models.manifest import load_manifest
 
-    manifest = load_manifest(path)
+    manifest = load_manifest(find_model(path))
     if manifest.prior is not None:
         from spinemar.mar.learned import make_learned_inpainter
 

@@ -1,15 +1,16 @@
 """What can be derived of single slices, each made once and only when asked.
 
 Sinogram, traces, LI, NMAR...: shared by all who need them while a volume streams through, so
-that neighbouring slabs never compute the same thing twice.
+that neighbouring slabs, in whichever threads, never compute the same thing twice.
+
+Slices with metal are made in pairs (even index first), since one complex transform carries two
+of them. Pairs do not depend on who asks when, so neither does any result, bit by bit.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 from spinemar.mar.body import find_body
 from spinemar.mar.bridge import bridge
 from spinemar.mar.normalized import normalized_bridge
+from spinemar.mar.once import OnceStore
 from spinemar.mar.padding import without_padding
 from spinemar.mar.prior import tissue_prior
 from spinemar.mar.saturated import LOW_CLIP_HU, saturated_pixels
+from spinemar.mar.stopwatch import Stopwatch
 from spinemar.mar.trace import LostRays, lost_ray_trace, nearness_mm, trace_of
 from spinemar.progress import CancelToken
 from spinemar.tomography.radon import RadonTransform
@@ -27,11 +30,14 @@ from spinemar.tomography.units import difference_to_hu, hu_to_mu
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-_Result = TypeVar("_Result")
+Unit = tuple[int, ...]
+"""Slices that are made together: a pair with metal, or one."""
 
 
 class SliceProducts:
     """What can be derived of each slice of a stack, cached until forgotten.
+
+    Safe to share between threads.
 
     Parameters
     ----------
@@ -43,6 +49,8 @@ class SliceProducts:
         Low end of the stored range, see `saturated.low_clip_hu`.
     measured : ndarray of float32, shape (slices, views, bins), optional
         Raw data on `radon`'s grid; by default the slices are reprojected.
+    watch : Stopwatch, optional
+        Counts the time of each stage.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class SliceProducts:
         *,
         clip_hu: float = LOW_CLIP_HU,
         measured: Float | None = None,
+        watch: Stopwatch | None = None,
     ) -> None:
         self.cancel: CancelToken | None = None
         self.hu_slices = hu_slices
@@ -60,23 +69,26 @@ class SliceProducts:
         self.metal_slices = metal_slices
         self.radon = radon
         self.clip_hu = clip_hu
-        self._known: dict[str, dict[int, Any]] = {}
-        self._lock = threading.RLock()
-        self._makers: dict[str, Callable[[Sequence[int]], dict[str, Sequence[Any]]]] = {
-            "hu": self._make_hu,
-            "body": self._make_body,
-            "nearness": self._make_nearness,
-            "sinogram": self._make_sinograms,
-            "metal_lengths": self._make_sinograms,
-            "metal_trace": self._make_trace,
-            "li_sinogram": self._make_li_sinogram,
-            "li_hu": self._make_li_hu,
-            "nmar_prior": self._make_nmar_prior,
-            "nmar_prior_sinogram": self._make_nmar_prior_sinogram,
-            "nmar_sinogram": self._make_nmar_sinogram,
-            "nmar_hu": self._make_nmar_hu,
-            "saturated": self._make_saturated,
-            "lost_rays": self._make_lost_rays,
+        self.watch = watch or Stopwatch()
+        self._metal_in: dict[int, bool] = {}
+        self._store = OnceStore(lambda: self.watch.stage("wait"))
+        # Name: the stage its time counts for, and its maker.
+        self._makers: dict[str, tuple[str, Callable[[Unit], Sequence[Any]]]] = {
+            "hu": ("tissue", self._make_hu),
+            "body": ("tissue", self._make_body),
+            "nearness": ("tissue", self._make_nearness),
+            "rays": ("project", self._make_rays),
+            "sinogram": ("project", lambda ks: [rays[0] for rays in self.get("rays", ks)]),
+            "metal_lengths": ("project", lambda ks: [rays[1] for rays in self.get("rays", ks)]),
+            "metal_trace": ("interpolate", self._make_trace),
+            "li_sinogram": ("interpolate", self._make_li_sinogram),
+            "li_hu": ("reconstruct", lambda ks: self._corrected("li_sinogram", ks)),
+            "nmar_prior": ("tissue", self._make_nmar_prior),
+            "nmar_prior_sinogram": ("project", self._make_nmar_prior_sinogram),
+            "nmar_sinogram": ("interpolate", self._make_nmar_sinogram),
+            "nmar_hu": ("reconstruct", lambda ks: self._corrected("nmar_sinogram", ks)),
+            "saturated": ("tissue", self._make_saturated),
+            "lost_rays": ("project", self._make_lost_rays),
         }
 
     def raise_if_cancelled(self) -> None:
@@ -85,159 +97,152 @@ class SliceProducts:
             self.cancel.raise_if_cancelled()
 
     def get(self, name: str, indices: Sequence[int]) -> list[Any]:
-        """Return one product of several slices, making what is not known yet, all at once."""
+        """Return one product of several slices, making what is not known yet."""
+        stage, maker = self._makers[name]
+
+        def one_by_one(units: list[Unit]) -> Iterator[Sequence[Any]]:
+            for unit in units:
+                self.raise_if_cancelled()
+                with self.watch.stage(stage):
+                    made = maker(unit)
+                yield made
+
+        return self.once(name, indices, one_by_one)
+
+    def once(
+        self,
+        name: str,
+        indices: Sequence[int],
+        make: Callable[[list[Unit]], Iterable[Sequence[Any]]],
+    ) -> list[Any]:
+        """Return a product of several slices that `make` makes, each made once.
+
+        Parameters
+        ----------
+        name : str
+            Of the product; an inpainter may keep its own beside those known here.
+        indices : sequence of int
+        make : callable
+            Takes the units that nobody has made and gives the product of each unit's slices.
+        """
         self.raise_if_cancelled()
-        with self._lock:
-            known = self._known.setdefault(name, {})
-            missing = sorted({k for k in indices if k not in known})
-            if missing:
-                for made, values in self._makers[name](missing).items():
-                    store = self._known.setdefault(made, {})
-                    store.update(zip(missing, values, strict=True))
-            return [known[k] for k in indices]
+        units = {k: self.unit(k) for k in indices}
+        keys = [(name, unit) for unit in dict.fromkeys(units.values())]
+        made = dict(
+            zip(keys, self._store.get(keys, lambda mine: make([u for _, u in mine])), strict=True)
+        )
+        return [made[name, units[k]][units[k].index(k)] for k in indices]
+
+    def unit(self, k: int) -> Unit:
+        """Return the slices that are made together with slice k, itself included."""
+        other = k + 1 if k % 2 == 0 else k - 1
+        if other < len(self.hu_slices) and self.has_metal(k) and self.has_metal(other):
+            return min(k, other), max(k, other)
+        return (k,)
 
     def forget_before(self, index: int) -> None:
         """Drop everything about slices below `index`."""
-        with self._lock:
-            for store in self._known.values():
-                for k in [k for k in store if k < index]:
-                    del store[k]
+        self._store.forget(lambda key: max(key[1]) < index)
 
     def has_metal(self, k: int) -> bool:
         """Whether slice k holds metal."""
-        return bool(self.metal_slices[k].any())
+        if k not in self._metal_in:
+            self._metal_in[k] = bool(self.metal_slices[k].any())
+        return self._metal_in[k]
 
     def delta_hu(self, filled: Float, sinogram: Float) -> Float:
         """Reconstruct a change of sinograms as a change of images, HU."""
-        return difference_to_hu(self.radon.fbp(filled - sinogram))
+        return self.change_hu(filled - sinogram)
 
-    def each(self, job: Callable[[int], _Result], ks: Sequence[int]) -> list[_Result]:
-        """Do a job for several slices, side by side in threads."""
-        if len(ks) < 2 or self.radon.threads < 2:
-            return [job(k) for k in ks]
-        # Requests nest (LI needs sinograms) only outside of jobs, so threads cannot block.
-        with ThreadPoolExecutor(self.radon.threads) as pool:
-            return list(pool.map(job, ks))
+    def change_hu(self, change: Float) -> Float:
+        """Reconstruct what is added to sinograms as what is added to images, HU."""
+        with self.watch.stage("reconstruct"):
+            return difference_to_hu(self.radon.fbp(change))
 
-    def _one(self, name: str, k: int) -> Any:
-        return self._known[name][k]
+    def _make_hu(self, ks: Unit) -> list[Float]:
+        return [np.ascontiguousarray(without_padding(self.hu_slices[k])) for k in ks]
 
-    def _make_hu(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        return {
-            "hu": [np.ascontiguousarray(without_padding(self.hu_slices[k])) for k in ks],
-        }
+    def _make_body(self, ks: Unit) -> list[Any]:
+        return [find_body(hu, self.radon.pixel_mm) for hu in self.get("hu", ks)]
 
-    def _make_body(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        self.get("hu", ks)
+    def _make_nearness(self, ks: Unit) -> list[Float]:
         pixel = self.radon.pixel_mm
-        return {"body": self.each(lambda k: find_body(self._one("hu", k), pixel), ks)}
+        return [nearness_mm(np.ascontiguousarray(self.metal_slices[k]), pixel) for k in ks]
 
-    def _make_nearness(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        pixel = self.radon.pixel_mm
-
-        def measure(k: int) -> Float:
-            return nearness_mm(np.ascontiguousarray(self.metal_slices[k]), pixel)
-
-        return {"nearness": self.each(measure, ks)}
-
-    def _make_sinograms(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        if self.measured is not None:
-            metal = np.stack([self.metal_slices[k] for k in ks]).astype(np.float32)
-            lengths = self.radon.forward(metal)
-            return {"sinogram": [self.measured[k] for k in ks], "metal_lengths": list(lengths)}
-        mu = hu_to_mu(np.stack(self.get("hu", ks)))
+    def _make_rays(self, ks: Unit) -> list[tuple[Float, Float]]:
+        """Line integrals and lengths in metal; image and mask share a transform."""
         metal = np.stack([self.metal_slices[k] for k in ks]).astype(np.float32)
+        if self.measured is not None:
+            lengths = self.radon.forward(metal)
+            return [(self.measured[k], lengths[n]) for n, k in enumerate(ks)]
+        mu = hu_to_mu(np.stack(self.get("hu", ks)))
         sinogram, lengths = self.radon.forward_pair(mu, metal)
-        return {"sinogram": list(sinogram), "metal_lengths": list(lengths)}
+        return list(zip(sinogram, lengths, strict=True))
 
-    def _make_trace(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        lengths = self.get("metal_lengths", ks)
-        return {"metal_trace": [trace_of(x, self.radon.pixel_mm) for x in lengths]}
+    def _make_trace(self, ks: Unit) -> list[Mask]:
+        return [trace_of(x, self.radon.pixel_mm) for x in self.get("metal_lengths", ks)]
 
-    def _make_li_sinogram(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        self.get("sinogram", ks)
-        self.get("metal_trace", ks)
+    def _make_li_sinogram(self, ks: Unit) -> list[Float]:
+        both = zip(self.get("sinogram", ks), self.get("metal_trace", ks), strict=True)
+        return [bridge(sinogram, trace) for sinogram, trace in both]
 
-        def fill(k: int) -> Float:
-            return bridge(self._one("sinogram", k), self._one("metal_trace", k))
-
-        return {"li_sinogram": self.each(fill, ks)}
-
-    def _make_li_hu(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        return {"li_hu": self._corrected("li_sinogram", ks)}
-
-    def _corrected(self, filled: str, ks: Sequence[int]) -> list[Float]:
+    def _corrected(self, filled: str, ks: Unit) -> list[Float]:
         """Images of inpainted sinograms; slices without metal need no transform."""
-        images = dict(zip(ks, self.get("hu", ks), strict=True))
-        spoiled = [k for k in ks if self.has_metal(k)]
-        if spoiled:
-            after, before = self.get(filled, spoiled), self.get("sinogram", spoiled)
-            delta = self.delta_hu(np.stack(after), np.stack(before))
-            for k, change in zip(spoiled, delta, strict=True):
-                images[k] = images[k] + change
-        return [images[k] for k in ks]
+        images: list[Float] = self.get("hu", ks)
+        if not self.has_metal(ks[0]):
+            return images
+        after, before = self.get(filled, ks), self.get("sinogram", ks)
+        difference = np.stack([a - b for a, b in zip(after, before, strict=True)])
+        delta = self.change_hu(difference)
+        delta += np.stack(images)
+        return list(delta)
 
-    def _make_nmar_prior(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        for name in ("li_hu", "body", "nearness"):
-            self.get(name, ks)
-
-        def prior(k: int) -> Float:
-            return tissue_prior(
-                self._one("li_hu", k),
-                self.metal_slices[k],
-                self.radon.pixel_mm,
-                body=self._one("body", k).mask,
-                nearness=self._one("nearness", k),
-            )
-
-        return {"nmar_prior": self.each(prior, ks)}
-
-    def _make_nmar_prior_sinogram(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        priors = hu_to_mu(np.stack(self.get("nmar_prior", ks)))
-        return {"nmar_prior_sinogram": list(self.radon.forward(priors))}
-
-    def _make_nmar_sinogram(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        self.get("sinogram", ks)
-        self.get("metal_trace", ks)
-        self.get("nmar_prior_sinogram", ks)
-
-        def fill(k: int) -> Float:
-            return normalized_bridge(
-                self._one("sinogram", k),
-                self._one("nmar_prior_sinogram", k),
-                self._one("metal_trace", k),
-                self.radon.pixel_mm,
-            )
-
-        return {"nmar_sinogram": self.each(fill, ks)}
-
-    def _make_nmar_hu(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        return {"nmar_hu": self._corrected("nmar_sinogram", ks)}
-
-    def _make_saturated(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        for name in ("hu", "li_hu", "body", "nearness"):
-            self.get(name, ks)
-
-        def find(k: int) -> Mask:
-            return saturated_pixels(
-                self._one("hu", k),
+    def _make_nmar_prior(self, ks: Unit) -> list[Float]:
+        bodies, near = self.get("body", ks), self.get("nearness", ks)
+        return [
+            tissue_prior(
+                li,
                 np.asarray(self.metal_slices[k]),
                 self.radon.pixel_mm,
-                reference=self._one("li_hu", k),
-                clip_hu=self.clip_hu,
-                body=self._one("body", k),
-                nearness=self._one("nearness", k),
+                body=body.mask,
+                nearness=nearness,
             )
+            for k, li, body, nearness in zip(ks, self.get("li_hu", ks), bodies, near, strict=True)
+        ]
 
-        return {"saturated": self.each(find, ks)}
+    def _make_nmar_prior_sinogram(self, ks: Unit) -> list[Float]:
+        return list(self.radon.forward(hu_to_mu(np.stack(self.get("nmar_prior", ks)))))
 
-    def _make_lost_rays(self, ks: Sequence[int]) -> dict[str, Sequence[Any]]:
-        traces = self.get("metal_trace", ks)
+    def _make_nmar_sinogram(self, ks: Unit) -> list[Float]:
+        priors, traces = self.get("nmar_prior_sinogram", ks), self.get("metal_trace", ks)
+        return [
+            normalized_bridge(sinogram, prior, trace, self.radon.pixel_mm)
+            for sinogram, prior, trace in zip(self.get("sinogram", ks), priors, traces, strict=True)
+        ]
+
+    def _make_saturated(self, ks: Unit) -> list[Mask]:
+        near, bodies = self.get("nearness", ks), self.get("body", ks)
+        return [
+            saturated_pixels(
+                hu,
+                np.asarray(self.metal_slices[k]),
+                self.radon.pixel_mm,
+                reference=li,
+                clip_hu=self.clip_hu,
+                body=body,
+                nearness=nearness,
+            )
+            for k, hu, li, body, nearness in zip(
+                ks, self.get("hu", ks), self.get("li_hu", ks), bodies, near, strict=True
+            )
+        ]
+
+    def _make_lost_rays(self, ks: Unit) -> list[LostRays]:
         masks = self.get("saturated", ks)
-        lost = {k: LostRays(t, 0.0, False) for k, t in zip(ks, traces, strict=True)}
-        hit = [k for k, mask in zip(ks, masks, strict=True) if mask.any()]
+        lost = [LostRays(trace, 0.0, False) for trace in self.get("metal_trace", ks)]
+        hit = [n for n, mask in enumerate(masks) if mask.any()]
         if hit:
-            stack = np.stack(self.get("saturated", hit)).astype(np.float32)
-            for k, lengths in zip(hit, self.radon.forward(stack), strict=True):
-                lost[k] = lost_ray_trace(lost[k].trace, lengths, self.radon.pixel_mm)
-        return {"lost_rays": [lost[k] for k in ks]}
+            stack = np.stack([masks[n] for n in hit]).astype(np.float32)
+            for n, lengths in zip(hit, self.radon.forward(stack), strict=True):
+                lost[n] = lost_ray_trace(lost[n].trace, lengths, self.radon.pixel_mm)
+        return lost

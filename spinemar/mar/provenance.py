@@ -8,10 +8,10 @@ from spinemar.mar.axial import AxialSlices
 from spinemar.mar.inpainting import Inpainter
 from spinemar.mar.metal import MetalSegmentation
 from spinemar.mar.result import Provenance
-from spinemar.tomography.radon import RadonTransform
+from spinemar.tomography.geometry import SinogramGeometry
 
 
-def geometry_facts(layout: AxialSlices, radon: RadonTransform) -> Mapping[str, float | int | str]:
+def geometry_facts(layout: AxialSlices, rays: SinogramGeometry) -> Mapping[str, float | int | str]:
     """Return the stack axis, both grids and their spacings, for the provenance."""
     return {
         "stack_axis": "kji"[layout.axis],
@@ -21,9 +21,9 @@ def geometry_facts(layout: AxialSlices, radon: RadonTransform) -> Mapping[str, f
         "column_mm": layout.pixel_mm[1],
         "slice_mm": layout.spacing_mm,
         "tilt_deg": round(layout.tilt_deg, 3),
-        "views": radon.geometry.n_views,
-        "bins": radon.geometry.n_bins,
-        "bin_mm": radon.geometry.bin_mm,
+        "views": rays.n_views,
+        "bins": rays.n_bins,
+        "bin_mm": rays.bin_mm,
     }
 
 
@@ -32,6 +32,7 @@ def make_provenance(
     metal: MetalSegmentation,
     geometry: Mapping[str, float | int | str],
     worker: Inpainter | None,
+    fallback: str | None = None,
 ) -> Provenance:
     """Put the facts of one correction together.
 
@@ -44,6 +45,8 @@ def make_provenance(
         From `geometry_facts`.
     worker : Inpainter or None
         What ran; None when there was no metal.
+    fallback : str, optional
+        Why the transforms ran elsewhere than asked for.
     """
     import spinemar
 
@@ -59,5 +62,5 @@ def make_provenance(
         model_version=model.version if model else None,
         model_sha256=model.sha256 if model else None,
         provider=model.provider if model else None,
-        fallback=model.fallback if model else None,
+        fallback=" ".join(x for x in (model and model.fallback, fallback) if x) or None,
     )

@@ -109,7 +109,7 @@ class CorrectionResult:
         One for each slice with metal.
     provenance : Provenance
     seconds : mapping of str to float
-        Wall time by stage.
+        Busy time by stage, summed over threads that work side by side; "total" is wall time.
     message : str
         One sentence for the user.
     """

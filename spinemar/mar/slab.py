@@ -58,8 +58,12 @@ class Slab:
         """The transform; `radon.geometry` and `radon.pixel_mm` describe both grids."""
         return self.products.radon
 
+    def each(self, name: str) -> list[Any]:
+        """Return a product of every slice, without the copy that stacking takes."""
+        return self.products.get(name, self.indices)
+
     def _stack(self, name: str) -> NDArray[Any]:
-        return np.stack(self.products.get(name, self.indices))
+        return np.stack(self.each(name))
 
     @property
     def hu(self) -> Float:

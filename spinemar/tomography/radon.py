@@ -12,17 +12,18 @@ the image's spectrum, which show as a checkerboard around small bright objects.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from spinemar.errors import GeometryError
 from spinemar.tomography.filters import Kernel, filter_response, padded_length
 from spinemar.tomography.geometry import SinogramGeometry
-from spinemar.tomography.nufft import PlanPool
+from spinemar.tomography.lanes import HostLane, Lane
 
 _NYQUIST = 0.5  # cycles per sample
 _TAPER_START = 0.475
@@ -42,6 +43,17 @@ def _window(cycles: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(taper, dtype=np.float64)
 
 
+Pair = tuple[NDArray[np.float32], NDArray[np.float32] | None]
+"""Two slices that share a complex transform, or one."""
+
+
+def _neighbours(stack: NDArray[np.float32]) -> list[Pair]:
+    """Slices two by two, the last one alone where their number is odd."""
+    return [
+        (stack[k], stack[k + 1] if k + 1 < len(stack) else None) for k in range(0, len(stack), 2)
+    ]
+
+
 class RadonTransform:
     """Line integrals of images over half a turn, their adjoint, and their inverse (FBP).
 
@@ -59,6 +71,11 @@ class RadonTransform:
         Tolerance of the non-uniform FFT; 1e-3 costs 0.05 HU rms, 1e-5 time for nothing.
     threads : int, optional
         By default the processors this process may use.
+
+    Attributes
+    ----------
+    fallback : str or None
+        Why it runs elsewhere than it was made for; see `spinemar.tomography.cuda`.
     """
 
     def __init__(
@@ -74,13 +91,18 @@ class RadonTransform:
         self.pixel_mm = (float(pixel_mm[0]), float(pixel_mm[1]))
         self.geometry = geometry or SinogramGeometry.for_image(self.shape, self.pixel_mm)
         self.threads = threads or available_threads()
-        frequencies, self._weights = self._radial_lines()
-        self._conjugate_weights = np.conj(self._weights)
-        self._plans = {
-            (kind, inner): PlanPool(kind, self.shape, frequencies, eps, inner)
-            for kind in (1, 2)
+        self.fallback: str | None = None
+        self._eps = eps
+        frequencies, weights = self._radial_lines()
+        self._lanes = {
+            inner: HostLane(self.shape, frequencies, weights, eps, inner)
             for inner in {1, self.threads}
         }
+
+    @property
+    def engine(self) -> str:
+        """Library that carries the transforms."""
+        return "finufft"
 
     def _radial_lines(
         self,
@@ -121,7 +143,8 @@ class RadonTransform:
             Line integrals.
         """
         stack = self._checked(images, self.shape, "image")
-        result = self._by_pairs(stack, self.geometry.shape, self._project)
+        result = np.empty((len(stack), *self.geometry.shape), dtype=np.float32)
+        self._by_pairs(_neighbours(stack), self._project, _neighbours(result))
         return result if np.ndim(images) == 3 else result[0]
 
     def forward_pair(
@@ -144,8 +167,10 @@ class RadonTransform:
                 f"Two stacks of {len(first)} and {len(second)} slices cannot be paired.",
                 "Pass as many slices of one as of the other.",
             )
-        result = self.forward(np.stack((first, second), axis=1).reshape(-1, *self.shape))
-        return result[0::2], result[1::2]
+        result = np.empty((2, len(first), *self.geometry.shape), dtype=np.float32)
+        targets = list(zip(result[0], result[1], strict=True))
+        self._by_pairs(list(zip(first, second, strict=True)), self._project, targets)
+        return result[0], result[1]
 
     def adjoint(self, sinograms: NDArray[np.floating]) -> NDArray[np.float32]:
         """Apply the exact transpose of `forward` (an unfiltered, unscaled backprojection).
@@ -159,7 +184,8 @@ class RadonTransform:
         ndarray of float32, shape (n, rows, columns) or (rows, columns)
         """
         stack = self._checked(sinograms, self.geometry.shape, "sinogram")
-        result = self._by_pairs(stack, self.shape, self._backproject)
+        result = np.empty((len(stack), *self.shape), dtype=np.float32)
+        self._by_pairs(_neighbours(stack), self._backproject, _neighbours(result))
         return result if np.ndim(sinograms) == 3 else result[0]
 
     def fbp(
@@ -187,13 +213,13 @@ class RadonTransform:
         scale /= self.pixel_mm[0] * self.pixel_mm[1]
         response = filter_response(kernel, n, geometry.bin_mm) * np.float32(scale)
 
-        def filtered(packed: NDArray[np.complex64], inner_threads: int) -> NDArray[np.complex64]:
-            spectrum = scipy.fft.fft(packed, n=length, axis=-1, workers=inner_threads)
-            spectrum *= response
-            views = scipy.fft.ifft(spectrum, axis=-1, overwrite_x=True, workers=inner_threads)
-            return self._backproject(np.ascontiguousarray(views[:, :n]), inner_threads)
+        def filtered(packed: Any, lane: Lane) -> Any:
+            spectrum = lane.fft(packed)
+            spectrum *= lane.constant(response)
+            return self._backproject(lane.ifft(spectrum)[:, :n], lane)
 
-        result = self._by_pairs(stack, self.shape, filtered)
+        result = np.empty((len(stack), *self.shape), dtype=np.float32)
+        self._by_pairs(_neighbours(stack), filtered, _neighbours(result), columns=length)
         return result if np.ndim(sinograms) == 3 else result[0]
 
     def _checked(
@@ -211,49 +237,52 @@ class RadonTransform:
 
     def _by_pairs(
         self,
-        stack: NDArray[np.float32],
-        out_shape: tuple[int, int],
-        transform: Callable[[NDArray[np.complex64], int], NDArray[np.complex64]],
-    ) -> NDArray[np.float32]:
-        """Send slices two by two through a complex transform, pairs side by side in threads."""
-        result = np.empty((len(stack), *out_shape), dtype=np.float32)
-        starts = range(0, len(stack), 2)
-        inner = self.threads if len(starts) == 1 else 1
+        pairs: Sequence[Pair],
+        transform: Callable[[Any, Lane], Any],
+        targets: Sequence[Pair],
+        *,
+        columns: int | None = None,
+    ) -> None:
+        """Send slices two by two through a complex transform, pairs side by side in threads.
 
-        def one_pair(start: int) -> None:
-            packed = np.zeros(stack.shape[1:], dtype=np.complex64)
-            packed.real = stack[start]
-            if start + 1 < len(stack):
-                packed.imag = stack[start + 1]
-            out = transform(packed, inner)
-            result[start] = out.real
-            if start + 1 < len(stack):
-                result[start + 1] = out.imag
+        `columns` pads the rows with zeros to that length on the way in.
+        """
+        inner = self.threads if len(pairs) == 1 else 1
 
-        if len(starts) > 1 and self.threads > 1:
+        def one_pair(pair: Pair, target: Pair) -> None:
+            real, imaginary = pair
+            rows, width = real.shape
+            if imaginary is None or columns is not None:
+                packed = np.zeros((rows, columns or width), dtype=np.complex64)
+            else:
+                packed = np.empty((rows, width), dtype=np.complex64)
+            packed.real[:, :width] = real
+            if imaginary is not None:
+                packed.imag[:, :width] = imaginary
+            with self._lane(inner) as lane:
+                out = lane.download(transform(lane.upload(packed), lane))
+            target[0][...] = out.real
+            if target[1] is not None:
+                target[1][...] = out.imag
+
+        if len(pairs) > 1 and self.threads > 1:
             with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(one_pair, starts))
+                list(pool.map(one_pair, pairs, targets))
         else:
-            for start in starts:
-                one_pair(start)
-        return result
+            for pair, target in zip(pairs, targets, strict=True):
+                one_pair(pair, target)
 
-    def _project(self, packed: NDArray[np.complex64], inner_threads: int) -> NDArray[np.complex64]:
-        with self._plans[2, inner_threads].borrow() as plan:
-            spectrum = plan.execute(packed).reshape(self.geometry.shape)
-        spectrum *= self._weights
-        views: NDArray[np.complex64] = scipy.fft.ifft(
-            spectrum, axis=-1, overwrite_x=True, workers=inner_threads
-        )
-        return views
+    @contextmanager
+    def _lane(self, threads: int) -> Iterator[Lane]:
+        """Lend what one complex transform runs on."""
+        yield self._lanes[threads]
 
-    def _backproject(
-        self, packed: NDArray[np.complex64], inner_threads: int
-    ) -> NDArray[np.complex64]:
-        spectrum = scipy.fft.fft(
-            packed, axis=-1, norm="forward", overwrite_x=True, workers=inner_threads
-        )
-        spectrum *= self._conjugate_weights
-        with self._plans[1, inner_threads].borrow() as plan:
-            image: NDArray[np.complex64] = plan.execute(spectrum.reshape(-1))
-        return image
+    def _project(self, packed: Any, lane: Lane) -> Any:
+        spectrum = lane.to_frequencies(packed).reshape(self.geometry.shape)
+        spectrum *= lane.weights
+        return lane.ifft(spectrum)
+
+    def _backproject(self, packed: Any, lane: Lane) -> Any:
+        spectrum = lane.fft(packed, norm="forward")
+        spectrum *= lane.conjugate_weights
+        return lane.to_image(spectrum.reshape(-1))

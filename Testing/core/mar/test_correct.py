@@ -247,13 +247,13 @@ def test_an_inpainter_cannot_change_other_rays_nor_return_nonsense(scan) -> None
         def inpaint(self, slab):
             filled = super().inpaint(slab)
             inside = slab.core_only.metal_trace
-            seen["honest"] = np.where(inside, filled, slab.core_only.sinogram)
-            seen["sinogram"] = slab.core_only.sinogram
-            seen["radon"] = slab.radon
+            sinogram = slab.core_only.sinogram
+            added = np.where(inside, filled, sinogram) - sinogram
+            seen.update(zip(slab.core_only.indices, slab.radon.fbp(added), strict=True))
             return filled
 
     result = correct_volume(case.volume, inpainter=Spy(0.5))
-    change = seen["radon"].fbp(seen["honest"] - seen["sinogram"]) * (1000 / 0.0193)
+    change = np.stack([seen[k] for k in range(6)]) * (1000 / 0.0193)
     expected = np.where(result.metal_mask, case.volume.hu, case.volume.hu + change)
     assert np.abs(result.volume.hu - expected).max() < 1.0
     with pytest.raises(FaultError, match="cannot be used"):
@@ -286,11 +286,13 @@ def test_neighbours_are_served_and_shared(scan) -> None:
 
         def inpaint(self, slab):
             windows.append(slab.indices)
-            assert slab.hu.shape[0] == len(slab.indices) == 3 + 2 * 2
-            np.testing.assert_array_equal(slab.nmar_hu[1], hu[0])
+            assert slab.hu.shape[0] == len(slab.indices)
+            bare = slab.indices.index(0)
+            np.testing.assert_array_equal(slab.nmar_hu[bare], hu[0])
             assert slab.lost_ray_trace[slab.core][slab.metal_trace[slab.core]].all()
-            assert not slab.metal_trace[1].any()
+            assert not slab.metal_trace[bare].any()
             return super().inpaint(slab)
 
     correct_volume(CTVolume(hu, case.volume.ijk_to_ras), inpainter=Wide())
-    assert windows == [(0, 0, 1, 2, 3, 3, 3)]
+    # Slices that share a transform (an even one and the next) are inpainted together.
+    assert sorted(windows) == [(0, 0, 1, 2, 3), (0, 1, 2, 3, 3, 3)]

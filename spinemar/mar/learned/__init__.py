@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from spinemar.mar.learned.inpainter import LearnedInpainter
 from spinemar.mar.models.manifest import Manifest
+from spinemar.mar.models.session import Device
 
 __all__ = ["LearnedInpainter", "make_learned_inpainter"]
 
 
-def make_learned_inpainter(
-    manifest: Manifest, device: Literal["auto", "cpu", "cuda"] = "auto"
-) -> LearnedInpainter:
+def make_learned_inpainter(manifest: Manifest, device: Device = "auto") -> LearnedInpainter:
     """Make the inpainter of a verified model that has a prior network.
 
     Parameters
     ----------
     manifest : Manifest
-    device : {"auto", "cpu", "cuda"}
+    device : {"auto", "cpu", "cuda", "cuda-fp16"}
 
     Returns
     -------

@@ -6,6 +6,7 @@ beside the trace, and only inside the trace.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import ModelError
-from spinemar.mar.learned.resample import window_around
+from spinemar.mar.learned.resample import PriorGrid, window_around
+from spinemar.mar.models.batches import by_shape
 from spinemar.mar.models.manifest import Network
 from spinemar.mar.models.session import NetworkSession
 from spinemar.mar.slab import Slab
@@ -74,7 +76,10 @@ class PriorSettings:
 
 
 class PriorNetwork:
-    """Cleans the slices of a slab.
+    """Cleans slices, each in a window around its own body.
+
+    So what a slice becomes depends on itself and its neighbours alone, not on the others that
+    are in work with it.
 
     Parameters
     ----------
@@ -92,59 +97,65 @@ class PriorNetwork:
         self.settings = PriorSettings.of(network)
         self._session = session
 
-    def clean(self, slab: Slab, positions: list[int]) -> Float:
+    def clean(self, slab: Slab, positions: Sequence[int]) -> Float:
         """Return cleaned HU of the slab's slices at `positions`, (n, rows, columns)."""
-        pixel = slab.radon.pixel_mm
-        settings = self.settings
-        bodies = slab.bodies
-        region = np.any([bodies[p].mask for p in positions], axis=0)
-        region |= slab.metal[positions].any(axis=0)
-        grid = window_around(
-            region,
-            pixel,
-            settings.pixel_mm,
-            margin_mm=settings.margin_mm,
-            multiple=settings.multiple,
+        return np.stack(self.clean_each([(slab, position) for position in positions]))
+
+    def clean_each(self, slices: Sequence[tuple[Slab, int]]) -> list[Float]:
+        """Return cleaned HU of slices, each given as a position in a slab with its neighbours."""
+        seen = [self._features(slab, position) for slab, position in slices]
+        maps = by_shape(
+            [{"features": features} for _, features in seen],
+            self._session.run,
+            most=self._session.batch,
+            between=slices[0][0].products.raise_if_cancelled,
         )
-        needed = sorted({q for p in positions for q in self._three(slab, p)})
-        place = {q: n for n, q in enumerate(needed)}
-        small = {
-            "hu": grid.into(self._units(slab.hu[needed])),
-            "nmar": grid.into(self._units(slab.nmar_hu[needed])),
-            "metal": grid.into(slab.metal[needed].astype(np.float32)),
-        }
-        li = grid.into(self._units(slab.li_hu[positions]))
-        saturated = grid.into(slab.saturated[positions].astype(np.float32))
-        raw, nmar = slab.hu, slab.nmar_hu
-        out = np.empty((len(positions), *raw.shape[1:]), dtype=np.float32)
-        for n, p in enumerate(positions):
-            slab.products.raise_if_cancelled()
-            three = [place[q] for q in self._three(slab, p)]
-            features = np.concatenate(
-                [
-                    small["hu"][three],
-                    small["nmar"][three],
-                    li[n : n + 1],
-                    small["metal"][three],
-                    saturated[n : n + 1],
-                ]
-            )
-            maps = self._session.run({"features": features[None]})["maps"][0]
-            residual, blend = grid.back(maps)
-            clipped = np.clip(raw[p], settings.low_hu, settings.high_hu)
-            out[n] = nmar[p] + blend * (clipped - nmar[p]) + settings.scale_hu * residual
-        return out
+        return [
+            self._combined(slab, position, grid, found["maps"])
+            for (slab, position), (grid, _), found in zip(slices, seen, maps, strict=True)
+        ]
 
-    def _three(self, slab: Slab, position: int) -> tuple[int, int, int]:
-        """Positions of a slice and its neighbours in the slab."""
+    def _features(self, slab: Slab, position: int) -> tuple[PriorGrid, Float]:
+        """Return the window of a slice and what the network sees there, (11, rows, columns)."""
         last = len(slab.indices) - 1
-        return max(position - 1, 0), position, min(position + 1, last)
+        three = [max(position - 1, 0), position, min(position + 1, last)]
+        grid = window_around(
+            slab.bodies[position].mask | slab.metal[position],
+            slab.radon.pixel_mm,
+            self.settings.pixel_mm,
+            margin_mm=self.settings.margin_mm,
+            multiple=self.settings.multiple,
+        )
+        hu, nmar, metal = slab.hu, slab.nmar_hu, slab.metal
+        seen = np.empty((N_FEATURES, *hu.shape[1:]), dtype=np.float32)
+        for n, p in enumerate(three):
+            self._units(hu[p], seen[n])
+            self._units(nmar[p], seen[3 + n])
+            seen[7 + n] = metal[p]
+        self._units(slab.li_hu[position], seen[6])
+        seen[10] = slab.saturated[position]
+        return grid, grid.into(seen)
 
-    def _units(self, hu: Float) -> Float:
+    def _combined(self, slab: Slab, position: int, grid: PriorGrid, maps: Float) -> Float:
+        """Put the network's two maps together to the cleaned image, HU."""
+        settings = self.settings
+        residual, blend = grid.back(maps)
+        nmar = slab.nmar_hu[position]
+        clipped = np.clip(slab.hu[position], settings.low_hu, settings.high_hu)
+        clipped -= nmar
+        clipped *= blend
+        clipped += nmar
+        residual *= np.float32(settings.scale_hu)
+        clipped += residual
+        cleaned: Float = clipped
+        return cleaned
+
+    def _units(self, hu: Float, out: Float) -> None:
         """Clip, and measure from air in the network's units: outside the image is air, 0."""
         settings = self.settings
-        clipped = np.clip(hu, settings.low_hu, settings.high_hu)
-        return np.asarray((clipped - _AIR_HU) / settings.scale_hu, dtype=np.float32)
+        np.clip(hu, settings.low_hu, settings.high_hu, out=out)
+        out -= np.float32(_AIR_HU)
+        out /= np.float32(settings.scale_hu)
 
 
 def _unfit(network: Network, problem: str) -> ModelError:

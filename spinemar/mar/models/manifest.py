@@ -13,16 +13,18 @@ and of each network::
     {"file": "generator.onnx", "sha256": "...", "normalisation": {"scale": 4.0},
      "inputs": {"sinogram": ["B", 3, 720, 736], "trace": ["B", 3, 720, 736]},
      "outputs": {"inpainted": ["B", 1, 720, 736]},
-     "settings": {...}}                      (optional, for the code that runs the network)
+     "settings": {...},                      (optional, for the code that runs the network)
+     "fp16": {"file": "generator.fp16.onnx", "sha256": "..."}}   (optional)
 
-A dimension given as text may vary. Anything that does not fit is refused with a `ModelError`.
+The optional 16-bit file has the same inputs and outputs, in 32 bits. A dimension given as text
+may vary. Anything that does not fit is refused with a `ModelError`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,8 @@ class Network:
     normalisation : mapping of str to float
     settings : mapping
         Whatever else the code that runs the network must know.
+    half, full : Network or None
+        The same network in 16 bits, and of that one the network in 32 bits.
     """
 
     role: str
@@ -69,6 +73,8 @@ class Network:
     outputs: Mapping[str, Shape]
     normalisation: Mapping[str, float]
     settings: Mapping[str, Any]
+    half: Network | None = field(default=None, repr=False)
+    full: Network | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,30 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 def _load_network(role: str, networks: Mapping[str, Any], path: Path) -> Network:
     entry = _mapping(networks, role, path)
+    name, data, digest = _verified_file(entry, path)
+    normalisation = _mapping(entry, "normalisation", path)
+    for key, value in normalisation.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _unfit(path, f"gives no number for the normalisation {key}")
+    network = Network(
+        role=role,
+        file=name,
+        data=data,
+        sha256=digest,
+        inputs=_shapes(entry, "inputs", path),
+        outputs=_shapes(entry, "outputs", path),
+        normalisation={k: float(v) for k, v in normalisation.items()},
+        settings=_mapping(entry, "settings", path, optional=True),
+    )
+    if "fp16" not in entry:
+        return network
+    name, data, digest = _verified_file(_mapping(entry, "fp16", path), path)
+    half = replace(network, file=name, data=data, sha256=digest, full=network)
+    return replace(network, half=half)
+
+
+def _verified_file(entry: Mapping[str, Any], path: Path) -> tuple[str, bytes, str]:
+    """Read the file an entry names; return its name, content and SHA-256."""
     name = _text(entry, "file", path)
     if Path(name).name != name or name in ("", ".", ".."):
         raise _unfit(path, f"names a network file outside its own folder ({name})")
@@ -165,20 +195,7 @@ def _load_network(role: str, networks: Mapping[str, Any], path: Path) -> Network
             "Get the model again; a changed file is never run.",
         )
     refuse_unsafe(data, name)
-    normalisation = _mapping(entry, "normalisation", path)
-    for key, value in normalisation.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _unfit(path, f"gives no number for the normalisation {key}")
-    return Network(
-        role=role,
-        file=name,
-        data=data,
-        sha256=actual,
-        inputs=_shapes(entry, "inputs", path),
-        outputs=_shapes(entry, "outputs", path),
-        normalisation={k: float(v) for k, v in normalisation.items()},
-        settings=_mapping(entry, "settings", path, optional=True),
-    )
+    return name, data, actual
 
 
 def _read_network(path: Path) -> bytes:
