@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from spinemar.dataset.domains import FIELDS
 from spinemar.dataset.encoding import INTEGRALS_PER_UNIT
 from spinemar.dataset.layout import Spec, array_shape
+from spinemar.dataset.tally import Tally
 
+_CORRECTED = ("input", "li", "nmar")
 _FIELD_FACTS = {
     "sinogram": "line integrals with metal (x)",
     "target": "line integrals without metal (y)",
@@ -26,36 +27,41 @@ _FIELD_FACTS = {
     "metal": "metal as segmented in the uncorrected image",
     "saturated": "pixels that streaks drove below the stored range",
 }
-_MIDDLE_SLICE = 1
-
-
-_COLUMNS = (
-    "index", "ct", "patient", "domain", "placement", "case", "materials", "fov_mm", "slice_mm",
-    "lost_ray_share", "outside_rms",
+_COUNTED = (
+    "domain", "placement", "case", "ct", "set", "metal", "kvp", "kernel", "hu_scale", "geometry",
 )  # fmt: skip
-_SCANNER_COLUMNS = ("kvp", "kernel", "hu_scale", "geometry", "photons_per_ray")
-
-
-def card_columns(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the card needs of a row: whole rows of a million pairs are gigabytes."""
-    few: dict[str, Any] = {name: row[name] for name in _COLUMNS}
-    few["scanner"] = {name: row["scanner"][name] for name in _SCANNER_COLUMNS}
-    few["rmse_hu"] = {name: values[:1] for name, values in row["rmse_hu"].items()}
-    return few
+_MEASURED = (
+    ("fov_mm", "field of view, mm", 1.0, 0),
+    ("slice_mm", "slice thickness, mm", 1.0, 2),
+    ("photons", "photons per ray / 1000", 1e-3, 0),
+    ("lost_ray_share", "lost rays of the middle slice, %", 100.0, 1),
+    *((f"rmse_{name}", f"RMSE of {name} outside metal, HU", 1.0, 0) for name in _CORRECTED),
+    ("outside_rms_post", "rms of x - y outside the traces, post-acquisition", 1.0, 4),
+    ("outside_rms_raw", "rms of x - y outside the traces, raw, before they are made equal", 1.0, 4),
+)
 
 
 def card_text(
     spec: Spec,
-    rows: Sequence[Mapping[str, Any]],
+    tally: Tally,
     patients: Mapping[str, str],
     store: Path,
 ) -> str:
-    """Return the card as Markdown."""
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    spec : Spec
+    tally : Tally
+        Of all rows.
+    patients : mapping of patient to split
+    store : Path
+    """
     parts = [
-        _head(spec, rows),
+        _head(spec, len(tally)),
         _fields(spec),
-        _counts(rows, patients),
-        _ranges(rows),
+        _counts(tally, patients),
+        _ranges(tally),
         _sources(spec, patients),
         _reading(store),
         _limits(),
@@ -63,8 +69,8 @@ def card_text(
     return "\n".join(parts)
 
 
-def _head(spec: Spec, rows: Sequence[Mapping[str, Any]]) -> str:
-    return f"""# Spine CT with metal and without: {len(rows)} simulated training pairs
+def _head(spec: Spec, pairs: int) -> str:
+    return f"""# Spine CT with metal and without: {pairs} simulated training pairs
 
 Made by SpineMAR {spec.software_version} with seed {spec.seed}. Real, metal-free CTs were reshaped,
 implants put into them, and scanned twice by a simulated polychromatic scanner: once with metal,
@@ -94,53 +100,24 @@ def _fields(spec: Spec) -> str:
     return "\n".join(lines)
 
 
-def _counts(rows: Sequence[Mapping[str, Any]], patients: Mapping[str, str]) -> str:
+def _counts(tally: Tally, patients: Mapping[str, str]) -> str:
     lines = ["## Pairs", "", "| by | |", "|---|---|"]
-    for name in ("domain", "placement", "case", "ct"):
-        lines.append(f"| {name} | {_counted(str(row[name]) for row in rows)} |")
-    lines.append(f"| set | {_counted(patients[row['patient']] for row in rows)} |")
-    lines.append(f"| metal | {_counted('+'.join(row['materials']) for row in rows)} |")
-    for name in ("kvp", "kernel", "hu_scale", "geometry"):
-        lines.append(f"| {name} | {_counted(str(row['scanner'][name]) for row in rows)} |")
+    sets: Counter[str] = Counter()
+    for patient, numbers in tally.pairs.items():
+        sets[patients[patient]] += len(numbers)
+    for name in _COUNTED:
+        counter = sets if name == "set" else tally.counts.get(name, Counter())
+        counted = ", ".join(f"{value} {count}" for value, count in sorted(counter.items()))
+        lines.append(f"| {name} | {counted} |")
     return "\n".join([*lines, ""])
 
 
-def _counted(values: Any) -> str:
-    return ", ".join(f"{name} {count}" for name, count in sorted(Counter(values).items()))
-
-
-def _ranges(rows: Sequence[Mapping[str, Any]]) -> str:
-    def spread(values: Sequence[float], digits: int = 1) -> str:
-        low, middle, high = np.percentile(np.asarray(values, dtype=float), (5, 50, 95))
-        return f"{low:.{digits}f} | {middle:.{digits}f} | {high:.{digits}f}"
-
-    post = [row for row in rows if row["domain"] == "post"]
-    raw = [row for row in rows if row["domain"] == "raw"]
+def _ranges(tally: Tally) -> str:
     lines = ["| measured | 5 % | median | 95 % |", "|---|---|---|---|"]
-    if rows:
-        for title, values, digits in (
-            ("field of view, mm", [row["fov_mm"] for row in rows], 0),
-            ("slice thickness, mm", [row["slice_mm"] for row in rows], 2),
-            (
-                "photons per ray / 1000",
-                [row["scanner"]["photons_per_ray"] / 1e3 for row in rows],
-                0,
-            ),
-            (
-                "lost rays of the middle slice, %",
-                [100 * row["lost_ray_share"][_MIDDLE_SLICE] for row in rows],
-                1,
-            ),
-            *(
-                (f"RMSE of {name} outside metal, HU", [row["rmse_hu"][name][0] for row in rows], 0)
-                for name in ("input", "li", "nmar")
-            ),
-        ):
-            lines.append(f"| {title} | {spread(values, digits)} |")
-    for title, chosen in (("post-acquisition", post), ("raw, before they are made equal", raw)):
-        if chosen:
-            values = [row["outside_rms"] for row in chosen]
-            lines.append(f"| rms of x - y outside the traces, {title} | {spread(values, 4)} |")
+    for name, title, factor, digits in _MEASURED:
+        if values := tally.values.get(name):
+            spread = np.percentile(np.frombuffer(values) * factor, (5, 50, 95))
+            lines.append(f"| {title} | " + " | ".join(f"{v:.{digits}f}" for v in spread) + " |")
     return "\n".join([*lines, ""])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spinemar.dataset.card import card_columns, card_text
+from spinemar.dataset.card import card_text
 from spinemar.dataset.domains import FIELDS
 from spinemar.dataset.layout import (
     BLOCKS,
@@ -23,6 +23,7 @@ from spinemar.dataset.layout import (
     write_text,
 )
 from spinemar.dataset.split import assign_patients, read_splits, splits_text
+from spinemar.dataset.tally import Tally
 from spinemar.files import atomic_path
 
 
@@ -36,17 +37,17 @@ def finish_store(store: Path, patients: Mapping[str, str] | None = None) -> None
         By default as before, or drawn where there are no splits yet.
     """
     spec = read_spec(store)
-    rows: list[dict[str, Any]] = []
+    tally = Tally()
     with atomic_path(store / TABLE) as temporary, temporary.open("w", encoding="utf-8") as table:
         for record in records(store):
             for row in record.rows:
                 table.write(table_line(row))
-                rows.append(card_columns(row))
+                tally.add(row)
     if patients is None:
         known = (store / SPLITS).exists()
         patients = read_splits(store)[0] if known else assign_patients(spec.inputs)
-    write_text(store / SPLITS, splits_text(patients, rows))
-    write_text(store / CARD, card_text(spec, rows, patients, store))
+    write_text(store / SPLITS, splits_text(patients, tally.pairs))
+    write_text(store / CARD, card_text(spec, tally, patients, store))
     write_text(store / SUMS, sums_text(store))
     for folder in (store, store / BLOCKS):
         for left in folder.glob(".*.part"):  # by writers that were killed

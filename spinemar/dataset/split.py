@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from spinemar.dataset.layout import SPLITS, InputFact
 from spinemar.dataset.manifest import SPLITS as NAMES
@@ -48,12 +47,19 @@ def _lot(patient: str, seed: int) -> str:
     return hashlib.sha256(f"{seed}:{patient}".encode()).hexdigest()
 
 
-def splits_text(patients: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the splits as JSON: the patients, and the numbers of their pairs."""
-    pairs: dict[str, list[int]] = {name: [] for name in NAMES}
-    for row in rows:
-        pairs[patients[row["patient"]]].append(int(row["index"]))
-    document = {"patients": dict(sorted(patients.items())), "pairs": pairs}
+def splits_text(patients: Mapping[str, str], pairs: Mapping[str, Sequence[int]]) -> str:
+    """Return the splits as JSON: the patients' sets, and the numbers of the sets' pairs.
+
+    Parameters
+    ----------
+    patients : mapping of patient to split
+    pairs : mapping of patient to the numbers of their pairs
+    """
+    numbers = {
+        name: sorted(n for patient in pairs if patients[patient] == name for n in pairs[patient])
+        for name in NAMES
+    }
+    document = {"patients": dict(sorted(patients.items())), "pairs": numbers}
     return json.dumps(document, separators=(",", ":")) + "\n"
 
 

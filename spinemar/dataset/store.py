@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -106,4 +107,5 @@ def _kept_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _kept(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in _KEPT}
+    few = {name: row[name] for name in _KEPT}
+    return {name: sys.intern(v) if isinstance(v, str) else v for name, v in few.items()}
