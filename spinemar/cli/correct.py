@@ -34,6 +34,7 @@ class DeviceChoice(str, Enum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
+    CUDA_FP16 = "cuda-fp16"
 
 
 def correct(
