@@ -305,11 +305,11 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         if not waiting:
             self.runner.cancel()
 
-    def ensurePackages(self):
-        """Install what the core needs, with the user's consent, on the first click."""
-        dependencies.ensure(
-            Path(self.resourcePath("requirements.txt")), False, False, self.installPackages
-        )
+    def ensurePackages(self, pairs=False):
+        """Install what the core needs, and data sets besides, with the user's consent."""
+        for name in ("requirements.txt", *(("requirements-pairs.txt",) if pairs else ())):
+            path = Path(self.resourcePath(name))
+            dependencies.ensure(path, False, False, self.installPackages)
 
     def installPackages(self, requirements):
         packaging = getattr(slicer, "packaging", None)

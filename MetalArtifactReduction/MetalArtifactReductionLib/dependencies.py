@@ -12,7 +12,7 @@ from spinemar.errors import InputError
 REQUESTER = "SpineMAR"
 # Distribution and the module that proves that it is there.
 _MODULES = {"finufft": "finufft", "scikit-image": "skimage", "SimpleITK": "SimpleITK",
-            "pydicom": "pydicom"}  # fmt: skip
+            "pydicom": "pydicom", "pillow": "PIL"}  # fmt: skip
 _RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 
 

@@ -8,8 +8,9 @@ from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib import exporting
 from SpineImplantPlannerLib.metalnodes import CT_ROLE
-from SpineImplantPlannerLib.shared import arrayOf, ijkToRas
+from SpineImplantPlannerLib.shared import INSTANCE_UIDS, arrayOf, ijkToRas, sourceFiles
 from spinemar.errors import InputError
+from spinemar.files import atomic_path
 from spinemar.planning.commands import ReplacePlan
 from spinemar.planning.plan_json import read_plan
 
@@ -28,7 +29,13 @@ class ExportStep:
         plan, ui = self.panel.planner.plan, self.ui
         some = bool(plan.screws or plan.rods or plan.cages or plan.meshes)
         ui.exportButton.enabled = some and self.panel.runner.run is None
-        ui.dicomCheckBox.enabled = self.panel.scan.chosenScan() is not None
+        ui.dicomCheckBox.enabled = self._fromDicom(self.panel.scan.chosenScan())
+
+    @staticmethod
+    def _fromDicom(scan):
+        """Whether a scan is of a CT that was loaded from DICOM, and so belongs to a study."""
+        source = None if scan is None else scan.GetNodeReference(CT_ROLE)
+        return source is not None and bool(source.GetAttribute(INSTANCE_UIDS))
 
     def onExport(self):
         ui = self.ui
@@ -51,7 +58,7 @@ class ExportStep:
             self.startReport(folder)
 
     def write(self, folder, stem):
-        """Write what is ticked but the report, which takes longer."""
+        """Write what is ticked but the report, which takes longer: all of it, or nothing."""
         planner, ui = self.panel.planner, self.ui
         plain = ui.jsonCheckBox.checked
         wanted = exporting.Wanted(
@@ -59,39 +66,42 @@ class ExportStep:
             merged=ui.stlCheckBox.checked,
         )  # fmt: skip
         session = planner.session
-        files = exporting.exportPlan(
-            folder, planner.plan, session.catalogue, session.profiles(), wanted, stem
-        )
-        if ui.dicomCheckBox.checked:
-            files += self.writeDicom(folder / "dicom")
+        with atomic_path(folder) as temporary:
+            files = exporting.exportPlan(
+                temporary, planner.plan, session.catalogue, session.profiles(), wanted, stem
+            )
+            if ui.dicomCheckBox.checked and ui.dicomCheckBox.enabled:
+                files += self.writeDicom(temporary / "dicom")
+        files = [folder / path.relative_to(temporary) for path in files]
         if ui.sceneCheckBox.checked:
             files.append(folder / f"{stem}.mrb")
-            slicer.util.saveScene(str(files[-1]))
+            if not slicer.util.saveScene(str(files[-1])):
+                raise InputError(f"{files[-1].name} could not be written.", "Check the disk.")
         return files
 
     def writeDicom(self, folder):
         """Write the simulated scan as a derived series of the CT's study."""
-        from MetalArtifactReductionLib.logic import sourceFiles
-
+        from spinemar import __version__
         from spinemar.io.dicom_export import write_derived_series
         from spinemar.volume import CTVolume
 
         scan = self.panel.scan.chosenScan()
-        if scan is None:
-            raise InputError("There is no simulated scan.", "Scan the whole CT first.")
-        database = getattr(slicer, "dicomDatabase", None)
-        sources = sourceFiles(scan.GetNodeReference(CT_ROLE), database)
+        sources = sourceFiles(
+            scan.GetNodeReference(CT_ROLE), getattr(slicer, "dicomDatabase", None)
+        )
         volume = CTVolume(arrayOf(scan), ijkToRas(scan))
         return list(
             write_derived_series(
-                volume, sources, folder, description="Simulated scan with planned implants"
+                volume, sources, folder, description="Simulated scan with planned implants",
+                provenance={"software_version": __version__},
             )
-        )
+        )  # fmt: skip
 
     def startReport(self, folder):
         planner = self.panel.planner
 
         def start():
+            self.panel.ensurePackages()
             return planner.workshop.report(
                 planner.ct(), planner.requireSpine(), planner.plan, folder
             )

@@ -1,4 +1,4 @@
-"""The HU along the selected screw as a plot, with the surface of the pedicle marked by its mean."""
+"""The HU along the selected screw as a plot, from its entry to its tip."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ class HuPlot:
         """Show a profile; None empties the plot."""
         if self._table is None or not self._scene.IsNodePresent(self._table):
             self._make()
-        depth = np.zeros(0) if profile is None else profile.depth_mm
-        hu = np.zeros(0) if profile is None else np.nan_to_num(profile.hu)
+        depth = hu = np.zeros(0)
+        if profile is not None:
+            inside = np.isfinite(profile.hu)  # what lies outside the CT has no HU
+            depth, hu = profile.depth_mm[inside], profile.hu[inside]
         table = vtk.vtkTable()
         for title, values in ((_DEPTH, depth), (_HU, hu)):
             column = numpy_to_vtk(np.ascontiguousarray(values, dtype=np.float64), deep=True)

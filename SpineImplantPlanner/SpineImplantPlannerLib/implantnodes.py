@@ -150,11 +150,14 @@ class ImplantNodes:
         node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
         if kind == MODEL:
+            node.SetSelectable(False)  # a click in a 3-D view is meant for the bone behind
             display.SetVisibility2D(True)
             display.SetSliceIntersectionThickness(2)
         else:
             display.SetPropertiesLabelVisibility(False)
             display.SetPointLabelsVisibility(False)
+            # In 3-D views a point shall follow the mouse, not jump onto the surface behind it.
+            display.SetSnapMode(display.SnapModeUnconstrained)
             display.SetUseGlyphScale(True)
             display.SetGlyphScale(1.6)
             display.SetLineThickness(0.15)

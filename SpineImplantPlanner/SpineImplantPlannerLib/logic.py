@@ -181,11 +181,14 @@ class PlannerLogic:
         self._walk(self.session.redo)
 
     def _walk(self, step: Callable[[], Plan]) -> None:
-        before = self.session.spine
+        spine, plan = self.session.spine, self.plan
         step()
-        if self.session.spine is not before:
+        if self.session.spine is not spine:
             self._showSpine()
         self._changed()
+        back = next((s.id for s in self.plan.screws if s not in plan.screws), None)
+        if self.selected is None and back is not None:
+            self.select(back)  # a deleted screw comes back as it was: selected
 
     def takePlanned(self, planned: Planned) -> None:
         """Keep the bone fields of an automatic plan."""

@@ -10,6 +10,8 @@ import numpy as np
 
 from SpineImplantPlannerLib.jobrun import JobRun
 from SpineImplantPlannerLib.work import Ct, Workshop
+from spinemar.dataset.settings import PairSettings
+from spinemar.errors import InputError
 from spinemar.volume import CTVolume, LabelVolume
 
 
@@ -23,18 +25,38 @@ class PairsWanted:
     realisticShare: float = 0.7
     warpMm: float = 4.0
     photons: tuple[float, float] = (1e5, 2e6)
+    thicknessMm: tuple[float, float] = (0.75, 5.0)
+    boneDensity: tuple[float, float] = (0.65, 1.45)
     matrix: int = 512
     workers: int = 1
     scheduler: str = ""
     blockPairs: int = 8
 
     def settings(self) -> dict[str, Any]:
-        """Return them under the names of `PairSettings`."""
+        """Return them under the names of `PairSettings`.
+
+        Raises
+        ------
+        InputError
+            If a range runs backwards.
+        """
+        for name, (low, high) in (
+            ("photons per ray", self.photons),
+            ("slice thickness", self.thicknessMm),
+            ("bone density", self.boneDensity),
+        ):
+            if not low <= high:
+                raise InputError(f"The range of {name} runs backwards.", "Swap its two numbers.")
+        low, high = self.thicknessMm
+        usual = PairSettings().slice_mm
+        slices = [mm for mm in usual if low <= mm <= high] or sorted({low, high})
         scale = self.matrix / 512
         return {
             "realistic_share": self.realisticShare,
             "warp_mm": self.warpMm,
             "photons": list(self.photons),
+            "slice_mm": slices,
+            "bone_density": list(self.boneDensity),
             "matrix": self.matrix,
             "n_bins": round(736 * scale / 16) * 16,
             "n_views": max(round(720 * scale), 180),

@@ -59,6 +59,8 @@ class PairsStep:
         return pairsjob.PairsWanted(
             store=Path(store), pairs=int(ui.pairsSpinBox.value), seed=int(ui.seedSpinBox.value),
             realisticShare=share, warpMm=float(ui.warpSlider.value), photons=photons,
+            thicknessMm=(float(ui.thicknessLow.value), float(ui.thicknessHigh.value)),
+            boneDensity=(float(ui.densityLow.value), float(ui.densityHigh.value)),
             matrix=int(ui.matrixCombo.currentText), workers=int(ui.workersSpinBox.value),
             scheduler=str(ui.schedulerEdit.text).strip(),
         )  # fmt: skip
@@ -67,10 +69,13 @@ class PairsStep:
         planner = self.panel.planner
 
         def start():
+            self.panel.ensurePackages(pairs=True)
             checkInput(planner.volumeNode)
             spine = planner.session.spine
             labels = None if spine is None else spine.labels
-            return pairsjob.start(planner.workshop, self.wanted(), planner.ct(), labels)
+            wanted = self.wanted()
+            wanted.settings()  # refused here, before a worker starts
+            return pairsjob.start(planner.workshop, wanted, planner.ct(), labels)
 
         def finish(facts):
             self.sheets = [Path(path) for path in facts["sheets"]]

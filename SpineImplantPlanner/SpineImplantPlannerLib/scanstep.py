@@ -81,9 +81,11 @@ class ScanStep:
             )
             metalnodes.addFractions(planner.scene, planner.volumeNode, fractions)
 
-        self.panel.runner.start(
-            lambda: planner.workshop.voxelize(geometryOf(planner.volumeNode), planner.plan), finish
-        )
+        def start():
+            self.panel.ensurePackages()
+            return planner.workshop.voxelize(geometryOf(planner.volumeNode), planner.plan)
+
+        self.panel.runner.start(start, finish)
 
     def onPreview(self):
         """Scan the slices at the red view's plane; shown over the CT until the plan changes."""

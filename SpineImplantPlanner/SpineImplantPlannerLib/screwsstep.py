@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from SpineImplantPlannerLib import tables
 from SpineImplantPlannerLib.clicking import Clicks
 from SpineImplantPlannerLib.placing import neighbourSize, screwFromClicks, swapped, withModel
+from SpineImplantPlannerLib.words import word
 from spinemar.errors import InputError
 from spinemar.planning.commands import (
     LockImplant,
@@ -28,11 +29,11 @@ _GRADE, _HU, _LOCK = 4, 5, 6
 def gradeText(grade):
     """Say a grade as its chip does: letter, breach and direction."""
     if grade is None:
-        return _(NOT_GRADED)
+        return word(NOT_GRADED)
     if grade.direction is None:
         return grade.letter
     # Cut, not rounded: 1.97 mm is a B, and must not read as 2.0.
-    return f"{grade.letter} {math.floor(10 * grade.breach_mm) / 10:.1f} mm {_(grade.direction)}"
+    return f"{grade.letter} {math.floor(10 * grade.breach_mm) / 10:.1f} mm {word(grade.direction)}"
 
 
 class ScrewsStep:
@@ -88,7 +89,7 @@ class ScrewsStep:
             f"{profile.mean_hu:.0f} / {profile.minimum_hu:.0f}"
         )  # fmt: skip
         return [
-            screw.level or screw.id, _(screw.side), f"{screw.diameter_mm:g}",
+            screw.level or screw.id, word(screw.side), f"{screw.diameter_mm:g}",
             f"{screw.length_mm:g}", gradeText(screw.grade), hu, _("locked") if screw.locked else "",
         ]  # fmt: skip
 

@@ -69,6 +69,8 @@ class ShaftHandle:
         display = node.GetDisplayNode()
         display.SetSaveWithScene(False)
         display.SetPointLabelsVisibility(False)
+        # In 3-D views a point shall follow the mouse, not jump onto the surface behind it.
+        display.SetSnapMode(display.SnapModeUnconstrained)
         display.SetUseGlyphScale(True)
         display.SetGlyphScale(2.6)
         display.SetGlyphTypeFromString("Diamond2D")

@@ -15,6 +15,7 @@ for _folder in Path(__file__).resolve().parents[1:3]:
 
 from MetalArtifactReductionLib import dependencies  # noqa: E402
 from MetalArtifactReductionLib.guards import checkInput, likelyInput, sentence  # noqa: E402
+from MetalArtifactReductionLib.logic import INSTANCE_UIDS, sourceFiles  # noqa: E402
 from MetalArtifactReductionLib.volumes import (  # noqa: E402
     arrayOf,
     copyPlace,
@@ -26,6 +27,7 @@ from MetalArtifactReductionLib.volumes import (  # noqa: E402
 )
 
 __all__ = [
+    "INSTANCE_UIDS",
     "arrayOf",
     "checkInput",
     "copyPlace",
@@ -37,4 +39,5 @@ __all__ = [
     "sentence",
     "setArray",
     "setWindow",
+    "sourceFiles",
 ]

@@ -127,7 +127,7 @@ class SpineStep:
         if spine is not None and row < len(spine.vertebrae):
             vertebra = spine.vertebrae[row]
             tables.choices(self.ui.relabelCombo, LEVELS, vertebra.level)
-            self.panel.screws.chooseSite(vertebra.level)
+            self.panel.automatic.chooseSite(vertebra.level)
             probe.jump(self.panel.planner.scene, vertebra.body_centre_ras)
 
     def onRelabel(self):
@@ -207,8 +207,13 @@ class SpineStep:
             self.ui.statusLabel.text = _("The segmentation was not changed.")
             return
         spine = logic.session.spine
+
+        def start():
+            self.panel.ensurePackages()
+            return logic.workshop.edit(logic.ct(), spine, labels, levels)
+
         self.panel.runner.start(
-            lambda: logic.workshop.edit(logic.ct(), spine, labels, levels),
+            start,
             lambda new: self._take(new, f"Edit {', '.join(levels)}", False),
         )
 

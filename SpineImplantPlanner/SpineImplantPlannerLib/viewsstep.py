@@ -127,7 +127,7 @@ class Views:
             return
         planner.plot.show(screw.id, planner.session.profile(screw))
         self._layout = layoutManager.layout
-        layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView)
+        layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
         logic = slicer.app.applicationLogic()
         logic.GetSelectionNode().SetActivePlotChartID(planner.plot.chart.GetID())
         logic.PropagatePlotChartSelection()

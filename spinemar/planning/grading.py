@@ -22,6 +22,8 @@ from spinemar.spine.model import SpineModel, VertebraFrame
 
 #: Lower limits in mm of grades B to E by the largest breach; A is no breach.
 GRADE_LIMITS_MM = ((6.0, "E"), (4.0, "D"), (2.0, "C"))
+# A screw can be dragged away from its vertebra altogether; farther than this says no more.
+_FAR_MM = 100.0
 #: A breach below this cannot be told from the voxels' edge and counts as none.
 RESOLVED_MM = 0.25
 
@@ -94,9 +96,9 @@ def assess_screw(screw: Screw, field: BoneField) -> Assessment:
     largest = max(breaches.values(), default=0.0)
     grade = Grade(
         letter=letter_for(largest),
-        breach_mm=largest,
+        breach_mm=min(largest, _FAR_MM),
         direction=max(breaches, key=lambda name: breaches[name]) if breaches else None,
-        margin_mm=min(-breach, 100.0),
+        margin_mm=float(np.clip(-breach, -_FAR_MM, _FAR_MM)),
         canal_intrusion_mm=canal_intrusion_mm(screw, field.frame),
     )
     deepest = field.frame.to_ras(points.local[worst]) if breaches else None

@@ -1,0 +1,1644 @@
+<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE TS>
+<TS version="2.1" language="en_US" sourcelanguage="en_US">
+    <context>
+        <name>MetalArtifactReduction</name>
+        <message>
+            <source>Metal Artifact Reduction</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Removes the streaks and shadows of screws, rods and cages from a spine CT. Choose the CT and click &lt;b&gt;Correct artifacts&lt;/b&gt;; the input is never changed. Not for primary diagnosis: always look at the original, too.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Research software. No data leave this computer.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Preparing...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>SpineMAR needs these Python packages: {names}. Install them now?</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Correct the input volume in the background (shortcut Ctrl+Return).</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Choose an input volume first.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Stopping...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>declined</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cancelled; nothing was changed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{stage}: {done} of {total} slices</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>, about {seconds} s left</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Volumes</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Input volume:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The spine CT to correct: the original axial series, in Hounsfield units.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>(choose a CT)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Corrected volume:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Where the result goes. By default a new volume is made in the study of the input; the input is never changed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>(create a new volume)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Metal</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Metal from:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Automatic finds metal by its core and leaves out enamel, dense bone and contrast. A threshold or a segment overrides it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Threshold:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Everything in the body at or above this value counts as metal. 2000 to 3000 HU suits most scans.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source> HU</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Segment:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>A segment that holds the metal; it is resampled to the input volume where needed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Show what counts as &amp;metal in the slice views</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Colours the voxels at or above the threshold, as you move it (shortcut M).</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Method</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Method:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>How the X-rays that met metal are filled in.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Device:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Where the generator runs. Automatic takes CUDA where there is an NVIDIA card, else the CPU.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>What will run, and afterwards what did run.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Advanced</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Model and display options.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Model:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The generator that fills in the lost rays.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>SHA-256 of the model's files; it goes into every result.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>&amp;Import model...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Add a model from its manifest.json and the files beside it, for machines without a network.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Show before, after and difference when done</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Switches to the compare layout when a correction is done.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>&amp;Correct artifacts</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Progress of the stage that is running.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cancel</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Stop within two seconds; nothing is left behind (shortcut Esc).</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Result</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Com&amp;pare</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Before, after and difference beside each other, in linked views.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Be&amp;fore/After</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Swap before and after in place, in every view (shortcut B).</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>B&amp;one window</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Level 500 HU, window 2000 HU, for both volumes.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Soft &amp;tissue window</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Level 40 HU, window 400 HU, for both volumes.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Send to study as &amp;DICOM</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Write the result as a derived series of the input's study. The source files are never changed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>What happened to each slice with metal.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Quality in regions</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Draw regions of one tissue; HU, noise and streaks are compared before and after. Voxels above 2500 HU are left out.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>&amp;Add region</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Then click two opposite corners in a slice view.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Mean and standard deviation in HU, and half the 5-95 % span after smoothing (streaks).</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Batch</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>From folder:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Volumes and DICOM series in this folder and below are corrected with the settings above.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>To folder:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Results, their facts and summary.csv go here. What is done already is not done again.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>&amp;Run batch</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Correct all of them in the background.</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>MetalArtifactReductionLib.batchpanel</name>
+        <message>
+            <source>Cancel batch</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Looking for volumes...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>&amp;Run batch</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{parts}. Summary: {path}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>No folders are chosen.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Choose both folders first.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{done} of {total} volumes</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Batch</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>MetalArtifactReductionLib.modelpanel</name>
+        <message>
+            <source>Import model</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Without a model, NMAR and linear interpolation can be used.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>(none installed)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>SHA-256 {hash}</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>MetalArtifactReductionLib.qualitypanel</name>
+        <message>
+            <source>Region</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Mean HU</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>SD HU</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Streaks HU</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>MetalArtifactReductionLib.resultpanel</name>
+        <message>
+            <source>{count} images were written as a new series of the study:
+{folder}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Showing the input</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Showing the corrected volume</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>DICOM series</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Send to study as DICOM</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>MetalArtifactReductionLib.samples</name>
+        <message>
+            <source>Spine CT with implants</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Getting the sample CT and scanning it with implants...</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>MetalArtifactReductionLib.settings</name>
+        <message>
+            <source>Automatic (recommended)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Generator</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>NMAR</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Linear interpolation</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The generator where a model is installed, else NMAR.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>A network trained on spine implants fills in the lost rays.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Classical: lost rays follow a tissue model of the patient.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Classical and simple: lost rays are bridged by straight lines.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Automatic</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>CUDA (NVIDIA)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>CPU</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Threshold</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Segment</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlanner</name>
+        <message>
+            <source>Undo</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Take the last step back. Shortcut Ctrl+Z.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Redo</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Do it again. Shortcut Ctrl+Y.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>1. CT and spine</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>CT:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The spine CT to plan in, without metal, in Hounsfield units.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>(choose a CT)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Segmentation:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>A segmentation of the vertebrae: of this module, of TotalSegmentator, or any other whose segments are named T12, L1 and so on.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>(none yet)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Segment the spine</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Find canal, vertebrae, levels and pedicles in the CT, in the background.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Use this segmentation</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Fit vertebrae and pedicles to the chosen segmentation, in the background. Of a segmentation that is in use already, only what was edited is fitted again.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>TotalSegmentator</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Run TotalSegmentator on this CT in its own module, and come back with its vertebrae.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The vertebrae found. Click one to see it. Below 50 % confidence look before you trust.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Segment Editor</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Correct the vertebra of the chosen row by hand. A button on top of the editor leads back, and only what was edited is fitted again.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Segment again</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Segment the level beside this button again, or for the first time: click into the middle of its body in any slice view. All others stay.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Level to segment again, or the true level of the chosen vertebra, from which all are counted.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Rename levels</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Rename all vertebrae and the implants in them: the vertebra of the chosen row gets the level beside this button.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>2. Levels and screws</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Levels:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Uppermost level of the construct.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Lowermost level of the construct.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Level to plan; that of the selected screw, or of the row chosen in step 1, until you choose another.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The patient's side of the pedicle to plan.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Screw:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Screw of the catalogue for new screws and automatic plans.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Material of new screws.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Trajectory:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Along the pedicle, or cortical bone trajectory (T11 to L5).</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Plan automatically (P)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Plan screws, rods and grades, in the background. Locked screws stay. Shortcut P.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>What is planned: the whole construct, one level, or one pedicle alone.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Click entry and target (N)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Place a screw with two clicks in any view: its entry, then its target. Shortcut N.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>One row a screw. Click a row to select it; drag its ends or its shaft in the views. Shortcuts , and . for the one before and the next.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Size:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Diameter of the selected screw, mm. Shortcuts [ and ].</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Length of the selected screw, mm. Shortcuts - and =.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Model of the selected screw.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Entry R, A, S:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Entry point, to the patient's right, mm.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Entry point, forwards, mm.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Entry point, upwards, mm.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Tip R, A, S:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Tip, to the patient's right, mm; the length stays.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Tip, forwards, mm; the length stays.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Tip, upwards, mm; the length stays.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Mirror</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Put the selected screw on the other side as well, across the vertebra's own mid-sagittal plane. Shortcut M.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Swap sizes</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Swap the sizes of the two screws of this level.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Lock</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Lock the selected screw against every change, or unlock it. Shortcut L.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Delete</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Delete the selected screw. Shortcut Delete.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Probe view (V)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cut the slice views along and across the selected screw. Shortcut V.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Standard views</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Back to axial, sagittal and coronal.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>HU plot</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Show the HU along the selected screw beside the slices. Shortcut H.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Depth:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Step along the selected screw, from entry to tip. Shortcuts Up and Down with Ctrl.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source> mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Turn:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Turn the two planes along the screw about it. Shortcuts Left and Right with Ctrl.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source> deg</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>3. Rods, crosslinks, cages</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Rod:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Diameter of the rods, mm.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Material of the rods.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Contour both rods</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Bend a rod through the tulips of either side; heads turn to meet it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Remove rods</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Remove rods and crosslinks.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Add crosslink</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Join the rods where there is most room.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Rods follow moved screws</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Contour the rod of a side anew whenever one of its screws changes. A rod that you shaped by hand stays if you lock it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The rod below.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Lock rod</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Keep the rod's shape whatever the screws do.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Rod view</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cut the slice views along and across the rod. Shortcut Shift+V.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>How to bend a straight rod: where from its upper end, by how much, which way.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Step along the rod in the rod view.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source> %</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cage:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Disc that gets a cage.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cage of the catalogue.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Place cage</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Place the catalogue's best fitting cage midway between the endplates.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Placed:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cages and crosslinks of the plan.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Remove</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Remove this cage or crosslink.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>4. Check</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Check for collisions</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Look for screws, tulips, rods and joints that touch; they turn red.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>What touches what must not. Click to see it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Plan A and B:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Keep as A</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Keep the present plan as plan A to compare with.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Compare with A</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>List how far the present plan's screws lie from plan A's.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Swap A and B</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Show plan A; the present plan becomes A.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Present plan (B) against plan A: distances of entries and tips, angle, sizes.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Lock the whole plan</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Nothing in the plan can be changed until it is unlocked.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Notes that go with the plan into files and the report.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Notes</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>5. Metal into the CT, export, data</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scanner:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Tube voltage of the simulated scan.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Photons per ray: fewer are noisier.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Reconstruction kernel.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Implants as voxels</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Put the implants' voxels into the scene: a segmentation, and volumes of their fractions.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Preview slices</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scan the slice of the red view with the implants, in a few seconds.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scan the whole CT</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scan the whole CT with the implants in the background; the truth without them comes with it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Simulated scans of the scene.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Correct artifacts</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Hand this scan to Metal Artifact Reduction and correct it there.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Export to:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Folder for exported files. File names hold nothing of the patient by default.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>File name:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>spine_plan</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Beginning of the files' names.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>JSON, CSV</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Plan and table of screws.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>STL</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>A surface per implant, and all in one.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>VTK</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>A surface per implant in VTK's format.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Report</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>HTML report with pictures of every screw.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scene</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The whole scene as .mrb. It holds the CT with what it says about the patient.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>DICOM</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The simulated scan as a derived series of the CT's study. It holds what the CT says about the patient.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Export</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Write what is ticked into a new folder below the one above.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Import plan...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Load a plan file into this CT.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Pairs with and without metal, for training.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Training pairs</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Pairs:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Number of pairs in the end.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Seed:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The same seed gives the same pairs.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Placement:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Where metal lies: as surgeons place it, anywhere, or a mix of both.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Share of realistic placements in a mix.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Anatomy varies by:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Standard deviation of the smooth deformation of the patient.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Photons per ray:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>1e5</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Fewest photons per ray.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>2e6</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Most photons per ray.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Slice thickness:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Thinnest slices that are simulated.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Thickest slices that are simulated.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Bone density:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Lowest factor on the density of bone.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source> x</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Highest factor on the density of bone.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Image size:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Rows and columns of the stored images.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Workers:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Processes on this computer.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Address of a running Dask scheduler; empty for this computer.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Dask scheduler (optional)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Store:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Folder of the data set. An unfinished one is gone on with.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Make pairs</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Make the pairs in the background; when stopped, the same button goes on.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Show contact sheet</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Open the pictures of pairs spread over the store.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cancel</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Stop what runs in the background. Shortcut Esc.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Spine Implant Planner</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Plans pedicle screws, rods and cages in a spine CT, puts the metal into the CT, and simulates the scan. Five steps, each of which can be used alone. For research: a plan is no instruction for an operation.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Research software. No data leave this computer.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>SpineMAR needs these Python packages: {names}. Install them now?</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>declined</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.autostep</name>
+        <message>
+            <source>construct</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>level</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>pedicle</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Plan automatically</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.checkstep</name>
+        <message>
+            <source>Kept as plan A.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Collision</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Screw</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Entry mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Tip mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Angle deg</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Diam. mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Length mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>not graded</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{screws} screws ({grades}), {rods} rods, {links} crosslinks, {cages} cages. {warnings}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>only in A</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>only in B</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>mean</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Show plan A</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Nothing touches.</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.detour</name>
+        <message>
+            <source>Return, and take over what you changed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Back to Spine Implant Planner</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.exportstep</name>
+        <message>
+            <source>Import a plan</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Plans (*.json)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Most of this plan lies outside the CT: it was made in another scan's coordinates. Register the two scans first, or load it where it is?</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Import plan</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{count} files in {folder}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Report: {page}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>This plan's screws do not lie where the vertebrae of this CT are. Was it made in another scan? Load it all the same?</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.pairsstep</name>
+        <message>
+            <source>Go on</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Make pairs</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{pairs} pairs, {now} of them made now.</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.rodsstep</name>
+        <message>
+            <source>No rods yet.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Unlock rod</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Lock rod</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>From top, mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Bend, deg</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Towards</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Contour rods</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Add crosslink</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Remove rods</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.runner</name>
+        <message>
+            <source>Preparing...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cancelled; nothing was changed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Stopping...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Something still runs in the background: wait for it, or cancel it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{stage}: {done} of {total}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>A file could not be written or read: {error}</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.samples</name>
+        <message>
+            <source>Spine CT to plan in</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.scanstep</name>
+        <message>
+            <source>The module Metal Artifact Reduction is not loaded.
+
+Install the whole extension SpineMAR, or add its folder to the module paths.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>no scan yet</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{count} slices in {seconds:.1f} s.</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.screwsstep</name>
+        <message>
+            <source>Click a row, or a screw's handle in a view, to select it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Unlock</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Lock</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Click the entry, then the target; right-click gives up.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Level</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Side</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Diam.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Length</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Grade</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>HU</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>locked</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>&lt;b&gt;{name}&lt;/b&gt;: {grade}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>, {margin:.1f} mm of bone at the least</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>; HU {mean:.0f} (pedicle {pedicle:.0f}, body {body:.0f})</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Swap sizes</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>, &lt;b&gt;{mm:.1f} mm in the canal&lt;/b&gt;</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.spinestep</name>
+        <message>
+            <source>The segmentation was not changed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Level</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Confidence</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Pedicles</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Remark</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{count} vertebrae: {first} to {last}.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>This Slicer has no Segment Editor.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Click into the middle of the body of {level}.</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.totalsegmentator</name>
+        <message>
+            <source>This version of TotalSegmentator cannot be started from here.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Click Apply in its panel, then the button above it that leads back.</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.viewsstep</name>
+        <message>
+            <source>Select a screw first.</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>SpineImplantPlannerLib.words</name>
+        <message>
+            <source>left</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>right</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>medial</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>lateral</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>superior</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>inferior</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>anterior</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>posterior</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>not graded</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>qSlicerAbstractCoreModule</name>
+        <message>
+            <source>Filtering</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Planning</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+</TS>
