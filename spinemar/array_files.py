@@ -25,6 +25,11 @@ def load_npy(path: Path, *, mapped: bool = False) -> NDArray[Any]:
     mapped : bool
         Leave the values on the disk and map them.
 
+    Returns
+    -------
+    ndarray
+        In the shape and type of the file.
+
     Raises
     ------
     InputError
@@ -41,6 +46,11 @@ def load_npy(path: Path, *, mapped: bool = False) -> NDArray[Any]:
 
 def load_npz(path: Path, names: tuple[str, ...]) -> list[NDArray[Any]]:
     """Load arrays of those names from a .npz file.
+
+    Returns
+    -------
+    list of ndarray
+        In the order of `names`, each in the shape and type of the file.
 
     Raises
     ------

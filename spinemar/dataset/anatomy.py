@@ -32,7 +32,7 @@ class Tissue:
     soft_shift_hu: float
 
     def applied(self, hu: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return HU of the changed tissue."""
+        """Return HU of the changed tissue, same shape."""
         bone = np.maximum(hu - np.float32(_BONE_HU), 0.0) * np.float32(self.bone_density - 1.0)
         soft = (hu > _SOFT_HU[0]) & (hu < _SOFT_HU[1])
         return np.asarray(hu + bone + soft * np.float32(self.soft_shift_hu), dtype=np.float32)

@@ -13,16 +13,19 @@ _LIMIT = 32767
 
 
 def encode_integrals(values: NDArray[np.floating]) -> NDArray[np.int16]:
-    """Round line integrals to int16 steps; beyond +-32 they are clipped (inside metal only)."""
+    """Round line integrals to int16 steps; beyond +-32 they are clipped (inside metal only).
+
+    Any shape; the result has the same.
+    """
     steps = np.rint(np.asarray(values, dtype=np.float32) * np.float32(INTEGRALS_PER_UNIT))
     return np.asarray(np.clip(steps, -_LIMIT, _LIMIT), dtype=np.int16)
 
 
 def decode_integrals(stored: NDArray[Any]) -> NDArray[np.float32]:
-    """Return line integrals of stored steps."""
+    """Return line integrals (dimensionless) of stored steps, same shape."""
     return np.asarray(stored, dtype=np.float32) * np.float32(1.0 / INTEGRALS_PER_UNIT)
 
 
 def encode_hu(values: NDArray[np.floating]) -> NDArray[np.int16]:
-    """Round HU to int16."""
+    """Round HU to int16, same shape."""
     return np.asarray(np.clip(np.rint(values), -_LIMIT, _LIMIT), dtype=np.int16)

@@ -151,7 +151,13 @@ def load_patient(path: Path) -> Patient:
 def find_sites(
     entry: CtEntry, volume: CTVolume, cancel: CancelToken | None = None
 ) -> tuple[PedicleSite, ...]:
-    """Return the pedicles from landmarks, from labels, or from a segmentation made now."""
+    """Return the pedicles from landmarks, from labels, or from a segmentation made now.
+
+    Raises
+    ------
+    InputError
+        If none of them shows a pedicle.
+    """
     if entry.landmarks is not None:
         document = read_json(entry.landmarks, f"file {entry.landmarks.name}")
         sites = sites_from_landmarks(document)
@@ -183,6 +189,11 @@ def clean_range(volume: CTVolume, stated: tuple[float, float] | None) -> tuple[f
     volume : CTVolume
     stated : (low, high), optional
         Known from elsewhere; then no metal is looked for.
+
+    Raises
+    ------
+    InputError
+        If metal runs through the whole CT.
     """
     k, j, i = volume.hu.shape
     corners = np.array([[a, b, c] for a in (0, i - 1) for b in (0, j - 1) for c in (0, k - 1)])
@@ -208,7 +219,13 @@ def clean_range(volume: CTVolume, stated: tuple[float, float] | None) -> tuple[f
 
 
 def body_extent(volume: CTVolume) -> tuple[float, float, float, float]:
-    """Return how far the body reaches to the left, right, back and front, RAS mm."""
+    """Return how far the body reaches to the left, right, back and front, RAS mm.
+
+    Raises
+    ------
+    InputError
+        If there is no body, as in a volume that is not in HU.
+    """
     from spinemar.mar.axial import find_axial_slices
     from spinemar.mar.body import find_body
     from spinemar.mar.padding import without_padding

@@ -100,7 +100,7 @@ def draw_from_plan(
 
 
 def draw_random(centre: FloatArray, mild: bool, rng: np.random.Generator) -> Placed | None:
-    """Draw implants of any pose about a point (RAS mm); None where none was drawn."""
+    """Draw implants of any pose about a point, shape (3,), RAS mm; None where none was drawn."""
     at = as_point(centre + rng.normal(scale=(18.0, 18.0, 5.0)))
     settings = RandomSettings(
         screws=(1, 1) if mild else (0, 4),

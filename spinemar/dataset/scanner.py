@@ -87,7 +87,10 @@ class Protocol:
 
 
 def thickest_path(hu: NDArray[np.float32], pixel_mm: float) -> float:
-    """Return the larger of the highest line integrals along rows and columns of a slice."""
+    """Return the larger of the highest line integrals along rows and columns of a slice.
+
+    `hu` has the shape (rows, columns); the result is dimensionless.
+    """
     mu = np.maximum(hu_to_mu(hu), 0.0)
     return float(max(mu.sum(axis=0).max(), mu.sum(axis=1).max()) * pixel_mm)
 
@@ -111,6 +114,7 @@ def draw_protocol(
     settings : PairSettings
     mild : bool
         A generous dose, for cases with little artifact.
+    rng : numpy.random.Generator
     """
     domain: Domain = "raw" if rng.random() < settings.raw_share else "post"
     left, right, back, front = _body(patient, deformation)

@@ -119,7 +119,13 @@ class PairSettings:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> PairSettings:
-        """Read settings; unknown names are refused."""
+        """Read settings; unknown names are refused.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown or a value cannot be used.
+        """
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise InputError(

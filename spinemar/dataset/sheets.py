@@ -43,6 +43,11 @@ def draw_sheets(store: Path, output: Path, count: int = 24) -> list[Path]:
     Returns
     -------
     list of Path
+
+    Raises
+    ------
+    InputError
+        If the store holds no complete block yet.
     """
     pairs = PairStore(store)
     if len(pairs) == 0:

@@ -27,6 +27,11 @@ def assign_patients(
         For the patients without one, as whole people.
     seed : int
         Draws them; by SHA-256, so that it is the same on every machine.
+
+    Raises
+    ------
+    InputError
+        If the shares are not three that add up to 1.
     """
     if len(shares) != len(NAMES) or min(shares) < 0 or not 0.999 < sum(shares) < 1.001:
         raise InputError(
@@ -64,7 +69,13 @@ def splits_text(patients: Mapping[str, str], pairs: Mapping[str, Sequence[int]])
 
 
 def read_splits(store: Path) -> tuple[dict[str, str], dict[str, list[int]]]:
-    """Return the split of every patient, and the pairs of every split."""
+    """Return the split of every patient, and the pairs of every split.
+
+    Raises
+    ------
+    InputError
+        If they are missing or damaged.
+    """
     try:
         document = json.loads((store / SPLITS).read_text(encoding="utf-8"))
         return document["patients"], document["pairs"]

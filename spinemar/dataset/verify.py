@@ -70,6 +70,8 @@ def verify_store(
     store : Path
     deep : bool
         Also read every pair: traces nested and capped, raw pairs equal outside the trace.
+    progress, cancel : optional
+        See `spinemar.progress`.
     """
     spec = read_spec(store)
     problems = list(_small_problems(store))

@@ -27,7 +27,7 @@ def rmse_hu(truth: Image, result: Image, region: Region) -> float:
 
 
 def psnr_db(rmse: float) -> float:
-    """Peak signal-to-noise ratio in dB for a range of 5000 HU; infinite without an error."""
+    """Peak signal-to-noise ratio in dB of an `rmse` in HU, range 5000 HU; infinite for 0."""
     return float("inf") if rmse == 0 else 20.0 * float(np.log10(DATA_RANGE_HU / rmse))
 
 

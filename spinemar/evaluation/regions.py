@@ -75,7 +75,10 @@ def slice_regions(
 
 
 def filled_body(truth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return the largest object above -300 HU, its holes filled: no table, no clothes."""
+    """Return the largest object above -300 HU, its holes filled: no table, no clothes.
+
+    `truth` is HU, shape (rows, columns); so is the result.
+    """
     parts, count = ndimage.label(ndimage.binary_opening(truth > BODY_HU, iterations=2))
     if count == 0:
         return np.zeros(truth.shape, dtype=bool)

@@ -21,7 +21,15 @@ def distance_mm(a: Point, b: Point) -> float:
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Refuse a number that is not finite or not within [low, high]."""
+    """Refuse a number that is not finite or not within [low, high].
+
+    `value`, `low` and `high` are in the unit that `name` says.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(f"The {name} is not a number: {value!r}.", "Correct it in the plan.")
     if not math.isfinite(value) or not low <= value <= high:
@@ -32,7 +40,13 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Refuse a word that is not one of `choices`."""
+    """Refuse a word that is not one of `choices`.
+
+    Raises
+    ------
+    InputError
+        If it is not; the message lists them.
+    """
     if value not in choices:
         known = ", ".join(repr(choice) for choice in choices)
         raise InputError(f"The {name} is {value!r}.", f"Use one of {known}.")
@@ -44,7 +58,13 @@ def check_material(name: str, material: str) -> None:
 
 
 def check_point(name: str, point: Point) -> None:
-    """Refuse a point that is not three finite coordinates near the scanner."""
+    """Refuse a point that is not three finite coordinates near the scanner.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
     if len(point) != 3:
         raise InputError(f"The {name} has {len(point)} coordinates.", "A point has three, in mm.")
     for value in point:
@@ -52,7 +72,13 @@ def check_point(name: str, point: Point) -> None:
 
 
 def check_unit(name: str, axis: Point) -> None:
-    """Refuse an axis that is not a unit vector."""
+    """Refuse an axis that is not a unit vector.
+
+    Raises
+    ------
+    InputError
+        If its length differs from 1.
+    """
     check_point(name, axis)
     if abs(math.hypot(*axis) - 1.0) > 1e-3:
         raise InputError(

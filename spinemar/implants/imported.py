@@ -64,7 +64,10 @@ def read_mesh(path: Path, sha256: str | None = None) -> tuple[FloatArray, NDArra
 
 
 def is_closed(triangles: NDArray[np.int64]) -> bool:
-    """Whether every edge lies in two triangles, once in each direction."""
+    """Whether every edge lies in two triangles, once in each direction.
+
+    `triangles` are indices of corners, shape (n, 3).
+    """
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     size = int(edges.max()) + 1
     forth, back = edges[:, 0] * size + edges[:, 1], edges[:, 1] * size + edges[:, 0]
@@ -79,6 +82,9 @@ def voxelize_triangles(
 
     Columns along k pierce the surface; between two crossings the filled length is
     exact, so only the two other axes are sampled.
+
+    Points are RAS mm, shape (n, 3), triangles indices into them, shape (m, 3); the fractions have
+    the shape of the box.
     """
     ijk = grid.to_ijk(points)
     limit = np.array(grid.shape[::-1])

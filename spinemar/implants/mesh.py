@@ -72,7 +72,7 @@ def shank_mesh(diameter_mm: float, length_mm: float, thread: Thread, around: int
 
 
 def tube_mesh(curve: FloatArray, radius: float, around: int = 24) -> Mesh:
-    """Return a tube along a curve (n, 3), its rings carried along without twist."""
+    """Return a tube of some `radius` along a curve (n, 3), in mm, without twist."""
     tangents = np.gradient(curve, axis=0)
     tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
     angle = np.arange(around) * 2 * np.pi / around
@@ -91,6 +91,11 @@ def solid_mesh(solid: Solid, step_mm: float = 0.4) -> Mesh:
     """Return the surface of an implicit solid on a grid of `step_mm`.
 
     Edges come out slightly rounded; the surface is closed.
+
+    Raises
+    ------
+    InputError
+        If VTK is not installed.
     """
     try:
         from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy

@@ -16,7 +16,13 @@ _REMEDY = "Correct the file, or use one written by SpineMAR."
 
 
 def build_record(cls: type[_T], raw: Any, where: str) -> _T:
-    """Make a dataclass from a JSON object, field by field, by its annotations."""
+    """Make a dataclass from a JSON object, field by field, by its annotations.
+
+    Raises
+    ------
+    InputError
+        If an entry is missing, unknown or of a wrong kind; `where` names the place.
+    """
     if not isinstance(raw, dict):
         raise InputError(f"The {where} is not an object.", _REMEDY)
     hints = typing.get_type_hints(cls)

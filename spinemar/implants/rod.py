@@ -47,7 +47,10 @@ class Tube:
         return cKDTree(self.curve)
 
     def distance(self, points: FloatArray) -> FloatArray:
-        """See `Solid.distance`."""
+        """See `Solid.distance`.
+
+        Points (..., 3) in mm give distances (...) in mm.
+        """
         _, nearest = self._tree.query(points)
         last = len(self.curve) - 2
         squared = np.minimum(

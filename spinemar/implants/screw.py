@@ -86,7 +86,10 @@ def screw_parts(screw: Screw, model: ScrewModel) -> Iterator[Part]:
 def head_solids(
     head: Head, ball: FloatArray, axis: FloatArray, slot: FloatArray
 ) -> tuple[Solid, Cone]:
-    """Return tulip and set screw of a head with its ball at a point, without its screw."""
+    """Return tulip and set screw of a head with its ball at a point, without its screw.
+
+    `ball` is a point in mm, `axis` and `slot` are unit vectors, all of shape (3,).
+    """
     pose = HeadPose(ball, ball + axis * head.seat_mm, axis, slot)
     return _tulip(head, pose), _set_screw(head, pose)
 

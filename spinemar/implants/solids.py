@@ -32,14 +32,14 @@ class Solid(Protocol):
 
 
 def unit(vector: ArrayLike) -> FloatArray:
-    """Return the vector scaled to length 1."""
+    """Return the vector, shape (..., 3), scaled to length 1."""
     array = np.asarray(vector, dtype=np.float64)
     result: FloatArray = array / np.linalg.norm(array)
     return result
 
 
 def perpendicular(axis: FloatArray, towards: ArrayLike) -> FloatArray:
-    """Return the unit vector across `axis` that is nearest to `towards`."""
+    """Return the unit vector (3,) across `axis` that is nearest to `towards`."""
     wanted = np.asarray(towards, dtype=np.float64)
     across = wanted - axis * (axis @ wanted)
     if np.linalg.norm(across) < 1e-6:
@@ -64,7 +64,10 @@ class Cone:
     end_radius: float
 
     def distance(self, points: FloatArray) -> FloatArray:
-        """See `Solid.distance`."""
+        """See `Solid.distance`.
+
+        Points (..., 3) in mm give distances (...) in mm.
+        """
         axis = self.end - self.start
         length = float(np.linalg.norm(axis))
         axis = axis / length
@@ -87,7 +90,7 @@ class Cone:
 
 
 def cylinder(start: ArrayLike, end: ArrayLike, radius: float) -> Cone:
-    """Return a cylinder between two points."""
+    """Return a cylinder of some `radius` between two points (3,), all in mm."""
     return Cone(np.asarray(start, float), np.asarray(end, float), radius, radius)
 
 
@@ -99,7 +102,10 @@ class Sphere:
     radius: float
 
     def distance(self, points: FloatArray) -> FloatArray:
-        """See `Solid.distance`."""
+        """See `Solid.distance`.
+
+        Points (..., 3) in mm give distances (...) in mm.
+        """
         result: FloatArray = np.linalg.norm(points - self.centre, axis=1) - self.radius
         return result
 
@@ -148,7 +154,10 @@ class Union:
     parts: Sequence[Solid]
 
     def distance(self, points: FloatArray) -> FloatArray:
-        """See `Solid.distance`."""
+        """See `Solid.distance`.
+
+        Points (..., 3) in mm give distances (...) in mm.
+        """
         result = self.parts[0].distance(points)
         for part in self.parts[1:]:
             result = np.minimum(result, part.distance(points))
@@ -171,7 +180,10 @@ class Cut:
     removed: Sequence[Solid] = ()
 
     def distance(self, points: FloatArray) -> FloatArray:
-        """See `Solid.distance`."""
+        """See `Solid.distance`.
+
+        Points (..., 3) in mm give distances (...) in mm.
+        """
         result = self.kept[0].distance(points)
         for part in self.kept[1:]:
             result = np.maximum(result, part.distance(points))

@@ -60,7 +60,7 @@ class ThreadedShank:
         )
 
     def radii_mm(self, depth: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return core and outer radius at depths along the shank."""
+        """Return core and outer radius in mm at depths (any shape) along the shank in mm."""
         knots = self._knots()
         return (
             np.interp(depth, knots[:, 0], knots[:, 1]),
@@ -68,7 +68,7 @@ class ThreadedShank:
         )
 
     def profile(self, turns: FloatArray) -> FloatArray:
-        """Return the thread's relative height (0 to 1) at positions in pitches."""
+        """Return the thread's relative height (0 to 1) at positions (any shape) in pitches."""
         flank, crest = self.thread.flank_fraction, self.thread.crest_fraction
         phase = np.abs((turns % 1.0) - 0.5)
         height: FloatArray = np.clip((flank + crest / 2 - phase) / flank, 0.0, 1.0)
@@ -84,7 +84,10 @@ class ThreadedShank:
         return float(np.hypot(1.0, slope)), float(np.sqrt(1.0 + along**2 + around**2))
 
     def distance(self, points: FloatArray) -> FloatArray:
-        """See `Solid.distance`."""
+        """See `Solid.distance`.
+
+        Points (..., 3) in mm give distances (...) in mm.
+        """
         axis = unit(self.tip - self.entry)
         relative = points - self.entry
         depth = dots(relative, axis)

@@ -55,6 +55,11 @@ def voxelize_plan(
     dict of str to ndarray of float32, shape (k, j, i)
         Fractions between 0 and 1, their sum at most 1. Parts outside the grid are cut
         off. A material of the plan is a key even where none of it meets the grid.
+
+    Raises
+    ------
+    InputError
+        If the slices are no rising range, or a screw's model is not in the catalogue.
     """
     catalogue = catalogue or load_catalogue()
     first, last, step = (slices or slice(None)).indices(geometry.shape[0])

@@ -39,7 +39,7 @@ def ras_from_image(image: Any) -> NDArray[np.float64]:
 
 
 def set_image_geometry(image: Any, ijk_to_ras: NDArray[np.float64]) -> None:
-    """Put an `ijk_to_ras` matrix into a 3-D SimpleITK image as spacing, origin, direction."""
+    """Put an `ijk_to_ras` matrix (4, 4) into a SimpleITK image as spacing, origin, direction."""
     lps = LPS_RAS @ ijk_to_ras
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     image.SetSpacing([float(v) for v in spacing])
@@ -48,7 +48,7 @@ def set_image_geometry(image: Any, ijk_to_ras: NDArray[np.float64]) -> None:
 
 
 def tilt_deg(ijk_to_ras: NDArray[np.float64]) -> float:
-    """Angle in degrees between the stack axis k and the normal of the slices."""
+    """Angle in degrees between the stack axis k and the normal of the slices of a (4, 4) matrix."""
     i, j, k = (ijk_to_ras[:3, n] / np.linalg.norm(ijk_to_ras[:3, n]) for n in range(3))
     normal = np.cross(i, j)
     cosine = abs(float(normal @ k)) / max(float(np.linalg.norm(normal)), 1e-12)
@@ -59,6 +59,8 @@ def check_affine(ijk_to_ras: NDArray[np.float64], name: str) -> None:
     """Refuse grids whose slices are not made of rectangular pixels, stacked with a sane step.
 
     A stack axis that leans by up to a gantry's tilt is a real CT and is accepted.
+
+    `ijk_to_ras` has the shape (4, 4) and is in mm.
 
     Raises
     ------

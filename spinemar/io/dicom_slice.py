@@ -46,13 +46,13 @@ class DicomSlice:
 
     @property
     def row_direction(self) -> NDArray[np.float64]:
-        """Unit vector along a row (towards rising column index)."""
+        """Unit vector along a row (towards rising column index), shape (3,), LPS."""
         assert self.orientation is not None
         return self.orientation[:3]
 
     @property
     def column_direction(self) -> NDArray[np.float64]:
-        """Unit vector along a column (towards rising row index)."""
+        """Unit vector along a column (towards rising row index), shape (3,), LPS."""
         assert self.orientation is not None
         return self.orientation[3:]
 

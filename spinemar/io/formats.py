@@ -51,7 +51,13 @@ def check_exists(path: Path) -> None:
 
 
 def check_writable_format(path: Path) -> None:
-    """Refuse a target whose suffix names no format that we write."""
+    """Refuse a target whose suffix names no format that we write.
+
+    Raises
+    ------
+    InputError
+        If it does not; the message lists the formats.
+    """
     if suffix_of(path) not in WRITABLE:
         raise InputError(
             f"{path.name} does not name a format that can be written.",
@@ -68,6 +74,11 @@ def check_size(shape: tuple[int, ...], name: str) -> None:
         Size along each axis, as the header claims.
     name : str
         The file's name for the message.
+
+    Raises
+    ------
+    InputError
+        If there is no voxel, or too many.
     """
     voxels = 1
     for side in shape:

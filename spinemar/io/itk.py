@@ -61,6 +61,13 @@ def read_image(path: Path, pixel_type: str) -> tuple[NDArray[Any], NDArray[np.fl
     -------
     array : ndarray, shape (k, j, i)
     ijk_to_ras : ndarray, shape (4, 4)
+
+    Raises
+    ------
+    InputError
+        If it is a folder, unreadable, truncated or absurdly large.
+    GeometryError
+        If its grid is sheared or has no valid size.
     """
     check_exists(path)
     if path.is_dir():

@@ -76,7 +76,13 @@ def read_nifti_header(path: Path) -> NiftiHeader:
 
 
 def check_complete(path: Path, header: NiftiHeader) -> None:
-    """Refuse a file that holds fewer voxels than its header says."""
+    """Refuse a file that holds fewer voxels than its header says.
+
+    Raises
+    ------
+    InputError
+        If it does.
+    """
     packed = path.suffix.lower() == ".gz"
     check_holds(StoredVoxels(path, 0, header.data_bytes, "gzip" if packed else "raw"), path.name)
     if packed and not _unpacks_to(path, header.data_bytes):

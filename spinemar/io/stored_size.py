@@ -40,6 +40,11 @@ def check_holds(stored: StoredVoxels, name: str) -> None:
     stored : StoredVoxels
     name : str
         The header's file name, for the message.
+
+    Raises
+    ------
+    InputError
+        If it is.
     """
     there = max(stored.path.stat().st_size - stored.offset, 0)
     if there * _LARGEST_RATIO[stored.packing] < stored.unpacked_bytes:

@@ -46,7 +46,7 @@ def load_labels(named: Any) -> LabelVolume | None:
 
 
 def load_mask(named: Any, geometry: GridGeometry) -> NDArray[np.bool_] | None:
-    """Read the metal mask that a job names, if it names one."""
+    """Read the metal mask (k, j, i) that a job names, if it names one."""
     from spinemar.io import read_mask
 
     if named is None:
@@ -58,7 +58,7 @@ def load_mask(named: Any, geometry: GridGeometry) -> NDArray[np.bool_] | None:
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
-    """Write a raw array, complete or not at all."""
+    """Write a raw array of any shape, complete or not at all."""
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, array, allow_pickle=False)
 
@@ -71,7 +71,7 @@ def stored_like(hu: NDArray[np.float32], dtype: str | None) -> NDArray[Any]:
 
     Parameters
     ----------
-    hu : ndarray of float32
+    hu : ndarray of float32, any shape
     dtype : str, optional
         NumPy's name of the source's type; float32 by default.
     """

@@ -141,7 +141,13 @@ def correct_one(
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
-    """Run the job "batch": sources, folder, settings, suffix, workers, scheduler."""
+    """Run the job "batch": sources, folder, settings, suffix, workers, scheduler.
+
+    Raises
+    ------
+    InputError
+        If a setting is unknown.
+    """
     try:
         settings = BatchSettings(**job.get("settings", {}))
     except TypeError as error:

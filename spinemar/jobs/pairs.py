@@ -19,7 +19,13 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
-    """Run the job; the same job goes on where a killed one stopped."""
+    """Run the job; the same job goes on where a killed one stopped.
+
+    Raises
+    ------
+    InputError
+        If the job names no store, or as `make_store`.
+    """
     from spinemar.dataset.make import make_store
     from spinemar.dataset.settings import PairSettings
     from spinemar.dataset.sheets import draw_sheets

@@ -57,7 +57,13 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
 
 
 def spine_of(job: Mapping[str, Any]) -> SpineModel:
-    """Read the spine model that a job names by `labels` and `frames`."""
+    """Read the spine model that a job names by `labels` and `frames`.
+
+    Raises
+    ------
+    InputError
+        If it names none, or they cannot be read.
+    """
     labels = load_labels(job.get("labels"))
     if labels is None:
         raise InputError("The job names no labels.", "Segment the spine first.")
@@ -69,7 +75,13 @@ def spine_of(job: Mapping[str, Any]) -> SpineModel:
 
 
 def settings_of(values: Mapping[str, Any] | None) -> PlanSettings:
-    """Read the settings of a plan; unknown names are refused."""
+    """Read the settings of a plan; unknown names are refused.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown.
+    """
     given = dict(values or {})
     rod = RodSettings(**given.pop("rod", {}))
     unknown = set(given) - {field.name for field in fields(PlanSettings)}

@@ -25,7 +25,13 @@ Event = Mapping[str, Any]
 def start_worker(
     command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """Start a worker process, which waits for its job on stdin."""
+    """Start a worker process, which waits for its job on stdin.
+
+    Raises
+    ------
+    FaultError
+        If the process cannot be started.
+    """
     command = command or worker_command(choose_interpreter())
     try:
         return start_tree(command, environment or worker_environment())
@@ -101,7 +107,10 @@ class JobProcess:
         return events
 
     def wait(self, seconds: float | None = None) -> Event:
-        """Return the ending of the job; for programs that have nothing else to do."""
+        """Return the ending of the job; for programs that have nothing else to do.
+
+        None after `seconds` without one.
+        """
         while not self._ended:
             event = self._events.get(timeout=seconds)
             self._ended = event["event"] in protocol.ENDINGS

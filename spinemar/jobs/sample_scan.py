@@ -18,7 +18,13 @@ SCAN, TRUTH = "scan.nrrd", "truth.nrrd"
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
-    """Simulate, and write both volumes into the folder."""
+    """Simulate, and write both volumes into the folder.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made.
+    """
     from spinemar.demo.run import sample_plan, scan_patient
     from spinemar.io import read_volume, write_volume
     from spinemar.physics.settings import ScannerSettings
