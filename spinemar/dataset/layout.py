@@ -84,7 +84,13 @@ class Spec:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Spec:
-        """Read a JSON object."""
+        """Read a JSON object.
+
+        Raises
+        ------
+        InputError
+            If it is of another version.
+        """
         if values.get("format") != FORMAT or values.get("version") != VERSION:
             raise InputError(
                 f"This is no store of training pairs of version {VERSION}.",
@@ -100,7 +106,13 @@ class Spec:
 
 
 def read_spec(store: Path) -> Spec:
-    """Read the specification of a store."""
+    """Read the specification of a store.
+
+    Raises
+    ------
+    InputError
+        If the folder is no store, or its specification is damaged.
+    """
     path = store / SPEC
     if not path.is_file():
         raise InputError(

@@ -86,6 +86,8 @@ def make_store(
         `workers`.
     block_pairs : int
         Pairs of a shard, the unit of work.
+    progress, cancel : optional
+        See `spinemar.progress`.
 
     Raises
     ------
