@@ -6,12 +6,16 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spinemar.volume import CTVolume
+
+if TYPE_CHECKING:
+    from spinemar.spine.model import SpineModel
 
 
 def small_ct() -> CTVolume:
@@ -110,12 +114,19 @@ def catalogues() -> list[bytes]:
     return [own.read_bytes(), shipped.read_bytes()]
 
 
-def frames() -> list[bytes]:
-    """Return the frames of a spine of two drawn vertebrae."""
-    from spinemar.spine.serial import spine_to_json
+@cache
+def drawn_spine() -> SpineModel:
+    """Return a spine of two vertebrae drawn as boxes."""
     from Testing.core.planning.conftest import build
 
-    return [spine_to_json(build((4.0, 4.0, 4.0), None, "L1-L2")).encode()]
+    return build((4.0, 4.0, 4.0), None, "L1-L2")
+
+
+def frames() -> list[bytes]:
+    """Return the frames of the drawn spine."""
+    from spinemar.spine.serial import spine_to_json
+
+    return [spine_to_json(drawn_spine()).encode()]
 
 
 def landmarks() -> list[bytes]:

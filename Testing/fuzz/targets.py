@@ -89,9 +89,9 @@ def _catalogue(path: Path) -> None:
 
 def _frames(path: Path) -> None:
     from spinemar.json_text import read_text
-    from spinemar.spine.serial import read_document
+    from spinemar.spine.serial import spine_from_json
 
-    read_document(read_text(path, "frames"))
+    spine_from_json(read_text(path, "frames"), seeds.drawn_spine().labels)
 
 
 def _landmarks(path: Path) -> None:
@@ -152,9 +152,46 @@ def _loaded_network(path: Path) -> None:
 
 
 def _surface(path: Path) -> None:
+    """Read a surface; the process that may be lost is a fork, which starts at once."""
+    from spinemar.implants import surface_files
     from spinemar.implants.imported import read_mesh
 
+    surface_files._read_apart = _read_in_fork  # type: ignore[assignment]
     read_mesh(path)
+
+
+def _read_in_fork(path: str, _changed_ns: int, _size: int) -> object:
+    import io
+    import os
+    import signal
+    import sys
+
+    import numpy as np
+    import vtkmodules.vtkIOGeometry
+    import vtkmodules.vtkIOLegacy
+    import vtkmodules.vtkIOXML  # noqa: F401 - loaded before the fork
+
+    from spinemar.implants import surface_files
+
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        os.dup2(writes, 1)
+        sys.stdout = os.fdopen(1, "w")
+        signal.alarm(10)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        try:
+            os._exit(surface_files._main(path))
+        finally:
+            os._exit(1)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as stream:
+        said = stream.read()
+    if os.waitpid(child, 0)[1] != 0:
+        raise surface_files._damaged(Path(path).name)
+    stream = io.BytesIO(said)
+    return tuple(np.load(stream, allow_pickle=False) for _ in range(2))
 
 
 def _command(path: Path) -> None:

@@ -14,6 +14,8 @@ from spinemar.io.dicom_scan import refuse_hostile_dicom
 from spinemar.io.itk import quiet_itk, unreadable
 
 _CT_CLASS = b"1.2.840.10008.5.1.4.1.1.2"
+# Enhanced CT, and classic series converted to it.
+_ENHANCED_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 
 _FACTS = {
     "0008|0070": "manufacturer",
@@ -32,6 +34,7 @@ class DicomSlice:
     series: str
     modality: str
     localizer: bool
+    enhanced: bool
     rescaled: bool
     rescale_type: str
     frames: int
@@ -88,6 +91,7 @@ def read_slice_header(path: Path) -> DicomSlice | None:
         path=path,
         series=tags.get("0020|000e", ""),
         modality=tags.get("0008|0060", "") or "no modality",
+        enhanced=tags.get("0008|0016", "").startswith(_ENHANCED_CLASSES),
         localizer="LOCALIZER" in tags.get("0008|0008", "").upper(),
         rescaled="0028|1052" in tags and "0028|1053" in tags,
         rescale_type=tags.get("0028|1054", ""),

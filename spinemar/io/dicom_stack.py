@@ -63,7 +63,7 @@ def stacked(slices: Sequence[DicomSlice]) -> tuple[list[DicomSlice], NDArray[np.
 
 def _check_alike(slices: Sequence[DicomSlice]) -> None:
     first = slices[0]
-    if any(s.frames > 1 for s in slices):
+    if any(s.frames > 1 or s.enhanced for s in slices):
         raise InputError(
             "This is an enhanced (multi-frame) DICOM file.",
             "Convert it to one file a slice, or to NRRD with 3D Slicer.",
