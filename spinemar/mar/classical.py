@@ -28,7 +28,7 @@ class LinearInterpolation:
         return ModelFacts()
 
     def inpaint(self, slab: Slab) -> NDArray[np.float32]:
-        """Return `slab`'s LI sinograms of the core slices."""
+        """Return `slab`'s LI sinograms, (core slices, views, bins)."""
         return slab.core_only.li_sinogram
 
 
@@ -47,5 +47,5 @@ class NormalizedInterpolation:
         return ModelFacts()
 
     def inpaint(self, slab: Slab) -> NDArray[np.float32]:
-        """Return `slab`'s NMAR sinograms of the core slices."""
+        """Return `slab`'s NMAR sinograms, (core slices, views, bins)."""
         return slab.core_only.nmar_sinogram

@@ -91,7 +91,13 @@ class GateParameters:
 
     @classmethod
     def from_json(cls, values: Mapping[str, object]) -> GateParameters:
-        """Read parameters; unknown names and anything but finite numbers are refused."""
+        """Read parameters; unknown names and anything but finite numbers are refused.
+
+        Raises
+        ------
+        ModelError
+            If one is.
+        """
         known = {field.name for field in fields(cls)}
         for name, value in values.items():
             good = isinstance(value, int | float) and np.isfinite(value)

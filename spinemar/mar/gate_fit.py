@@ -76,6 +76,11 @@ def fit_gate(records: Sequence[GateRecord], *, seed: int = 0) -> GateParameters:
     Returns
     -------
     GateParameters
+
+    Raises
+    ------
+    InputError
+        If the slices are too few.
     """
     from scipy.optimize import minimize
 

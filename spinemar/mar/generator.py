@@ -35,7 +35,10 @@ def pad_flipped(sinograms: NDArray[Any], views: int) -> NDArray[Any]:
 
 
 def interpolate_views(residual: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    """Interpolate linearly to `factor` times the views, over the half turn's seam too."""
+    """Interpolate linearly to `factor` times the views, over the half turn's seam too.
+
+    `residual` is (n, views, bins), the result (n, factor * views, bins).
+    """
     if factor == 1:
         return residual
     following = pad_flipped(residual, 1)[..., 2:, :]
@@ -99,7 +102,7 @@ class GeneratorInpainter:
         )
 
     def inpaint(self, slab: Slab) -> NDArray[np.float32]:
-        """Return the core slices' sinograms, the trace filled by the generator."""
+        """Return sinograms (core slices, views, bins), the trace filled by the generator."""
         trace = slab.lost_ray_trace if self.trace == "lost" else slab.metal_trace
         filled = self._prefilled(slab, trace)
         factor = self._manifest.views // self._views

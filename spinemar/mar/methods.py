@@ -88,6 +88,8 @@ def make_inpainter(method: Method, model: Path | None, device: Device) -> Inpain
     ------
     ModelError
         If a model is asked for and missing or unfit.
+    InputError
+        If there is no such method.
     """
     if method not in METHODS:
         raise InputError(f"There is no method '{method}'.", f"Use one of: {', '.join(METHODS)}.")

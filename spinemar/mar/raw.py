@@ -73,11 +73,18 @@ def correct_sinogram(
         For helical data.
     method, metal_threshold_hu, metal_mask, model, device
         As for `correct_volume`; the mask on the grid of `sinogram.image_grid(matrix, fov_mm)`.
+    progress, cancel : optional
+        See `spinemar.progress`.
 
     Returns
     -------
     RawCorrection
         HU without limits; metal outside the image is not corrected.
+
+    Raises
+    ------
+    InputError
+        If there is no such kernel, or as `correct_volume`.
     """
     if kernel not in KERNELS:
         raise InputError(f"There is no kernel {kernel!r}.", f"Use one of: {', '.join(KERNELS)}.")

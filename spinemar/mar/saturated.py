@@ -23,7 +23,7 @@ _LOWEST_12_BIT_HU = -1100.0
 
 
 def low_clip_hu(hu: NDArray[np.float32]) -> float:
-    """Lower end of the stored range: -1024 HU, or the lowest value of an extended scale."""
+    """Lower end of the range of an image (any shape): -1024 HU, or lower if extended."""
     lowest = float(np.min(without_padding(hu)))
     return LOW_CLIP_HU if lowest > _LOWEST_12_BIT_HU else lowest
 

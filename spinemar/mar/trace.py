@@ -43,7 +43,7 @@ def trace_of(
 
 
 def dilated(trace: NDArray[np.bool_], bins: int) -> NDArray[np.bool_]:
-    """Widen a trace by some bins on either side, within each view."""
+    """Widen a trace (..., views, bins) by some bins on either side, within each view."""
     wide = trace.copy()
     for shift in range(1, bins + 1):
         wide[..., shift:] |= trace[..., :-shift]

@@ -10,7 +10,7 @@ _FWHM_PER_SIGMA = 2.3548
 
 
 def focal_spot_kernel(fwhm_mm: float, ray_mm: float) -> NDArray[np.float32]:
-    """Gaussian weights over neighbouring rays, odd length, sum 1; [1] for no blur."""
+    """Gaussian weights over neighbouring rays, shape (odd,), sum 1; [1] for no blur."""
     sigma = fwhm_mm / _FWHM_PER_SIGMA / ray_mm
     reach = int(np.ceil(3.0 * sigma)) if sigma > 0.05 else 0
     if reach == 0:

@@ -24,7 +24,7 @@ def bowtie_mm(offset_mm: ArrayLike, edge_nepers: float) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of float32
+    ndarray of float32, shape of `offset_mm`
         Millimetres of aluminium: none in the middle, growing as the missing water of a
         cylinder of 300 mm radius does, constant outside 250 mm.
     """

@@ -22,12 +22,12 @@ def kernel_window(kernel: ScanKernel, per_mm: NDArray[np.floating]) -> NDArray[n
     kernel : {"soft", "standard", "bone"}
         Half of the contrast is left at 0.36, 0.45 and about 1.1 line pairs per mm; bone
         raises the middle frequencies by up to 30 %.
-    per_mm : ndarray
+    per_mm : ndarray, any shape
         Line pairs per mm.
 
     Returns
     -------
-    ndarray of float32
+    ndarray of float32, same shape
         1 at zero frequency.
     """
     frequency = np.abs(np.asarray(per_mm, dtype=np.float64))
@@ -43,6 +43,8 @@ def apply_kernel(
 
     The window also fades to nothing from 65 % of the detector's Nyquist frequency on: an abrupt
     end there rings around metal across the whole image.
+
+    `projections` are line integrals (..., views, bins); so is the result.
     """
     bins = projections.shape[-1]
     length = scipy.fft.next_fast_len(bins + 64, real=True)

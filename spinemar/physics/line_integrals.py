@@ -58,7 +58,7 @@ def projectors(
 
 
 def refined(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Double the pixels by linear interpolation.
+    """Double the pixels of an image (..., rows, columns) by linear interpolation.
 
     Volume fractions have edges that a band-limited projection overshoots by several per cent of
     the metal, as if there were negative metal beside it. A positive interpolation kernel on a

@@ -21,7 +21,13 @@ def material_names() -> tuple[str, ...]:
 
 
 def density_g_cm3(material: str) -> float:
-    """Mass density of a material in g/cm3."""
+    """Mass density of a material in g/cm3.
+
+    Raises
+    ------
+    InputError
+        If the material is not known.
+    """
     materials = recipe()["materials"]
     if material not in materials:
         raise InputError(
@@ -45,6 +51,11 @@ def mu_per_mm(material: str, energies_kev: ArrayLike) -> NDArray[np.float64]:
     -------
     ndarray of float64
         1/mm, same shape as `energies_kev`; log-log interpolation of a 1 keV table.
+
+    Raises
+    ------
+    InputError
+        If the material is not known, or an energy lies outside the table.
     """
     density = density_g_cm3(material)
     columns = table("attenuation")

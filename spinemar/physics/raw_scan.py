@@ -45,6 +45,13 @@ def simulate_raw(
     Sinogram
         In the scanner's own geometry, corrected for scatter and for the beam hardening of
         water.
+
+    Raises
+    ------
+    InputError
+        If no slice is chosen, or an implant has an unknown material or absurd fractions.
+    GeometryError
+        If an implant is on another grid.
     """
     settings = settings or ScannerSettings()
     check_implants(volume, implants)

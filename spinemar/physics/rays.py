@@ -33,10 +33,10 @@ class RayLayout(Protocol):
 
     @property
     def offsets_mm(self) -> NDArray[np.float64]:
-        """Distance of each ray from the centre of rotation, `oversampling` rays a bin."""
+        """Distance (rays,) of each ray from the centre of rotation, `oversampling` rays a bin."""
 
     def cast(self, sinograms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take line integrals (n, views, bins of `projected`) to the scanner's rays."""
+        """Take line integrals (n, views, bins of `projected`) to rays (n, views, rays)."""
 
     def rebin(self, projections: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take measured projections (views, bins) to the grid of `reconstructed`."""
@@ -56,15 +56,15 @@ class ParallelRays:
 
     @property
     def offsets_mm(self) -> NDArray[np.float64]:
-        """Distance of each ray from the centre of rotation."""
+        """Distance (rays,) of each ray from the centre of rotation."""
         return self.projected.bins_mm
 
     def cast(self, sinograms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the line integrals as they are."""
+        """Return the line integrals (n, views, rays) as they are."""
         return sinograms
 
     def rebin(self, projections: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the projections as they are."""
+        """Return the projections (n, views, bins) as they are."""
         return projections
 
 
@@ -84,16 +84,16 @@ class FanRays:
 
     @property
     def offsets_mm(self) -> NDArray[np.float64]:
-        """Distance of each ray from the centre of rotation."""
+        """Distance (rays,) of each ray from the centre of rotation."""
         return self.fan.subdivided(self.oversampling).offsets_mm
 
     def cast(self, sinograms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take line integrals to the fan's rays."""
+        """Take line integrals (n, views, bins) to the fan's rays (n, views, rays)."""
         rays = self.fan.subdivided(self.oversampling)
         return np.stack([parallel_to_fan(each, self.projected, rays) for each in sinograms])
 
     def rebin(self, projections: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Rebin the fan to parallel rays."""
+        """Rebin the fan (n, views, bins) to parallel rays (n, views, bins)."""
         return fan_to_parallel(projections, self.fan, self.reconstructed)
 
 

@@ -81,10 +81,19 @@ def simulate_scan(
         Also return the scan without metal, with the noise shared ray by ray.
     with_noise_free : bool
         Also return the scan without metal and noise (and then the truth as well).
+    progress, cancel : optional
+        See `spinemar.progress`.
 
     Returns
     -------
     SimulatedScan
+
+    Raises
+    ------
+    InputError
+        If no slice is chosen, or an implant has an unknown material or absurd fractions.
+    GeometryError
+        If an implant is on another grid.
     """
     settings = settings or ScannerSettings()
     check_implants(volume, implants)
@@ -128,7 +137,15 @@ def simulate_scan(
 
 
 def check_implants(volume: CTVolume, implants: Implants) -> None:
-    """Refuse implants of an unknown material, another grid, or with absurd fractions."""
+    """Refuse implants of an unknown material, another grid, or with absurd fractions.
+
+    Raises
+    ------
+    InputError
+        If a material is unknown or a fraction lies outside 0 to 1.
+    GeometryError
+        If the grid is another one.
+    """
     for name, fraction in implants.items():
         density_g_cm3(name)  # refuses unknown materials
         if np.shape(fraction) != volume.hu.shape:

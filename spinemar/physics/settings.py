@@ -182,7 +182,13 @@ class ScannerSettings:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> ScannerSettings:
-        """Read settings; unknown names are refused."""
+        """Read settings; unknown names are refused.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown or a value cannot be used.
+        """
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise InputError(

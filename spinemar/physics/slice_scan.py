@@ -117,7 +117,7 @@ def scan_slice(bench: Bench, index: int) -> StoredSlice:
 
 
 def slice_noise(bench: Bench, index: int) -> NDArray[np.float32] | None:
-    """Draw the deviates of a slice; None for a scanner without noise."""
+    """Draw a slice's deviates, one a ray (views, bins); None for a scanner without noise."""
     settings = bench.settings
     noisy = settings.quantum_noise or settings.electronic_noise > 0
     return deviates(bench.seed, index, bench.rays.shape) if noisy else None

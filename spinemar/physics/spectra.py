@@ -58,6 +58,11 @@ def load_spectrum(kvp: int) -> Spectrum:
     -------
     Spectrum
         1 keV bins where there are photons.
+
+    Raises
+    ------
+    InputError
+        If there is none of this voltage.
     """
     if kvp not in tube_voltages():
         raise InputError(
@@ -84,6 +89,8 @@ def photons_from_mas(
         Detector element's area.
     distance_mm : float
         From the focal spot to the detector.
+    kvp : int
+        Tube voltage.
     """
     fluence = recipe()["spectra"]["quality"][str(kvp)]["photons_per_mas_cm2_at_1m"]
     return float(fluence * mas * (1000.0 / distance_mm) ** 2 * area_mm2 / 100.0)
@@ -145,6 +152,11 @@ def detected_beam(
         Weigh each photon by the energy it deposits (a scintillator); otherwise count photons.
     monochromatic_kev : float, optional
         Replace the spectrum by one line: no beam hardening.
+
+    Raises
+    ------
+    InputError
+        If there is no energy, or a voltage or material that is not tabulated.
     """
     if n_groups < 1:
         raise InputError("A beam needs at least one energy.", "Use 12 energies or more.")

@@ -14,7 +14,7 @@ HU_RANGE: dict[HuScale, tuple[float, float]] = {
 
 
 def stored_hu(hu: NDArray[np.floating], scale: HuScale) -> NDArray[np.float32]:
-    """Round to whole HU and clip to the scale's range; "unlimited" changes nothing."""
+    """Round to whole HU and clip to the scale, any shape; "unlimited" changes nothing."""
     values = np.asarray(hu, dtype=np.float32)
     if scale == "unlimited":
         return values

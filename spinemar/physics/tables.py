@@ -22,6 +22,8 @@ def _read_text(name: str) -> str:
 def table(name: str) -> dict[str, NDArray[np.float64]]:
     """Columns of a shipped CSV table.
 
+    Every column has the shape (rows,).
+
     Parameters
     ----------
     name : str

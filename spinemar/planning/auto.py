@@ -121,7 +121,13 @@ def plan_with_alternatives(
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> AutomaticPlan:
-    """Do what `plan_construct` does and return the alternatives and fields as well."""
+    """Do what `plan_construct` does and return the alternatives and fields as well.
+
+    Raises
+    ------
+    InputError
+        If no level is named.
+    """
     settings, catalogue = settings or PlanSettings(), catalogue or load_catalogue()
     model = catalogue.screw(_model_id(settings))
     wanted = level_range(levels) if isinstance(levels, str) else sort_levels(list(levels))
@@ -272,7 +278,13 @@ def with_alternative(
     automatic: AutomaticPlan, screw_id: str, rank: int, spine: SpineModel, *,
     settings: PlanSettings | None = None, catalogue: Catalogue | None = None,
 ) -> Plan:  # fmt: skip
-    """Return the plan with a screw's alternative of some rank (0: best), rods anew, graded."""
+    """Return the plan with a screw's alternative of some rank (0: best), rods anew, graded.
+
+    Raises
+    ------
+    InputError
+        If the screw has no alternative of that rank.
+    """
     settings, catalogue = settings or PlanSettings(), catalogue or load_catalogue()
     offers = automatic.alternatives.get(screw_id, ())
     if not 0 <= rank < len(offers):

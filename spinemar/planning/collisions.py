@@ -142,7 +142,10 @@ def segment_distance_mm(
     a0: FloatArray | Sequence[float], a1: FloatArray | Sequence[float],
     b0: FloatArray | Sequence[float], b1: FloatArray | Sequence[float],
 ) -> float:  # fmt: skip
-    """Return the smallest distance of two straight segments in space."""
+    """Return the smallest distance of two straight segments in space.
+
+    Ends a0, a1 and b0, b1 have the shape (3,), in mm.
+    """
     p, q = np.asarray(a0, float), np.asarray(b0, float)
     u, v = np.asarray(a1, float) - p, np.asarray(b1, float) - q
     # Least squares of |p + s u - q - t v| over the square; its edges where it leaves it.

@@ -46,7 +46,7 @@ class MoveScrew:
         return f"Move {self.screw_id}"
 
     def apply(self, plan: Plan) -> Plan:
-        """See `Command`."""
+        """See `Command`; an `InputError` if entry and tip would coincide."""
         screw = unlocked(plan.screw(self.screw_id))
         axis = np.subtract(self.tip, self.entry)
         length = float(np.linalg.norm(axis))
@@ -179,7 +179,7 @@ class ReplacePlan:
         return self.name
 
     def apply(self, plan: Plan) -> Plan:
-        """See `Command`."""
+        """See `Command`; an `InputError` if it would change what is locked."""
         for group in _GROUPS:
             new = {item.id: item for item in getattr(self.plan, group)}
             for item in getattr(plan, group):
@@ -194,7 +194,13 @@ def _with_group(plan: Plan, group: str, items: tuple[Any, ...]) -> Plan:
 
 
 def find(plan: Plan, implant_id: str) -> Implant:
-    """Return the implant of that id, of any kind."""
+    """Return the implant of that id, of any kind.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
     for group in _GROUPS:
         for item in getattr(plan, group):
             if item.id == implant_id:
@@ -210,7 +216,13 @@ def group_of(implant: Implant) -> str:
 
 
 def unlocked(implant: _Kind) -> _Kind:
-    """Return an implant that may be changed, or refuse."""
+    """Return an implant that may be changed, or refuse.
+
+    Raises
+    ------
+    InputError
+        If it is locked.
+    """
     if implant.locked:
         raise InputError(f"{implant.id} is locked.", "Unlock it first.")
     return implant

@@ -49,7 +49,13 @@ class Plan:
             )
 
     def screw(self, screw_id: str) -> Screw:
-        """Return the screw of that id."""
+        """Return the screw of that id.
+
+        Raises
+        ------
+        InputError
+            If there is none; the message names those that there are.
+        """
         for screw in self.screws:
             if screw.id == screw_id:
                 return screw

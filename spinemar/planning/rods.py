@@ -63,6 +63,11 @@ def contour_rod(
     -------
     ContouredRod
         Locked screws turn their heads too: a head is not the screw's position.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two screws.
     """
     settings, catalogue = settings or RodSettings(), catalogue or load_catalogue()
     if len(screws) < 2:
@@ -115,7 +120,7 @@ def min_bend_radius_mm(rod: Rod) -> float:
 
 
 def curvature_per_mm(curve: FloatArray) -> FloatArray:
-    """Return 1/radius at the inner points of an evenly sampled curve."""
+    """Return 1/radius (n - 2,) at the inner points of an evenly sampled curve (n, 3) in mm."""
     if len(curve) < 3:
         return np.zeros(1)
     first = (curve[2:] - curve[:-2]) / 2

@@ -75,7 +75,13 @@ def sites_from_frames(vertebrae: Sequence[VertebraFrame]) -> tuple[PedicleSite, 
 
 
 def sites_from_landmarks(document: Mapping[str, Any]) -> tuple[PedicleSite, ...]:
-    """Return the pedicles of a landmark file (Resources/Landmarks), as parsed JSON."""
+    """Return the pedicles of a landmark file (Resources/Landmarks), as parsed JSON.
+
+    Raises
+    ------
+    InputError
+        If it is no such file.
+    """
     try:
         found = sorted(document["vertebrae"], key=lambda v: level_position(v["level"]))
         centres = [np.array(v["body_centre_ras"], float) for v in found]

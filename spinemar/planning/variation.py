@@ -43,7 +43,7 @@ class Spread:
     revision_plan: float = 0.0
 
     def scaled(self, factor: float) -> Spread:
-        """Return the spread with its distances and angle multiplied."""
+        """Return the spread with its distances and angle times `factor`."""
         return replace(
             self,
             entry_mm=self.entry_mm * factor,

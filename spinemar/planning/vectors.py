@@ -24,7 +24,7 @@ def angle_deg(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def within_cone(direction: ArrayLike, axis: ArrayLike, cone_deg: float) -> FloatArray:
-    """Return the unit vector nearest to `direction` within `cone_deg` of `axis`."""
+    """Return the unit vector (3,) nearest to `direction` within `cone_deg` of `axis`."""
     wanted, middle = unit(direction), unit(axis)
     if angle_deg(wanted, middle) <= cone_deg:
         return wanted

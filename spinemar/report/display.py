@@ -35,7 +35,7 @@ class Window:
     level: float
 
     def apply(self, hu: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Map HU to 0..255."""
+        """Map HU of any shape to 0..255."""
         scaled = (hu - (self.level - self.width / 2)) / self.width
         return np.asarray(np.clip(scaled, 0, 1) * 255 + 0.5, dtype=np.uint8)
 
@@ -88,7 +88,7 @@ class View:
         return spacing[row], spacing[column]
 
     def cut(self, array: NDArray[_Scalar], index: int) -> NDArray[_Scalar]:
-        """Return slice `index` along the stack axis, turned for display."""
+        """Return slice `index` of an array (k, j, i) along the stack axis, turned for display."""
         stack, row, column = self._axes
         steps = self._steps()
         picture = np.moveaxis(array, (stack, row, column), (0, 1, 2))[index]
@@ -104,7 +104,10 @@ Box = tuple[slice, slice]
 
 
 def box_around(mask: NDArray[np.bool_], margin_px: tuple[int, int]) -> Box:
-    """Smallest box around a mask with a margin, inside the picture; all of it if empty."""
+    """Smallest box around a mask with a margin, inside the picture; all of it if empty.
+
+    `mask` has the shape (rows, columns).
+    """
     if not mask.any():
         return slice(0, mask.shape[0]), slice(0, mask.shape[1])
     sides = []

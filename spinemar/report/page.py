@@ -26,7 +26,13 @@ _TEMPLATE = "report.html.j2"
 
 
 def check_report_tools() -> None:
-    """Refuse before the work starts, not after it, where a report cannot be made."""
+    """Refuse before the work starts, not after it, where a report cannot be made.
+
+    Raises
+    ------
+    InputError
+        If a package is missing; the message names it.
+    """
     missing = [name for name, module in (("jinja2", "jinja2"), ("pillow", "PIL"))
                if find_spec(module) is None]  # fmt: skip
     if missing:
@@ -42,6 +48,11 @@ def write_report(folder: str | Path, content: ReportContent) -> Path:
     -------
     Path
         The report.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made, or a package is missing.
     """
     check_report_tools()
     target = Path(folder).expanduser()

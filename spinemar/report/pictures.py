@@ -64,6 +64,8 @@ def telling_slices(metal: NDArray[np.bool_], count: int = _SLICES) -> list[int]:
     """Slices with the most metal, spread over the implants.
 
     The stack of slices with metal is cut into `count` parts; of each the slice with the most.
+
+    `metal` has the shape (k, j, i).
     """
     area = metal.sum(axis=(1, 2))
     with_metal = np.flatnonzero(area)

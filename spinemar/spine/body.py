@@ -69,6 +69,8 @@ def canal_at(
     """Return the canal's point nearest to `point` and its unit tangent upwards.
 
     With `normal`, the canal's point nearest to the plane through `point`.
+
+    `canal_ras` is (n, 3) in RAS mm, all else (3,).
     """
     gap = np.linalg.norm(canal_ras - point, axis=1)
     if normal is not None:

@@ -32,6 +32,7 @@ def ray_distances(
     bone : ndarray of bool, shape (nz, ny, nx)
         Axis 1 to the front, axis 2 to the right, square pixels.
     pixel_mm : float
+    cancel : CancelToken, optional
 
     Returns
     -------

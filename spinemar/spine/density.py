@@ -65,7 +65,10 @@ class BoneSections:
 
 
 def calipers(mask: NDArray[np.bool_], step_mm: float) -> tuple[float, float]:
-    """Smallest caliper width of a section and its extent square to it, mm."""
+    """Smallest caliper width of a section and its extent square to it, mm.
+
+    `mask` has the shape (rows, columns), pixels of `step_mm`.
+    """
     rows, columns = np.nonzero(mask)
     angles = np.radians(np.arange(-40, 41, 5))
     widths, heights = [], []
@@ -86,6 +89,8 @@ def without_rib(
 
     The neck of a rib may lie against a pedicle without a gap. The joint between them is still
     darker than both; the cut goes there, and nowhere if there is no such valley.
+
+    `mask` and `hu` have the shape (rows, columns).
     """
     columns = np.flatnonzero(mask.any(axis=0))
     width = len(columns) * step_mm

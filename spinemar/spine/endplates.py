@@ -64,9 +64,9 @@ def fit_endplates(
     ----------
     spine, wall
         As found.
-    boundaries : ndarray of int
+    boundaries : ndarray of int, shape (discs,)
         Disc centres.
-    disc, disc_tilt
+    disc, disc_tilt : ndarray of float64, shape (slices,)
         From `profiles.Profiles`.
     """
     smooth = np.clip(ndimage.gaussian_filter(spine.hu, (0.6, 1.0, 1.0)), -50, 450)
@@ -189,7 +189,7 @@ def _refine(columns: _Columns, plane: NDArray[np.float64], sign: float) -> NDArr
 def body_labels(
     spine: StraightSpine, wall: ColumnWall, discs: list[DiscSurfaces]
 ) -> NDArray[np.int16]:
-    """Label bodies in the straightened spine: 1 below the lowest disc, then up, 0 elsewhere."""
+    """Label bodies in the straightened spine (s, a, r): 1 lowest, then up, 0 elsewhere."""
     inside = wall.inside(spine)
     labels = np.zeros(inside.shape, np.int16)
     s = np.arange(len(spine), dtype=np.float64)[:, None, None]

@@ -75,7 +75,13 @@ def frames_from_labels(
 
 
 def canal_of_labels(verse: LabelVolume, cancel: CancelToken | None = None) -> NDArray[np.float64]:
-    """Centre line of the canal between labelled vertebrae, RAS mm (n, 3), from head to foot."""
+    """Centre line of the canal between labelled vertebrae, RAS mm (n, 3), from head to foot.
+
+    Raises
+    ------
+    InputError
+        If only a sacrum is labelled, or less than two slices.
+    """
     mask = (verse.labels > 0) & (verse.labels != VERSE_IDS[SACRUM])
     if not mask.any():
         raise InputError("Only a sacrum is labelled.", "Add the vertebrae above it.")
@@ -122,6 +128,8 @@ def frames_along(
     """Fit a frame to every vertebra of VerSe labels beside a known canal.
 
     `trust` multiplies the confidence of single levels (how sure their segmentation is).
+
+    `canal_ras` is the canal's centre line (n, 3), RAS mm.
     """
     boxes = ndimage.find_objects(verse.labels, max_label=max(VERSE_IDS.values()))
     voxel = float(abs(np.linalg.det(verse.ijk_to_ras[:3, :3])))
@@ -165,6 +173,9 @@ def fit_vertebra(
     """Fit one vertebra's frame; None where its body cannot be seen.
 
     `edge` is the whole volume's grid where the vertebra touches its edge, else None.
+
+    `canal_ras` is the canal's centre line (n, 3), RAS mm; `trust` (0 to 1) multiplies the
+    confidence.
     """
     body = fit_body(shape, canal_ras)
     if body is None:

@@ -67,7 +67,10 @@ class PatientGrid:
         order: int = 1,
         outside: float = 0.0,
     ) -> NDArray[np.float32]:
-        """Resample an array (k, j, i) given on `geometry` to this grid, float32."""
+        """Resample an array (k, j, i) given on `geometry` to this grid, float32.
+
+        `outside` is the value beyond it, in the array's own unit.
+        """
         # output index (z, y, x) -> ras -> (i, j, k) -> input index (k, j, i)
         to_ras = np.zeros((3, 3))
         to_ras[[0, 1, 2], [2, 1, 0]] = self.spacing_mm[::-1]

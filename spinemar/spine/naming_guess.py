@@ -70,7 +70,10 @@ class LevelGuess:
 def read_signs(
     spine: StraightSpine, arches: Arches, boundaries: NDArray[np.intp], ribs: NDArray[np.int16]
 ) -> LevelSigns:
-    """Measure the signs on a straightened spine with its rib voxels."""
+    """Measure the signs on a straightened spine with its rib voxels.
+
+    `boundaries` (discs,) are the disc centres, `ribs` (s, a, r) the labels of ribs.
+    """
     count = len(arches.centre)
     length = np.full(count, np.nan)
     length[1:-1] = np.diff(boundaries)

@@ -53,7 +53,10 @@ class Arches:
 
 
 def find_arches(spine: StraightSpine, profiles: Profiles, boundaries: NDArray[np.intp]) -> Arches:
-    """Locate pedicles between the discs, and how the spinous processes slope."""
+    """Locate pedicles between the discs, and how the spinous processes slope.
+
+    `boundaries` (discs,) are the disc centres.
+    """
     centre = []
     for low, high in pairwise(boundaries):
         length = high - low
@@ -140,7 +143,10 @@ def _index_along(
 
 
 def canal_of(spine: StraightSpine, smooth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Inside of the canal: what its centre sees in each slice, openings closed by neighbours."""
+    """Inside of the canal: what its centre sees in each slice, openings closed by neighbours.
+
+    `smooth` is HU (s, a, r); so is the shape of the result.
+    """
     angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     radii = np.arange(2.0, 18.0, 0.5)
     s = np.arange(len(spine), dtype=np.float64)[:, None, None]
@@ -163,7 +169,10 @@ def canal_of(spine: StraightSpine, smooth: NDArray[np.float32]) -> NDArray[np.bo
 def bone_of(
     spine: StraightSpine, smooth: NDArray[np.float32], canal: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Bone with its marrow: dense voxels, and small holes in slices filled."""
+    """Bone with its marrow: dense voxels, and small holes in slices filled.
+
+    `smooth` is HU and `canal` its mask, both (s, a, r); so is the shape of the result.
+    """
     bone = (smooth > BONE_HU) & ~canal
     for n in range(len(bone)):
         closed = ndimage.binary_closing(bone[n]) | bone[n]
@@ -236,7 +245,10 @@ def label_posterior(
     *,
     cancel: CancelToken | None = None,
 ) -> PosteriorLabels:
-    """Give each voxel of bone beside and behind the bodies to a vertebra or to a rib."""
+    """Give each voxel of bone beside and behind the bodies to a vertebra or to a rib.
+
+    `bodies` are their labels (s, a, r).
+    """
     smooth = ndimage.gaussian_filter(spine.hu, 0.5)
     canal = canal_of(spine, smooth)
     bone = bone_of(spine, smooth, canal)

@@ -39,20 +39,21 @@ def walk(
 
     Parameters
     ----------
-    domain : ndarray of bool
+    domain : ndarray of bool, shape (s, a, r)
         Voxels that take part; the rest stays 0.
-    fixed : ndarray of bool
+    fixed : ndarray of bool, same shape
         Voxels of the domain that keep their value.
-    values : ndarray of float32
+    values : ndarray of float32, same shape
         Their values.
-    hu : ndarray of float32
+    hu : ndarray of float32, same shape
         Image that decides how values spread.
-    prior : tuple of ndarray and float, optional
+    prior : tuple of ndarray (same shape) and float, optional
         Values that free voxels are drawn to, and how much (1: as by one dense neighbour).
+    cancel : CancelToken, optional
 
     Returns
     -------
-    ndarray of float32
+    ndarray of float32, same shape
     """
     free = domain & ~fixed
     count = int(free.sum())

@@ -73,6 +73,11 @@ def find_boundaries(
     ordinals : mapping of int to int, optional
         Known places: s of a point inside a vertebra -> its number counted from the lowest known
         one (which is 0) towards the head. Every boundary chain then fits these numbers.
+
+    Returns
+    -------
+    ndarray of int, shape (discs,)
+        Indices along the straightened spine.
     """
     stages = _free_stages(evidence) if not ordinals else _known_stages(evidence, ordinals)
     return _with_last_discs(evidence, _best_chain(evidence, stages))

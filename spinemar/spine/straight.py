@@ -128,7 +128,7 @@ def sample(
     a: NDArray[np.float64],
     r: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """Trilinear values of an array at indices (broadcast); edges are continued."""
+    """Trilinear values of an array (s, a, r) at indices (broadcast); edges are continued."""
     places = np.broadcast_arrays(s, a, r)
     result: NDArray[np.float32] = ndimage.map_coordinates(
         array, places, order=1, mode="nearest", output=np.float32
@@ -217,7 +217,10 @@ def _symmetry_turn(
 
 
 def chain(score: NDArray[np.float64], stiffness: float) -> NDArray[np.intp]:
-    """Index per row (n,) with the best total score (n, m) less squared jumps (Viterbi)."""
+    """Index per row (n,) with the best total score (n, m) less squared jumps (Viterbi).
+
+    `stiffness` is the price of a jump by one index, in the unit of the score.
+    """
     columns = np.arange(score.shape[1])
     jumps = stiffness * (columns[:, None] - columns[None]) ** 2
     total, back = score[0].copy(), []

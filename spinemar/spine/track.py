@@ -26,7 +26,13 @@ _SIDE_MM, _BACK_MM, _FRONT_MM, _END_MM = 75.0, 95.0, 75.0, 45.0
 
 
 def usable(volume: CTVolume) -> CTVolume:
-    """Refuse grids too coarse to show a pedicle; take values that are no numbers as air."""
+    """Refuse grids too coarse to show a pedicle; take values that are no numbers as air.
+
+    Raises
+    ------
+    InputError
+        If the voxels are too coarse.
+    """
     fine, middle, coarse = sorted(volume.spacing_mm)
     if middle > _COARSEST_PIXEL_MM or coarse > _COARSEST_SLICE_MM:
         raise InputError(
@@ -83,7 +89,10 @@ _INSTEAD_OF_METAL_HU = 300.0
 
 
 def without_metal(hu: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Replace metal and its bloom by a bone-like value, so that it leads no edge astray."""
+    """Replace metal and its bloom by a bone-like value, so that it leads no edge astray.
+
+    `hu` has any shape, the result the same.
+    """
     metal = hu > METAL_HU
     if not metal.any():
         return hu

@@ -78,7 +78,13 @@ class FanGeometry:
         detector: Detector = "arc",
         short: bool = False,
     ) -> FanGeometry:
-        """Choose a fan that sees a circle of `radius_mm` about the centre of rotation."""
+        """Choose a fan that sees a circle of `radius_mm` about the centre of rotation.
+
+        Raises
+        ------
+        GeometryError
+            If the circle does not fit between source and detector.
+        """
         if radius_mm >= 0.95 * source_mm:
             raise GeometryError(
                 f"A field of {2 * radius_mm:.0f} mm does not fit a source {source_mm:.0f} mm from "

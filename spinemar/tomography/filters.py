@@ -39,6 +39,11 @@ def filter_response(kernel: Kernel, n_bins: int, bin_mm: float) -> NDArray[np.fl
     ndarray of float32, shape (padded_length(n_bins),)
         Real response per mm in FFT order; times the transform of a zero-padded view it gives
         the transform of the filtered view.
+
+    Raises
+    ------
+    InputError
+        If there is no such kernel.
     """
     length = padded_length(n_bins)
     lag = np.rint(np.fft.fftfreq(length, 1.0 / length))

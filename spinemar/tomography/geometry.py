@@ -69,6 +69,11 @@ class SinogramGeometry:
         SinogramGeometry
             Bin width = field of view / 512, field of view = the longer side in mm. 736 bins
             then cover the whole diagonal (724 bins for a square).
+
+        Raises
+        ------
+        GeometryError
+            If the image has no size.
         """
         if min(shape) < 1 or not all(0.0 < p < np.inf for p in pixel_mm):
             raise GeometryError(

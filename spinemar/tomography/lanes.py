@@ -21,13 +21,13 @@ class Lane(Protocol):
     conjugate_weights: Any
 
     def upload(self, host: NDArray[np.complex64]) -> Any:
-        """Take an array in; it may be overwritten from then on."""
+        """Take an array of any shape in; it may be overwritten from then on."""
 
     def download(self, array: Any) -> NDArray[np.complex64]:
-        """Give an array back."""
+        """Give an array back in its own shape."""
 
     def constant(self, host: NDArray[np.float32]) -> Any:
-        """Take a constant in."""
+        """Take a constant of any shape in."""
 
     def fft(self, array: Any, norm: Norm = "backward") -> Any:
         """Transform along the last axis; the array may be overwritten."""

@@ -159,6 +159,11 @@ class RadonTransform:
         Returns
         -------
         two ndarrays of float32, shape (n, views, bins)
+
+        Raises
+        ------
+        GeometryError
+            If they are not of equal length or not of this transform's matrix.
         """
         first = self._checked(a, self.shape, "image")
         second = self._checked(b, self.shape, "image")

@@ -122,6 +122,11 @@ class Sinogram:
         matrix : int
         fov_mm : float, optional
             Side of the image; by default the square inside the field that every view sees.
+
+        Raises
+        ------
+        InputError
+            If no such image can be reconstructed.
         """
         side = fov_mm if fov_mm is not None else self.field_mm / float(np.sqrt(2.0))
         if not 16 <= matrix <= 4096 or not 10.0 <= side <= 2000.0:

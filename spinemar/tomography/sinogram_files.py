@@ -46,7 +46,13 @@ def is_sinogram_path(path: Path) -> bool:
 
 
 def write_sinogram(path: Path, sinogram: Sinogram) -> None:
-    """Write raw data as .npz or .zarr; an existing file is replaced whole or not at all."""
+    """Write raw data as .npz or .zarr; an existing file is replaced whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If the ending names no format, or Zarr is not installed.
+    """
     suffix = path.suffix.lower()
     text = json.dumps(_header(sinogram))
     if suffix == ".npz":

@@ -31,11 +31,11 @@ def hu_to_mu(hu: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def mu_to_hu(mu: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Convert linear attenuation per mm to Hounsfield units, the inverse of `hu_to_mu`."""
+    """Convert linear attenuation per mm (any shape) to HU, the inverse of `hu_to_mu`."""
     scale = np.float32(1000.0 / MU_WATER_PER_MM)
     return np.asarray(mu, dtype=np.float32) * scale - np.float32(1000.0)
 
 
 def difference_to_hu(delta_mu: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Convert a difference of attenuations per mm to a difference in HU."""
+    """Convert a difference of attenuations per mm (any shape) to a difference in HU."""
     return np.asarray(delta_mu, dtype=np.float32) * np.float32(1000.0 / MU_WATER_PER_MM)

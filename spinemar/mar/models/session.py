@@ -96,6 +96,7 @@ class NetworkSession:
         Returns
         -------
         dict of str to ndarray of float32
+            In the shapes that the manifest states.
         """
         feed = {k: np.ascontiguousarray(v, dtype=np.float32) for k, v in inputs.items()}
         length = len(next(iter(feed.values())))
@@ -222,6 +223,11 @@ def run_bound(
         Outputs.
     feed : mapping of str to ndarray
     device : {"cuda", "cpu"}
+
+    Returns
+    -------
+    list of ndarray of float32
+        In the order of `names` and the shapes that the manifest states.
     """
     runtime = _runtime()
     binding = session.io_binding()

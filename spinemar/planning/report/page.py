@@ -48,7 +48,13 @@ class Picture:
 
 
 def check_report_tools() -> None:
-    """Refuse before the work starts, not after it, where a report cannot be made."""
+    """Refuse before the work starts, not after it, where a report cannot be made.
+
+    Raises
+    ------
+    InputError
+        If a package is missing; the message names it.
+    """
     needs = (("jinja2", "jinja2"), ("pillow", "PIL"), ("vtk", "vtkmodules"))
     missing = [name for name, module in needs if find_spec(module) is None]
     if missing:

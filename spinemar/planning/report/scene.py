@@ -100,7 +100,13 @@ def shown_levels(spine: SpineModel, plan: Plan) -> tuple[str, ...]:
 
 
 def bone_mesh(labels: LabelVolume, levels: Sequence[str]) -> Mesh:
-    """Return the smoothed surface of some vertebrae in RAS mm."""
+    """Return the smoothed surface of some vertebrae in RAS mm.
+
+    Raises
+    ------
+    InputError
+        If the labels hold none of the levels.
+    """
     mask = np.isin(labels.labels, [VERSE_IDS[level] for level in levels])
     if not mask.any():
         raise InputError("The labels hold none of the planned levels.", "Use the plan's labels.")
