@@ -143,7 +143,7 @@ def array_shape(name: str, settings: PairSettings) -> tuple[int, int, int]:
 
 
 def create_arrays(store: Path, spec: Spec, pairs: int) -> None:
-    """Make the arrays of a new store, or lengthen those of an old one."""
+    """Make the arrays of a new store, or give those of an old one another length."""
     import zarr
     from zarr.codecs import BloscCodec, Crc32cCodec
 
@@ -152,7 +152,7 @@ def create_arrays(store: Path, spec: Spec, pairs: int) -> None:
         shape = array_shape(name, spec.settings)
         if name in group:
             array = group[name]
-            if array.shape[0] < pairs:
+            if array.shape[0] != pairs:
                 array.resize((pairs, *shape))
             continue
         masks = name in (*TRACES, *MASKS)
@@ -256,6 +256,13 @@ def write_record(store: Path, record: BlockRecord) -> None:
     path = record_path(store, record.block)
     path.parent.mkdir(exist_ok=True)
     write_text(path, record.to_text())
+
+
+def held_pairs(store: Path) -> int:
+    """Return how many pairs a store has room for at least: one more than its highest number."""
+    last = max((int(path.stem) for path in (store / BLOCKS).glob("[0-9]*.json")), default=None)
+    record = None if last is None else read_record(store, last)
+    return 0 if record is None else int(record.rows[-1]["index"]) + 1
 
 
 def records(store: Path) -> Iterator[BlockRecord]:

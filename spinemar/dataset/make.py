@@ -20,6 +20,7 @@ from spinemar.dataset.layout import (
     block_count,
     block_range,
     create_arrays,
+    held_pairs,
     read_spec,
     write_spec,
 )
@@ -76,7 +77,8 @@ def make_store(
         settings and CTs.
     inputs : sequence of CtEntry
     pairs : int
-        Pairs in the end.
+        Pairs in the end; fewer than an interrupted run was to make are fine, fewer than there are
+        are not.
     settings : PairSettings, optional
     seed : int
     workers : int
@@ -92,7 +94,7 @@ def make_store(
     Raises
     ------
     InputError
-        If the store is another data set, or an input cannot be used.
+        If the store is another data set or holds more pairs, or an input cannot be used.
     FaultError
         If workers keep dying.
     CancelledError
@@ -105,6 +107,11 @@ def make_store(
     work = store / WORK
     work.mkdir(parents=True, exist_ok=True)
     spec = _prepared_spec(store, inputs, settings, seed, block_pairs, progress, cancel)
+    if (held := held_pairs(store)) > pairs:
+        raise InputError(
+            f"{store.name} holds pairs up to number {held - 1} already.",
+            f"Ask for {held} or more; pairs are never deleted.",
+        )
     create_arrays(store, spec, pairs)
     count = block_count(spec, pairs)
     open_blocks = [

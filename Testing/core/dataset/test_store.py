@@ -124,6 +124,25 @@ def test_a_longer_store_begins_with_the_same_pairs(copy, inputs, small, finished
     assert len({row["index"] for row in new.rows}) == STORE_PAIRS + 2
 
 
+def test_pairs_are_never_taken_away(copy, inputs, small, tree):
+    before = tree(copy)
+    with pytest.raises(InputError, match=f"up to number {STORE_PAIRS - 1}"):
+        remake(copy, inputs, small, STORE_PAIRS - 1)
+    after = {k: v for k, v in tree(copy).items() if not k.startswith(".work")}
+    assert after == before
+
+
+def test_a_run_that_was_to_make_more_ends_earlier(tmp_path, inputs, small, finished, tree):
+    """The aim of an interrupted run may be lowered, down to what is there."""
+    token, store = CancelToken(), tmp_path / "pairs.zarr"
+    with pytest.raises(CancelledError):
+        remake(store, inputs, small, 10 * STORE_PAIRS, progress=after_first(token), cancel=token)
+    made = remake(store, inputs, small)
+    assert made.pairs == STORE_PAIRS
+    assert tree(store) == tree(finished)
+    assert verify_store(store, deep=True).problems == ()
+
+
 @pytest.mark.parametrize(
     "change", [{"seed": 6}, {"block_pairs": 2}, {"settings": {"photons": [1e5, 1e6]}}, "inputs"]
 )
@@ -139,15 +158,20 @@ def test_another_data_set_is_not_mixed_in(copy, inputs, small, tree, change):
     assert after == before
 
 
-def test_cancelling_keeps_complete_blocks(tmp_path, inputs, small, finished, tree):
-    token, store = CancelToken(), tmp_path / "pairs.zarr"
+def after_first(token):
+    """Return a listener that cancels once the first block is complete."""
 
-    def stop_after_first(progress):
+    def stop(progress):
         if progress.stage == making._STAGE and progress.done:
             token.cancel()
 
+    return stop
+
+
+def test_cancelling_keeps_complete_blocks(tmp_path, inputs, small, finished, tree):
+    token, store = CancelToken(), tmp_path / "pairs.zarr"
     with pytest.raises(CancelledError):
-        remake(store, inputs, small, progress=stop_after_first, cancel=token)
+        remake(store, inputs, small, progress=after_first(token), cancel=token)
     assert read_record(store, 0) is not None
     assert read_record(store, 1) is None
     assert len(PairStore(store)) == BLOCK
