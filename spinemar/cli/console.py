@@ -8,12 +8,14 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from spinemar.evaluation import Scores
 from spinemar.progress import CancelToken, Progress, ProgressCallback
+
+if TYPE_CHECKING:
+    from spinemar.evaluation import Scores
 
 
 def stdout() -> Console:
