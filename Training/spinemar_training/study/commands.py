@@ -94,3 +94,51 @@ def real(config: Config, output: Result, work: Work = WORK) -> None:
     settings = load_study(config, RealSettings)
     rows = study.correct_real(settings, work)
     write_result(output, "real", settings, rows, study.summarise_real(rows))
+
+
+@app.command()
+def placement(config: Config, output: Result, work: Work = WORK) -> None:
+    """Train on realistic, random and mixed placement, and score on unseen patients."""
+    from spinemar.dataset.store import PairStore
+    from spinemar_training.study.placement import choose_pairs, train_arms
+    from spinemar_training.study.placement_reasons import describe_pairs, summarise_reasons
+    from spinemar_training.study.placement_scores import score_arms, summarise_placement
+    from spinemar_training.study.results import write_result
+    from spinemar_training.study.settings import PlacementSettings, load_study
+
+    settings = load_study(config, PlacementSettings)
+    folder = work / config.stem
+    runs = train_arms(settings, folder)
+    rows = score_arms(settings, folder)
+    store = PairStore(settings.store, (), split="training", domain="post")
+    chosen = [*choose_pairs(store, "realistic", settings.pairs)]
+    chosen += choose_pairs(store, "random", settings.pairs)
+    described = describe_pairs(store, chosen)
+    summary = {**summarise_placement(rows), "why": summarise_reasons(described)}
+    write_result(output, "placement", settings, rows, summary, runs=runs, pairs=described)
+
+
+@app.command()
+def freeze(config: Config, output: Result) -> None:
+    """Write the shipped model's scores on the frozen scenes, for the regression test."""
+    from spinemar_training.study import regression as study
+    from spinemar_training.study.methods import study_methods
+    from spinemar_training.study.settings import RegressionSettings, load_study
+
+    settings = load_study(config, RegressionSettings)
+    study.freeze(settings, study_methods(("nmar", "generator")), output)
+
+
+@app.command()
+def page(
+    results: Annotated[Path, typer.Argument(help="Folder of the studies' JSON.")],
+    document: Annotated[Path, typer.Argument(help="Markdown page with places for tables.")],
+    pictures: Annotated[Path, typer.Option(help="Folder for the plots.")],
+) -> None:
+    """Write tables and plots from the studies' results."""
+    from spinemar_training.study.page import fill_page
+    from spinemar_training.study.plots import draw_plots
+
+    for path in draw_plots(results, pictures):
+        typer.echo(str(path))
+    typer.echo(", ".join(fill_page(document, results)))

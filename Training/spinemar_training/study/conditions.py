@@ -41,23 +41,18 @@ class Trial:
     left_out: Mask
 
 
-Condition = Callable[[Patient, Scene, Any], Trial]
-
-
-def base(patient: Patient, scene: Scene, value: Any = None) -> Trial:
+def base(scene: Scene) -> Trial:
     """Scan as in the other studies; metal found automatically."""
     return _trial(*_scan(scene.volume, _implants(scene, scene.volume), scene.settings, scene.seed))
 
 
-def threshold(patient: Patient, scene: Scene, value: float) -> Trial:
+def threshold(trial: Trial, value: float) -> Trial:
     """Take all above a fixed threshold as metal."""
-    trial = base(patient, scene)
     return dataclasses.replace(trial, metal=segment_metal(trial.scan, float(value)).mask)
 
 
-def mask(patient: Patient, scene: Scene, value: str) -> Trial:
+def mask(trial: Trial, value: str) -> Trial:
     """Spoil the mask: metal missed, or tissue taken for it."""
-    trial = base(patient, scene)
     return dataclasses.replace(trial, metal=_SPOILED[value](trial.metal, trial.scan))
 
 
@@ -146,10 +141,9 @@ def implant(patient: Patient, scene: Scene, value: str) -> Trial:
     return _trial(*_scan(scene.volume, implants, scene.settings, scene.seed))
 
 
-SWEEPS: dict[str, Condition] = {
-    "base": base,
-    "threshold": threshold,
-    "mask": mask,
+MASKS: dict[str, Callable[[Trial, Any], Trial]] = {"threshold": threshold, "mask": mask}
+"""Sweeps over the mask: the scan stays."""
+SCANS: dict[str, Callable[[Patient, Scene, Any], Trial]] = {
     "kernel": kernel,
     "photons": photons,
     "thickness": thickness,
@@ -158,6 +152,7 @@ SWEEPS: dict[str, Condition] = {
     "motion": motion,
     "implant": implant,
 }
+"""Sweeps that scan anew."""
 
 
 def tilted_slab(volume: CTVolume, through_ras: NDArray[np.float64], degrees: float) -> CTVolume:
@@ -167,7 +162,7 @@ def tilted_slab(volume: CTVolume, through_ras: NDArray[np.float64], degrees: flo
     _, rows, columns = volume.hu.shape
     affine = volume.ijk_to_ras.copy()
     angle = np.radians(degrees)
-    down = affine[:3, 1]
+    down = affine[:3, 1].copy()
     affine[:3, 1] = down * np.cos(angle)
     affine[2, 1] += float(np.linalg.norm(down)) * np.sin(angle)
     # The middle slice passes through the point, in the columns where that lies.

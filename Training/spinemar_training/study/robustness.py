@@ -13,7 +13,7 @@ from spinemar.evaluation.metrics import rmse_hu
 from spinemar.evaluation.regions import slice_regions
 from spinemar.files import atomic_path
 from spinemar_training.study.bank import Bank
-from spinemar_training.study.conditions import SWEEPS, Trial
+from spinemar_training.study.conditions import MASKS, SCANS, Trial, base
 from spinemar_training.study.methods import OPEN_GATE, StudyMethod
 from spinemar_training.study.middle import MiddleSlice
 from spinemar_training.study.scenes import MIDDLE, Scene
@@ -31,11 +31,14 @@ def measure_robustness(
     bank, rows = Bank(settings.bank, work), []
     key = "+".join(method.key for method in methods).replace(" ", "-")
     for scene in bank.scenes():
+        usual: Trial | None = None
         for sweep, values in {"base": [None], **settings.sweeps}.items():
             for value in values:
                 path = bank.folder / f"robust-{key}" / f"{scene.name}-{sweep}-{value}.json"
                 if not path.exists():
-                    made = _trial_rows(bank, scene, sweep, value, methods)
+                    if usual is None:
+                        usual = base(scene)
+                    made = _trial_rows(bank, scene, usual, sweep, value, methods)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with atomic_path(path) as temporary:
                         temporary.write_text(json.dumps(made), encoding="utf-8")
@@ -45,10 +48,20 @@ def measure_robustness(
 
 
 def _trial_rows(
-    bank: Bank, scene: Scene, sweep: str, value: Any, methods: Sequence[StudyMethod]
+    bank: Bank,
+    scene: Scene,
+    usual: Trial,
+    sweep: str,
+    value: Any,
+    methods: Sequence[StudyMethod],
 ) -> list[dict[str, Any]]:
     patient = next(p for p in map(bank.patient, bank.numbers) if p.name == scene.facts["patient"])
-    trial = SWEEPS[sweep](patient, scene, value)
+    if sweep == "base":
+        trial = usual
+    elif sweep in MASKS:
+        trial = MASKS[sweep](usual, value)
+    else:
+        trial = SCANS[sweep](patient, scene, value)
     known = {"scene": scene.name, "sweep": sweep, "value": value, **scene.facts}
     return [{**known, **row} for row in score_trial(trial, methods)]
 

@@ -1,0 +1,197 @@
+"""Score the placement study's priors on unseen patients, on the foreign scanner, without a gate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spinemar.evaluation.metrics import rmse_hu
+from spinemar.evaluation.regions import slice_regions
+from spinemar.files import atomic_path
+from spinemar.mar.slab import Slab
+from spinemar_training.features import PIXEL_MM
+from spinemar_training.foreign import ForeignCase, load_cases, make_cases
+from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.study.methods import OPEN_GATE, study_methods
+from spinemar_training.study.middle import MiddleSlice
+from spinemar_training.study.placement import ARMS
+from spinemar_training.study.scenes import MIDDLE
+from spinemar_training.study.settings import SAMPLE, PlacementSettings
+from spinemar_training.study.statistics import Estimate, bootstrap, geometric
+
+RINGS_MM = ((0.0, 5.0), (5.0, 10.0), (10.0, 20.0), (20.0, 40.0), (40.0, 400.0))
+
+Float = NDArray[np.float32]
+
+
+class TorchPrior:
+    """An inpainter that runs a prior network in PyTorch: no generator, no gate.
+
+    Parameters
+    ----------
+    weights : Path
+    settings : PlacementSettings
+        With the network's architecture.
+    """
+
+    name = "generator"
+    trace = "lost"
+    neighbours = 1
+    gate = OPEN_GATE
+
+    def __init__(self, weights: Path, settings: PlacementSettings) -> None:
+        self.network = PriorNetwork(settings.widths, settings.blocks)
+        self.network.load_state_dict(torch.load(weights, weights_only=True)["prior"])
+        self.network.eval().to(memory_format=torch.channels_last)
+
+    def inpaint(self, slab: Slab) -> Float:
+        """Fill the middle slice's lost rays with the prior's, matched beside the trace."""
+        from spinemar.mar.normalized import matched_prior
+        from spinemar.tomography.units import hu_to_mu
+
+        core = slab.core_only
+        cleaned = self._cleaned(slab)
+        projected = slab.radon.forward(hu_to_mu(cleaned[None]))
+        filled = matched_prior(core.sinogram[0], projected[0], core.lost_ray_trace[0])
+        return np.asarray(filled)[None]
+
+    def _cleaned(self, slab: Slab) -> Float:
+        li = np.repeat(slab.core_only.li_hu, 3, axis=0)  # the network reads the middle's alone
+        none = np.zeros_like(li)
+        saturated = np.repeat(slab.core_only.saturated.astype(np.float32), 3, axis=0)
+        channels = [slab.hu, slab.nmar_hu, li, slab.metal.astype(np.float32), saturated, none]
+        window = torch.from_numpy(np.stack(channels, axis=1))[None].float()
+        pixel = slab.radon.pixel_mm[0]
+        multiple = self.network.unet.multiple
+        side = int(np.ceil(max(slab.hu.shape[1:]) * pixel / PIXEL_MM / multiple)) * multiple
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            hu = self.network.clean(window, torch.tensor([pixel]), (side, side))
+        return np.asarray(hu[0].float().numpy())
+
+
+def foreign_folder(settings: PlacementSettings, work: Path) -> Path:
+    """Make the postoperative cases of unseen patients on the foreign scanner, once."""
+    from spinemar.sample_data import sample_ct
+
+    folder = work / f"cases-{settings.case_seed}-{settings.cases_per_group}"
+    for patient in settings.patients:
+        landmarks = Path(patient.landmarks)
+        done = folder / f".{landmarks.stem}"
+        if not done.exists():
+            ct = sample_ct() if patient.ct == SAMPLE else Path(patient.ct)
+            make_cases(
+                ct,
+                landmarks,
+                folder,
+                per_group=settings.cases_per_group,
+                seed=settings.case_seed,
+            )
+            done.touch()
+    return folder
+
+
+def score_arms(settings: PlacementSettings, work: Path) -> list[dict[str, Any]]:
+    """Score input, NMAR, the shipped prior and every trained one; one row a case and network."""
+    kept = work / "scores"
+    rows = []
+    networks = {
+        f"{arm}-{seed}": TorchPrior(work / f"{arm}-{seed}" / "weights.pt", settings)
+        for seed in settings.seeds
+        for arm in ARMS
+    }
+    for case in load_cases(foreign_folder(settings, work)):
+        path = kept / f"{case.name}.json"
+        if not path.exists():
+            made = _score_case(case, networks)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as temporary:
+                temporary.write_text(json.dumps(made), encoding="utf-8")
+            print(f"{case.name}: scored", flush=True)
+        rows += json.loads(path.read_text("utf-8"))
+    return rows
+
+
+def _score_case(case: ForeignCase, networks: dict[str, TorchPrior]) -> list[dict[str, Any]]:
+    from spinemar.mar.metal import segment_metal
+
+    metal = segment_metal(case.scan).mask
+    if not metal[MIDDLE].any():
+        return []
+    middle, truth = MiddleSlice(case.scan, metal), case.truth.hu[MIDDLE]
+    pixel = (case.scan.spacing_mm[1], case.scan.spacing_mm[0])
+    regions = slice_regions(truth, metal[MIDDLE], pixel)
+    images: dict[str, Float] = {"input": case.scan.hu[MIDDLE]}
+    for method in study_methods(("nmar",)):
+        images[method.name] = middle.judged(middle.proposed(method.inpainter), OPEN_GATE).hu
+    for name, network in networks.items():
+        images[name] = middle.corrected(network).hu
+    return [
+        {
+            "case": case.name,
+            **{key: case.facts[key] for key in ("patient", "metal", "scale")},
+            "network": name,
+            "rmse_hu": rmse_hu(truth, image, regions.scored),
+            "rmse_near_hu": rmse_hu(truth, image, regions.near),
+        }
+        for name, image in images.items()
+    ]
+
+
+def summarise_placement(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """RMSE by arm, and ratios between arms, case by case and seed by seed.
+
+    A case's seeds are averaged (in logarithms) first; the interval draws cases. The spread of
+    the seeds is given beside it, so that nobody takes a lucky seed for an effect.
+    """
+    seeds = sorted({int(r["network"].split("-")[1]) for r in rows if "-" in r["network"]})
+    cases = sorted({row["case"] for row in rows})
+    found = {(r["case"], r["network"]): r for r in rows}
+    out: dict[str, Any] = {"cases": len(cases), "seeds": seeds, "arms": {}, "differences": {}}
+    for name in ("input", "nmar"):
+        out["arms"][name] = {
+            m: float(np.mean([found[c, name][m] for c in cases]))
+            for m in ("rmse_hu", "rmse_near_hu")
+        }
+    for arm in ARMS:
+        out["arms"][arm] = {
+            m: float(np.mean([found[c, f"{arm}-{s}"][m] for c in cases for s in seeds]))
+            for m in ("rmse_hu", "rmse_near_hu")
+        }
+        out["arms"][arm]["seeds_hu"] = [
+            float(np.mean([found[c, f"{arm}-{s}"]["rmse_hu"] for c in cases])) for s in seeds
+        ]
+    for better, worse in (("realistic", "random"), ("mixed", "random"), ("realistic", "mixed")):
+        out["differences"][f"{better} / {worse}"] = {
+            m: _between(found, cases, seeds, (better, worse), m).to_json()
+            for m in ("rmse_hu", "rmse_near_hu")
+        }
+        out["differences"][f"{better} / {worse}"]["difference_hu"] = bootstrap(
+            [
+                np.mean([found[c, f"{better}-{s}"]["rmse_hu"] for s in seeds])
+                - np.mean([found[c, f"{worse}-{s}"]["rmse_hu"] for s in seeds])
+                for c in cases
+            ]
+        ).to_json()
+        out["differences"][f"{better} / {worse}"]["by_seed"] = [
+            _between(found, cases, [s], (better, worse), "rmse_hu").mean for s in seeds
+        ]
+    return out
+
+
+def _between(
+    found: dict[tuple[str, str], dict[str, Any]],
+    cases: Sequence[str],
+    seeds: Sequence[int],
+    arms: tuple[str, str],
+    metric: str,
+) -> Estimate:
+    def mean_log(case: str, arm: str) -> float:
+        return float(np.mean([np.log(found[case, f"{arm}-{s}"][metric]) for s in seeds]))
+
+    return geometric([np.exp(mean_log(c, arms[0]) - mean_log(c, arms[1])) for c in cases])
