@@ -99,8 +99,7 @@ def real(config: Config, output: Result, work: Work = WORK) -> None:
 @app.command()
 def placement(config: Config, output: Result, work: Work = WORK) -> None:
     """Train on realistic, random and mixed placement, and score on unseen patients."""
-    from spinemar.dataset.store import PairStore
-    from spinemar_training.study.placement import choose_pairs, train_arms
+    from spinemar_training.study.placement import choose_pairs, train_arms, training_store
     from spinemar_training.study.placement_reasons import describe_pairs, summarise_reasons
     from spinemar_training.study.placement_scores import score_arms, summarise_placement
     from spinemar_training.study.results import write_result
@@ -110,7 +109,7 @@ def placement(config: Config, output: Result, work: Work = WORK) -> None:
     folder = work / config.stem
     runs = train_arms(settings, folder)
     rows = score_arms(settings, folder)
-    store = PairStore(settings.store, (), split="training", domain="post")
+    store = training_store(Path(settings.store))
     chosen = [*choose_pairs(store, "realistic", settings.pairs)]
     chosen += choose_pairs(store, "random", settings.pairs)
     described = describe_pairs(store, chosen)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spinemar.dataset.layout import records
 from spinemar.dataset.store import PairStore
 from spinemar.files import atomic_path
 from spinemar_training.features import (
@@ -58,6 +59,15 @@ class Crops:
 
     together: Tensor
     alone: Tensor
+
+
+def training_store(path: Path) -> PairStore:
+    """Open a store for its training pairs; of one that is still growing, the complete blocks."""
+    store = PairStore(path, CHANNELS)
+    training = {item.name for item in store.spec.inputs if item.split == "training"}
+    rows = [row for record in records(path) for row in record.rows]
+    store.rows = [row for row in rows if row["ct"] in training and row["domain"] == "post"]
+    return store
 
 
 def choose_pairs(store: PairStore, arm: str, count: int) -> list[int]:
@@ -196,7 +206,7 @@ def _step(
 
 def train_arms(settings: PlacementSettings, work: Path) -> list[dict[str, Any]]:
     """Train every arm and seed that is not trained yet; return what each took."""
-    store = PairStore(settings.store, CHANNELS, split="training", domain="post")
+    store = training_store(Path(settings.store))
     runs = []
     for seed in settings.seeds:
         for arm in ARMS:

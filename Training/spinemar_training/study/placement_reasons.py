@@ -62,25 +62,19 @@ def error_rings(
 def describe_pairs(store: PairStore, positions: Sequence[int]) -> list[dict[str, Any]]:
     """Describe the middle slice of pairs; one row each."""
     rows = []
-    reader = PairStore(store.path, _FIELDS)
-    by_index = {row["index"]: n for n, row in enumerate(reader.rows)}
     for position in positions:
         row = store.rows[position]
-        pair = reader[by_index[row["index"]]]
-        metal, truth = pair["metal"][MIDDLE], pair["truth"][MIDDLE]
+        pair = {name: store.read(name, row["index"])[MIDDLE] for name in _FIELDS}
+        metal, truth = pair["metal"], pair["truth"]
         rows.append(
             {
                 "index": row["index"],
                 "placement": row["placement"],
-                "metal_mm2": float(metal.sum()) * float(pair["pixel_mm"]) ** 2,
-                "lost_share": float(pair["lost_ray_trace"][MIDDLE].mean()),
-                "trace": trace_shape(pair["metal_trace"][MIDDLE]),
-                "input_rings": error_rings(
-                    pair["input"][MIDDLE], truth, metal, float(pair["pixel_mm"])
-                ),
-                "nmar_rings": error_rings(
-                    pair["nmar"][MIDDLE], truth, metal, float(pair["pixel_mm"])
-                ),
+                "metal_mm2": float(metal.sum()) * row["pixel_mm"] ** 2,
+                "lost_share": float(pair["lost_ray_trace"].mean()),
+                "trace": trace_shape(pair["metal_trace"]),
+                "input_rings": error_rings(pair["input"], truth, metal, row["pixel_mm"]),
+                "nmar_rings": error_rings(pair["nmar"], truth, metal, row["pixel_mm"]),
             }
         )
     return rows
