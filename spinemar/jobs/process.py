@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spinemar.errors import CancelledError, FaultError, SpinemarError
-from spinemar.jobs import protocol
 from spinemar.interpreter import choose_interpreter, worker_command, worker_environment
+from spinemar.jobs import protocol
 from spinemar.jobs.tree import end_tree, start_tree
 
 _SECONDS_TO_STOP = 1.2
