@@ -31,7 +31,15 @@ def ignore_progress(progress: Progress) -> None:
 
 
 class CancelToken:
-    """Thread-safe request to stop; long jobs ask it between units of work."""
+    """Thread-safe request to stop; long jobs ask it between units of work.
+
+    Examples
+    --------
+    >>> token = CancelToken()
+    >>> token.cancel()
+    >>> token.cancelled
+    True
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()

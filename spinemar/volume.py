@@ -95,6 +95,13 @@ class CTVolume:
         If the array is not three-dimensional or holds no voxel.
     GeometryError
         If the matrix is not finite and invertible.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> volume = CTVolume(np.zeros((3, 4, 5), dtype=np.float32), np.diag([0.5, 0.5, 2.0, 1.0]))
+    >>> volume.geometry.spacing_mm
+    (0.5, 0.5, 2.0)
     """
 
     hu: NDArray[np.float32]

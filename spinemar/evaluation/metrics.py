@@ -27,7 +27,13 @@ def rmse_hu(truth: Image, result: Image, region: Region) -> float:
 
 
 def psnr_db(rmse: float) -> float:
-    """Peak signal-to-noise ratio in dB of an `rmse` in HU, range 5000 HU; infinite for 0."""
+    """Peak signal-to-noise ratio in dB of an `rmse` in HU, range 5000 HU; infinite for 0.
+
+    Examples
+    --------
+    >>> round(psnr_db(50.0), 1)
+    40.0
+    """
     return float("inf") if rmse == 0 else 20.0 * float(np.log10(DATA_RANGE_HU / rmse))
 
 

@@ -19,6 +19,13 @@ def bridge(values: NDArray[np.float32], trace: NDArray[np.bool_]) -> NDArray[np.
     ndarray of float32, same shape
         Equal to `values` outside the trace. A run that reaches the detector's edge keeps the
         value of its one neighbour; a view that is traced throughout is left as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rays = np.array([[1.0, 9.0, 9.0, 4.0, 9.0]], dtype=np.float32)
+    >>> bridge(rays, rays == 9).round(3).tolist()
+    [[1.0, 2.0, 3.0, 4.0, 4.0]]
     """
     bins = values.shape[-1]
     flat = np.ascontiguousarray(values).reshape(-1, bins)

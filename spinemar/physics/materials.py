@@ -56,6 +56,11 @@ def mu_per_mm(material: str, energies_kev: ArrayLike) -> NDArray[np.float64]:
     ------
     InputError
         If the material is not known, or an energy lies outside the table.
+
+    Examples
+    --------
+    >>> [round(float(mu_per_mm(name, 70.0)), 3) for name in ("water", "Ti-6Al-4V", "316L")]
+    [0.019, 0.23, 0.688]
     """
     density = density_g_cm3(material)
     columns = table("attenuation")

@@ -66,7 +66,13 @@ class Assessment:
 
 
 def letter_for(breach_mm: float) -> str:
-    """Return the Gertzbein-Robbins letter of a breach in mm."""
+    """Return the Gertzbein-Robbins letter of a breach in mm.
+
+    Examples
+    --------
+    >>> [letter_for(breach_mm) for breach_mm in (0.0, 1.9, 2.0, 5.0, 6.0)]
+    ['A', 'B', 'C', 'D', 'E']
+    """
     if breach_mm <= 0.0:
         return "A"
     return next((letter for limit, letter in GRADE_LIMITS_MM if breach_mm >= limit), "B")

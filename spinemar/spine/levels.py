@@ -149,6 +149,11 @@ def shift_level(level: str, steps: int) -> str:
     ------
     InputError
         If there is no such level.
+
+    Examples
+    --------
+    >>> shift_level("T12", 1), shift_level("T12", -1)
+    ('L1', 'T11')
     """
     place = int(level_position(level)) + steps
     if not 0 <= place < len(LEVELS):
@@ -163,6 +168,11 @@ def level_range(text: str) -> tuple[str, ...]:
     ------
     InputError
         If a part names no level.
+
+    Examples
+    --------
+    >>> level_range("T11-L2")
+    ('T11', 'T12', 'L1', 'L2')
     """
     chosen: set[str] = set()
     for part in re.split(r"[,;]", text):

@@ -74,6 +74,12 @@ class SinogramGeometry:
         ------
         GeometryError
             If the image has no size.
+
+        Examples
+        --------
+        >>> geometry = SinogramGeometry.for_image((512, 512), (0.75, 0.75))
+        >>> geometry.shape, geometry.bin_mm
+        ((720, 736), 0.75)
         """
         if min(shape) < 1 or not all(0.0 < p < np.inf for p in pixel_mm):
             raise GeometryError(

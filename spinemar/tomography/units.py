@@ -25,13 +25,26 @@ def hu_to_mu(hu: NDArray[np.floating]) -> NDArray[np.float32]:
     -------
     ndarray of float32
         Attenuation per mm; -1000 HU gives 0, lower values are negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [round(float(mu), 4) for mu in hu_to_mu(np.array([-1000.0, 0.0, 1000.0]))]
+    [0.0, 0.0193, 0.0386]
     """
     scale = np.float32(MU_WATER_PER_MM / 1000.0)
     return np.asarray(hu, dtype=np.float32) * scale + np.float32(MU_WATER_PER_MM)
 
 
 def mu_to_hu(mu: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Convert linear attenuation per mm (any shape) to HU, the inverse of `hu_to_mu`."""
+    """Convert linear attenuation per mm (any shape) to HU, the inverse of `hu_to_mu`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [round(float(hu)) for hu in mu_to_hu(hu_to_mu(np.array([-1200.0, 40.0])))]
+    [-1200, 40]
+    """
     scale = np.float32(1000.0 / MU_WATER_PER_MM)
     return np.asarray(mu, dtype=np.float32) * scale - np.float32(1000.0)
 
