@@ -95,6 +95,17 @@ def correct_volume(
     ModelError
         If the model cannot be used.
     CancelledError
+
+    Examples
+    --------
+    Without metal the input itself comes back:
+
+    >>> import numpy as np
+    >>> hu = np.full((3, 64, 64), -1000.0, dtype=np.float32)
+    >>> hu[:, 16:48, 16:48] = 40.0
+    >>> volume = CTVolume(hu, np.diag([-1.0, -1.0, 2.0, 1.0]))
+    >>> correct_volume(volume, method="nmar").volume is volume
+    True
     """
     watch = Stopwatch()
     layout = find_axial_slices(volume.geometry)

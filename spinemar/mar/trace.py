@@ -43,7 +43,14 @@ def trace_of(
 
 
 def dilated(trace: NDArray[np.bool_], bins: int) -> NDArray[np.bool_]:
-    """Widen a trace (..., views, bins) by some bins on either side, within each view."""
+    """Widen a trace (..., views, bins) by some bins on either side, within each view.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dilated(np.array([[False, False, True, False, False]]), 1).astype(int).tolist()
+    [[0, 1, 1, 1, 0]]
+    """
     wide = trace.copy()
     for shift in range(1, bins + 1):
         wide[..., shift:] |= trace[..., :-shift]
