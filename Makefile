@@ -1,8 +1,8 @@
 # Every target makes .venv and installs what it needs (see scripts/bootstrap.sh).
-.PHONY: help demo test bench lint format figures docs clean
+.PHONY: help demo test bench bench-gpu lint format figures docs clean
 
 help: ## show the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 demo: ## sample CT -> screws and rods -> simulated scan -> correction -> build/demo/report.html
 	@scripts/bootstrap.sh demo
@@ -12,9 +12,13 @@ test: ## ruff, mypy and every test
 	@scripts/bootstrap.sh test
 	@scripts/test.sh
 
-bench: ## our transforms against scikit-image and ASTRA -> build/bench.json
+bench: ## speed and memory, also against scikit-image and ASTRA -> build/*.json
 	@scripts/bootstrap.sh bench
 	@set -e; for bench in Testing/benchmarks/bench_*.py; do .venv/bin/python $$bench; done
+
+bench-gpu: ## the same on an NVIDIA GPU, where there is one
+	@scripts/bootstrap.sh bench
+	.venv/bin/python Testing/benchmarks/gpu.py
 
 lint: ## ruff and mypy alone
 	@scripts/bootstrap.sh lint

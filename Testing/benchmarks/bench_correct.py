@@ -13,12 +13,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import bench_tomography
 import machine_limits
-from correction_case import Case, run
+from correction_case import Case, patient, run
 
 from spinemar.files import atomic_path
+from spinemar.mar.correct import correct_volume
 from spinemar.tomography.radon import available_threads
 
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "performance.json"
@@ -87,11 +89,25 @@ def transforms(quick: bool) -> dict[str, Any]:
     return bench_tomography.compare()
 
 
+def _networks_of_a_slice() -> list[tuple[Any, dict[str, list[int]]]]:
+    """Return each network that the phantom's slice goes through, and its inputs' shapes."""
+    from spinemar.mar.models.session import NetworkSession
+
+    seen: dict[str, tuple[Any, dict[str, list[int]]]] = {}
+    run_network = NetworkSession.run
+
+    def noting(self: NetworkSession, inputs: Any) -> Any:
+        shapes = {name: list(array.shape) for name, array in inputs.items()}
+        seen[self.network.role] = (self.network, shapes)
+        return run_network(self, inputs)
+
+    with mock.patch.object(NetworkSession, "run", noting):
+        correct_volume(patient(1), method="auto", device="cpu")
+    return list(seen.values())
+
+
 def limits(quick: bool) -> dict[str, Any]:
     """The machine's limits, and what each step of a slice needs."""
-    from spinemar.mar.methods import shipped_model
-    from spinemar.mar.models.manifest import load_manifest
-
     counts = [n for n in (1, 2) if n <= available_threads()]
     measured = {str(n): machine_limits.measure(n) for n in counts}
     needs = {
@@ -99,16 +115,10 @@ def limits(quick: bool) -> dict[str, Any]:
         "ramp_mflop": 2 * machine_limits.fft_mflop(720, 1500),
         "views_mflop": machine_limits.fft_mflop(720, 736),
     }
-    path = shipped_model()
-    if path is not None:
-        model = load_manifest(path)
-        for network, sizes in ((model.prior, (384, 512)), (model.generator, (360, 256))):
-            if network is not None:
-                shapes = {
-                    name: [1, shape[1] or 1, *sizes] for name, shape in network.inputs.items()
-                }
-                gflop = machine_limits.network_gflop(network.data, shapes)
-                needs[f"{network.role}_gflop"] = round(gflop, 2)
+    for network, sizes in _networks_of_a_slice():
+        gflop = machine_limits.network_gflop(network.data, sizes)
+        needs[f"{network.role}_gflop"] = round(gflop, 2)
+        needs[f"{network.role}_inputs"] = sizes
     for count, values in measured.items():
         print(f"limits, {count} threads: {values}")
     print(f"needs: {needs}", flush=True)

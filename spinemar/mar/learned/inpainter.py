@@ -34,6 +34,8 @@ Float = NDArray[np.float32]
 
 _MOST_WORKERS = 4
 """On the CPU every worker may run a network of its own, which takes about 0.2 GB."""
+_MOST_WORKERS_WITH_GPU = 8
+"""They prepare slices for one GPU, and take its answers in."""
 
 
 class LearnedInpainter:
@@ -43,12 +45,16 @@ class LearnedInpainter:
     ----------
     manifest : Manifest
     device : {"auto", "cpu", "cuda", "cuda-fp16"}
+
+    Attributes
+    ----------
+    widening_bins : int
+        Rays taken in on either side of the lost ones.
     """
 
     name = "generator"
     trace: Trace = "lost"
     neighbours = 2
-    most_workers = _MOST_WORKERS
 
     def __init__(self, manifest: Manifest, device: Device = "auto") -> None:
         if manifest.prior is None:
@@ -60,11 +66,17 @@ class LearnedInpainter:
         threads = ThreadPlan.for_machine(most_workers=_MOST_WORKERS).threads_each
         self._sessions = [NetworkSession(manifest.prior, device, threads=threads)]
         self._prior = PriorNetwork(manifest.prior, self._sessions[0])
+        self.widening_bins = self._prior.settings.widening_bins
         self._generator: SinogramNetwork | None = None
         if manifest.generator is not None:
             session = NetworkSession(manifest.generator, device, threads=threads)
             self._sessions.append(session)
             self._generator = SinogramNetwork(manifest, manifest.generator, session)
+
+    @property
+    def most_workers(self) -> int:
+        """Slabs that may be in work at a time."""
+        return _MOST_WORKERS if self._sessions[0].batch == 1 else _MOST_WORKERS_WITH_GPU
 
     @property
     def slices_at_a_time(self) -> int:
@@ -91,7 +103,7 @@ class LearnedInpainter:
         around = [slab.indices[p - 1 : p + 2] for p in range(slab.core.start, slab.core.stop)]
         ks = sorted({k for three in around for k in three})
         filled = dict(zip(ks, self._filled(products, ks), strict=True))
-        traces = {k: lost.trace for k, lost in _known(products, "lost_rays", ks).items()}
+        traces = self._traces(products, ks)
         measured = _known(products, "sinogram", ks)
         triples = [
             ThreeSlices(
@@ -109,8 +121,8 @@ class LearnedInpainter:
 
     def _fill(self, products: SliceProducts, units: list[Unit]) -> list[list[Float]]:
         ks = [k for unit in units for k in unit]
-        lost, measured = _known(products, "lost_rays", ks), _known(products, "sinogram", ks)
-        marked = [k for k in ks if lost[k].trace.any()]
+        traces, measured = self._traces(products, ks), _known(products, "sinogram", ks)
+        marked = [k for k in ks if traces[k].any()]
         cleaned: dict[int, Float] = {}
         if marked:
             with products.watch.stage("network"):
@@ -125,8 +137,12 @@ class LearnedInpainter:
                 priors = products.radon.forward(hu_to_mu(np.stack([cleaned[k] for k in mine])))
             with products.watch.stage("interpolate"):
                 for k, prior in zip(mine, priors, strict=True):
-                    filled[k] = matched_prior(measured[k], prior, lost[k].trace)
+                    filled[k] = matched_prior(measured[k], prior, traces[k])
         return [[filled[k] for k in unit] for unit in units]
+
+    def _traces(self, products: SliceProducts, ks: list[int]) -> dict[int, NDArray[np.bool_]]:
+        lost = _known(products, "lost_rays", ks)
+        return {k: rays.widened(self.widening_bins).trace for k, rays in lost.items()}
 
 
 def _known(products: SliceProducts, name: str, ks: list[int]) -> dict[int, Any]:

@@ -6,9 +6,10 @@ import ctypes
 import ctypes.util
 import os
 
-_MOST_SLICES = 16
-"""Larger batches gain nothing on the largest GPUs and make a cancel wait."""
-_BLIND_SLICES = 4
+_MOST_SLICES = 4
+"""Several slabs are in work at a time, which fills the largest GPUs with batches of this size;
+larger ones would keep more slices in the host's memory."""
+_BLIND_SLICES = 2
 _SHARE = 0.5
 """Of the free memory: the rest is for other programs, transforms and the runtime's rounding."""
 _ACTIVATIONS = 24.0
@@ -67,7 +68,7 @@ def slices_that_fit(free_bytes: int | None, input_bytes: int) -> int:
     Returns
     -------
     int
-        At least one, at most 16.
+        At least one, at most 4.
     """
     if free_bytes is None:
         return _BLIND_SLICES
