@@ -115,7 +115,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 def _replace_folder(temporary: Path, target: Path, folder: Path) -> None:
     """Swap a finished folder in; the old one goes only when the new one stands."""
-    old = folder / f"{target.name}.old"
+    old = folder / _old_name(target)
     target.replace(old)
     try:
         temporary.replace(target)
@@ -144,8 +144,8 @@ def _flush(path: Path) -> None:
     try:
         os.fsync(number)
     except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise
+        if error.errno in (*_NO_SPACE, errno.EIO):
+            raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(number)
 
@@ -164,10 +164,20 @@ def _writer() -> str:
 
 
 def _remove_left_over(target: Path) -> None:
-    """Remove what writers of the same target left behind that were killed."""
+    """Remove what writers of the same target left behind that were killed.
+
+    A folder that was killed while it was swapped comes back first.
+    """
     for left in target.parent.glob(f".{glob.escape(_stem(target))}.*.part"):
         if _is_left_over(left):
+            old = left / _old_name(target)
+            if old.exists() and not target.exists():
+                old.replace(target)
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _old_name(target: Path) -> str:
+    return f"{target.name[:80]}.old"
 
 
 def _is_left_over(folder: Path) -> bool:

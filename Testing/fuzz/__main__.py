@@ -78,7 +78,7 @@ def _run(
     try:
         done = subprocess.run(
             command + (["--guided"] if guided else []), cwd=ROOT, capture_output=True, text=True,
-            errors="replace", timeout=seconds + 3 * SECONDS_AN_INPUT, check=False,
+            errors="replace", timeout=seconds + 2 * SECONDS_AN_INPUT, check=False,
         )  # fmt: skip
         code, said, errors = done.returncode, done.stdout, done.stderr
     except subprocess.TimeoutExpired as late:

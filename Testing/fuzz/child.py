@@ -22,7 +22,8 @@ from typing import NoReturn
 from Testing.fuzz.edits import apply, draw
 from Testing.fuzz.targets import Target, target
 
-SECONDS_AN_INPUT = 20
+CPU_SECONDS_AN_INPUT = 20
+SECONDS_AN_INPUT = 180  # where other work crowds the machine, or an input waits for ever
 MEMORY_BYTES = 6 << 30
 FINDING = "finding.txt"
 
@@ -43,7 +44,8 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
-    signal.signal(signal.SIGALRM, _alarm)
+    for number in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(number, _alarm)
     if options.guided:
         _guided(options.name, options.folder, options.seconds, options.seed)
     return _random(target(options.name), options.folder, options.seconds, options.seed)
@@ -80,6 +82,7 @@ def _random(chosen: Target, folder: Path, seconds: float, seed: int) -> int:
 def _checked(chosen: Target, path: Path) -> bool | None:
     """Return whether the input was accepted; None and a note in the folder for a finding."""
     signal.alarm(SECONDS_AN_INPUT)
+    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS_AN_INPUT)
     try:
         return chosen.check(path)
     except (Exception, TookTooLong):
@@ -87,6 +90,7 @@ def _checked(chosen: Target, path: Path) -> bool | None:
         return None
     finally:
         signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _guided(name: str, folder: Path, seconds: float, seed: int) -> NoReturn:

@@ -141,11 +141,14 @@ def _threshold(text: str) -> float | None:
 
 
 def _check_paths(source: Path, output: Path, report: Path | None, *, overwrite: bool) -> None:
+    from spinemar.io.formats import check_exists, check_writable_format
     from spinemar.jobs.sidecar import check_sidecar
 
+    check_exists(source)
+    check_writable_format(output)
     check_sidecar(output)
     if output.exists():
-        if source.exists() and output.samefile(source):
+        if output.samefile(source):
             raise InputError("OUTPUT is the input itself.", "Choose another name for the result.")
         if not overwrite:
             raise InputError(

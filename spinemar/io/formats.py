@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from spinemar.errors import InputError
@@ -18,6 +19,7 @@ WRITABLE = (".nrrd", *NIFTI, ".mha")
 MAX_VOXELS = 2_000_000_000
 """About 7,600 slices of 512x512; 8 GB as float32."""
 MAX_SIDE = 16_384
+_MAX_NAME_BYTES = 255
 # While a file is read, ITK's float32 image and our copy of it exist side by side.
 _BYTES_PER_VOXEL = 8
 
@@ -40,6 +42,7 @@ def check_exists(path: Path) -> None:
     InputError
         Also for pipes and devices, which could keep a reader waiting for ever.
     """
+    check_name(path)
     try:
         there = path.exists()
     except (OSError, ValueError) as error:  # a name too long, or with a null byte
@@ -50,14 +53,27 @@ def check_exists(path: Path) -> None:
         raise InputError(f"{path} is neither a file nor a folder.", "Give a CT as file or folder.")
 
 
-def check_writable_format(path: Path) -> None:
-    """Refuse a target whose suffix names no format that we write.
+def check_name(path: Path) -> None:
+    """Refuse a name that is no text (neither messages nor ITK can hold it), or endless."""
+    if len(os.fsencode(path.name)) > _MAX_NAME_BYTES:
+        raise InputError(
+            f"{path.name[:40]}… cannot be the name of a file: it is too long.",
+            "Choose a shorter name.",
+        )
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = str(path).encode(errors="replace").decode()
+        raise InputError(
+            f"The name {shown} cannot be written as text.", "Rename the file or folder."
+        ) from error
 
-    Raises
-    ------
-    InputError
-        If it does not; the message lists the formats.
-    """
+
+def check_writable_format(path: Path) -> None:
+    """Refuse a target whose suffix names no format that we write, or that is a folder."""
+    check_name(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder.", "Choose another name for the result.")
     if suffix_of(path) not in WRITABLE:
         raise InputError(
             f"{path.name} does not name a format that can be written.",

@@ -120,11 +120,19 @@ def _is_dicom(path: Path) -> bool:
         return stream.read(4) == b"DICM"
 
 
+def _as_text(value: object) -> object:
+    """Keep a spreadsheet from taking a name for a formula, and names that are no text apart."""
+    if not isinstance(value, str):
+        return value
+    text = value.encode(errors="replace").decode()
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
 def write_summary(path: Path, rows: Sequence[BatchRow]) -> None:
     """Write the table of a batch as CSV, complete or not at all."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(BatchRow)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
+    writer.writerows({k: _as_text(v) for k, v in asdict(row).items()} for row in rows)
     with atomic_path(path) as temporary:
         temporary.write_text(text.getvalue(), encoding="utf-8")
