@@ -20,6 +20,7 @@ from spinemar.mar.inpainting import ModelFacts, Trace
 from spinemar.mar.models.manifest import Manifest, Network
 from spinemar.mar.models.session import Device, NetworkSession
 from spinemar.mar.normalized import normalized_bridge
+from spinemar.mar.parallel import ThreadPlan
 from spinemar.mar.slab import Slab
 
 _NEIGHBOURS = 1
@@ -71,7 +72,8 @@ class GeneratorInpainter:
         self._pad = settings.get("pad_views", 0)
         self._refuse_unknown(network)
         self.gate: GateParameters = manifest.gate
-        self._session = NetworkSession(network, device)
+        threads = ThreadPlan.for_machine().threads_each
+        self._session = NetworkSession(network, device, threads=threads)
 
     def _refuse_unknown(self, network: Network) -> None:
         views, pad = self._views, self._pad

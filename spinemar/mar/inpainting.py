@@ -11,6 +11,11 @@ neighbours.
 It returns the sinograms of the core slices, (core slices, views, bins) float32, equal to
 `slab.core_only.sinogram` outside the trace that it names; `correct_volume` enforces that,
 reconstructs the difference, asks the gate, and puts the metal back.
+
+Slabs are in work side by side, so `inpaint` is called from several threads at once. It must not
+keep anything of one slab for another in the inpainter itself; what neighbouring slabs share, it
+makes with `slab.products.once`. An inpainter may also state `slices_at_a_time` (an even number,
+2 by default) and `most_workers` (1 where calls must not overlap).
 """
 
 from __future__ import annotations
@@ -72,4 +77,7 @@ class Inpainter(Protocol):
         """Model and provider; asked after the last slab."""
 
     def inpaint(self, slab: Slab) -> NDArray[np.float32]:
-        """Return inpainted sinograms of the core slices, (core slices, views, bins)."""
+        """Return inpainted sinograms of the core slices, (core slices, views, bins).
+
+        Called from several threads at once.
+        """
