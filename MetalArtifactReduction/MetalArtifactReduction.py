@@ -215,7 +215,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
     def onModelChanged(self):
         if self._parameterNode is not None:
             model = self.modelPanel.chosen
-            self._parameterNode.model = str(model.folder) if model and not model.shipped else ""
+            self._parameterNode.model = model.reference if model else ""
 
     def updateButtons(self):
         running = self.run is not None

@@ -34,8 +34,8 @@ class ModelPanel:
         index = self.ui.modelCombo.currentIndex
         return self.models[index] if 0 <= index < len(self.models) else None
 
-    def refresh(self, folder=""):
-        """List the models again and choose the one in `folder`, else the first."""
+    def refresh(self, reference=""):
+        """List the models again and choose the one of that reference, else the first."""
         self.models = listModels(storeFolder())
         combo = self.ui.modelCombo
         wasBlocked = combo.blockSignals(True)
@@ -45,13 +45,13 @@ class ModelPanel:
         combo.enabled = bool(self.models)
         if not self.models:
             combo.addItem(_("(none installed)"))
-        self.choose(folder)
+        self.choose(reference)
         combo.blockSignals(wasBlocked)
 
-    def choose(self, folder):
+    def choose(self, reference):
         """Choose the model that a parameter names; an empty one means the first."""
-        folders = [str(model.folder) for model in self.models]
-        self.ui.modelCombo.setCurrentIndex(folders.index(folder) if folder in folders else 0)
+        known = [model.reference for model in self.models]
+        self.ui.modelCombo.setCurrentIndex(known.index(reference) if reference in known else 0)
         self._showHash()
 
     def onImport(self):
@@ -65,7 +65,7 @@ class ModelPanel:
         except SpinemarError as error:
             slicer.util.errorDisplay(sentence(error), windowTitle=_("Import model"))
             return
-        self.refresh(str(model.folder))
+        self.refresh(model.reference)
         self._onChanged()
 
     def _onChosen(self, index):

@@ -23,6 +23,9 @@ class Model:
     folder : Path
     name, version, sha256 : str
     shipped : bool
+    reference : str
+        How parameters name it: empty for the default, the name of another shipped model (so that
+        scenes can be moved), the folder of an imported one.
     """
 
     folder: Path
@@ -30,6 +33,7 @@ class Model:
     version: str
     sha256: str
     shipped: bool
+    reference: str
 
     @property
     def label(self) -> str:
@@ -38,14 +42,15 @@ class Model:
 
 
 def listModels(store: Path) -> tuple[Model, ...]:
-    """List the shipped model and the imported ones; what cannot be read is left out."""
-    from spinemar.mar.methods import shipped_model
+    """List the shipped models and the imported ones; what cannot be read is left out."""
+    from spinemar.mar.methods import shipped_models
 
-    shipped = shipped_model()
-    found = [] if shipped is None else [(shipped.parent, True)]
+    models = []
+    for number, (name, path) in enumerate(shipped_models().items()):
+        models.append(_read(path, shipped=True, reference=name if number else ""))
     if store.is_dir():
-        found += [(p.parent, False) for p in sorted(store.glob(f"*/{MANIFEST}"))]
-    models = [_read(folder, isShipped) for folder, isShipped in found]
+        for path in sorted(store.glob(f"*/{MANIFEST}")):
+            models.append(_read(path, shipped=False, reference=str(path.parent)))
     return tuple(model for model in models if model is not None)
 
 
@@ -67,7 +72,7 @@ def importModel(manifest: Path, store: Path) -> Model:
     from spinemar.mar.models.manifest import load_manifest
 
     loaded = load_manifest(manifest)
-    folder = manifest.parent if manifest.is_file() else manifest
+    source = manifest if manifest.is_file() else manifest / MANIFEST
     name = re.sub(r"[^\w.-]+", "_", f"{loaded.name}-{loaded.version}").strip("._") or "model"
     try:
         store.mkdir(parents=True, exist_ok=True)
@@ -76,26 +81,25 @@ def importModel(manifest: Path, store: Path) -> Model:
             for network in (loaded.prior, loaded.generator):
                 if network is not None:
                     (temporary / network.file).write_bytes(network.data)
-            shutil.copyfile(folder / MANIFEST, temporary / MANIFEST)
+            shutil.copyfile(source, temporary / MANIFEST)
     except OSError as error:
         raise InputError(
             f"The model could not be copied to {store} ({error.strerror or error}).",
             "Check disk space and permissions.",
         ) from error
-    model = _read(store / name, isShipped=False)
+    model = _read(store / name / MANIFEST, shipped=False, reference=str(store / name))
     if model is None:
         raise ModelError("The model could not be read back.", "Import it again.")
     return model
 
 
-def _read(folder: Path, isShipped: bool) -> Model | None:
+def _read(manifest: Path, *, shipped: bool, reference: str) -> Model | None:
     """Read what the list shows; the full check comes when the model is used."""
     try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        content = json.loads(manifest.read_text(encoding="utf-8"))
         networks = content["networks"]
         hashes = [networks[r]["sha256"] for r in ("prior", "generator") if r in networks]
-        return Model(
-            folder, str(content["name"]), str(content["version"]), "+".join(hashes), isShipped
-        )
+        name, version = str(content["name"]), str(content["version"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+    return Model(manifest.parent, name, version, "+".join(hashes), shipped, reference)

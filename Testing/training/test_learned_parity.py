@@ -13,7 +13,7 @@ from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.pipeline import correct_slabs
 from spinemar_training.radon import TorchRadon
 from spinemar_training.running import save_weights
-from spinemar_training.settings import NetworkSettings, RunSettings
+from spinemar_training.settings import GeneratorSettings, RunSettings
 
 from spinemar.mar.learned import make_learned_inpainter
 from spinemar.mar.models.manifest import load_manifest
@@ -23,7 +23,7 @@ from spinemar.tomography.radon import RadonTransform
 
 pytestmark = pytest.mark.training
 SIZE, PIXEL = 512, 0.7
-SMALL = NetworkSettings((8, 16), (1, 1))
+SMALL = GeneratorSettings((8, 16), (1, 1))
 FACTS = {"version": "0", "licence": "test"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,18 @@ import typer
 
 from spinemar_training.study.commands import app as study_app
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
 app.add_typer(study_app, name="study")
+
+
+class Precision(str, Enum):
+    """Precisions of an export."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+
 
 Config = Annotated[Path, typer.Argument(help="The run's YAML file.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")]
@@ -50,49 +61,62 @@ def prior(config: Config, output: Output, start: Start = None) -> None:
 def pretrain(
     config: Config,
     output: Output,
-    start: Annotated[Path, typer.Option(help="Weights of the prior.")],
+    start: Annotated[Path | None, typer.Option(help="Weights of the prior, or generator.")] = None,
 ) -> None:
-    """Train prior and generator through the reconstruction (stage one)."""
+    """Train the generator (stage one).
+
+    With `prefilled` in the configuration it is trained alone, behind a frozen prior; else
+    together with the prior of --start, through the reconstruction.
+    """
+    from spinemar_training.generator_runs import train_generator, validate_generator
     from spinemar_training.running import train_joint, validate
     from spinemar_training.settings import load_settings
 
     settings = load_settings(config)
-    weights = train_joint(settings, output, start)
-    typer.echo(json.dumps(validate(settings, weights, output), indent=1))
+    if settings.prefilled:
+        weights = train_generator(settings, output, start)
+        table = validate_generator(settings, weights, output)
+    elif start is None:
+        raise typer.BadParameter("Joint training starts from a prior: give --start.")
+    else:
+        table = validate(settings, train_joint(settings, output, start), output)
+    typer.echo(json.dumps(table, indent=1))
 
 
 @app.command()
 def adversarial(
     config: Config,
     output: Output,
-    start: Annotated[Path, typer.Option(help="Weights of prior and generator.")],
+    start: Annotated[Path, typer.Option(help="Weights of the pre-trained generator.")],
     weight_l2: Annotated[float | None, typer.Option(help="Lambda of the loss.")] = None,
 ) -> None:
     """Train the conditional GAN from pre-trained weights (stage two)."""
-    from spinemar_training.running import train_adversarial, validate
+    from spinemar_training.generator_runs import train_adversarial, validate_generator
     from spinemar_training.settings import load_settings
 
     settings = load_settings(config)
     weights = train_adversarial(settings, output, start, weight_l2)
-    typer.echo(json.dumps(validate(settings, weights, output), indent=1))
+    typer.echo(json.dumps(validate_generator(settings, weights, output), indent=1))
 
 
 @app.command()
 def sweep(
     config: Config,
     output: Output,
-    start: Annotated[Path, typer.Option(help="Weights of prior and generator.")],
+    start: Annotated[Path, typer.Option(help="Weights of the pre-trained generator.")],
+    cases: Annotated[
+        Path | None, typer.Option(help="Foreign cases for contact and blind sheets.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Manifest whose prior fills the sheets' traces.")
+    ] = None,
 ) -> None:
-    """Train the GAN once for each lambda of the configuration."""
-    from spinemar_training.running import train_adversarial, validate
+    """Train the GAN once for each lambda; write sweep.json, sweep.md, curves and sheets."""
     from spinemar_training.settings import load_settings
+    from spinemar_training.sweep import run_sweep
 
-    settings = load_settings(config)
-    for value in settings.options["lambdas"]:
-        folder = output / f"lambda-{value:g}"
-        weights = train_adversarial(settings, folder, start, float(value))
-        table = validate(settings, weights, folder)
-        typer.echo(f"lambda {value:g}: {json.dumps(table['all']['generator'])}")
+    sheets = (cases, model) if cases is not None and model is not None else None
+    typer.echo(run_sweep(load_settings(config), output, start, sheets).read_text("utf-8"))
 
 
 @app.command()
@@ -101,17 +125,21 @@ def prefill(
     output: Output,
     model: Annotated[Path, typer.Option(help="Manifest whose prior fills the traces.")],
     split: Annotated[str, typer.Option(help="Of a store.")] = "training",
+    widening_bins: Annotated[
+        int | None, typer.Option(help="Widen the lost-ray trace; by default as the model says.")
+    ] = None,
 ) -> None:
     """Run a frozen prior once over every slice and keep what the generator trains on.
 
     Run again, it takes up what a growing store has got since.
     """
     from spinemar.dataset.layout import SPEC
-    from spinemar_training.prefill import prefill_cases, prefill_store
+    from spinemar_training.prefill import FrozenPrior, prefill_cases, prefill_store
 
+    prior = FrozenPrior(model, widening_bins)
     stored = (source / SPEC).is_file()
-    made = prefill_store(source, model, output, split) if stored else None
-    for path in made or prefill_cases(source, model, output):
+    made = prefill_store(source, prior, output, split) if stored else None
+    for path in made or prefill_cases(source, prior, output):
         typer.echo(path.name)
 
 
@@ -170,16 +198,42 @@ def placement_study(config: Config, output: Output) -> None:
 def export(
     config: Config,
     output: Output,
-    weights: Annotated[Path, typer.Option(help="Weights of prior and generator.")],
+    weights: Annotated[Path, typer.Option(help="Weights of prior and generator, or of one.")],
     facts: Annotated[Path, typer.Option(help="JSON with version, licence, data, metrics, gate.")],
     name: Annotated[str, typer.Option(help="The model's name.")] = "spinemar-lumbar",
+    precision: Annotated[Precision, typer.Option(help="Of the networks' inside.")] = Precision.FP32,
+    prior_of: Annotated[
+        Path | None, typer.Option(help="Model folder whose prior a generator alone shares.")
+    ] = None,
+    variant: Annotated[str, typer.Option(help="Write manifest-VARIANT.json beside it.")] = "",
 ) -> None:
-    """Write the ONNX files and their manifest, checked against PyTorch."""
+    """Write simplified ONNX files and their manifest, checked against PyTorch."""
     from spinemar_training.export import export_model
     from spinemar_training.settings import load_settings
 
     known = json.loads(facts.read_text(encoding="utf-8"))
-    typer.echo(str(export_model(load_settings(config), weights, output, known, name)))
+    path = export_model(
+        load_settings(config),
+        weights,
+        output,
+        known,
+        name,
+        precision=precision.value,  # type: ignore[arg-type]
+        prior_of=prior_of,
+        variant=variant,
+    )
+    typer.echo(str(path))
+
+
+@app.command()
+def weights(
+    model: Annotated[Path, typer.Argument(help="Manifest of a model, or its folder.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File of weights (.pt).")],
+) -> None:
+    """Take the weights back out of a model's ONNX files, to go on training from them."""
+    from spinemar_training.import_weights import weights_of_model
+
+    weights_of_model(model, output)
 
 
 @app.command(name="validate")
@@ -193,9 +247,28 @@ def validate_command(
     typer.echo(json.dumps(validate(load_settings(config), weights, output), indent=1))
 
 
+EXTRA = ("torch", "lightning", "monai", "tensorboard", "onnx", "onnxscript", "yaml")
+"""What the extra `training` brings; a plain install has none of it."""
+
+
 def main() -> None:
-    """Entry point."""
-    app()
+    """Entry point: errors become a sentence and an exit code."""
+    from spinemar.errors import SpinemarError
+
+    try:
+        app()
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] not in EXTRA:
+            raise
+        typer.echo(
+            f"Error: training needs the package {missing.name}, which is not installed.\n"
+            'Install it with the extra: pip install "spinemar[training]".',
+            err=True,
+        )
+        raise SystemExit(2) from None
+    except SpinemarError as error:
+        typer.echo(f"Error: {error.problem}\n{error.remedy or ''}".rstrip(), err=True)
+        raise SystemExit(error.exit_code) from None
 
 
 if __name__ == "__main__":

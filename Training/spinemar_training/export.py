@@ -1,31 +1,59 @@
-"""From weights to the shipped model: ONNX files, their hashes and the manifest."""
+"""From weights to the shipped model: ONNX files, their hashes and the manifest.
+
+Files are simplified (constants folded) and checked against PyTorch. In half precision the U-Nets
+run in FP16; line integrals and the blend with x stay in FP32, so that rays outside the trace
+leave bit by bit as they came.
+"""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from spinemar.mar.models.manifest import SCHEMA
+from spinemar.mar.result import PIPELINE_VERSION
 from spinemar_training.features import HIGH_HU, LOW_HU, N_FEATURES, PIXEL_MM, SCALE_HU
 from spinemar_training.running import RESIDUAL_VIEWS, build_generator, build_prior
 from spinemar_training.settings import RunSettings
 
+Precision = Literal["fp32", "fp16"]
 OPSET = 17
-PIPELINE_VERSION = "1"
 MAX_BYTES = 30_000_000
-PARITY = 1e-4
+PARITY = {"fp32": 1e-4, "fp16": 2e-2}
+"""Largest difference from PyTorch in FP32 on random input, in nepers and units of the prior."""
 MARGIN_MM = 24.0
 BINS_CONTEXT = 32
 
 
+class _HalfUNet(nn.Module):
+    """A U-Net in FP16 with FP32 on both sides."""
+
+    def __init__(self, unet: nn.Module) -> None:
+        super().__init__()
+        self.inner = copy.deepcopy(unet).half()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.half()).float()
+
+
+def halved(network: nn.Module) -> nn.Module:
+    """Copy a network with its U-Net in half precision."""
+    half = copy.deepcopy(network)
+    half.unet = _HalfUNet(network.unet)
+    return half
+
+
 def _export(
     network: nn.Module,
-    inputs: dict[str, tuple[torch.Tensor, dict[int, str]]],
+    inputs: dict[str, tuple[Tensor, dict[int, str]]],
     output: tuple[str, dict[int, str]],
     path: Path,
 ) -> None:
@@ -46,9 +74,20 @@ def _export(
             opset_version=OPSET,
             dynamo=False,
         )
+        _simplify(path)
 
 
-def parity(network: nn.Module, path: Path, inputs: dict[str, torch.Tensor]) -> float:
+def _simplify(path: Path) -> None:
+    """Fold constants; what is left depends on the input."""
+    import onnx
+    import onnxscript.optimizer
+
+    model = onnxscript.optimizer.optimize(onnx.load(path))
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def parity(network: nn.Module, path: Path, inputs: dict[str, Tensor]) -> float:
     """Largest difference between PyTorch and ONNX Runtime on given inputs."""
     import onnxruntime
 
@@ -59,52 +98,71 @@ def parity(network: nn.Module, path: Path, inputs: dict[str, torch.Tensor]) -> f
     return float(np.abs(expected - found).max())
 
 
-def export_prior(settings: RunSettings, weights: Path, path: Path) -> dict[str, Any]:
+def export_prior(
+    settings: RunSettings, weights: Path, path: Path, precision: Precision = "fp32"
+) -> dict[str, Any]:
     """Write the prior network and return its manifest entry."""
     network = build_prior(settings, weights)
     multiple = network.unet.multiple
-    sample = torch.rand(1, N_FEATURES, 2 * multiple, 3 * multiple)
     axes = {0: "B", 2: "H", 3: "W"}
-    _export(network, {"features": (sample, axes)}, ("maps", axes), path)
+    sample = torch.rand(1, N_FEATURES, 2 * multiple, 3 * multiple)
+    _export(_as(network, precision), {"features": (sample, axes)}, ("maps", axes), path)
     other = torch.rand(2, N_FEATURES, 3 * multiple, 2 * multiple)
-    _check(parity(network, path, {"features": other}), path)
     return _entry(
         path,
+        parity=_checked(parity(network, path, {"features": other}), path, precision),
+        precision=precision,
         inputs={"features": ["B", N_FEATURES, "H", "W"]},
         outputs={"maps": ["B", 2, "H", "W"]},
         normalisation={"scale_hu": SCALE_HU, "low_hu": LOW_HU, "high_hu": HIGH_HU},
-        settings={"pixel_mm": PIXEL_MM, "multiple": multiple, "margin_mm": MARGIN_MM},
+        settings={
+            "pixel_mm": PIXEL_MM,
+            "multiple": multiple,
+            "margin_mm": MARGIN_MM,
+            "widening_bins": settings.widening_bins,
+        },
     )
 
 
-def export_generator(settings: RunSettings, weights: Path, path: Path) -> dict[str, Any]:
+def export_generator(
+    settings: RunSettings, weights: Path, path: Path, precision: Precision = "fp32"
+) -> dict[str, Any]:
     """Write the generator and return its manifest entry."""
     network = build_generator(settings, weights)
     views = int(settings.options.get("residual_views", RESIDUAL_VIEWS))
     multiple = network.unet.multiple
-    sample = torch.rand(1, 3, views, 8 * multiple)
-    trace = (torch.rand_like(sample) > 0.5).float()
+    names = ["sinogram", "trace"] + (["measured"] if network.sees_measured else [])
     axes = {0: "B", 3: "R"}
-    inputs = {"sinogram": (sample, axes), "trace": (trace, axes)}
-    _export(network, inputs, ("inpainted", axes), path)
-    other = torch.rand(2, 3, views, 4 * multiple)
-    marks = (torch.rand_like(other) > 0.5).float()
-    _check(parity(network, path, {"sinogram": other, "trace": marks}), path)
+
+    def sample(batch: int, bins: int) -> dict[str, Tensor]:
+        made = {name: torch.rand(batch, 3, views, bins) for name in names}
+        return {**made, "trace": (made["trace"] > 0.5).float()}
+
+    inputs = {name: (tensor, axes) for name, tensor in sample(1, 8 * multiple).items()}
+    _export(_as(network, precision), inputs, ("inpainted", axes), path)
+    difference = parity(network, path, sample(2, 4 * multiple))
     shape = ["B", 3, views, "R"]
     return _entry(
         path,
-        inputs={"sinogram": shape, "trace": shape},
+        parity=_checked(difference, path, precision),
+        precision=precision,
+        inputs=dict.fromkeys(names, shape),
         outputs={"inpainted": ["B", 1, views, "R"]},
         normalisation={"scale": 1.0},
         settings={"views": views, "bins_multiple": multiple, "bins_context": BINS_CONTEXT},
     )
 
 
-def _check(difference: float, path: Path) -> None:
-    if not difference < PARITY:
+def _as(network: nn.Module, precision: Precision) -> nn.Module:
+    return halved(network) if precision == "fp16" else network
+
+
+def _checked(difference: float, path: Path, precision: Precision) -> float:
+    if not difference < PARITY[precision]:
         raise ValueError(f"{path.name} differs from PyTorch by {difference:.1e}.")
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path.name} has {path.stat().st_size} bytes, more than {MAX_BYTES}.")
+    return float(f"{difference:.2g}")
 
 
 def _entry(path: Path, **facts: Any) -> dict[str, Any]:
@@ -116,9 +174,17 @@ def _entry(path: Path, **facts: Any) -> dict[str, Any]:
 
 
 def export_model(
-    settings: RunSettings, weights: Path, output: Path, facts: dict[str, Any], name: str
+    settings: RunSettings,
+    weights: Path,
+    output: Path,
+    facts: dict[str, Any],
+    name: str,
+    *,
+    precision: Precision = "fp32",
+    prior_of: Path | None = None,
+    variant: str = "",
 ) -> Path:
-    """Write prior.onnx, generator.onnx and manifest.json into a folder.
+    """Write ONNX files and their manifest into a folder.
 
     Parameters
     ----------
@@ -129,19 +195,45 @@ def export_model(
     facts : dict
         Further entries: version, licence, training_data, metrics, gate...
     name : str
+    precision : {"fp32", "fp16"}
+    prior_of : Path, optional
+        Folder of a model whose prior this one shares, for weights that hold a generator alone.
+        In the same folder nothing is stored twice.
+    variant : str
+        Of a second model in the folder: `generator-VARIANT.onnx` and `manifest-VARIANT.json`.
     """
     output.mkdir(parents=True, exist_ok=True)
-    networks = {"prior": export_prior(settings, weights, output / "prior.onnx")}
-    if "generator" in torch.load(weights, weights_only=True):
-        networks["generator"] = export_generator(settings, weights, output / "generator.onnx")
+    tail = f"-{variant}" if variant else ""
+    stored = torch.load(weights, weights_only=True)
+    networks = {}
+    if "prior" in stored:
+        networks["prior"] = export_prior(settings, weights, output / "prior.onnx", precision)
+    elif prior_of is not None:
+        networks["prior"] = _shared_prior(prior_of, output, settings.widening_bins)
+    if "generator" in stored:
+        path = output / f"generator{tail}.onnx"
+        networks["generator"] = export_generator(settings, weights, path, precision)
     manifest = {
-        "schema": "spinemar-model/1",
+        "schema": SCHEMA,
         "name": name,
         "pipeline_version": PIPELINE_VERSION,
         "geometry": {"views": 720, "bins": 736, "bins_per_fov": 512},
         **facts,
         "networks": networks,
     }
-    path = output / "manifest.json"
+    path = output / f"manifest{tail}.json"
     path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+def _shared_prior(folder: Path, output: Path, widening_bins: int) -> dict[str, Any]:
+    """Take over another model's prior: its manifest entry, and its file if it lies elsewhere."""
+    content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    entry: dict[str, Any] = content["networks"]["prior"]
+    entry["settings"]["widening_bins"] = widening_bins
+    source = folder / entry["file"]
+    if hashlib.sha256(source.read_bytes()).hexdigest() != entry["sha256"]:
+        raise ValueError(f"{source} is not the file that its manifest describes.")
+    if not (output / entry["file"]).exists():
+        shutil.copyfile(source, output / entry["file"])
+    return entry

@@ -47,9 +47,10 @@ def stack(window: Tensor) -> Tensor:
 
     Values are offset so that 0 is air (or no mask): what lies outside the image is air.
     """
-    hu = torch.cat([window[:, :, _INPUT], window[:, :, _NMAR], window[:, 1:2, _LI]], 1).float()
+    window = window.float()
+    hu = torch.cat([window[:, :, _INPUT], window[:, :, _NMAR], window[:, 1:2, _LI]], 1)
     hu = (hu.clamp(LOW_HU, HIGH_HU) + 1000.0) / SCALE_HU
-    masks = torch.cat([window[:, :, _METAL], window[:, 1:2, _SATURATED]], 1).float()
+    masks = torch.cat([window[:, :, _METAL], window[:, 1:2, _SATURATED]], 1)
     return torch.cat([hu, masks], 1)
 
 

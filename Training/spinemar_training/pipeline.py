@@ -15,8 +15,10 @@ from spinemar_training.features import (
 )
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.precision import has_bf16
 from spinemar_training.radon import TorchRadon
 from spinemar_training.simulate.classical import (
+    dilate_bins,
     fill_trace,
     lost_rays_of,
     project,
@@ -33,16 +35,26 @@ class Prefilled:
     trace: Tensor
 
 
-def lost_rays(window: Tensor, radon: TorchRadon) -> Tensor:
-    """Rays through metal (one bin wider) or through saturated pixels, (n, views, bins) bool."""
+def lost_rays(window: Tensor, radon: TorchRadon, widening_bins: int = 0) -> Tensor:
+    """Rays through metal (one bin wider) or through saturated pixels, (n, views, bins) bool.
+
+    `widening_bins` more are taken in on either side, as the model's manifest says.
+    """
     with torch.no_grad():
-        return lost_rays_of(metal_of(window), saturated_of(window), radon)
+        lost = lost_rays_of(metal_of(window), saturated_of(window), radon)
+        return dilate_bins(lost, widening_bins)
 
 
-def prefill(prior_hu: Tensor, window: Tensor, pixel_mm: Tensor, radon: TorchRadon) -> Prefilled:
+def prefill(
+    prior_hu: Tensor,
+    window: Tensor,
+    pixel_mm: Tensor,
+    radon: TorchRadon,
+    widening_bins: int = 0,
+) -> Prefilled:
     """Fill the trace with the prior's rays, matched to the measured rays beside the trace."""
     measured = project(input_of(window), radon, pixel_mm)
-    trace = lost_rays(window, radon)
+    trace = lost_rays(window, radon, widening_bins)
     prior = project(prior_hu, radon, pixel_mm)
     filled = prior + fill_trace(measured - prior, trace)
     return Prefilled(measured, torch.where(trace, filled, measured), trace)
@@ -72,8 +84,11 @@ def correct_slabs(
     radon: TorchRadon,
     grid: tuple[int, int],
     alone: bool = False,
+    widening_bins: int = 0,
 ) -> tuple[Tensor, Tensor, Prefilled, Tensor]:
-    """Correct every slice of slabs (b, s, channels, h, w); `alone` as in `slice_windows`.
+    """Correct every slice of slabs (b, s, channels, h, w).
+
+    `alone` as in `slice_windows`, `widening_bins` as in `lost_rays`.
 
     Returns
     -------
@@ -84,15 +99,16 @@ def correct_slabs(
     windows = slice_windows(slabs, alone)
     pixels = pixel_mm.repeat_interleave(slabs.shape[1])
     prior_hu = prior.clean(windows, pixels, grid).float()
-    before = prefill(prior_hu, windows, pixels, radon)
+    before = prefill(prior_hu, windows, pixels, radon, widening_bins)
     first = corrected(windows, before, before.filled, pixels, radon)
     if generator is None:
         return first, first, before, before.filled
     count = slabs.shape[1]
-    with torch.autocast(slabs.device.type, torch.bfloat16, enabled=slabs.is_cuda):
+    with torch.autocast(slabs.device.type, torch.bfloat16, enabled=has_bf16(slabs.device)):
         inpainted = generator(
             neighbours(before.filled, count, alone),
             neighbours(before.trace.float(), count, alone),
+            neighbours(before.measured, count, alone),
         )[:, 0]
     inpainted = torch.where(before.trace, inpainted.float(), before.filled)
     final = corrected(windows, before, inpainted, pixels, radon)

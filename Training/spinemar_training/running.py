@@ -12,11 +12,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from spinemar_training.data.slabs import StoredSlabs
 from spinemar_training.lightning.joint import JointTraining
 from spinemar_training.lightning.prior import PriorTraining
 from spinemar_training.lightning.schedule import ScheduledModule
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.precision import has_bf16
 from spinemar_training.radon import TorchRadon
 from spinemar_training.scores import summarise
 from spinemar_training.settings import RunSettings
@@ -46,8 +48,10 @@ def residual_radon(settings: RunSettings, device: str) -> TorchRadon:
     return TorchRadon(size, views, int(2 * round(size * 1.4375 / 2)), device=device)
 
 
-def make_stream(settings: RunSettings, device: str) -> SlabStream:
-    """Build the stream of training slabs."""
+def make_stream(settings: RunSettings, device: str) -> SlabStream | StoredSlabs:
+    """Build the stream of training slabs: from a store where one is named, else simulated."""
+    if settings.store:
+        return StoredSlabs(Path(settings.store), settings.stream.batch_size, settings.seed)
     maker = SlabMaker([Path(p) for p in settings.patients], settings.slabs, settings.seed, device)
     return SlabStream(maker, seed=settings.seed + 1, **asdict(settings.stream))
 
@@ -93,9 +97,7 @@ def _trainer(module: ScheduledModule, output: Path, settings: RunSettings, devic
         every_n_train_steps=every,
         train_time_interval=None if every else timedelta(minutes=minutes),
     )
-    loggers: list[Any] = [CSVLogger(output, name="curves")]
-    if settings.options.get("tensorboard"):
-        loggers.append(TensorBoardLogger(output, name="tensorboard"))
+    loggers = [CSVLogger(output, name="curves"), TensorBoardLogger(output, name="tensorboard")]
     forked = DDPStrategy(process_group_backend="gloo", start_method="fork")
     return lightning.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
@@ -103,7 +105,9 @@ def _trainer(module: ScheduledModule, output: Path, settings: RunSettings, devic
         num_nodes=int(settings.options.get("nodes", 1)),
         strategy="auto" if processes == 1 else ("ddp" if device == "cuda" else forked),
         max_steps=settings.budget.max_steps * (1 if module.automatic_optimization else 2),
-        precision="bf16-mixed" if device == "cuda" else "32-true",
+        precision=str(
+            settings.options.get("precision", "bf16-mixed" if has_bf16(device) else "32-true")
+        ),
         logger=loggers,
         callbacks=[checkpoint],
         log_every_n_steps=int(settings.options.get("log_every", 50)),
@@ -132,7 +136,8 @@ def build_prior(settings: RunSettings, weights: Path | None = None) -> PriorNetw
 
 def build_generator(settings: RunSettings, weights: Path | None = None) -> SinogramGenerator:
     """Build the generator, from weights where they hold one."""
-    network = SinogramGenerator(settings.generator.widths, settings.generator.blocks)
+    chosen = settings.generator
+    network = SinogramGenerator(chosen.widths, chosen.blocks, chosen.sees_measured)
     if weights is not None:
         stored = torch.load(weights, weights_only=True)
         if "generator" in stored:
@@ -161,39 +166,12 @@ def train_joint(settings: RunSettings, output: Path, start: Path) -> Path:
         settings.budget,
         residual_radon(settings, device),
         grid=settings.grid,
+        widening_bins=settings.widening_bins,
         **settings.options.get("joint", {}),
     )
     fit(module, make_stream(settings, device), output, settings, device)
     weights = output / "weights.pt"
     save_weights(weights, prior=averaged(module, "prior"), generator=averaged(module, "generator"))
-    return weights
-
-
-def train_adversarial(
-    settings: RunSettings, output: Path, start: Path, weight_l2: float | None = None
-) -> Path:
-    """Stage two: the conditional GAN. `weight_l2` overrides the configured lambda."""
-    from spinemar_training.lightning.adversarial import AdversarialTraining
-    from spinemar_training.networks.discriminator import PatchDiscriminator
-
-    seed_everything(settings.seed)
-    device = pick_device()
-    options = dict(settings.options.get("adversarial", {}))
-    if weight_l2 is not None:
-        options["weight_l2"] = weight_l2
-    prior = build_prior(settings, start)
-    module = AdversarialTraining(
-        prior,
-        build_generator(settings, start),
-        PatchDiscriminator(),
-        settings.budget,
-        residual_radon(settings, device),
-        grid=settings.grid,
-        **options,
-    )
-    fit(module, make_stream(settings, device), output, settings, device)
-    weights = output / "weights.pt"
-    save_weights(weights, prior=prior, generator=averaged(module, "generator"))
     return weights
 
 
@@ -207,7 +185,14 @@ def validate(settings: RunSettings, weights: Path, output: Path) -> dict[str, An
     prior = build_prior(settings, weights).to(device).eval()
     has_generator = "generator" in torch.load(weights, weights_only=True)
     generator = build_generator(settings, weights).to(device).eval() if has_generator else None
-    scores = score(fixed, prior, generator, residual_radon(settings, device), settings.grid)
+    scores = score(
+        fixed,
+        prior,
+        generator,
+        residual_radon(settings, device),
+        settings.grid,
+        widening_bins=settings.widening_bins,
+    )
     table = {region: summarise(values) for region, values in scores.items()}
     output.mkdir(parents=True, exist_ok=True)
     (output / "validation.json").write_text(json.dumps(table, indent=2), encoding="utf-8")

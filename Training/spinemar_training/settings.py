@@ -20,6 +20,13 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True)
+class GeneratorSettings(NetworkSettings):
+    """Of the generator; `sees_measured` as in `SinogramGenerator`."""
+
+    sees_measured: bool = False
+
+
+@dataclass(frozen=True)
 class StreamSettings:
     """The buffer of simulated slabs."""
 
@@ -32,16 +39,35 @@ class StreamSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """One training run."""
+    """One training run.
+
+    Parameters
+    ----------
+    patients, validation : tuple of str
+        Prepared patients (`spinemar-train patient`) for the simulated stream.
+    store : str
+        Store of pairs to train from in place of the stream.
+    prefilled, prefilled_validation : str
+        Folders of prefilled slices (`spinemar-train prefill`): the generator alone is trained.
+    patch : (views, bins)
+        With `prefilled`: train on blocks of views about the trace; empty for whole slices.
+    widening_bins : int
+        Bins by which the lost-ray trace is widened, in joint training and in the manifest.
+    """
 
     seed: int = 1
     patients: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
+    store: str = ""
+    prefilled: str = ""
+    prefilled_validation: str = ""
+    patch: tuple[int, ...] = ()
+    widening_bins: int = 0
     slabs: SlabSettings = field(default_factory=SlabSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
     budget: Budget = field(default_factory=lambda: Budget(max_steps=20000))
     prior: NetworkSettings = NetworkSettings((64, 96, 144, 192, 192), (2, 2, 2, 2, 2))
-    generator: NetworkSettings = NetworkSettings((32, 64, 96, 128, 128), (1, 1, 2, 2, 2))
+    generator: GeneratorSettings = GeneratorSettings((32, 64, 96, 128, 128), (1, 1, 2, 2, 2))
     grid: tuple[int, int] = (512, 640)
     crop_px: int = 384
     validation_slabs: int = 40

@@ -29,6 +29,7 @@ def score(
     radon: TorchRadon,
     grid: tuple[int, int],
     chunk: int = 2,
+    widening_bins: int = 0,
 ) -> dict[str, dict[str, np.ndarray]]:
     """RMSE of each slice with metal: {"all" | "near": {method: (slices,)}}."""
     found: dict[str, dict[str, list[np.ndarray]]] = {"all": {}, "near": {}}
@@ -37,7 +38,9 @@ def score(
         pixels = fixed.pixel_mm[start : start + chunk]
         windows = slice_windows(slabs)
         metal, truth = metal_of(windows), truth_of(windows)
-        final, first, _, _ = correct_slabs(slabs, pixels, prior, generator, radon, grid)
+        final, first, _, _ = correct_slabs(
+            slabs, pixels, prior, generator, radon, grid, widening_bins=widening_bins
+        )
         images = {
             "input": input_of(windows),
             "li": li_of(windows),

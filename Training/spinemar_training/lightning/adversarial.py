@@ -1,8 +1,10 @@
-"""Stage two: the conditional GAN, from pre-trained weights.
+"""Stage two: the conditional GAN, from pre-trained weights, on prefilled slices.
 
 L_cGAN(G, D) = E[log D(x, y)] + E[log(1 - D(x, G(x)))], and G minimises
 L_cGAN + lambda * L2 (Isola et al. 2017, with L2 for L1); G's part is the non-saturating
--log D(x, G(x)). L2 is the mean square over the trace in nepers.
+-log D(x, G(x)). L2 is the mean square over the trace in nepers^2. A prior leaves 0.001 to 0.02 of
+it, so the two terms weigh the same at a lambda of some hundreds, not at the 100 of pictures whose
+values fill the range from -1 to 1.
 """
 
 from __future__ import annotations
@@ -13,33 +15,35 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from spinemar_training.features import SCALE_HU, metal_of, slice_windows, truth_of
+from spinemar_training.data.prefilled import PatchBatch, PrefilledBatch
 from spinemar_training.lightning.schedule import Budget, ScheduledModule
 from spinemar_training.networks.discriminator import PatchDiscriminator
-from spinemar_training.networks.generator import SinogramGenerator
-from spinemar_training.networks.prior import PriorNetwork
-from spinemar_training.pipeline import Prefilled, corrected, neighbours, prefill
-from spinemar_training.radon import TorchRadon
-from spinemar_training.scores import masked_rmse, outside_metal
-from spinemar_training.simulate.classical import project
-from spinemar_training.stream import Batch
+from spinemar_training.networks.generator import PAD_VIEWS, SinogramGenerator
+from spinemar_training.refinement import Refinement, refine, refine_patches
+from spinemar_training.scores import masked_rmse
+
+REAL_LABEL = 0.9
+"""One-sided label smoothing (Salimans et al. 2016)."""
 
 
 class AdversarialTraining(ScheduledModule):
-    """Generator against discriminator; the prior stays frozen.
+    """Generator against discriminator behind a frozen prior.
 
     Parameters
     ----------
-    prior, generator, discriminator : networks
+    generator : SinogramGenerator
+        Pre-trained.
+    discriminator : PatchDiscriminator
     budget : Budget
-    radon : TorchRadon
-    grid : (rows, columns)
+    refinement : Refinement, optional
+        For the image loss, which whole slices need.
     weight_l2 : float
         The lambda of the loss.
     image_weight : float
-        Weight of the image-domain loss through FBP, 0 to leave it out.
+        Weight of the image-domain loss through FBP (share of the prior's error), 0 to leave it
+        out; patches have none.
     warm_share : float
-        Share of the budget in which only the discriminator learns.
+        Share of the budget in which only the discriminator learns, on the frozen generator.
     frozen_share : float
         Share of the budget after which the generator's encoder is released.
     discriminator_rate : float
@@ -48,24 +52,21 @@ class AdversarialTraining(ScheduledModule):
 
     def __init__(
         self,
-        prior: PriorNetwork,
         generator: SinogramGenerator,
         discriminator: PatchDiscriminator,
         budget: Budget,
-        radon: TorchRadon,
+        refinement: Refinement | None = None,
         *,
-        grid: tuple[int, int],
-        weight_l2: float = 100.0,
+        weight_l2: float,
         image_weight: float = 0.0,
-        warm_share: float = 0.1,
-        frozen_share: float = 0.3,
+        warm_share: float = 0.15,
+        frozen_share: float = 0.4,
         discriminator_rate: float = 2.0,
     ) -> None:
         super().__init__(budget)
         self.automatic_optimization = False
-        self.prior, self.generator, self.discriminator = prior, generator, discriminator
-        self.prior.requires_grad_(False)
-        self.radon, self.grid = radon, grid
+        self.generator, self.discriminator = generator, discriminator
+        self.refinement = refinement
         self.weight_l2, self.image_weight = weight_l2, image_weight
         self.warm_share, self.frozen_share = warm_share, frozen_share
         self.discriminator_rate = discriminator_rate
@@ -79,65 +80,62 @@ class AdversarialTraining(ScheduledModule):
             self.adamw([{"params": critic, "lr": rate * self.discriminator_rate}]),
         ]
 
-    @torch.no_grad()
-    def _examples(self, batch: Batch) -> tuple[Prefilled, Tensor, Tensor]:
-        windows = slice_windows(batch.slabs)
-        pixels = batch.pixel_mm.repeat_interleave(batch.slabs.shape[1])
-        prior_hu = self.prior.clean(windows, pixels, self.grid).float()
-        before = prefill(prior_hu, windows, pixels, self.radon)
-        target = project(truth_of(windows), self.radon, pixels)
-        # Real examples differ from generated ones in the trace only.
-        return before, torch.where(before.trace, target, before.measured), pixels
-
-    def training_step(self, batch: Batch, batch_idx: int) -> None:
+    def training_step(self, batch: PrefilledBatch | PatchBatch, batch_idx: int) -> None:
         optimizer_g, optimizer_d = self.optimizers()  # type: ignore[misc]
-        before, target, pixels = self._examples(batch)
-        count = batch.slabs.shape[1]
-        trace = before.trace.float()
-        x = neighbours(before.filled, count)
-        learn_generator = self.progress > self.warm_share
+        learn_generator = self.progress >= self.warm_share
         self._freeze_encoder(self.progress < self.frozen_share)
         with torch.set_grad_enabled(learn_generator):
-            fake = self.generator(x, neighbours(trace, count))
-        condition, real = before.filled[:, None], target[:, None]
-        mask = trace[:, None]
-
-        logits_real = self.discriminator(condition, real, mask)
-        logits_fake = self.discriminator(condition, fake.detach(), mask)
-        loss_d = 0.5 * (
-            F.binary_cross_entropy_with_logits(logits_real, torch.full_like(logits_real, 0.9))
-            + F.binary_cross_entropy_with_logits(logits_fake, torch.zeros_like(logits_fake))
-        )
-        self._step(optimizer_d, loss_d, self.discriminator)
-        self.log("gan/d_real", torch.sigmoid(logits_real).mean())
-        self.log("gan/d_fake", torch.sigmoid(logits_fake).mean())
-        self.log("gan/loss_d", loss_d)
+            fake = self._inpainted(batch)[:, None]
+        condition, mask = self._condition(batch)
+        self._discriminator_step(optimizer_d, condition, batch.target, fake.detach(), mask)
         if learn_generator:
-            self._generator_step(optimizer_g, batch, before, fake, condition, real, mask, pixels)
+            self._generator_step(optimizer_g, batch, condition, fake, mask)
         self.step_taken()
+
+    def _inpainted(self, batch: PrefilledBatch | PatchBatch) -> Tensor:
+        if isinstance(batch, PatchBatch):
+            return refine_patches(self.generator, batch)
+        return refine(self.generator, batch)
+
+    def _condition(self, batch: PrefilledBatch | PatchBatch) -> tuple[Tensor, Tensor]:
+        """Return what D sees beside the candidate: x and the trace, (b, 1, views, bins)."""
+        inner = slice(PAD_VIEWS, -PAD_VIEWS) if isinstance(batch, PatchBatch) else slice(None)
+        return batch.filled[:, 1:2, inner], batch.trace[:, 1:2, inner]
+
+    def _discriminator_step(
+        self, optimizer: Any, condition: Tensor, real: Tensor, fake: Tensor, mask: Tensor
+    ) -> None:
+        logits_real = self.discriminator(condition, real, mask)
+        logits_fake = self.discriminator(condition, fake, mask)
+        weight = _near_trace(mask, logits_real)
+        loss = 0.5 * (_judged(logits_real, REAL_LABEL, weight) + _judged(logits_fake, 0.0, weight))
+        self._step(optimizer, loss, self.discriminator)
+        self.log("gan/d_real", _mean(torch.sigmoid(logits_real), weight))
+        self.log("gan/d_fake", _mean(torch.sigmoid(logits_fake), weight))
+        self.log("gan/loss_d", loss)
 
     def _generator_step(
         self,
         optimizer: Any,
-        batch: Batch,
-        before: Prefilled,
-        fake: Tensor,
+        batch: PrefilledBatch | PatchBatch,
         condition: Tensor,
-        real: Tensor,
+        fake: Tensor,
         mask: Tensor,
-        pixels: Tensor,
     ) -> None:
         logits = self.discriminator(condition, fake, mask)
-        fool = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
-        l2 = ((fake.float() - real) ** 2 * mask).sum() / mask.sum().clamp(min=1)
+        fool = _judged(logits, 1.0, _near_trace(mask, logits))
+        l2 = ((fake.float() - batch.target) ** 2 * mask).sum() / mask.sum().clamp(min=1)
         loss = fool + self.weight_l2 * l2
-        if self.image_weight > 0:
-            windows = slice_windows(batch.slabs)
-            image = corrected(windows, before, fake[:, 0].float(), pixels, self.radon)
-            weight = outside_metal(metal_of(windows))
-            rmse = masked_rmse(image, truth_of(windows), weight).mean()
-            self.log("gan/rmse_hu", rmse)
-            loss = loss + self.image_weight * rmse / SCALE_HU
+        if self.image_weight > 0 and isinstance(batch, PrefilledBatch):
+            assert self.refinement is not None
+            weight = batch.scored.float()
+            with torch.autocast(mask.device.type, enabled=False):
+                image = self.refinement.image(batch, fake[:, 0].float())
+                error = masked_rmse(image, batch.truth_hu, weight)
+                before = masked_rmse(batch.prior_hu, batch.truth_hu, weight)
+                share = (error / before.clamp(min=1)).mean()
+            self.log("gan/ratio_to_prior", share)
+            loss = loss + self.image_weight * share
         self._step(optimizer, loss, self.generator)
         self.log("gan/fool", fool)
         self.log("gan/l2", l2)
@@ -149,9 +147,20 @@ class AdversarialTraining(ScheduledModule):
         optimizer.step()
 
     def _freeze_encoder(self, frozen: bool) -> None:
-        for part in (
-            self.generator.unet.stem,
-            self.generator.unet.encoders,
-            self.generator.unet.down,
-        ):
+        unet = self.generator.unet
+        for part in (unet.stem, unet.encoders, unet.down):
             part.requires_grad_(not frozen)
+
+
+def _near_trace(mask: Tensor, logits: Tensor) -> Tensor:
+    """Patches that hold rays of the trace: in the others real and generated are the same."""
+    return F.adaptive_max_pool2d(mask, logits.shape[-2:])
+
+
+def _judged(logits: Tensor, label: float, weight: Tensor) -> Tensor:
+    wanted = torch.full_like(logits, label)
+    return _mean(F.binary_cross_entropy_with_logits(logits, wanted, reduction="none"), weight)
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    return (values * weight).sum() / weight.sum().clamp(min=1)

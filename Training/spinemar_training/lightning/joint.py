@@ -52,6 +52,10 @@ class JointTraining(ScheduledModule):
         Learning rate of the prior relative to the generator's; 0 freezes it.
     sinogram_weight : float
         Weight of the sinogram loss.
+    near_weight : float
+        Further weight of the image error within 20 mm of metal.
+    widening_bins : int
+        Bins by which the lost-ray trace is widened.
     """
 
     def __init__(
@@ -65,12 +69,13 @@ class JointTraining(ScheduledModule):
         prior_rate: float = 0.3,
         sinogram_weight: float = 0.5,
         near_weight: float = 0.5,
+        widening_bins: int = 0,
     ) -> None:
         super().__init__(budget)
         self.prior, self.generator = prior, generator
         self.radon, self.grid = radon, grid
         self.prior_rate, self.sinogram_weight = prior_rate, sinogram_weight
-        self.near_weight = near_weight
+        self.near_weight, self.widening_bins = near_weight, widening_bins
         self.track(prior=prior, generator=generator)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -83,7 +88,7 @@ class JointTraining(ScheduledModule):
         )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
-        with torch.autocast("cuda", enabled=False):
+        with torch.autocast(batch.slabs.device.type, enabled=False):
             loss = self._loss(batch)
         return loss if bool(torch.isfinite(loss)) else None
 
@@ -97,6 +102,7 @@ class JointTraining(ScheduledModule):
             self.radon,
             self.grid,
             alone=random.random() < ALONE_SHARE,
+            widening_bins=self.widening_bins,
         )
         windows = slice_windows(batch.slabs)
         truth, metal = truth_of(windows), metal_of(windows)

@@ -20,6 +20,7 @@ from spinemar_training.features import (
     stack,
 )
 from spinemar_training.networks.unet import FoldedUNet
+from spinemar_training.precision import has_bf16
 
 BLEND_BIAS = -3.0
 
@@ -57,7 +58,7 @@ class PriorNetwork(nn.Module):
         rows = resampling_matrix(size[0], pixel_mm, grid[0], new, still)
         columns = resampling_matrix(size[1], pixel_mm, grid[1], new, still)
         features = apply_matrices(stack(window), rows, columns)
-        with torch.autocast(window.device.type, torch.bfloat16, enabled=window.is_cuda):
+        with torch.autocast(window.device.type, torch.bfloat16, enabled=has_bf16(window.device)):
             maps = self(features.contiguous(memory_format=torch.channels_last)).float()
         rows = resampling_matrix(grid[0], new, size[0], pixel_mm, still)
         columns = resampling_matrix(grid[1], new, size[1], pixel_mm, still)
