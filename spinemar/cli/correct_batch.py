@@ -33,7 +33,8 @@ def correct_batch(
         float | None, typer.Option(min=500, max=30_000, help="HU; automatic by default.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Manifest of another generator, or its folder.")
+        Path | None,
+        typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
     ] = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = (
         DeviceChoice.AUTO
@@ -61,12 +62,13 @@ def correct_batch(
     from spinemar.jobs.batch import BatchSettings
     from spinemar.jobs.batch import correct_batch as run_batch
     from spinemar.jobs.batch_items import SUMMARY
+    from spinemar.mar.methods import find_model
 
     settings = BatchSettings(
         method=method.value,
         device=device.value,
         metal_threshold_hu=metal_threshold,
-        model=str(model.resolve()) if model else None,
+        model=str(find_model(model).resolve()) if model else None,
     )
     with progress_bars(quiet=json) as (progress, cancel):
         rows = run_batch(

@@ -215,7 +215,8 @@ class _Run:
         core = slab.core_only
         sinograms = core.each("sinogram")
         if self._inpainter.trace == "lost":
-            lost: list[LostRays] = core.lost_rays
+            wider = getattr(self._inpainter, "widening_bins", 0)
+            lost = [rays.widened(wider) for rays in core.lost_rays]
         else:
             lost = [LostRays(t, 0.0, capped=False) for t in core.each("metal_trace")]
         with self._watch.stage("inpaint"):

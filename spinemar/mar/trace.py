@@ -6,7 +6,7 @@ learned methods use the lost-ray trace.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,10 @@ class LostRays:
     trace: NDArray[np.bool_]
     added_share: float
     capped: bool
+
+    def widened(self, bins: int) -> LostRays:
+        """Take in `bins` more rays on either side, which blur and scatter spoil too."""
+        return replace(self, trace=dilated(self.trace, bins)) if bins else self
 
 
 def lost_ray_trace(
