@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MEASURED = ROOT / "build" / "performance.json"
 MEASURED_GPU = ROOT / "build" / "performance_gpu.json"
 KEPT = ROOT / "Docs" / "results" / "performance.json"
+KEPT_GPU = KEPT.with_name("performance_gpu.json")
 PAGE = ROOT / "Docs" / "performance.md"
 TEXT = ROOT / "scripts" / "performance_page.md"
 PLOT = ROOT / "Docs" / "pictures" / "performance.png"
@@ -289,13 +290,14 @@ def page(results: Result, gpu_results: Path) -> str:
 
 def main() -> None:
     """Keep the figures, write the page, draw the plot."""
-    if MEASURED.exists():
-        KEPT.parent.mkdir(parents=True, exist_ok=True)
-        KEPT.write_text(MEASURED.read_text(), encoding="utf-8")
+    for measured, kept in ((MEASURED, KEPT), (MEASURED_GPU, KEPT_GPU)):
+        if measured.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(measured.read_text(encoding="utf-8"), encoding="utf-8")
     if not KEPT.exists():
         raise SystemExit("Nothing was measured yet: run make bench.")
     results = json.loads(KEPT.read_text(encoding="utf-8"))
-    PAGE.write_text(page(results, MEASURED_GPU), encoding="utf-8")
+    PAGE.write_text(page(results, KEPT_GPU), encoding="utf-8")
     draw(results, PLOT)
     print(f"written: {PAGE}, {PLOT}")
 

@@ -96,7 +96,7 @@ def nufft_mflop(pixels: int, views: int, bins: int) -> float:
     one FFT of the oversampled grid.
     """
     grid = (1.25 * pixels) ** 2
-    return (4.0 * 49 * views * bins + 5.0 * grid * np.log2(grid)) / 1e6
+    return float(4.0 * 49 * views * bins + 5.0 * grid * np.log2(grid)) / 1e6
 
 
 def fft_mflop(rows: int, length: int) -> float:
