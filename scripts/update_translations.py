@@ -2,9 +2,9 @@
 
     python scripts/update_translations.py
 
-Slicer's convention: one file ``<Extension>_en-US.ts`` (Qt Linguist), which goes to the repository of
-Slicer's translations; a text's context is its file, ``<package>.<file>`` in a package, and the form's
-class for a .ui file. Texts are read from the syntax tree, so Qt's lupdate is not needed.
+Slicer's convention: one file ``<Extension>_en-US.ts`` (Qt Linguist), which goes to the repository
+of Slicer's translations; a text's context is its file, ``<package>.<file>`` in a package, and the
+form's class for a .ui file. Texts are read from the syntax tree: Qt's lupdate is not needed.
 """
 
 from __future__ import annotations

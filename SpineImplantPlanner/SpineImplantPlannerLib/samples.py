@@ -3,6 +3,7 @@
 import slicer
 from slicer.i18n import tr as _
 
+from SpineImplantPlannerLib.spinenodes import addLevels, newSegmentation
 from spinemar.errors import SpinemarError
 from spinemar.sample_data import sample_ct, sample_labels
 
@@ -28,17 +29,20 @@ def register(thumbnail):
 
 
 def load():
-    """Get the sample once, load it, and return CT and labels."""
+    """Get the sample once, load it, and return the CT and the segmentation of its vertebrae."""
+    from spinemar.io import read_labels
+    from spinemar.spine.naming import to_verse
+
     try:
-        paths = sample_ct(), sample_labels()
+        ct, labels = sample_ct(), to_verse(read_labels(sample_labels()), "auto")
     except SpinemarError as error:
         raise RuntimeError(str(error)) from error
-    ct = slicer.util.loadVolume(str(paths[0]), {"name": CT_NAME, "show": False})
-    labels = slicer.util.loadVolume(
-        str(paths[1]), {"name": f"{CT_NAME} labels", "labelmap": True, "show": False}
-    )
-    ct.CreateDefaultDisplayNodes()
-    ct.GetDisplayNode().SetAutoWindowLevel(False)
-    ct.GetDisplayNode().SetWindowLevel(1500, 300)
-    slicer.util.setSliceViewerLayers(background=ct, fit=True)
-    return [ct, labels]
+    volume = slicer.util.loadVolume(str(ct), {"name": CT_NAME, "show": False})
+    volume.CreateDefaultDisplayNodes()
+    volume.GetDisplayNode().SetAutoWindowLevel(False)
+    volume.GetDisplayNode().SetWindowLevel(1500, 300)
+    segmentation = newSegmentation(slicer.mrmlScene, f"{CT_NAME} vertebrae")
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    addLevels(segmentation, labels)
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    return [volume, segmentation]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from scipy import ndimage
 from vtk.util.numpy_support import numpy_to_vtk
 
 from SpineImplantPlannerLib import hierarchy
@@ -26,25 +27,37 @@ FOLDER = "Spine"
 def addSpine(scene: Any, volumeNode: Any, spine: SpineModel, node: Any = None) -> Any:
     """Put a spine into a scene, or into a segmentation node of an earlier one."""
     if node is None:
-        name = f"{volumeNode.GetName()} spine"
-        node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
-        node.CreateDefaultDisplayNodes()
+        node = newSegmentation(scene, f"{volumeNode.GetName()} spine")
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     modifying = node.StartModify()
-    node.GetSegmentation().RemoveAllSegments()
-    array, matrix = spine.labels.labels, spine.labels.ijk_to_ras
-    for level, number in sorted(VERSE_IDS.items(), key=lambda item: item[1]):
-        crop, origin = _crop(array == number)
-        if crop.size:
-            image = orientedImage(crop, matrix, origin)
-            node.AddSegmentFromBinaryLabelmapRepresentation(image, level, levelColour(level))
+    addLevels(node, spine.labels)
     node.SetAttribute(FRAMES_ATTRIBUTE, spine_to_json(spine))
     node.EndModify(modifying)
+    hierarchy.put(scene, node, volumeNode, (FOLDER,))
+    return node
+
+
+def newSegmentation(scene: Any, name: str) -> Any:
+    """Return a new segmentation node, whose segments are outlines in slices."""
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
+    node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetVisibility2DFill(False)
     display.SetOpacity3D(0.35)
-    hierarchy.put(scene, node, volumeNode, (FOLDER,))
     return node
+
+
+def addLevels(node: Any, labels: LabelVolume) -> None:
+    """Give a segmentation one segment a vertebra of VerSe labels, and no others."""
+    node.GetSegmentation().RemoveAllSegments()
+    array, matrix = labels.labels, labels.ijk_to_ras
+    boxes = ndimage.find_objects(array, max_label=max(VERSE_IDS.values()))
+    for level, number in sorted(VERSE_IDS.items(), key=lambda item: item[1]):
+        box = boxes[number - 1]
+        if box is not None:
+            first = tuple(edge.start for edge in box)
+            image = orientedImage(array[box] == number, matrix, first)
+            node.AddSegmentFromBinaryLabelmapRepresentation(image, level, levelColour(level))
 
 
 def levelColour(level: str) -> list[float]:
@@ -158,13 +171,3 @@ def orientedImage(mask: np.ndarray, ijkToRas: np.ndarray, origin: tuple[int, ...
     matrix[:3, 3] += matrix[:3, :3] @ np.array(origin[::-1], dtype=float)
     image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(matrix))
     return image
-
-
-def _crop(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-    if not mask.any():
-        return np.zeros((0, 0, 0), bool), (0, 0, 0)
-    cuts = []
-    for axis in range(3):
-        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        cuts.append(slice(int(used[0]), int(used[-1]) + 1))
-    return mask[tuple(cuts)], tuple(cut.start for cut in cuts)

@@ -21,6 +21,7 @@ from spinemar.planning.bone import BoneField, bone_field
 from spinemar.planning.collisions import find_collisions
 from spinemar.planning.hu_profile import HuProfile, hu_profile
 from spinemar.planning.plan import Plan
+from spinemar.planning.report.profilechart import profile_chart
 from spinemar.planning.report.reformats import screw_pictures
 from spinemar.planning.report.scene import render_views
 from spinemar.planning.report.tables import (
@@ -102,7 +103,12 @@ def write_plan_report(
             grade = screw.grade
             letter = NOT_GRADED if grade is None else f"grade {grade.letter}"
             size = f"{screw.diameter_mm:g} x {screw.length_mm:g} mm, {letter}"
-            pictured.append({"heading": screw.id, "facts": size, "pictures": pictures})
+            pictured.append(
+                {"heading": screw.id, "facts": size, "pictures": pictures,
+                 "row": screw_row(screw, profiles[screw.id]),
+                 "entry": _place(screw.entry), "tip": _place(screw.tip),
+                 "chart": profile_chart(profiles[screw.id])}
+            )  # fmt: skip
     facts = {
         **_facts(plan, spine, catalogue, profiles),
         "views": [Picture(_png(views[name]), text) for name, text in _VIEW_CAPTIONS.items()],
@@ -150,6 +156,10 @@ def _facts(
         "collisions": [collision_line(c) for c in find_collisions(plan, spine.labels, catalogue)],
         "version": __version__,
     }
+
+
+def _place(point: Sequence[float]) -> str:
+    return ", ".join(f"{x:.1f}" for x in point)
 
 
 def _span(levels: Sequence[str]) -> str:

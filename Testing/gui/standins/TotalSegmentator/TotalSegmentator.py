@@ -28,8 +28,10 @@ class TotalSegmentatorWidget(ScriptedLoadableModuleWidget):
             taskComboBox=qt.QComboBox(),
             applyButton=qt.QPushButton("Apply"),
         )
-        for selector, kind in (("inputVolumeSelector", "vtkMRMLScalarVolumeNode"),
-                               ("outputSegmentationSelector", "vtkMRMLSegmentationNode")):  # fmt: skip
+        for selector, kind in (
+            ("inputVolumeSelector", "vtkMRMLScalarVolumeNode"),
+            ("outputSegmentationSelector", "vtkMRMLSegmentationNode"),
+        ):
             combo = getattr(self.ui, selector)
             combo.nodeTypes = [kind]
             combo.noneEnabled = True
