@@ -31,7 +31,12 @@ from spinemar_training.study.settings import (  # noqa: E402
     RobustnessSettings,
     load_study,
 )
-from spinemar_training.study.statistics import area_under_curve, bootstrap, geometric  # noqa: E402
+from spinemar_training.study.statistics import (  # noqa: E402
+    area_under_curve,
+    bootstrap,
+    geometric,
+    pooled_ratio,
+)
 
 from spinemar.mar.axial import find_axial_slices  # noqa: E402
 from spinemar.mar.classical import LinearInterpolation  # noqa: E402
@@ -146,7 +151,7 @@ def test_a_template_finds_itself_and_nothing_else(scene):
     assert template.response(0.3 * signal) == pytest.approx(0.3)
     assert template.response(signal + 500) == pytest.approx(1.0), "an offset is no finding"
     assert template.response(np.zeros_like(signal)) == 0
-    top, bottom = zip(*template.kept_by_ring(signal), strict=True)
+    top, bottom = zip(*template.by_ring(signal), strict=True)
     assert sum(top) == pytest.approx(sum(bottom), rel=1e-3)
 
 
@@ -170,7 +175,9 @@ def test_a_method_that_erases_everything_is_said_to(scene, tmp_path):
             template = findings.make_template(kind, present, absent)
             if template is not None:
                 methods = [StudyMethod(n, n, None) for n in ("truth", "blank")]
-                rows += findings._rows(bank, scene, group, kind, template, methods)
+                made = findings._rows(bank, scene, group, kind, template, methods)
+                rows += [{**row, "by_measured_rays": 0.5} for row in made]
+    rows += [{**row, "scene": "another"} for row in rows]
     summary = findings.summarise_findings(rows)["all"]
     assert summary["truth"]["kept"]["mean"] == pytest.approx(1.0)
     assert summary["truth"]["erased"]["mean"] == 0
@@ -294,6 +301,20 @@ def test_a_tilted_slab_leans_and_passes_through_its_point(patient):
     assert (column > -500).sum() == pytest.approx(190 / PIXEL / np.cos(np.radians(12)), abs=2.5)
 
 
+def test_measured_rays_show_all_where_none_is_lost_and_nothing_where_all_are(scanned):
+    j, i = np.indices(scanned.metal[MIDDLE].shape)
+    disc = lambda y, x, r: np.where(np.hypot(j - y, i - x) < r, 100.0, 0.0).astype(np.float32)  # noqa: E731
+    middle = MiddleSlice(scanned.scan, scanned.metal)
+    far, wide = disc(40, 30, 6), disc(80, 96, 6)
+    kept = middle.of_measured_rays(far)[far > 0].mean()
+    assert 85 < kept <= 101, "few rays through a far disc pass the metal"
+    rows, columns = np.nonzero(scanned.metal[MIDDLE])
+    inside = disc(rows.mean(), columns.mean(), 3)
+    assert middle.of_measured_rays(inside)[inside > 0].mean() < kept
+    nothing = MiddleSlice(scanned.scan, np.zeros_like(scanned.metal))
+    np.testing.assert_allclose(nothing.of_measured_rays(wide), wide, atol=1e-3)
+
+
 def test_the_open_gate_lets_everything_through(scanned):
     middle = MiddleSlice(scanned.scan, scanned.metal)
     assert middle.judged(middle.proposed(LinearInterpolation()), OPEN_GATE).strength == 1.0
@@ -314,10 +335,29 @@ def test_bootstrap_covers_the_mean_and_draws_groups_together():
     assert geometric([0.5, 2.0]).mean == pytest.approx(1.0)
 
 
-def test_area_under_the_curve():
-    assert area_under_curve([2.0, 3.0], [0.0, 1.0]).mean == 1.0
-    assert area_under_curve([1.0, 1.0], [1.0, 1.0]).mean == 0.5
-    assert area_under_curve([0.0], [1.0]).mean == 0.0
+def test_area_under_the_curve_compares_other_scenes_of_one_kind():
+    two, same = ["a", "b"], ["x", "x"]
+    assert area_under_curve([2.0, 3.0], [0.0, 1.0], two, same).mean == 1.0
+    assert area_under_curve([1.0, 1.0], [1.0, 1.0], two, same).mean == 0.5
+    assert area_under_curve([0.0, 0.0], [1.0, 1.0], two, same).mean == 0.0
+    # Each case beats its own negative, which says nothing: only the others count.
+    assert area_under_curve([1.0, 11.0], [0.0, 10.0], two, same).mean == 0.5
+    assert np.isnan(area_under_curve([1.0, 2.0], [0.0, 0.0], two, ["x", "y"]).mean)
+    rng = np.random.default_rng(0)
+    scenes = np.arange(200)
+    found = area_under_curve(
+        rng.normal(1.0, 1.0, 200), rng.normal(0.0, 1.0, 200), scenes, ["x"] * 200
+    )
+    assert found.mean == pytest.approx(0.76, abs=0.05), "normal deviates one apart: Phi(1 / sqrt 2)"
+    assert found.low < 0.76 < found.high
+
+
+def test_a_pooled_ratio_weighs_by_size_and_draws_groups():
+    found = pooled_ratio([1.0, 30.0], [2.0, 40.0], ["a", "b"])
+    assert found.mean == pytest.approx(31 / 42)
+    assert found.low == pytest.approx(0.5)
+    assert found.high == pytest.approx(0.75)
+    assert pooled_ratio([0.0], [0.0], ["a"]).cases == 0
 
 
 def test_results_and_pages_come_back(tmp_path):

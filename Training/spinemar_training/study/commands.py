@@ -141,3 +141,20 @@ def page(
     for path in draw_plots(results, pictures):
         typer.echo(str(path))
     typer.echo(", ".join(fill_page(document, results)))
+
+
+@app.command()
+def pictures(
+    config: Config,
+    output: Annotated[Path, typer.Option("-o", "--output", help="JPEG file.")],
+    show: Annotated[list[str], typer.Option(help="Scene and findings, such as 3:b.")],
+    work: Work = WORK,
+) -> None:
+    """Draw findings in the sample CT, before and after."""
+    from spinemar_training.study.methods import study_methods
+    from spinemar_training.study.pictures import draw_findings
+    from spinemar_training.study.settings import BankSettings, load_study
+
+    settings = load_study(config, BankSettings)
+    chosen = [(int(n), group) for n, group in (entry.split(":") for entry in show)]
+    draw_findings(settings, study_methods(("nmar", "generator")), work, output, chosen)

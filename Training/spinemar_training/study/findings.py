@@ -1,10 +1,13 @@
 """No invented and no erased findings.
 
 The finding's own image is known exactly: the truth with it minus the truth without it, noise
-shared. Against that template three figures say what a method does:
+shared. Against that template a few figures say what a method does:
 
 * contrast kept: how much of it a corrected scan with the finding shows more than the corrected
   scan without it (1 all, 0 erased);
+* measured rays alone: the same, had the lost rays of the clean scan shown nothing of the finding
+  at all. What a method keeps beyond this it has restored; what it keeps less, its prior has
+  argued away;
 * response present and absent: how much of it a reader would find in the corrected scan, the
   anatomy being known, where it is and where it is not. An artifact that looks like half of a
   finding or more where there is none is a false positive; less than half of it left where
@@ -29,9 +32,10 @@ from spinemar.mar.trace import nearness_mm
 from spinemar_training.study.bank import CLEAN, Bank, Scanned
 from spinemar_training.study.lesions import GROUPS
 from spinemar_training.study.methods import StudyMethod
+from spinemar_training.study.middle import MiddleSlice
 from spinemar_training.study.scenes import MIDDLE, Scene
 from spinemar_training.study.settings import BankSettings
-from spinemar_training.study.statistics import area_under_curve, bootstrap
+from spinemar_training.study.statistics import area_under_curve, bootstrap, pooled_ratio
 
 SURROUND_MM = 4.0
 HALF = 0.5
@@ -69,7 +73,7 @@ class Template:
         shown = image[self.window].astype(np.float64)
         return float(self.values @ shown / (self.values @ self.values))
 
-    def kept_by_ring(self, image: Image) -> list[tuple[float, float]]:
+    def by_ring(self, image: Image) -> list[tuple[float, float]]:
         """Numerator and denominator of the response, ring by ring."""
         shown = image[self.window].astype(np.float64)
         shown -= shown.mean()
@@ -114,12 +118,16 @@ def measure_findings(
     bank, rows = Bank(settings, work), []
     for scene in bank.scenes():
         absent = bank.scanned(scene)
+        middle = MiddleSlice(absent.scan, absent.metal)
         for group in GROUPS:
             present = bank.scanned(scene, group)
+            signal = present.truth.hu[MIDDLE] - absent.truth.hu[MIDDLE]
+            seen = middle.of_measured_rays(signal)
             for kind in present.lesions:
                 template = make_template(kind, present, absent)
                 if template is not None:
-                    rows += _rows(bank, scene, group, kind, template, methods)
+                    made = _rows(bank, scene, group, kind, template, methods)
+                    rows += [{**row, "by_measured_rays": template.response(seen)} for row in made]
     return rows
 
 
@@ -148,7 +156,8 @@ def _rows(
                 "method": name,
                 "contrast_hu": template.contrast_hu,
                 "kept": template.response(difference),
-                "kept_by_ring": template.kept_by_ring(difference),
+                "kept_by_ring": template.by_ring(difference),
+                "absent_by_ring": template.by_ring(without - absent.truth.hu[MIDDLE]),
                 "present": template.response(with_it - absent.truth.hu[MIDDLE]),
                 "absent": template.response(without - absent.truth.hu[MIDDLE]),
                 **present.facts[kind],
@@ -172,6 +181,7 @@ def summarise_findings(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     groups = [row["scene"] for row in rows]
+    kinds = [row["finding"] for row in rows]
     present = [row["present"] for row in rows]
     absent = [row["absent"] for row in rows]
 
@@ -180,17 +190,24 @@ def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     rings = []
     for n, (low, high) in enumerate(RINGS_MM):
-        parts = [row["kept_by_ring"][n] for row in rows]
-        usable = [(a / b, g) for (a, b), g in zip(parts, groups, strict=True) if b > 0]
-        weights = [b for _, b in parts if b > 0]
-        pooled = sum(a for a, _ in parts) / max(sum(weights), 1e-9) if usable else float("nan")
-        rings.append({"from_mm": low, "to_mm": high, "kept": pooled, "findings": len(usable)})
+        parts, wholes = zip(*(row["kept_by_ring"][n] for row in rows), strict=True)
+        seen = [row["absent_by_ring"][n] for row in rows]
+        false = [float(a > HALF * b) if b > 0 else float("nan") for a, b in seen]
+        rings.append(
+            {
+                "from_mm": low,
+                "to_mm": high,
+                "kept": pooled_ratio(parts, wholes, groups).to_json(),
+                "false_positive": bootstrap(false, groups).to_json(),
+            }
+        )
     return {
         "contrast_hu": float(np.mean([row["contrast_hu"] for row in rows])),
         "kept": bootstrap([row["kept"] for row in rows], groups).to_json(),
+        "by_measured_rays": bootstrap([r["by_measured_rays"] for r in rows], groups).to_json(),
         "erased": share([row["kept"] < HALF for row in rows]),
         "false_positive": share([value > HALF for value in absent]),
         "missed": share([value < HALF for value in present]),
-        "auc": area_under_curve(present, absent).to_json(),
+        "auc": area_under_curve(present, absent, groups, kinds).to_json(),
         "rings": rings,
     }

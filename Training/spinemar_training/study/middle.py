@@ -65,17 +65,22 @@ class MiddleSlice:
 
     def _products_for(self, inpainter: Any) -> Any:
         """Return what is known of the slices; no two priors may share what one of them filled."""
+        if inpainter.trace != "lost" or not hasattr(inpainter, "facts"):
+            return self._any_products()
+        key = str(inpainter.facts().sha256).split("+", maxsplit=1)[0]
+        if key not in self._products:
+            self._products[key] = self._products.pop("", None) or self._new_products()
+        return self._products[key]
+
+    def _any_products(self) -> Any:
+        if not self._products:
+            self._products[""] = self._new_products()
+        return next(iter(self._products.values()))
+
+    def _new_products(self) -> Any:
         from spinemar.mar.products import SliceProducts
 
-        learned = inpainter.trace == "lost"
-        key = str(inpainter.facts().sha256).split("+", maxsplit=1)[0] if learned else ""
-        if not learned and self._products:
-            return next(iter(self._products.values()))
-        if key not in self._products:
-            self._products[key] = self._products.pop("", None) or SliceProducts(
-                self._scan.hu, self._metal, self._radon, clip_hu=self._clip_hu
-            )
-        return self._products[key]
+        return SliceProducts(self._scan.hu, self._metal, self._radon, clip_hu=self._clip_hu)
 
     def proposed(self, inpainter: Any) -> Proposal | None:
         """Return the change that a method proposes; None without metal."""
@@ -101,6 +106,16 @@ class MiddleSlice:
             nearness=core.nearness_mm[0],
         )
         return Proposal(change, features)
+
+    def of_measured_rays(self, image: Image) -> Image:
+        """Return what the rays that are not lost show of an image of the same grid, HU."""
+        from spinemar.tomography.units import difference_to_hu, hu_to_mu
+
+        lost = self._any_products().get("lost_rays", [MIDDLE])[0].trace
+        # Air has no attenuation, so that a difference of HU is moved there and back.
+        rays = self._radon.forward(hu_to_mu(image - np.float32(1000.0))[None])
+        missing = difference_to_hu(self._radon.fbp(np.where(lost, rays, np.float32(0))))[0]
+        return np.asarray(image - missing)
 
     def judged(self, proposal: Proposal | None, gate: GateParameters) -> MiddleResult:
         """Apply as much of a change as a gate lets through."""

@@ -85,20 +85,23 @@ def findings(document: Document) -> list[str]:
                     _interval(entry["auc"]),
                 ]
             )
+        rays = next(iter(methods.values()))["by_measured_rays"]
+        rows.append(["", "*measured rays alone*", "", _interval(rays), "", "", "", ""])
     head = ["finding", "method", "contrast HU", "contrast kept", "erased %", "missed %",
             "false positive %", "AUC"]  # fmt: skip
     return [*_made_with(document), "", *_table(head, rows)]
 
 
 def finding_rings(document: Document) -> list[str]:
-    """Contrast kept by distance from metal, all findings together."""
+    """Contrast kept and false positives by distance from metal, all findings together."""
     methods = document["summary"]["all"]
     rings = next(iter(methods.values()))["rings"]
-    head = ["method", *(f"{r['from_mm']:.0f} to {r['to_mm']:.0f} mm" for r in rings)]
-    rows = [
-        [name, *(f"{_number(r['kept'], '.2f')} (n = {r['findings']})" for r in entry["rings"])]
-        for name, entry in methods.items()
-    ]
+    head = ["method", "", *(f"{r['from_mm']:.0f} to {r['to_mm']:.0f} mm" for r in rings)]
+    rows = [["findings there", "", *(str(r["kept"]["cases"]) for r in rings)]]
+    for name, entry in methods.items():
+        rows.append([name, "contrast kept", *(_interval(r["kept"]) for r in entry["rings"])])
+        shares = (_percent(r["false_positive"]) for r in entry["rings"])
+        rows.append(["", "false positive %", *shares])
     return _table(head, rows)
 
 

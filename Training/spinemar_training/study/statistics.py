@@ -68,19 +68,51 @@ def geometric(ratios: Sequence[float], groups: Sequence[Any] | None = None) -> E
     return Estimate(*(float(np.exp(v)) for v in (found.mean, found.low, found.high)), found.cases)
 
 
-def area_under_curve(
-    positive: Sequence[float], negative: Sequence[float], seed: int = 0
+def pooled_ratio(
+    parts: Sequence[float], wholes: Sequence[float], groups: Sequence[Any], seed: int = 0
 ) -> Estimate:
-    """Chance that a paired positive case scores above any negative one; ties count half.
+    """Sum of parts over sum of wholes, with the interval of drawing groups."""
+    keys = {key: n for n, key in enumerate(dict.fromkeys(groups))}
+    sums = np.zeros((2, len(keys)))
+    for part, whole, key in zip(parts, wholes, groups, strict=True):
+        sums[:, keys[key]] += part, whole
+    counted = int(np.sum(np.asarray(wholes) > 0))
+    if counted == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"), 0)
+    drawn = np.random.default_rng(seed).integers(len(keys), size=(DRAWS, len(keys)))
+    top, bottom = sums[0][drawn].sum(1), sums[1][drawn].sum(1)
+    ratios = top[bottom > 0] / bottom[bottom > 0]
+    low, high = np.percentile(ratios, [2.5, 97.5])
+    return Estimate(float(sums[0].sum() / sums[1].sum()), float(low), float(high), counted)
 
-    The interval draws cases, each with its positive and its negative score.
+
+def area_under_curve(
+    positive: Sequence[float],
+    negative: Sequence[float],
+    groups: Sequence[Any],
+    strata: Sequence[Any],
+    seed: int = 0,
+) -> Estimate:
+    """Chance that a positive case scores above a negative one of another group; ties half.
+
+    Only cases of one stratum (kind of finding) are compared; the interval draws groups (scenes).
+    A case and its own negative are never compared: they share everything but the finding.
     """
-    present = np.asarray(positive, dtype=np.float64)
-    absent = np.asarray(negative, dtype=np.float64)
-    if len(present) == 0:
+    present, absent = np.asarray(positive, float), np.asarray(negative, float)
+    keys = {key: n for n, key in enumerate(dict.fromkeys(groups))}
+    group = np.array([keys[key] for key in groups])
+    stratum = np.array([str(key) for key in strata])
+    fair = (group[:, None] != group[None]) & (stratum[:, None] == stratum[None])
+    if not fair.any():
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     wins = (present[:, None] > absent[None]) + 0.5 * (present[:, None] == absent[None])
-    drawn = np.random.default_rng(seed).integers(len(present), size=(DRAWS, len(present)))
-    areas = np.array([wins[np.ix_(rows, rows)].mean() for rows in drawn[:1000]])
+    rng = np.random.default_rng(seed)
+    areas = []
+    for _ in range(1000):
+        times = np.bincount(rng.integers(len(keys), size=len(keys)), minlength=len(keys))[group]
+        weight = fair * times[:, None] * times[None]
+        if weight.any():
+            areas.append((wins * weight).sum() / weight.sum())
     low, high = np.percentile(areas, [2.5, 97.5])
-    return Estimate(float(wins.mean()), float(low), float(high), len(present))
+    mean = float((wins * fair).sum() / fair.sum())
+    return Estimate(mean, float(low), float(high), len(present))
