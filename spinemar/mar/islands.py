@@ -70,29 +70,46 @@ class Islands:
         quantities : mapping of str to ndarray, shape (rows, columns)
             Summed over each part.
         """
-        labels, count = ndimage.label(mask, structure=_EIGHT)
+        found = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if found[0].size == 0:
+            return
+        top, left = int(found[0][0]), int(found[1][0])
+        box = slice(top, int(found[0][-1]) + 1), slice(left, int(found[1][-1]) + 1)
+        labels, _ = ndimage.label(mask[box], structure=_EIGHT)
         first = len(self._pieces)
-        for index, box in enumerate(ndimage.find_objects(labels), start=1):
-            rows, cols = np.nonzero(labels[box] == index)
-            rows, cols = rows + box[0].start, cols + box[1].start
+        for index, part in enumerate(ndimage.find_objects(labels), start=1):
+            rows, cols = np.nonzero(labels[part] == index)
+            rows, cols = rows + part[0].start + top, cols + part[1].start + left
             totals = {name: float(q[rows, cols].sum()) for name, q in quantities.items()}
             self._pieces.append(_Piece(k, rows, cols, totals))
             self._parent.append(first + index - 1)
-        numbered = np.where(labels > 0, labels + first, 0).astype(np.int32)
-        if self._last_labels is not None and k == self._last_k + 1 and count:
-            self._join(numbered, self._last_labels)
+        rows, cols = np.nonzero(labels)
+        own = labels[rows, cols] + np.int64(first)
+        rows, cols = rows + top, cols + left
+        if self._last_labels is not None and k == self._last_k + 1:
+            self._join(rows, cols, own, self._last_labels)
+        # A rim of zeros, so that every pixel has neighbours.
+        numbered = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), dtype=np.int32)
+        numbered[rows + 1, cols + 1] = own
         self._last_k, self._last_labels = k, numbered
 
-    def _join(self, here: NDArray[np.int32], below: NDArray[np.int32]) -> None:
-        rows, cols = np.nonzero(here)
-        padded = np.pad(below, 1)
-        own = here[rows, cols]
+    def _join(
+        self,
+        rows: NDArray[np.intp],
+        cols: NDArray[np.intp],
+        own: NDArray[np.int64],
+        below: NDArray[np.int32],
+    ) -> None:
+        """Unite the parts of these pixels with the parts they touch in the slice below."""
+        pairs = []
         for dr in (0, 1, 2):
             for dc in (0, 1, 2):
-                other = padded[rows + dr, cols + dc]
+                other = below[rows + dr, cols + dc]
                 touching = other > 0
-                for a, b in np.unique(np.stack((own[touching], other[touching]), 1), axis=0):
-                    self._parent[self._root(int(a) - 1)] = self._root(int(b) - 1)
+                pairs.append(own[touching] << 32 | other[touching])
+        for pair in np.unique(np.concatenate(pairs)):
+            a, b = int(pair) >> 32, int(pair) & 0xFFFFFFFF
+            self._parent[self._root(a - 1)] = self._root(b - 1)
 
     def _root(self, index: int) -> int:
         while self._parent[index] != index:
