@@ -199,12 +199,13 @@ def test_profile_width_of_a_box_and_of_a_gaussian():
 
 def test_true_width_is_the_screws_and_the_scan_shows_it_wider(scene, scanned):
     screw = next(s for s in scene.plan.screws if s.level == scene.level)
-    images = {"input": scanned.scan.hu[MIDDLE]}
+    images = {"input": scanned.scan.hu[MIDDLE], "white": 0 * scanned.scan.hu[MIDDLE] + 3000}
     found = width.screw_widths(screw, scene, scanned, images)
     assert found is not None
     # Between the core (two thirds) and the crests of the thread, as pixels of 1.5 mm see it.
     assert 0.6 * screw.diameter_mm < found["true"] < 1.15 * screw.diameter_mm
     assert found["input"] > found["true"]
+    assert np.isnan(found["white"]), "no edge in a white image"
 
 
 def test_discs_lie_in_their_tissue_and_clear_of_metal(scene, scanned):
@@ -216,7 +217,12 @@ def test_discs_lie_in_their_tissue_and_clear_of_metal(scene, scanned):
         mean = scene.volume.hu[MIDDLE][disc.where].mean()
         assert mean == pytest.approx(180 if disc.tissue == "vertebral body" else 50, abs=20)
     rows = [
-        {"scene": "a", "tissue": "muscle", "hu": {"truth": 50.0, "input": 50.0 + d}}
+        {
+            "scene": "a",
+            "metal": "316L",
+            "tissue": "muscle",
+            "hu": {"truth": 50.0, "input": 50.0 + d},
+        }
         for d in (-30.0, 10.0, 50.0)
     ]
     entry = hu.summarise_hu(rows)["muscle"]["input"]

@@ -109,19 +109,21 @@ def measure_hu(
 
 
 def summarise_hu(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Bland-Altman figures by tissue and method: bias, spread and limits of agreement."""
+    """Bland-Altman figures by tissue, metal and method: bias, spread and limits of agreement."""
     out: dict[str, Any] = {}
-    for tissue in dict.fromkeys(row["tissue"] for row in rows):
-        chosen = [row for row in rows if row["tissue"] == tissue]
+    kinds = dict.fromkeys((row["tissue"], metal) for row in rows for metal in ("", row["metal"]))
+    for tissue, metal in sorted(kinds):
+        chosen = [r for r in rows if r["tissue"] == tissue and metal in ("", r["metal"])]
+        title = f"{tissue}, {metal}" if metal else tissue
         scenes = [row["scene"] for row in chosen]
-        out[tissue] = {"discs": len(chosen), "truth_hu": float(np.mean(_of(chosen, "truth")))}
+        out[title] = {"discs": len(chosen), "truth_hu": float(np.mean(_of(chosen, "truth")))}
         for name in chosen[0]["hu"]:
             if name == "truth":
                 continue
             error = _of(chosen, name) - _of(chosen, "truth")
             bias = float(error.mean())
             spread = float(error.std(ddof=1))
-            out[tissue][name] = {
+            out[title][name] = {
                 "bias": bootstrap(error, scenes).to_json(),
                 "absolute": bootstrap(np.abs(error), scenes).to_json(),
                 "spread": spread,

@@ -115,13 +115,14 @@ def widths(document: Document) -> list[str]:
                 [
                     f"{group} ({entry['screws']} screws)" if first else "",
                     "metal mask" if name == "mask" else name,
+                    str(values["no_edge"]),
                     _interval(values["excess_percent"], ".0f"),
                     _interval(values["excess_mm"], ".1f"),
                     _percent(values["same_grade"]),
                     _percent(values["graded_worse"]),
                 ]
             )
-    head = ["screws", "seen in", "too wide by %", "too wide by mm", "true grade %",
+    head = ["screws", "seen in", "no edge", "too wide by %", "too wide by mm", "true grade %",
             "graded worse %"]  # fmt: skip
     return [*_made_with(document), "", *_table(head, rows)]
 

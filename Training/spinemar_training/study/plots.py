@@ -81,16 +81,17 @@ def widths(document: dict[str, Any]) -> Any:
     """Apparent against true width of every screw."""
     figure, (axis,) = _figure(5, 4.2)
     rows = document["rows"]
-    true = np.array([row["widths_mm"]["true"] for row in rows])
+    true = np.array([row["diameter_mm"] for row in rows])
     for name in ("input", "nmar", "generator", "mask"):
         wide = np.array([row["widths_mm"][name] for row in rows], float)
         colour = _COLOURS.get(name, "black")
         marker = "_" if name == "mask" else "o"
         label = "metal mask (floor)" if name == "mask" else name
-        axis.plot(true, wide, marker, ms=5, color=colour, label=label, alpha=0.8)
+        shift = 0.06 * (("input", "nmar", "generator", "mask").index(name) - 1.5)
+        axis.plot(true + shift, wide, marker, ms=5, color=colour, label=label, alpha=0.8)
     ends = [0.95 * true.min(), 1.05 * true.max()]
     axis.plot(ends, ends, color="black", lw=0.8)
-    axis.set_xlabel("true width, mm")
+    axis.set_xlabel("nominal diameter, mm")
     axis.set_ylabel("apparent width, mm")
     axis.legend(fontsize=7)
     return figure
@@ -99,7 +100,7 @@ def widths(document: dict[str, Any]) -> Any:
 def hu(document: dict[str, Any]) -> Any:
     """Bland-Altman plots by tissue."""
     rows = document["rows"]
-    tissues = list(document["summary"])
+    tissues = list(dict.fromkeys(row["tissue"] for row in rows))
     figure, axes = _figure(5 * len(tissues), 3.8, len(tissues))
     for axis, tissue in zip(axes, tissues, strict=True):
         chosen = [row for row in rows if row["tissue"] == tissue]

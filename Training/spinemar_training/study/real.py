@@ -18,6 +18,7 @@ from spinemar_training.study.settings import RealCase, RealSettings
 _SOFT_HU = (-150.0, 200.0)
 _FAR_MM = 60.0
 _REACH_MM = 40.0
+_DRAWN_MM = 70.0
 _QUANTILES = (0.05, 0.95)
 
 
@@ -85,7 +86,7 @@ def _span(
 
 
 def draw_slices(volume: CTVolume, result: CorrectionResult, stem: Path, most: int = 6) -> None:
-    """Draw before, after and change of evenly spaced slices with metal (never to be committed)."""
+    """Draw before, after and change about the metal of a few slices (never to be committed)."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -98,7 +99,8 @@ def draw_slices(volume: CTVolume, result: CorrectionResult, stem: Path, most: in
     figure, axes = plt.subplots(len(chosen), 3, figsize=(12, 4 * len(chosen)), squeeze=False)
     for row, n in zip(axes, chosen, strict=True):
         report = result.slices[n]
-        before, after = volume.hu[report.index], result.volume.hu[report.index]
+        where = _about(result.metal_mask[report.index], volume.spacing_mm[0])
+        before, after = (v.hu[report.index][where] for v in (volume, result.volume))
         row[0].imshow(before, cmap="gray", vmin=-160, vmax=240)
         row[1].imshow(after, cmap="gray", vmin=-160, vmax=240)
         row[2].imshow(after - before, cmap="gray", vmin=-100, vmax=100)
@@ -108,6 +110,13 @@ def draw_slices(volume: CTVolume, result: CorrectionResult, stem: Path, most: in
     figure.tight_layout()
     figure.savefig(stem.with_suffix(".png"), dpi=70)
     plt.close(figure)
+
+
+def _about(metal: NDArray[np.bool_], pixel_mm: float) -> tuple[slice, slice]:
+    """Rows and columns within `_DRAWN_MM` of the middle of the metal."""
+    reach = round(_DRAWN_MM / pixel_mm)
+    j, i = (int(np.median(index)) for index in np.nonzero(metal))
+    return slice(max(j - reach, 0), j + reach), slice(max(i - reach, 0), i + reach)
 
 
 def summarise_real(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

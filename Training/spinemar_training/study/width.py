@@ -1,8 +1,10 @@
 """How wide a screw looks, and the grade that a reader would give it.
 
 A reader looks in a bone window (-500 to 1500 HU): an edge is where a profile across the shaft
-passes half way from the tissue beside the screw to the window's white. The truth is the same
-profile through the share of the pixels that metal really fills, at one half.
+passes half way from the tissue beside the screw to the window's white. Where that tissue is white
+itself, no edge can be seen. The truth is the screw's nominal outer diameter, as clinical reports
+of blooming have it, in slices that its axis runs along; the profile through the share of the
+pixels that metal really fills, at one half, is given too (narrower, because of the thread).
 
 What a correction can do is limited: the pixels of the metal mask are put back as they were, so no
 screw can look narrower than its mask; only the glow between the mask and the tissue can go. The
@@ -38,7 +40,9 @@ _FROM_ENTRY_MM, _TO_TIP_MM = 6.0, 6.0
 _LEAST_STATIONS = 4
 # Tissue beside the screw: this far from its true edge.
 _BESIDE_MM = (3.0, 6.0)
-_SHAFT_IN_SLICE = 0.35
+# The slice shows the whole diameter only where it runs near the axis.
+_SHAFT_IN_SLICE = 0.2
+_WHITE_HU = 1400.0
 
 Image = NDArray[np.float32]
 
@@ -115,20 +119,17 @@ def screw_widths(
     }
     for name, image in images.items():
         rows = np.clip(_profiles(image, points, step, scene), *BONE_WINDOW_HU)[usable]
-        found = [
-            profile_width_mm(row, _half_way(row, width), _STEP_MM)
-            for row, width in zip(rows, true[usable], strict=True)
-        ]
-        widths[name] = _median(found)
+        widths[name] = _median([_apparent_mm(row, screw.diameter_mm) for row in rows])
     return widths
 
 
-def _half_way(row: NDArray[np.float64], true_mm: float) -> float:
-    """Half way from the tissue beside the screw to the window's white."""
+def _apparent_mm(row: NDArray[np.float64], diameter_mm: float) -> float:
+    """Width at half way from the tissue beside the screw to white; NaN where that is white too."""
     middle = len(row) // 2
-    near, far = (round((true_mm / 2 + mm) / _STEP_MM) for mm in _BESIDE_MM)
+    near, far = (round((diameter_mm / 2 + mm) / _STEP_MM) for mm in _BESIDE_MM)
     beside = np.concatenate([row[middle - far : middle - near], row[middle + near : middle + far]])
-    return 0.5 * (float(np.median(beside)) + BONE_WINDOW_HU[1])
+    level = 0.5 * (float(np.median(beside)) + BONE_WINDOW_HU[1])
+    return float("nan") if level > _WHITE_HU else profile_width_mm(row, level, _STEP_MM)
 
 
 def _median(values: Sequence[float]) -> float:
@@ -161,18 +162,13 @@ def measure_widths(
 
 
 def apparent_grades(screw: Screw, widths: Mapping[str, float], field: BoneField) -> dict[str, str]:
-    """Gertzbein-Robbins letter of the screw as it is, and as wide as it looks.
-
-    The apparent screw is as much wider than the real one as its profile is wider than the true
-    profile; its bone is the true bone.
-    """
+    """Gertzbein-Robbins letter of the screw as it is, and as wide as it looks, in the true bone."""
     from spinemar.planning.grading import assess_screw
 
     grades = {"true": assess_screw(screw, field).grade.letter}
     for name, width in widths.items():
-        if name not in ("true",) and np.isfinite(width):
-            diameter = float(np.clip(screw.diameter_mm + width - widths["true"], 1.0, 12.0))
-            wide = dataclasses.replace(screw, diameter_mm=diameter)
+        if name != "true" and np.isfinite(width):
+            wide = dataclasses.replace(screw, diameter_mm=float(np.clip(width, 1.0, 12.0)))
             grades[name] = assess_screw(wide, field).grade.letter
     return grades
 
@@ -190,17 +186,19 @@ def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     names = [name for name in rows[0]["widths_mm"] if name != "true"]
     scenes = [row["scene"] for row in rows]
     out: dict[str, Any] = {"screws": len(rows), "methods": {}}
+    nominal = np.array([row["diameter_mm"] for row in rows])
+    out["metal_mm"] = bootstrap([row["widths_mm"]["true"] for row in rows], scenes).to_json()
+    out["nominal_mm"] = bootstrap(nominal, scenes).to_json()
     for name in names:
-        true = np.array([row["widths_mm"]["true"] for row in rows])
-        wide = np.array([row["widths_mm"][name] for row in rows])
+        wide = np.array([row["widths_mm"][name] for row in rows], dtype=float)
         graded = [row for row in rows if name in row["grades"]]
-        right = [row["grades"][name] == row["grades"]["true"] for row in graded]
-        worse = [row["grades"][name] > row["grades"]["true"] for row in graded]
         keys = [row["scene"] for row in graded]
+        letters = [(row["grades"][name], row["grades"]["true"]) for row in graded]
         out["methods"][name] = {
-            "excess_percent": bootstrap(100 * (wide / true - 1), scenes).to_json(),
-            "excess_mm": bootstrap(wide - true, scenes).to_json(),
-            "same_grade": bootstrap([float(x) for x in right], keys).to_json(),
-            "graded_worse": bootstrap([float(x) for x in worse], keys).to_json(),
+            "no_edge": int(np.sum(~np.isfinite(wide))),
+            "excess_percent": bootstrap(100 * (wide / nominal - 1), scenes).to_json(),
+            "excess_mm": bootstrap(wide - nominal, scenes).to_json(),
+            "same_grade": bootstrap([float(a == b) for a, b in letters], keys).to_json(),
+            "graded_worse": bootstrap([float(a > b) for a, b in letters], keys).to_json(),
         }
     return out
