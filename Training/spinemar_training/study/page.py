@@ -218,35 +218,41 @@ def real(document: Document) -> list[str]:
 
 def placement(document: Document) -> list[str]:
     """RMSE by arm."""
-    summary, settings = document["summary"], document["settings"]
+    summary, settings = document["summary"]["all"], document["settings"]
     rows = []
     for name, entry in summary["arms"].items():
         seeds = ", ".join(f"{v:.1f}" for v in entry.get("seeds_hu", []))
         rows.append([name, f"{entry['rmse_hu']:.1f}", f"{entry['rmse_near_hu']:.1f}", seeds or "-"])
     cpu = [run["cpu_seconds"] for run in document["runs"]]
+    beams = {name: entry["cases"] for name, entry in document["summary"].items() if "beam" in name}
     budget = (
         f"{settings['pairs']} pairs an arm, {settings['steps']} steps of "
         f"{settings['batch_size']} crops of {settings['crop_px']} pixels, widths "
         f"{'-'.join(map(str, settings['widths']))}: {min(cpu):.0f} to {max(cpu):.0f} s of one "
-        f"CPU core each. {summary['cases']} cases of {len(settings['patients'])} unseen patients."
+        f"CPU core each. {summary['cases']} cases of {len(settings['patients'])} unseen patients ("
+        + ", ".join(f"{count} in {name}" for name, count in beams.items())
+        + ")."
     )
     return [budget, "", *_table(["trained on", "RMSE HU", "within 20 mm", "each seed"], rows)]
 
 
 def placement_differences(document: Document) -> list[str]:
-    """Ratios between arms."""
+    """Ratios between arms, over all cases and by beam."""
     rows = []
-    for name, entry in document["summary"]["differences"].items():
-        rows.append(
-            [
-                name,
-                _interval(entry["rmse_hu"], ".3f"),
-                _interval(entry["rmse_near_hu"], ".3f"),
-                _interval(entry["difference_hu"], ".1f"),
-                ", ".join(f"{v:.3f}" for v in entry["by_seed"]),
-            ]
-        )
-    head = ["arms", "ratio of RMSE", "ratio within 20 mm", "difference HU", "ratio, each seed"]
+    for group in ("all", "fan beam", "parallel beam"):
+        for name, entry in (
+            document["summary"].get(group, {"differences": {}})["differences"].items()
+        ):
+            rows.append(
+                [
+                    f"{group} ({document['summary'][group]['cases']} cases)",
+                    name,
+                    _interval(entry["rmse_hu"], ".3f"),
+                    _interval(entry["rmse_near_hu"], ".3f"),
+                    ", ".join(f"{v:.3f}" for v in entry["by_seed"]),
+                ]
+            )
+    head = ["cases", "arms", "ratio of RMSE", "ratio within 20 mm", "ratio, each seed"]
     return _table(head, rows)
 
 

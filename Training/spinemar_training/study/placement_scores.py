@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,23 @@ from spinemar.mar.slab import Slab
 from spinemar_training.features import PIXEL_MM
 from spinemar_training.foreign import ForeignCase, load_cases, make_cases
 from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.study.bank import Bank
 from spinemar_training.study.methods import OPEN_GATE, study_methods
 from spinemar_training.study.middle import MiddleSlice
 from spinemar_training.study.placement import ARMS
 from spinemar_training.study.scenes import MIDDLE
-from spinemar_training.study.settings import SAMPLE, PlacementSettings
-from spinemar_training.study.statistics import Estimate, bootstrap, geometric
+from spinemar_training.study.settings import (
+    SAMPLE,
+    BankSettings,
+    PlacementSettings,
+    load_study,
+)
+from spinemar_training.study.statistics import Estimate, geometric
 
 RINGS_MM = ((0.0, 5.0), (5.0, 10.0), (10.0, 20.0), (20.0, 40.0), (40.0, 400.0))
 
 Float = NDArray[np.float32]
+_METRICS = ("rmse_hu", "rmse_near_hu")
 
 
 class TorchPrior:
@@ -96,6 +103,17 @@ def foreign_folder(settings: PlacementSettings, work: Path) -> Path:
     return folder
 
 
+def test_cases(settings: PlacementSettings, work: Path) -> Iterator[ForeignCase]:
+    """Yield scans in fan beam, then those of the bank's scenes in parallel beam."""
+    if settings.scenes:
+        bank = Bank(load_study(Path(settings.scenes), BankSettings), work.parent)
+        for scene in bank.scenes():
+            scanned = bank.scanned(scene)
+            facts = {**scene.facts, "geometry": scene.settings.geometry}
+            yield ForeignCase(scene.name, scanned.scan, scanned.truth, facts)
+    yield from load_cases(foreign_folder(settings, work))
+
+
 def score_arms(settings: PlacementSettings, work: Path) -> list[dict[str, Any]]:
     """Score input, NMAR, the shipped prior and every trained one; one row a case and network."""
     kept = work / "scores"
@@ -105,7 +123,7 @@ def score_arms(settings: PlacementSettings, work: Path) -> list[dict[str, Any]]:
         for seed in settings.seeds
         for arm in ARMS
     }
-    for case in load_cases(foreign_folder(settings, work)):
+    for case in test_cases(settings, work):
         path = kept / f"{case.name}.json"
         if not path.exists():
             made = _score_case(case, networks)
@@ -134,7 +152,7 @@ def _score_case(case: ForeignCase, networks: dict[str, TorchPrior]) -> list[dict
     return [
         {
             "case": case.name,
-            **{key: case.facts[key] for key in ("patient", "metal", "scale")},
+            **{key: case.facts[key] for key in ("patient", "metal", "scale", "geometry")},
             "network": name,
             "rmse_hu": rmse_hu(truth, image, regions.scored),
             "rmse_near_hu": rmse_hu(truth, image, regions.near),
@@ -144,43 +162,37 @@ def _score_case(case: ForeignCase, networks: dict[str, TorchPrior]) -> list[dict
 
 
 def summarise_placement(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """RMSE by arm, and ratios between arms, case by case and seed by seed.
+    """RMSE by arm, and ratios between arms, over all cases and by the scanner's beam.
 
-    A case's seeds are averaged (in logarithms) first; the interval draws cases. The spread of
-    the seeds is given beside it, so that nobody takes a lucky seed for an effect.
+    A case's seeds are averaged (in logarithms) first; the interval draws cases. The ratio of
+    each seed is given beside it, so that nobody takes a lucky seed for an effect.
     """
+    fan = [row for row in rows if row["geometry"].startswith("fan")]
+    groups = {"all": rows, "fan beam": fan, "parallel beam": [r for r in rows if r not in fan]}
+    return {name: _summary(chosen) for name, chosen in groups.items() if chosen}
+
+
+def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     seeds = sorted({int(r["network"].split("-")[1]) for r in rows if "-" in r["network"]})
     cases = sorted({row["case"] for row in rows})
     found = {(r["case"], r["network"]): r for r in rows}
+
+    def mean(name: str, metric: str) -> float:
+        return float(np.mean([found[case, name][metric] for case in cases]))
+
     out: dict[str, Any] = {"cases": len(cases), "seeds": seeds, "arms": {}, "differences": {}}
     for name in ("input", "nmar"):
-        out["arms"][name] = {
-            m: float(np.mean([found[c, name][m] for c in cases]))
-            for m in ("rmse_hu", "rmse_near_hu")
-        }
+        out["arms"][name] = {m: mean(name, m) for m in _METRICS}
     for arm in ARMS:
-        out["arms"][arm] = {
-            m: float(np.mean([found[c, f"{arm}-{s}"][m] for c in cases for s in seeds]))
-            for m in ("rmse_hu", "rmse_near_hu")
+        names = [f"{arm}-{seed}" for seed in seeds]
+        out["arms"][arm] = {m: float(np.mean([mean(n, m) for n in names])) for m in _METRICS}
+        out["arms"][arm]["seeds_hu"] = [mean(n, "rmse_hu") for n in names]
+    for first, second in (("realistic", "random"), ("mixed", "random"), ("realistic", "mixed")):
+        arms = (first, second)
+        out["differences"][f"{first} / {second}"] = {
+            **{m: _between(found, cases, seeds, arms, m).to_json() for m in _METRICS},
+            "by_seed": [_between(found, cases, [s], arms, "rmse_hu").mean for s in seeds],
         }
-        out["arms"][arm]["seeds_hu"] = [
-            float(np.mean([found[c, f"{arm}-{s}"]["rmse_hu"] for c in cases])) for s in seeds
-        ]
-    for better, worse in (("realistic", "random"), ("mixed", "random"), ("realistic", "mixed")):
-        out["differences"][f"{better} / {worse}"] = {
-            m: _between(found, cases, seeds, (better, worse), m).to_json()
-            for m in ("rmse_hu", "rmse_near_hu")
-        }
-        out["differences"][f"{better} / {worse}"]["difference_hu"] = bootstrap(
-            [
-                np.mean([found[c, f"{better}-{s}"]["rmse_hu"] for s in seeds])
-                - np.mean([found[c, f"{worse}-{s}"]["rmse_hu"] for s in seeds])
-                for c in cases
-            ]
-        ).to_json()
-        out["differences"][f"{better} / {worse}"]["by_seed"] = [
-            _between(found, cases, [s], (better, worse), "rmse_hu").mean for s in seeds
-        ]
     return out
 
 

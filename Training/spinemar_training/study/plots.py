@@ -66,6 +66,8 @@ def findings(document: dict[str, Any]) -> Any:
             axis.errorbar(
                 at, mean, [mean - low, high - mean], fmt="o", ms=4, color=colour, label=name
             )
+    rays = [summary[k][methods[0]]["by_measured_rays"]["mean"] for k in kinds]
+    left.plot(range(len(kinds)), rays, "_", ms=18, color="black", label="measured rays alone")
     for axis, title in ((left, "contrast kept"), (right, "false positives, %")):
         axis.set_xticks(range(len(kinds)), [k.replace(" of ", "\nof ").replace(" ", "\n", 1)
                                             if " of " not in k else k.replace(" of ", "\nof ")
@@ -98,22 +100,22 @@ def widths(document: dict[str, Any]) -> Any:
 
 
 def hu(document: dict[str, Any]) -> Any:
-    """Bland-Altman plots by tissue."""
+    """Error of every disc by its distance from metal; lines are the biases."""
     rows = document["rows"]
     tissues = list(dict.fromkeys(row["tissue"] for row in rows))
     figure, axes = _figure(5 * len(tissues), 3.8, len(tissues))
     for axis, tissue in zip(axes, tissues, strict=True):
         chosen = [row for row in rows if row["tissue"] == tissue]
-        truth = np.array([row["hu"]["truth"] for row in chosen])
+        away = [row["from_metal_mm"] for row in chosen]
         for name in ("input", "nmar", "generator"):
-            found = np.array([row["hu"][name] for row in chosen])
-            axis.plot((found + truth) / 2, found - truth, "o", ms=4, color=_COLOURS[name],
-                      label=name, alpha=0.8)  # fmt: skip
+            error = [row["hu"][name] - row["hu"]["truth"] for row in chosen]
+            axis.plot(away, error, "o", ms=4, color=_COLOURS[name], label=name, alpha=0.8)
             bias = document["summary"][tissue][name]["bias"]["mean"]
             axis.axhline(bias, color=_COLOURS[name], lw=0.8)
         axis.axhline(0.0, color="black", lw=0.6)
+        axis.set_yscale("symlog", linthresh=100.0)
         axis.set_title(tissue, fontsize=10)
-        axis.set_xlabel("mean of measured and true HU")
+        axis.set_xlabel("distance from metal, mm")
         axis.set_ylabel("measured less true HU")
         axis.legend(fontsize=7)
     return figure
@@ -150,7 +152,7 @@ def robustness(document: dict[str, Any]) -> Any:
 
 def placement(document: dict[str, Any]) -> Any:
     """Every case's ratio to training on random placement, and where the pairs' error sits."""
-    rows, summary = document["rows"], document["summary"]
+    rows, summary = document["rows"], document["summary"]["all"]
     figure, (left, right) = _figure(10, 3.8, 2)
     seeds = summary["seeds"]
     found = {(r["case"], r["network"]): r["rmse_hu"] for r in rows}
@@ -176,7 +178,7 @@ def placement(document: dict[str, Any]) -> Any:
     left.set_yticks([0, 1], ["realistic", "mixed"])
     left.set_ylim(-0.5, 1.5)
     left.set_title("RMSE / RMSE of training on random placement", fontsize=10)
-    why = summary["why"]
+    why = document["summary"]["why"]
     names = [f"{a:.0f}-{b:.0f}" if b < 300 else f"> {a:.0f}" for a, b in why["rings_mm"]]
     for kind in ("realistic", "random"):
         right.plot(names, why[kind]["input_rings_hu"], "o-", color=_COLOURS[kind], label=kind)

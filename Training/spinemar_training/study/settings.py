@@ -161,6 +161,7 @@ class PlacementSettings:
     crop_px: int = 256
     cases_per_group: int = 2
     case_seed: int = 500
+    scenes: str = ""
 
 
 def load_study(path: Path, kind: type[_T]) -> _T:
