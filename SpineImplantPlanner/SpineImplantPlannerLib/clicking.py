@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from SpineImplantPlannerLib import probe
 from SpineImplantPlannerLib.dragging import pointsOf
 
 _CLASSES = {1: "vtkMRMLMarkupsFiducialNode", 2: "vtkMRMLMarkupsLineNode"}
@@ -59,6 +60,7 @@ class Clicks:
             self._interaction.SwitchToViewTransformMode()
         if self._node is not None and self._scene.IsNodePresent(self._node):
             self._scene.RemoveNode(self._node)
+            probe.renew(self._scene)
         self._node = None
 
     def _placed(self, *_args: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import slicer
 
-from SpineImplantPlannerLib import hierarchy
+from SpineImplantPlannerLib import hierarchy, probe
 from SpineImplantPlannerLib.surfaces import Surfaces
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.placement import Screw
@@ -78,6 +78,7 @@ class ImplantNodes:
     def show(self, plan: Plan, volumeNode: Any, *, locked: bool = False) -> None:
         """Make the scene show a plan: only what differs is touched."""
         self.updating = True
+        before = set(self._nodes)
         self.scene.StartState(self.scene.BatchProcessState)
         try:
             wanted = {item.id: item for group in _FOLDERS for item in getattr(plan, group)}
@@ -90,6 +91,8 @@ class ImplantNodes:
         finally:
             self.scene.EndState(self.scene.BatchProcessState)
             self.updating = False
+        if before != set(self._nodes):
+            probe.renew(self.scene)
 
     def preview(self, item: Any) -> None:
         """Show an implant where it is being dragged to; its handle is left alone."""

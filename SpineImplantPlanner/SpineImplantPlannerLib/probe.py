@@ -1,4 +1,4 @@
-"""Slice views along and across a screw or a rod, and back to the standard planes."""
+"""Slice views along and across a screw or a rod, back to the standard planes, and up to date."""
 
 from __future__ import annotations
 
@@ -66,6 +66,16 @@ def standard(scene: Any) -> None:
         node = _sliceNode(scene, name)
         if node is not None:
             node.SetOrientation(orientation)
+
+
+def renew(scene: Any) -> None:
+    """Have all slice views draw what came and leave out what went.
+
+    Their managers notice nodes that were added in a batch, and markups that were removed, only
+    when their slice changes.
+    """
+    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
+        scene.GetNthNodeByClass(n, "vtkMRMLSliceNode").Modified()
 
 
 def fields(scene: Any) -> dict[str, tuple[float, float]]:

@@ -125,6 +125,41 @@ def test_two_clicks_in_a_3d_and_a_slice_view_place_a_screw(host, panel):
     assert not panel.ui.placeButton.checked
 
 
+def drawn(host, tmp_path, colour):
+    """Count the pixels of an outline's colour (red, green, blue of 0-255) in the axial view."""
+    from PIL import Image
+
+    path = tmp_path / "red.png"
+    host.process(0.05)
+    host.screenshot(path, sliceView(host, "Red"))
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    return int((np.abs(pixels - np.array(colour)).max(axis=2) < 40).sum())
+
+
+def test_slice_views_show_what_is_there_and_nothing_else(host, panel, tmp_path):
+    """After delete, undo and two clicks: the screw's outline, and no trace of the clicked line."""
+    from Testing.host import mouse
+
+    green, line = (34, 165, 89), (255, 128, 128)
+    select(host, panel, "L1-right")
+    old = panel.planner.plan.screw("L1-right")
+    red = sliceView(host, "Red")
+    red.mrmlSliceNode().JumpSliceByCentering(*old.entry)
+    both = drawn(host, tmp_path, green)
+    click(panel.ui.deleteButton)
+    one = drawn(host, tmp_path, green)
+    assert one < 0.8 * both
+    click(panel.ui.undoButton)
+    assert drawn(host, tmp_path, green) == pytest.approx(both, rel=0.05)
+    click(panel.ui.deleteButton)
+    click(panel.ui.placeButton)
+    mouse.click(red, old.entry)
+    mouse.click(red, (*old.tip[:2], old.entry[2]))
+    host.process(0.1)
+    assert drawn(host, tmp_path, green) > one + 0.5 * (both - one)
+    assert drawn(host, tmp_path, line) < 5
+
+
 def test_keys_do_what_the_guide_says(host, panel):
     from PySide6.QtCore import Qt
 
