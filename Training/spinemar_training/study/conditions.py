@@ -236,6 +236,11 @@ def _one_part_missed(metal: Mask, scan: CTVolume) -> Mask:
     return np.asarray(metal & (parts != 1 + int(np.argsort(sizes)[-2])))
 
 
+def _shifted(metal: Mask, scan: CTVolume, by_mm: float) -> Mask:
+    """Move the mask to the side, as a mask of another series might lie."""
+    return np.roll(metal, round(by_mm / scan.spacing_mm[0]), axis=2)
+
+
 def _bone_taken(metal: Mask, scan: CTVolume) -> Mask:
     """Take cortical bone within 40 mm of metal for metal too."""
     row_mm, column_mm = scan.spacing_mm[1], scan.spacing_mm[0]
@@ -251,13 +256,21 @@ _SPOILED: dict[str, Callable[[Mask, CTVolume], Mask]] = {
     "1 px too large": lambda metal, _: _in_plane(metal, 1),
     "3 px too large": lambda metal, _: _in_plane(metal, 3),
     "bone taken for metal": _bone_taken,
+    "5 mm beside the metal": lambda metal, scan: _shifted(metal, scan, 5.0),
+    "25 mm beside the metal": lambda metal, scan: _shifted(metal, scan, 25.0),
 }
+
+
+def _at_middle_slice(scene: Scene, ras: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Move a point along z into the middle slice."""
+    height = scene.volume.geometry.to_ras(np.array([0.0, 0.0, float(MIDDLE)]))[2]
+    return np.array([ras[0], ras[1], height])
 
 
 def _hip(scene: Scene) -> list[tuple[str, Solid]]:
     """Put a cobalt-chrome ball of 32 mm on a titanium stem, beside the spine."""
     site = scene.sites["right"]
-    centre = site.body_centre + 52.0 * site.right
+    centre = _at_middle_slice(scene, site.body_centre + 52.0 * site.right)
     stem = centre - np.array([0.0, 0.0, 60.0])
     return [
         ("CoCrMo", Sphere(centre, 16.0)),
@@ -269,7 +282,7 @@ def _teeth(scene: Scene) -> list[tuple[str, Solid]]:
     """Eight cobalt-chrome crowns of 8 mm in an arch, before the spine."""
     site = scene.sites["right"]
     forwards = unit(np.cross(site.superior, site.right))
-    middle = site.body_centre + 45.0 * forwards
+    middle = _at_middle_slice(scene, site.body_centre + 45.0 * forwards)
     up = np.array([0.0, 0.0, 5.0])
     crowns: list[tuple[str, Solid]] = []
     for angle in np.linspace(0.0, np.pi, 8):
@@ -286,11 +299,11 @@ def _clips(scene: Scene) -> list[tuple[str, Solid]]:
     clips: list[tuple[str, Solid]] = []
     for _ in range(6):
         at = (
-            site.isthmus
+            _at_middle_slice(scene, site.isthmus)
             + rng.uniform(35.0, 75.0) * forwards
             + rng.uniform(-40.0, 40.0) * site.right
         )
-        along = 3.0 * unit(np.array([*rng.normal(size=2), 0.2]))
+        along = 3.0 * unit(rng.normal(size=3))
         clips.append(("Ti-6Al-4V", cylinder(at - along, at + along, 1.0)))
     return clips
 

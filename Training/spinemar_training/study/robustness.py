@@ -90,7 +90,12 @@ def score_trial(trial: Trial, methods: Sequence[StudyMethod]) -> list[dict[str, 
 
 
 def summarise_robustness(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Ratios to the input with intervals, by sweep, value and method; and every harmed slice."""
+    """Ratios to the input with intervals, by sweep, value and method; and every harmed slice.
+
+    A scan whose middle slice holds none of the metal has no error to remove and is left out.
+    """
+    spoiled = {_key(row) for row in rows if row["method"] == "input" and row["rmse_hu"] > 0}
+    rows = [row for row in rows if _key(row) in spoiled]
     before = {_key(row): row for row in rows if row["method"] == "input"}
     out: dict[str, Any] = {"conditions": [], "harmed": []}
     names = [n for n in dict.fromkeys(row["method"] for row in rows) if n != "input"]
