@@ -12,14 +12,16 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "SpineImplantPlanner" / "SpineImplantPlanner.py"
 
 
-def openPanel(host: Any, levels: str = "T12-L1", *, planned: bool = True) -> Any:
+def openPanel(
+    host: Any, levels: str = "T12-L1", *, planned: bool = True, slice_mm: float = 2.0
+) -> Any:
     """Open the panel on a CT of a drawn spine, with an automatic plan unless told otherwise."""
     host.showWindow()
     host.loadModule(MODULE)
     import slicer
     from SpineImplantPlannerLib import selftest
 
-    spine, made = _spine(levels)
+    spine, made = _spine(levels, slice_mm)
     host.volume = selftest.drawnCt(host.scene, spine)
     slicer.util.setSliceViewerLayers(background=host.volume, fit=True)
     host.window.moduleSelector().selectModule("SpineImplantPlanner")
@@ -34,10 +36,10 @@ def openPanel(host: Any, levels: str = "T12-L1", *, planned: bool = True) -> Any
 
 
 @cache
-def _spine(levels: str) -> tuple[Any, Any]:
+def _spine(levels: str, slice_mm: float) -> tuple[Any, Any]:
     from SpineImplantPlannerLib import selftest
 
-    spine = selftest.drawnSpine(levels)
+    spine = selftest.drawnSpine(levels, (1.0, 1.0, slice_mm))
     return spine, plan_with_alternatives(spine, None, levels, PlanSettings())
 
 

@@ -20,11 +20,12 @@ CORRECTION = ROOT / "MetalArtifactReduction" / "MetalArtifactReduction.py"
 def test_plan_scan_correct_compare_save_reload(host, tmp_path):
     import slicer
 
-    panel = openPanel(host)
+    panel = openPanel(host, slice_mm=4.0)
     host.loadModule(CORRECTION)
     panel.ui.exportStep.collapsed = False
     click(panel.ui.scanButton)
     finish(host, panel)
+    assert panel.ui.scanCombo.currentText == "Drawn spine with implants"
     scan = panel.scan.chosenScan()
     truth = scan.GetNodeReference("SpineMAR.Truth")
     plan = panel.planner.plan

@@ -274,6 +274,8 @@ def wait(run, seconds=90):
 
 @pytest.mark.slow
 def test_metal_into_the_ct_and_scan(lib, other, planner):
+    coarse = lib.selftest.drawnSpine("T12-L2", (1.0, 1.0, 4.0))  # half the slices to scan
+    planner.setVolume(lib.selftest.drawnCt(other, coarse))
     geometry = lib.metalnodes.geometryOf(planner.volumeNode)
     fractions = wait(planner.workshop.voxelize(geometry, planner.plan))
     node = lib.metalnodes.addMetal(other, planner.volumeNode, fractions)
