@@ -93,7 +93,7 @@ def real(config: Config, output: Result, work: Work = WORK) -> None:
 
     settings = load_study(config, RealSettings)
     rows = study.correct_real(settings, work)
-    write_result(output, "real", settings, rows, study.summarise_real(rows))
+    write_result(output, "real", settings, rows, study.summarise_real(settings, rows))
 
 
 @app.command()

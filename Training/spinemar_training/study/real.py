@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.mar.methods import Method
 from spinemar.mar.result import CorrectionResult
 from spinemar.mar.trace import nearness_mm
 from spinemar.volume import CTVolume
 from spinemar_training.study.settings import RealCase, RealSettings
 
+_METHODS: tuple[Method, ...] = ("nmar", "generator")
 _SOFT_HU = (-150.0, 200.0)
 _FAR_MM = 60.0
 _REACH_MM = 40.0
@@ -30,7 +32,7 @@ def correct_real(settings: RealSettings, work: Path) -> list[dict[str, Any]]:
     rows = []
     for case in settings.cases:
         volume = read_volume(case.ct)
-        for method in ("nmar", "generator"):
+        for method in _METHODS:
             result = correct_volume(
                 volume, method=method, metal_threshold_hu=case.threshold_hu, device="cpu"
             )
@@ -119,12 +121,12 @@ def _about(metal: NDArray[np.bool_], pixel_mm: float) -> tuple[slice, slice]:
     return slice(max(j - reach, 0), j + reach), slice(max(i - reach, 0), i + reach)
 
 
-def summarise_real(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def summarise_real(settings: RealSettings, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Slices corrected and refused, and the span of soft tissue near metal before and after."""
     out: dict[str, Any] = {}
-    for case in dict.fromkeys(row["case"] for row in rows):
+    for case in (one.name for one in settings.cases):
         out[case] = {}
-        for method in dict.fromkeys(row["method"] for row in rows):
+        for method in _METHODS:
             chosen = [r for r in rows if r["case"] == case and r["method"] == method]
             strengths = np.array([r["strength"] for r in chosen])
             spans = np.array([(r["span_before_hu"], r["span_after_hu"]) for r in chosen], float)
