@@ -1,5 +1,5 @@
 # Every target makes .venv and installs what it needs (see scripts/bootstrap.sh).
-.PHONY: help demo test bench bench-gpu lint format figures docs clean
+.PHONY: help demo test bench bench-gpu fuzz soak lint format figures docs lock sbom audit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -19,6 +19,14 @@ bench: ## speed and memory, also against scikit-image and ASTRA -> build/*.json
 bench-gpu: ## the same on an NVIDIA GPU, where there is one
 	@scripts/bootstrap.sh bench
 	.venv/bin/python Testing/benchmarks/gpu.py
+
+fuzz: ## ten minutes of hostile bytes for everything that reads a file -> build/fuzz
+	@scripts/bootstrap.sh fuzz
+	.venv/bin/python -m Testing.fuzz --minutes 10
+
+soak: ## the same case 200 times in one process: memory stays flat -> build/soak.json
+	@scripts/bootstrap.sh bench
+	.venv/bin/python Testing/benchmarks/soak.py
 
 lint: ## ruff and mypy alone
 	@scripts/bootstrap.sh lint
@@ -40,6 +48,15 @@ figures: ## draw the pictures of README and docs again
 docs: ## build the documentation into site/
 	@scripts/bootstrap.sh docs
 	.venv/bin/mkdocs build --strict
+
+lock: ## pin every package of the tests with its hashes -> requirements/locked.txt
+	@scripts/supply.sh lock
+
+sbom: ## bill of materials of what .venv holds (CycloneDX) -> build/sbom.json
+	@scripts/supply.sh sbom
+
+audit: ## ask the advisory database about the locked packages
+	@scripts/supply.sh audit
 
 clean: ## remove what the targets made
 	rm -rf build site .venv

@@ -1,14 +1,14 @@
 #!/bin/sh
 # Make .venv and install what one task needs; quick when nothing has changed.
 #
-#   scripts/bootstrap.sh demo|figures|test|bench|lint|docs
+#   scripts/bootstrap.sh demo|figures|test|bench|fuzz|lint|docs
 #
 # PYTHON names the interpreter (3.10 to 3.13), else the first fitting one is taken.
 # Only the package registries that pip and apt are configured for are reached.
 set -eu
 cd "$(dirname "$0")/.."
 
-task="${1:?which task: demo, figures, test, bench, lint or docs}"
+task="${1:?which task: demo, figures, test, bench, fuzz, lint or docs}"
 venv=.venv
 stamp="$venv/.installed-$task"
 
@@ -24,6 +24,7 @@ case "$task" in
   lint) extras="dev" ;;
   docs) extras="docs" ;;
   bench) extras="dataset,bench,dev" ;;
+  fuzz) extras="mesh,dataset,bench,dev" ;;
   test)
     extras="mesh,dataset,physics-tables,training,slicer-tests,docs,dev"
     # The tests' networks are small: the exact version matters, the build does not.
@@ -124,4 +125,7 @@ if [ -n "$torch" ]; then
   $pip "$torch"
 fi
 $pip -e ".${extras:+[$extras]}"
+# Coverage-guided search; there are no wheels of it for every system, and it can be done without.
+[ "$task" != fuzz ] || $pip --only-binary :all: "atheris>=2.3" >/dev/null 2>&1 \
+  || say "atheris is not to be had here: readers in Python are searched blindly as well"
 fingerprint >"$stamp"

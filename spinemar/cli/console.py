@@ -30,9 +30,7 @@ def stderr() -> Console:
 
 def printable(text: str) -> str:
     """Replace what a terminal would obey instead of show: names may come from anywhere."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def print_json(facts: Mapping[str, Any]) -> None:

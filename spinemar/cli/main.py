@@ -32,6 +32,7 @@ def build_app() -> Any:
     app = typer.Typer(
         name="spinemar",
         help="Remove metal artifacts from spine CT.",
+        epilog="For research. Not a medical device, not for diagnosis or treatment.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode="rich",

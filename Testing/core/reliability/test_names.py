@@ -20,6 +20,7 @@ from Testing.core.reliability.conftest import drawn_ct
 )
 def test_odd_names_work_and_are_shown_as_they_are(tmp_path: Path, capfd, name: str) -> None:
     source = tmp_path / f"{name}.nrrd"
+    source.parent.mkdir(exist_ok=True)
     write_volume(source, drawn_ct())
     out = tmp_path / f"{name} out.nrrd"
     code = main(["correct", str(source), "-o", str(out), "--method", "li", "--report",

@@ -1,0 +1,71 @@
+"""What the software is made of is pinned, hashed and licensed; what it is for is said everywhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from types import ModuleType
+
+from Testing.core.reliability.conftest import ROOT
+
+LOCKED = (ROOT / "requirements" / "locked.txt").read_text(encoding="utf-8")
+
+
+def _third_party() -> ModuleType:
+    path = ROOT / "scripts" / "third_party.py"
+    spec = importlib.util.spec_from_file_location("third_party", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_every_locked_package_has_its_version_and_hashes() -> None:
+    entries = re.split(r"\n(?=[a-z0-9])", re.sub(r"^#.*\n?", "", LOCKED, flags=re.M).strip())
+    assert len(entries) > 80
+    for entry in entries:
+        assert re.match(r"[A-Za-z0-9._-]+==\S+", entry), entry[:80]
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry), entry[:80]
+    assert "http" not in re.sub(r"aiohttp", "", LOCKED)  # no address of anybody's index
+
+
+def test_every_dependency_is_locked_and_licensed() -> None:
+    third_party = _third_party()
+    locked = {_normal(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", LOCKED, re.M)}
+    page = (ROOT / "Docs" / "third-party.md").read_text(encoding="utf-8")
+    for name, uses in third_party.dependencies().items():
+        assert f"| {name} |" in page, f"run scripts/third_party.py: {name} is missing"
+        if name != "torch" and set(uses) - {"bench", "figures"}:
+            assert _normal(name) in locked, f"run make lock: {name} is missing"
+    assert "see the package" not in page
+    run = [line for line in page.splitlines() if "| run |" in line]
+    assert run
+    assert not any("GPL" in line for line in run)  # what everybody installs is permissive
+
+
+def test_the_intended_use_is_said_where_users_meet_it() -> None:
+    places = (
+        "README.md", "SECURITY.md", "Docs/index.md", "Docs/reliability.md",
+        "spinemar/report/report.html.j2", "spinemar/planning/report/plan_report.html.j2",
+    )  # fmt: skip
+    for place in places:
+        text = " ".join((ROOT / place).read_text(encoding="utf-8").lower().split())
+        assert "not a medical device" in text, place
+    for place in (
+        "MetalArtifactReduction/MetalArtifactReduction.py",
+        "SpineImplantPlanner/SpineImplantPlanner.py",
+        "MetalArtifactReductionCLI/MetalArtifactReductionCLI.xml",
+    ):
+        assert "research" in (ROOT / place).read_text(encoding="utf-8").lower(), place
+    done = subprocess.run(
+        [sys.executable, "-m", "spinemar.cli.main", "--help"], capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert "Not a medical device" in done.stdout

@@ -1,0 +1,70 @@
+"""The table of Docs/reliability.md tells the truth: its tests exist and its sentences are said."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "Docs" / "reliability.md").read_text(encoding="utf-8")
+# Every case that the page owes its readers, by a word that its row must hold.
+OWED = (
+    "truncated NRRD", "bits flipped", "missing slices", "mixed series", "duplicate positions",
+    "gantry tilt", "JPEG lossless", "JPEG 2000", "RLE", "no rescale", "signed and unsigned",
+    "multi-frame", "extended scale", "padding", "NaN", "1, 2 or 3 slices", "2,000 slices",
+    "64 to 1024", "tiny or huge spacing", "exhaust memory", "gzip bomb", "hostile plan",
+    "hostile catalogue", "path traversal", "foreign model", "corrupt model", "oversized model",
+    "external data", "operators of its own", "wrong hash", "STL bomb", "killed", "disk full",
+    "not writable", "GPU lost", "two runs", "power cut", "Dask worker", "20 corrections",
+    "1,000 slices", "soak",
+)  # fmt: skip
+
+
+def rows() -> list[list[str]]:
+    """Return the cells of all tables whose last column names tests."""
+    lines = [line for line in PAGE.splitlines() if line.startswith("| ") and "::" in line]
+    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+
+
+@cache
+def said() -> str:
+    """Return every text of the programs, pieces in braces left out, one a line."""
+    texts: list[str] = []
+    for folder in ("spinemar", "MetalArtifactReduction"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    texts.append(node.value)
+    return "\n".join(texts)
+
+
+@cache
+def tests_of(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_owed_case_has_its_row() -> None:
+    told = "\n".join(row[0].lower() for row in rows())
+    assert [case for case in OWED if case.lower() not in told] == []
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: re.sub(r"\W+", "-", row[0])[:40])
+def test_row(row: list[str]) -> None:
+    assert len(row) == 4, row
+    _case, sees, code, proofs = row
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", proofs)
+    assert named
+    for file, test in named:
+        path = ROOT / "Testing" / file
+        assert path.exists(), file
+        assert test in tests_of(path), f"{file} has no {test}"
+    assert re.fullmatch(r"(0|1|2)( or (0|1|2))?|–", code), code
+    for quote in re.findall(r"“([^”]+)”", sees):
+        for piece in (part.strip() for part in quote.split("…")):
+            if len(piece) > 3:
+                assert piece in said(), f"nobody says: {piece}"
