@@ -13,7 +13,7 @@ from SpineImplantPlannerLib.hunodes import HuPlot
 from SpineImplantPlannerLib.implantnodes import ImplantNodes
 from SpineImplantPlannerLib.session import PlanningSession
 from SpineImplantPlannerLib.shafthandle import ShaftHandle
-from SpineImplantPlannerLib.shared import arrayOf, ijkToRas
+from SpineImplantPlannerLib.shared import arrayOf, geometryOf, ijkToRas
 from SpineImplantPlannerLib.work import Ct, Planned, Scanned, Workshop
 from spinemar.errors import InputError
 from spinemar.implants.checks import Point
@@ -104,6 +104,9 @@ class PlannerLogic:
     ) -> Any:
         """Show a spine, and grade the plan on it, as one step that can be undone."""
         self.spineNode = spinenodes.addSpine(self.scene, self.volumeNode, spine, node)
+        if not spine.labels.geometry.same_as(geometryOf(self.volumeNode)):
+            labels, _ = spinenodes.labelsOf(self.spineNode, self.volumeNode)
+            spine = SpineModel(labels, spine.vertebrae, spine.canal_ras)
         self.session.setSpine(spine, description)
         self._changed()
         return self.spineNode

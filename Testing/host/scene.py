@@ -71,6 +71,7 @@ class SceneRuntime:
         import vtk
 
         self.scene.Clear(1)
+        self.scene.RemoveObservers(self.scene.NodeAboutToBeRemovedEvent)
         self.applicationLogic.GetSliceLogics().RemoveAllItems()
         self.applicationLogic.GetViewLogics().RemoveAllItems()
         vtk.vtkObject.GlobalWarningDisplayOff()  # logics look for nodes in a scene that is gone
@@ -125,6 +126,22 @@ def _makeRemoteIO(scene: Any, applicationLogic: Any, cacheFolder: str) -> tuple[
     return remoteIO, dataIO
 
 
+def _forgetRemoved(scene: Any) -> None:
+    """Take removed nodes out of the subject hierarchy, as its plugins do in Slicer."""
+    import vtk
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def removed(caller: Any, _event: str, node: Any) -> None:
+        if caller.IsClosing() or node is None or node.IsA("vtkMRMLSubjectHierarchyNode"):
+            return
+        tree = caller.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
+        item = tree.GetItemByDataNode(node) if tree is not None else 0
+        if tree is not None and item not in (0, tree.GetInvalidItemID()):
+            tree.RemoveItem(item, False, False)
+
+    scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removed)
+
+
 def openScene(temporaryFolder: str) -> SceneRuntime:
     """Make a scene as Slicer's start-up does: logics first, then default nodes, no views."""
     import slicer
@@ -143,6 +160,7 @@ def openScene(temporaryFolder: str) -> SceneRuntime:
     applicationLogic.SetSliceLogics(vtk.vtkCollection())
     applicationLogic.SetViewLogics(vtk.vtkCollection())
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    _forgetRemoved(scene)
     moduleLogics = {"Colors": colorLogic}
     for name, className in _MODULE_LOGICS:
         logic = getattr(slicer, className)()

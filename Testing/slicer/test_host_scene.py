@@ -176,3 +176,15 @@ def test_starts_within_five_seconds():
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5.0
+
+
+def test_removed_nodes_leave_the_subject_hierarchy(host):
+    import slicer
+
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(host.scene)
+    count = tree.GetNumberOfItems()
+    node = host.scene.AddNewNodeByClass("vtkMRMLModelNode")
+    tree.CreateItem(tree.GetSceneItemID(), node)
+    assert tree.GetNumberOfItems() == count + 1
+    host.scene.RemoveNode(node)
+    assert tree.GetNumberOfItems() == count
