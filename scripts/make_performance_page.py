@@ -7,6 +7,7 @@ Run after `make bench` (and `make bench-gpu` where there is a GPU):
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -186,15 +187,16 @@ def roofline(results: Result) -> str:
 
 def machine(results: Result) -> str:
     """Describe the machine in one sentence."""
-    facts, limits = results["machine"], results["limits"]["measured"]
+    facts, limits = results["machine"], results.get("limits", {}).get("measured", {})
     best = ", ".join(
         f"{count} thread{'s' if count != '1' else ''}: {one['gflops']:.0f} GFLOP/s in a float32 "
         f"matrix product, {one['copy_gb_s']:.0f} GB/s copied"
         for count, one in limits.items()
     )
+    of_it = f"; its limits in the same run: {best}" if best else ""
     return (
         f"Measured {results['date']} on {facts['threads']} cores of {facts['cpu']} (Python "
-        f"{facts['python']}, NumPy {facts['numpy']}); its limits in the same run: {best}."
+        f"{facts['python']}, NumPy {facts['numpy']}){of_it}."
     )
 
 
@@ -227,6 +229,17 @@ def gpu(path: Path) -> str:
     )
 
 
+_DRAWN = ("slices", "matrices", "threads")
+
+
+def plot(results: Result) -> str:
+    """Show the plot where all of it was measured."""
+    for part in _DRAWN:
+        if part not in results:
+            raise KeyError(part)
+    return "![Seconds over slices, matrix and threads](pictures/performance.png)"
+
+
 def draw(results: Result, path: Path) -> None:
     """Plot time over slices, matrix and threads."""
     import matplotlib as mpl
@@ -243,7 +256,7 @@ def draw(results: Result, path: Path) -> None:
         strict=True,
     ):
         for method, colour in (("nmar", "tab:blue"), ("generator", "tab:orange")):
-            found = [one for one in results[part] if one["method"] == method]
+            found = [one for one in results.get(part, []) if one["method"] == method]
             each = 1 if part == "slices" else np.array([one["slices"] for one in found])
             x = np.array([one[key] for one in found], dtype=float)
             y = np.array([one["stages_s"]["total"] for one in found]) / each
@@ -266,19 +279,26 @@ def draw(results: Result, path: Path) -> None:
 
 def page(results: Result, gpu_results: Path) -> str:
     """Return the page: the text with its tables filled in."""
-    parts = {
-        "machine": machine(results),
-        "headline": headline(results),
-        "stages": stages(results),
-        "transforms": transforms(results),
-        "peers": peers(results),
-        "scaling_words": scaling_words(results),
-        "by_slices": _scaling(results["slices"], "slices"),
-        "by_matrix": _scaling(results["matrices"], "matrix"),
-        "by_threads": _scaling(results["threads"], "threads"),
-        "roofline": roofline(results),
-        "gpu": gpu(gpu_results),
+    makers: dict[str, Callable[[], str]] = {
+        "machine": lambda: machine(results),
+        "headline": lambda: headline(results),
+        "stages": lambda: stages(results),
+        "transforms": lambda: transforms(results),
+        "peers": lambda: peers(results),
+        "scaling_words": lambda: scaling_words(results),
+        "plot": lambda: plot(results),
+        "by_slices": lambda: _scaling(results["slices"], "slices"),
+        "by_matrix": lambda: _scaling(results["matrices"], "matrix"),
+        "by_threads": lambda: _scaling(results["threads"], "threads"),
+        "roofline": lambda: roofline(results),
+        "gpu": lambda: gpu(gpu_results),
     }
+    parts = {}
+    for name, make in makers.items():
+        try:
+            parts[name] = make()
+        except KeyError as part:
+            parts[name] = f"*Not measured yet ({part.args[0]}): run `make bench`.*"
     text = TEXT.read_text(encoding="utf-8")
     for name, value in parts.items():
         mark = "{{" + name + "}}"
@@ -298,7 +318,8 @@ def main() -> None:
         raise SystemExit("Nothing was measured yet: run make bench.")
     results = json.loads(KEPT.read_text(encoding="utf-8"))
     PAGE.write_text(page(results, KEPT_GPU), encoding="utf-8")
-    draw(results, PLOT)
+    if set(_DRAWN) <= set(results):
+        draw(results, PLOT)
     print(f"written: {PAGE}, {PLOT}")
 
 

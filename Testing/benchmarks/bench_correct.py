@@ -26,6 +26,7 @@ from spinemar.tomography.radon import available_threads
 
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "performance.json"
 SLICES = 100
+QUICK_SLICES = 8
 PEER_SLICES = 2
 PEERS = ("scikit-image", "ASTRA CPU")
 MANY_SLICES = (50, 100, 200, 400, 1000)
@@ -46,7 +47,7 @@ def _told(case: Case) -> dict[str, Any]:
 
 def headline(quick: bool) -> list[dict[str, Any]]:
     """100 metal slices from file to file, with NMAR and with the shipped generator."""
-    slices = 20 if quick else SLICES
+    slices = QUICK_SLICES if quick else SLICES
     return [_told(Case(method, slices, files=True)) for method in ("nmar", "generator")]
 
 
