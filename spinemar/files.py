@@ -14,6 +14,7 @@ import secrets
 import shutil
 import socket
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_SUCH_NAME = (errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
 _SECONDS_UNTIL_FORGOTTEN = 24 * 3600
+_PREFIX = "spinemar-"
 
 
 def full_suffix(path: Path) -> str:
@@ -113,6 +115,31 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def private_folder(parent: str | Path) -> Path:
+    """Make a temporary folder that only its owner can read; the caller removes it.
+
+    Those of processes that were killed before they could do so are removed now.
+
+    Parameters
+    ----------
+    parent : path
+        Where it shall lie.
+
+    Raises
+    ------
+    InputError, FaultError
+        If it cannot be made.
+    """
+    place = Path(parent)
+    for left in place.glob(f"{_PREFIX}*-*-*"):
+        if _is_left_over(left, left.name.removeprefix(_PREFIX).rpartition("-")[0]):
+            shutil.rmtree(left, ignore_errors=True)
+    try:
+        return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{_writer()}-", dir=place))
+    except OSError as error:
+        raise disk_fault(error, place / "spinemar") from error
+
+
 def _replace_folder(temporary: Path, target: Path, folder: Path) -> None:
     """Swap a finished folder in; the old one goes only when the new one stands."""
     old = folder / _old_name(target)
@@ -169,7 +196,7 @@ def _remove_left_over(target: Path) -> None:
     A folder that was killed while it was swapped comes back first.
     """
     for left in target.parent.glob(f".{glob.escape(_stem(target))}.*.part"):
-        if _is_left_over(left):
+        if _is_left_over(left, left.name.split(".")[-2].rpartition("-")[0]):
             old = left / _old_name(target)
             if old.exists() and not target.exists():
                 old.replace(target)
@@ -180,8 +207,8 @@ def _old_name(target: Path) -> str:
     return f"{target.name[:80]}.old"
 
 
-def _is_left_over(folder: Path) -> bool:
-    machine, _, process = folder.name.split(".")[-2].rpartition("-")[0].partition("-")
+def _is_left_over(folder: Path, writer: str) -> bool:
+    machine, _, process = writer.partition("-")
     if sys.platform != "win32" and process.isdigit() and machine == _writer().partition("-")[0]:
         return not _runs(int(process))
     try:

@@ -7,7 +7,6 @@ take them back, and `poll` says what happened since it was last asked.
 from __future__ import annotations
 
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ import numpy as np
 
 from MetalArtifactReductionLib.settings import Settings
 from spinemar.errors import CancelledError, FaultError, SpinemarError
-from spinemar.files import disk_fault
+from spinemar.files import disk_fault, private_folder
 from spinemar.jobs import protocol
 from spinemar.jobs.arrays import save_array, stored_like
 from spinemar.jobs.process import JobProcess
@@ -88,7 +87,7 @@ class CorrectionRun:
         self.log = ""
         self._settings = settings
         self._command = command
-        self._folder = Path(tempfile.mkdtemp(prefix="spinemar-", dir=temporaryFolder))
+        self._folder = private_folder(temporaryFolder)
         self._process: JobProcess | None = None
         self._cancelled = False
         self._finished = threading.Event()

@@ -6,7 +6,6 @@ Plain Python: no Slicer, no Qt; `CorrectionRun` of the other module is its sibli
 from __future__ import annotations
 
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from spinemar.errors import CancelledError, FaultError, SpinemarError
-from spinemar.files import disk_fault
+from spinemar.files import disk_fault, private_folder
 from spinemar.jobs import protocol
 from spinemar.jobs.arrays import save_array
 from spinemar.jobs.process import JobProcess
@@ -57,7 +56,7 @@ class JobRun:
         self.log = ""
         self._makeJob, self._takeBack = makeJob, takeBack
         self._command, self._spare = command, spare
-        self._folder = Path(tempfile.mkdtemp(prefix="spinemar-", dir=temporaryFolder))
+        self._folder = private_folder(temporaryFolder)
         self._process: JobProcess | None = None
         self._cancelled = False
         self._finished = threading.Event()

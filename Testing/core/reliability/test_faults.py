@@ -18,7 +18,7 @@ import pytest
 from spinemar.claims import claimed
 from spinemar.cli.main import main
 from spinemar.errors import FaultError, InputError
-from spinemar.files import atomic_path
+from spinemar.files import atomic_path, private_folder
 from spinemar.io import read_volume, write_volume
 from spinemar.jobs import protocol
 from spinemar.jobs.arrays import save_array
@@ -282,3 +282,21 @@ def test_volume_and_facts_appear_together_or_not_at_all(
     )
     assert "The disk is full" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_temporary_folders_of_the_killed_go_with_the_next_one(tmp_path: Path) -> None:
+    """A program that was killed left a patient's voxels; one that runs keeps its own."""
+    script = (
+        "import os, sys\nfrom spinemar.files import private_folder\n"
+        f"folder = private_folder({str(tmp_path)!r})\n(folder / 'voxels.npy').touch()\nos._exit(9)"
+    )
+    assert run_python(script).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 1
+    mine = private_folder(tmp_path)
+    assert list(tmp_path.iterdir()) == [mine]
+    other = private_folder(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([mine, other])
+    if POSIX:
+        assert stat.S_IMODE(mine.stat().st_mode) == 0o700
+    with pytest.raises(FaultError):
+        private_folder(tmp_path / "nowhere")

@@ -1,4 +1,4 @@
-"""What the software is made of is pinned, hashed and licensed; what it is for is said everywhere."""
+"""The software's parts are pinned, hashed and licensed; what it is for is said everywhere."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def said() -> str:
 
 
 @cache
-def tests_of(path: Path) -> set[str]:
+def functions_of(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
@@ -62,7 +62,7 @@ def test_row(row: list[str]) -> None:
     for file, test in named:
         path = ROOT / "Testing" / file
         assert path.exists(), file
-        assert test in tests_of(path), f"{file} has no {test}"
+        assert test in functions_of(path), f"{file} has no {test}"
     assert re.fullmatch(r"(0|1|2)( or (0|1|2))?|–", code), code
     for quote in re.findall(r"“([^”]+)”", sees):
         for piece in (part.strip() for part in quote.split("…")):
