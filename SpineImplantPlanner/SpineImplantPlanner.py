@@ -194,6 +194,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
     def onSceneEndClose(self, caller, event):
         self.makePlanner()
         self.views.forget()
+        self.check.forget()
         if self.parent.visible:
             self.initializeParameterNode()
         self.refresh()

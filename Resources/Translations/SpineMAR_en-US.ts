@@ -902,7 +902,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>List how far the present plan's screws lie from plan A's.</source>
+            <source>List how far entries and tips lie from those of plan A, follow every change, and show plan A as a violet shadow.</source>
             <translation type="unfinished" />
         </message>
         <message>

@@ -25,8 +25,9 @@ class CheckStep:
             [_("Screw"), _("Entry mm"), _("Tip mm"), _("Angle deg"), _("Diam. mm"), _("Length mm")],
         )
         for name, slot in (("check", self.onCheck), ("keep", self.onKeep),
-                           ("compare", self.onCompare), ("swapPlans", self.onSwap)):  # fmt: skip
+                           ("swapPlans", self.onSwap)):  # fmt: skip
             getattr(ui, f"{name}Button").connect("clicked()", slot)
+        ui.compareButton.connect("toggled(bool)", self.onCompare)
         ui.planLockCheckBox.connect("toggled(bool)", self.onLock)
         ui.collisionTable.connect("cellClicked(int,int)", self.onCell)
         # Notes are a step of the history once the user pauses, not one a letter.
@@ -60,6 +61,8 @@ class CheckStep:
             self.ui.notesEdit.blockSignals(True)
             self.ui.notesEdit.setPlainText(plan.notes)
             self.ui.notesEdit.blockSignals(False)
+        if self.ui.compareButton.checked:
+            self._compare()
         if self._collisions:
             self._collisions = ()
             tables.fill(self.ui.collisionTable, [])
@@ -86,7 +89,23 @@ class CheckStep:
         self.refresh()
         slicer.util.showStatusMessage(_("Kept as plan A."), 2000)
 
-    def onCompare(self):
+    def onCompare(self, on):
+        """List the differences from plan A and show it beside this one, or stop that."""
+        planner = self.panel.planner
+        if on and planner.planA is not None:
+            planner.ghost.show(planner.planA)
+            self._compare()
+        else:
+            planner.ghost.remove()
+            tables.fill(self.ui.compareTable, [])
+
+    def forget(self):
+        """Compare no more, as in a new scene."""
+        self.ui.compareButton.checked = False
+
+    def _compare(self):
+        if self.panel.planner.planA is None:
+            return
         found = compare_plans(self.panel.planner.planA, self.panel.planner.plan)
         rows = [
             [d.screw_id, f"{d.entry_mm:.1f}", f"{d.tip_mm:.1f}", f"{d.angle_deg:.1f}",

@@ -9,6 +9,7 @@ from typing import Any
 
 from SpineImplantPlannerLib import metalnodes, planstore, spinenodes
 from SpineImplantPlannerLib.dragging import HandleWatcher
+from SpineImplantPlannerLib.ghostnodes import Ghost
 from SpineImplantPlannerLib.hunodes import HuPlot
 from SpineImplantPlannerLib.implantnodes import ImplantNodes
 from SpineImplantPlannerLib.session import PlanningSession
@@ -57,6 +58,7 @@ class PlannerLogic:
         self.workshop = Workshop(temporaryFolder, command)
         self.nodes = ImplantNodes(scene, self.session.catalogue)
         self.plot = HuPlot(scene)
+        self.ghost = Ghost(scene, self.session.catalogue)
         self.preview = metalnodes.ScanPreview(scene)
         self.volumeNode: Any = None
         self.spineNode: Any = None
@@ -223,6 +225,8 @@ class PlannerLogic:
         """Keep a plan as plan A, in the scene too."""
         self.planA = plan
         planstore.keepPlanA(self.scene, plan, self.volumeNode)
+        if self.ghost.node is not None:
+            self.ghost.show(plan)
 
     def setLocked(self, locked: bool) -> None:
         """Lock the whole plan, or unlock it."""
@@ -264,6 +268,7 @@ class PlannerLogic:
         self._watcher.release()
         self.shaft.remove()
         self.preview.remove()
+        self.ghost.remove()
         self.plot.remove()
         self.workshop.close()
 

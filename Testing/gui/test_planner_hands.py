@@ -280,3 +280,26 @@ def test_plan_a_and_the_lock_are_saved_with_the_scene(host, panel, tmp_path):
     assert panel.planner.nodes.handle("L1-left").GetLocked()
     click(panel.ui.compareButton)
     assert panel.ui.compareTable.rowCount == 5
+
+
+def test_plan_a_is_shown_beside_and_the_table_follows(host, panel):
+    ui = panel.ui
+    ui.checkStep.collapsed = False
+    host.process(0.05)
+    click(ui.keepButton)
+    click(ui.compareButton)
+    ghost = panel.planner.ghost.node
+    assert ghost.GetPolyData().GetNumberOfPoints() > 4000
+    assert not ghost.GetSaveWithScene()
+    rows = [ui.compareTable.item(n, 0).text() for n in range(ui.compareTable.rowCount)]
+    row = rows.index("L1-left")
+    assert ui.compareTable.item(row, 1).text() == "0.0"
+    select(host, panel, "L1-left")
+    ui.entryR.value = ui.entryR.value + 2.0
+    assert ui.compareTable.item(row, 1).text() == "2.0"
+    click(ui.swapPlansButton)
+    assert panel.planner.ghost.node is not ghost  # plan A is the other one now
+    click(ui.compareButton)
+    assert panel.planner.ghost.node is None
+    assert host.scene.GetNodesByName("Plan A").GetNumberOfItems() == 0
+    assert ui.compareTable.rowCount == 0

@@ -1,0 +1,60 @@
+"""Another plan shown beside the present one: a translucent model, without handles, not saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from SpineImplantPlannerLib import probe
+from SpineImplantPlannerLib.surfaces import polyDataOf
+from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.construct_mesh import construct_meshes
+from spinemar.planning.plan import Plan
+
+_COLOUR = (0.72, 0.45, 0.95)
+
+
+class Ghost:
+    """Shows a plan to compare with.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    catalogue : Catalogue
+    """
+
+    def __init__(self, scene: Any, catalogue: Catalogue) -> None:
+        self._scene, self._catalogue = scene, catalogue
+        self.node: Any = None
+
+    def show(self, plan: Plan) -> None:
+        """Show a plan instead of the one shown before."""
+        self.remove()
+        meshes = [part.mesh for part in construct_meshes(plan, self._catalogue)]
+        if not meshes:
+            return
+        node = self._scene.CreateNodeByClass("vtkMRMLModelNode")
+        node.UnRegister(None)
+        node.SetName("Plan A")
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        node.SetSelectable(False)
+        self._scene.AddNode(node)
+        node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+        display.SetSaveWithScene(False)
+        display.SetColor(*_COLOUR)
+        display.SetOpacity(0.35)
+        display.SetVisibility2D(True)
+        node.SetAndObservePolyData(polyDataOf(meshes))
+        self.node = node
+        probe.renew(self._scene)
+
+    def remove(self) -> None:
+        """Take it out of the scene."""
+        if self.node is not None and self._scene.IsNodePresent(self.node):
+            display = self.node.GetDisplayNode()
+            self._scene.RemoveNode(self.node)
+            if display is not None and self._scene.IsNodePresent(display):
+                self._scene.RemoveNode(display)
+            probe.renew(self._scene)
+        self.node = None
