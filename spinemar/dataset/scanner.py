@@ -23,6 +23,9 @@ _KVP = ((80, 0.08), (100, 0.22), (120, 0.5), (140, 0.2))
 _KERNELS = (("soft", 0.25), ("standard", 0.45), ("bone", 0.3))
 _THIN_MM, _THICK_MM = 2.0, 4.0
 _USUAL_PATH, _MOST_GAIN = 5.5, 12.0
+# Of a ray's photons at least so many pass the patient: a target full of streaks teaches nothing.
+_LEAST_PASSING = 500.0
+_THICK_PATH, _THICK_KVP = 8.0, 120  # nobody scans shoulders with less
 _FAN_SHARE = 0.05  # costs five times as much
 
 
@@ -59,10 +62,11 @@ class Protocol:
         return 2 if self.slice_mm < _THICK_MM else 3
 
     def exposed_for(self, path: float) -> Protocol:
-        """Return the protocol with the dose that exposure control gives a patient.
+        """Return the protocol with the dose and voltage that exposure control gives a patient.
 
         Scanners raise the tube current for shoulders and large bodies, about as the square root
-        of what they absorb, as far as the tube can.
+        of what they absorb; where that starves the detector, they are scanned more slowly, and
+        never with a low voltage.
 
         Parameters
         ----------
@@ -70,8 +74,10 @@ class Protocol:
             Largest line integral through the patient.
         """
         gain = np.exp(np.clip((path - _USUAL_PATH) / 2, 0.0, np.log(_MOST_GAIN)))
-        photons = self.settings.photons_per_ray * float(gain)
-        return replace(self, settings=replace(self.settings, photons_per_ray=photons))
+        photons = max(self.settings.photons_per_ray * gain, _LEAST_PASSING * np.exp(path))
+        kvp = max(self.settings.kvp, _THICK_KVP) if path > _THICK_PATH else self.settings.kvp
+        settings = replace(self.settings, photons_per_ray=float(photons), kvp=kvp)
+        return replace(self, settings=settings)
 
     def facts(self) -> dict[str, Any]:
         """Everything by name, for the sidecar table."""
