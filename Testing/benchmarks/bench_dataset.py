@@ -2,12 +2,15 @@
 
 Full-size pairs (512 x 512, 720 x 736, three slices) of the sample CT, which is taken for its size
 only: no model is trained with them. One worker and two make the same pairs in turns, so that
-whatever else the machine does falls on both. Appends to build/bench.json.
-Run: python Testing/benchmarks/bench_dataset.py
+whatever else the machine does falls on both. Minutes say how well workers scale only where nothing
+else runs, so the machine's load is recorded; processor seconds a pair say on a busy machine, too,
+whether workers wait for, or slow down, each other. Appends to build/bench.json.
+Run: python Testing/benchmarks/bench_dataset.py [--pairs 16] [--rounds 3]
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import time
@@ -24,8 +27,8 @@ from spinemar.dataset.manifest import CtEntry
 from spinemar.progress import Progress
 from spinemar.sample_data import sample_ct
 
-ROUND_PAIRS, ROUNDS = 16, 3
 GOAL = 1.7
+WARM_UP_PAIRS = 4
 LANDMARKS = Path(__file__).resolve().parents[2] / "Resources/Landmarks/lidc_idri_0001.json"
 
 
@@ -79,6 +82,10 @@ class Side:
 
 def main() -> None:
     """Measure, print and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=16, help="pairs a round")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of one worker and two")
+    chosen = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         sides = [
@@ -86,10 +93,12 @@ def main() -> None:
             for n in (1, 2)
         ]
         for side in sides:
-            side.grow(4, measured=False)
-        for _ in range(ROUNDS):
+            side.grow(WARM_UP_PAIRS, measured=False)
+        loads = [os.getloadavg()[0]]
+        for _ in range(chosen.rounds):
             for side in sides:
-                side.grow(ROUND_PAIRS)
+                side.grow(chosen.pairs)
+            loads.append(os.getloadavg()[0])
         one, two = (side.summary() for side in sides)
         rounds = [a / b for a, b in zip(*(side.seconds for side in sides), strict=True)]
     for figures in (one, two):
@@ -97,6 +106,9 @@ def main() -> None:
     scaling = one["seconds_per_pair"] / two["seconds_per_pair"]
     by_round = ", ".join(f"{ratio:.2f}" for ratio in rounds)
     print(f"two workers are {scaling:.2f} times as fast as one (goal {GOAL}; rounds {by_round})")
+    share = one["cpu_seconds_per_pair"] / two["cpu_seconds_per_pair"]
+    print(f"a pair of two workers takes {1 / share:.2f} of the processor seconds of one worker's")
+    print(f"load of the machine {min(loads):.1f} to {max(loads):.1f} (two when nothing else runs)")
     record(
         [
             {
@@ -106,6 +118,7 @@ def main() -> None:
                 "peer_seconds": one["seconds_per_pair"],
                 "ratio": round(scaling, 2),
                 "rounds": [round(ratio, 2) for ratio in rounds],
+                "load": [round(load, 1) for load in loads],
                 "runs": [one, two],
                 "machine": machine_facts(),
             }
