@@ -39,17 +39,10 @@ case "$task" in
   audit)
     tool "pip-audit>=2.7"
     mkdir -p build
-    if "$tools/bin/pip-audit" --disable-pip --no-deps --progress-spinner off \
-      -r "$locked" >build/audit.txt 2>build/audit.log; then
-      echo "audit: no known vulnerability in $locked"
-    elif grep -qiE 'found [0-9]+ known vulnerabilit' build/audit.log; then
-      cat build/audit.txt
-      echo "audit: known vulnerabilities, see above" >&2
-      exit 1
-    else
-      echo "audit: the advisory service cannot be reached from here, so nothing was checked:"
-      tail -n 1 build/audit.log
-    fi
+    rm -f build/audit.json
+    "$tools/bin/pip-audit" --disable-pip --no-deps --progress-spinner off --format json \
+      --output build/audit.json -r "$locked" 2>build/audit.log || true
+    "$tools/bin/python" scripts/audit_verdict.py build/audit.json build/audit.log
     ;;
   *)
     echo "supply: there is no task '$task'" >&2

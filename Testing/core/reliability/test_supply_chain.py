@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 from Testing.core.reliability.conftest import ROOT
@@ -69,3 +71,32 @@ def test_the_intended_use_is_said_where_users_meet_it() -> None:
         check=False,
     )  # fmt: skip
     assert "Not a medical device" in done.stdout
+
+
+def test_audit_never_calls_unchecked_packages_sound(tmp_path: Path) -> None:
+    """A mirror without advisories knows no package, and pip-audit calls that a success."""
+
+    def said(packages: list[dict[str, object]]) -> tuple[str, int]:
+        report = tmp_path / "audit.json"
+        report.write_text(json.dumps({"dependencies": packages}))
+        done = subprocess.run(
+            [sys.executable, ROOT / "scripts" / "audit_verdict.py", report, tmp_path / "log"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.stdout, done.returncode
+
+    unknown = {"name": "a", "skip_reason": "not found"}
+    sound = {"name": "b", "version": "1", "vulns": []}
+    broken = {"name": "c", "version": "2", "vulns": [{"id": "CVE-1"}]}
+    assert said([unknown]) == (
+        "audit: the advisory service knows none of the packages from here, nothing was checked\n",
+        0,
+    )
+    assert said([unknown, sound])[0] == "audit: no known vulnerability in 1 of 2 packages\n"
+    assert said([sound, broken])[1] == 1
+    (tmp_path / "audit.json").unlink()
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "audit_verdict.py", tmp_path / "no", tmp_path / "no"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "nothing was checked" in done.stdout) == (0, True)
