@@ -93,7 +93,7 @@ class CheckStep:
         """List the differences from plan A and show it beside this one, or stop that."""
         planner = self.panel.planner
         if on and planner.planA is not None:
-            planner.ghost.show(planner.planA)
+            planner.ghost.show(planner.planA, planner.plan)
             self._compare()
         else:
             planner.ghost.remove()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from SpineImplantPlannerLib import probe
 from SpineImplantPlannerLib.surfaces import polyDataOf
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.construct_mesh import construct_meshes
+from spinemar.implants.placement import Screw
 from spinemar.planning.plan import Plan
 
 _COLOUR = (0.72, 0.45, 0.95)
 
 
 class Ghost:
-    """Shows a plan to compare with.
+    """Shows what is different in a plan to compare with.
 
     Parameters
     ----------
@@ -25,11 +27,14 @@ class Ghost:
     def __init__(self, scene: Any, catalogue: Catalogue) -> None:
         self._scene, self._catalogue = scene, catalogue
         self.node: Any = None
+        self.shown = False
 
-    def show(self, plan: Plan) -> None:
-        """Show a plan instead of the one shown before."""
+    def show(self, plan: Plan, present: Plan) -> None:
+        """Show those implants of a plan that lie elsewhere than in the present one."""
         self.remove()
-        meshes = [part.mesh for part in construct_meshes(plan, self._catalogue)]
+        self.shown = True
+        moved = _different(plan, present)
+        meshes = [part.mesh for part in construct_meshes(moved, self._catalogue)]
         if not meshes:
             return
         node = self._scene.CreateNodeByClass("vtkMRMLModelNode")
@@ -57,4 +62,18 @@ class Ghost:
             if display is not None and self._scene.IsNodePresent(display):
                 self._scene.RemoveNode(display)
             probe.renew(self._scene)
-        self.node = None
+        self.node, self.shown = None, False
+
+
+def _different(plan: Plan, present: Plan) -> Plan:
+    groups: dict[str, Any] = {}
+    for group in ("screws", "rods", "cages", "crosslinks", "meshes"):
+        known = {item.id: _ungraded(item) for item in getattr(present, group)}
+        groups[group] = tuple(
+            item for item in getattr(plan, group) if known.get(item.id) != _ungraded(item)
+        )
+    return replace(plan, **groups)
+
+
+def _ungraded(item: Any) -> Any:
+    return replace(item, grade=None, locked=False) if isinstance(item, Screw) else item

@@ -225,8 +225,8 @@ class PlannerLogic:
         """Keep a plan as plan A, in the scene too."""
         self.planA = plan
         planstore.keepPlanA(self.scene, plan, self.volumeNode)
-        if self.ghost.node is not None:
-            self.ghost.show(plan)
+        if self.ghost.shown:
+            self.ghost.show(plan, self.plan)
 
     def setLocked(self, locked: bool) -> None:
         """Lock the whole plan, or unlock it."""
@@ -307,6 +307,8 @@ class PlannerLogic:
         self._watcher.follow()
         if self._previewed is not plan:
             self.preview.remove()
+        if self.ghost.shown and self.planA is not None:
+            self.ghost.show(self.planA, plan)
         planstore.keepPlan(
             self.scene, plan, self.volumeNode, self.spineNode, locked=self.session.locked
         )
