@@ -165,11 +165,12 @@ def evaluate(
     model: Annotated[Path, typer.Option(help="Manifest of the model.")],
     prior_only: Annotated[Path | None, typer.Option(help="The same without generator.")] = None,
     further: Annotated[list[Path] | None, typer.Option(help="More manifests to score.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Score every so many cases only.")] = 1,
 ) -> None:
-    """Score input, LI, NMAR, prior only and generator; write tables.md and summary.json."""
+    """Score input, LI, NMAR, prior only and generator; write tables.md, summary.json, gate.json."""
     from spinemar_training.evaluate import contestants, report, score_folder
 
-    rows = score_folder(cases, contestants(model, prior_only, further or ()))
+    rows = score_folder(cases, contestants(model, prior_only, further or ()), every)
     report(rows, output)
     typer.echo((output / "tables.md").read_text("utf-8"))
 

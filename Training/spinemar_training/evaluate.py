@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from spinemar.mar.gate import GateParameters
+from spinemar.evaluation.metrics import sharpness_ratio
+from spinemar.evaluation.regions import slice_regions
+from spinemar.evaluation.texture import noise_power, texture_distance
+from spinemar.mar.gate import GateParameters, decide
+from spinemar.mar.inpainting import Inpainter
+from spinemar.volume import CTVolume
 from spinemar_training.foreign import ForeignCase, load_cases
 
 METRICS = ("rmse_hu", "rmse_near_hu", "ssim", "bone_dice", "sharpness", "streak_hu")
+NEAR_METRICS = ("sharpness_near", "texture")
 OPEN_GATE = GateParameters(1.0, 0.0, 0.0, 0.0, minimum=0.0, blind_strength=1.0)
 VISIBLE_HU = 30.0
 """A slice whose input differs by more from the truth has a visible artifact."""
@@ -21,70 +29,122 @@ VISIBLE_HU = 30.0
 
 @dataclass(frozen=True)
 class Contestant:
-    """A method under test."""
+    """A method under test; each is run once, with an open gate.
 
-    name: str
+    Parameters
+    ----------
+    method : {"li", "nmar", "generator"}
+    model : Path, optional
+    open_name, gated_name, perfect_name : str
+        Rows that it gives: in full, through its gate, and with the best strength known from the
+        truth; empty for none.
+    """
+
     method: str
     model: Path | None = None
-    gated: bool = True
+    open_name: str = ""
+    gated_name: str = ""
+    perfect_name: str = ""
 
 
 def contestants(
     model: Path, prior_only: Path | None, further: Sequence[Path] = ()
 ) -> list[Contestant]:
-    """LI, NMAR with and without gate, prior only, the generator with and without gate."""
+    """LI, NMAR with and without gate, prior only, the generator with three gates."""
     found = [
-        Contestant("li", "li", gated=False),
-        Contestant("nmar", "nmar", gated=False),
-        Contestant("nmar+gate", "nmar"),
+        Contestant("li", open_name="li"),
+        Contestant("nmar", open_name="nmar", gated_name="nmar+gate"),
     ]
     if prior_only is not None:
-        found.append(Contestant("prior only", "generator", prior_only, gated=False))
-    found += [
-        Contestant("generator, no gate", "generator", model, gated=False),
-        Contestant("generator", "generator", model),
-    ]
-    return found + [Contestant(path.parent.name, "generator", path) for path in further]
+        found.append(Contestant("generator", prior_only, open_name="prior only"))
+    found.append(
+        Contestant("generator", model, "generator, no gate", "generator", "generator, perfect gate")
+    )
+    return found + [Contestant("generator", path, gated_name=path.stem) for path in further]
 
 
-def score_case(case: ForeignCase, methods: Iterable[Contestant]) -> list[dict[str, Any]]:
+class Corrected:
+    """One method's change of a case's middle slice, to be applied in any strength."""
+
+    def __init__(self, case: ForeignCase, metal: NDArray[np.bool_], worker: Inpainter) -> None:
+        from spinemar.mar.correct import correct_volume
+
+        result = correct_volume(
+            case.scan, inpainter=worker, metal_mask=metal, gate=OPEN_GATE, threads=1
+        )
+        report = next(r for r in result.slices if r.index == 1)
+        self._scan = case.scan
+        self._change = result.volume.hu - case.scan.hu
+        self._strength = decide(report.features, worker.gate).strength
+        self._scored = slice_regions(case.truth.hu[1], metal[1], _pixel(case)).scored
+        self._artifact = (case.scan.hu[1] - case.truth.hu[1])[self._scored]
+
+    def rows(self, one: Contestant) -> Iterator[tuple[str, CTVolume, float]]:
+        """Name, volume and strength of each row that the contestant gives."""
+        for name, strength in (
+            (one.open_name, 1.0),
+            (one.gated_name, self._strength),
+            (one.perfect_name, self._perfect()),
+        ):
+            if name:
+                hu = self._scan.hu + np.float32(strength) * self._change
+                yield name, self._scan.with_hu(hu), strength
+
+    def _perfect(self) -> float:
+        """Strength between 0 and 1 that leaves the least error."""
+        change = self._change[1][self._scored]
+        return float(
+            np.clip(-np.dot(change, self._artifact) / max(np.dot(change, change), 1), 0, 1)
+        )
+
+
+def _pixel(case: ForeignCase) -> tuple[float, float]:
+    return case.scan.spacing_mm[1], case.scan.spacing_mm[0]
+
+
+def score_case(
+    case: ForeignCase, methods: Sequence[tuple[Contestant, Inpainter]]
+) -> list[dict[str, Any]]:
     """Score every method on the middle slice of one case."""
     from spinemar.evaluation.scores import evaluate
-    from spinemar.mar.correct import correct_volume
     from spinemar.mar.metal import segment_metal
 
     metal = segment_metal(case.scan).mask
     if not metal[1].any():
         return []
+    near = slice_regions(case.truth.hu[1], metal[1], _pixel(case)).near
+    grain = noise_power(case.truth.hu[1], near, _pixel(case))
     rows = []
 
-    def add(name: str, volume: Any, strength: float) -> None:
+    def add(name: str, volume: CTVolume, strength: float) -> None:
         scores = evaluate(case.truth, volume, metal, slices=[1])
         row = {"case": case.name, "method": name, "strength": strength, **case.facts}
         row.update({m: float(getattr(scores, m)) for m in METRICS})
+        row["sharpness_near"] = sharpness_ratio(case.truth.hu[1], volume.hu[1], near)
+        found = noise_power(volume.hu[1], near, _pixel(case))
+        known = grain is not None and found is not None
+        row["texture"] = texture_distance(grain, found) if known else float("nan")  # type: ignore[arg-type]
         rows.append(row)
 
     add("input", case.scan, 0.0)
-    for one in methods:
-        result = correct_volume(
-            case.scan,
-            method=one.method,  # type: ignore[arg-type]
-            model=one.model,
-            metal_mask=metal,
-            device="cpu",
-            gate=None if one.gated else OPEN_GATE,
-        )
-        report = next(r for r in result.slices if r.index == 1)
-        add(one.name, result.volume, report.strength)
+    for one, worker in methods:
+        for row in Corrected(case, metal, worker).rows(one):
+            add(*row)
     return rows
 
 
-def score_folder(folder: Path, methods: Sequence[Contestant]) -> list[dict[str, Any]]:
-    """Score every case of a folder."""
+def score_folder(
+    folder: Path, methods: Sequence[Contestant], every: int = 1
+) -> list[dict[str, Any]]:
+    """Score the cases of a folder, or every so many of them."""
+    from spinemar.mar.methods import make_inpainter
+
+    ready = [(one, make_inpainter(one.method, one.model, "cpu")) for one in methods]  # type: ignore[arg-type]
     rows = []
     for number, case in enumerate(load_cases(folder)):
-        rows += score_case(case, methods)
-        print(f"{number + 1}: {case.name}", flush=True)
+        if number % every == 0:
+            rows += score_case(case, ready)
+            print(f"{number + 1}: {case.name}", flush=True)
     return rows
 
 
@@ -108,7 +168,9 @@ def table(rows: Sequence[dict[str, Any]], group: dict[str, str] | None = None) -
     out: dict[str, Any] = {"slices": len(cases), "methods": {}}
     before = np.array([by["input"][c]["rmse_hu"] for c in cases])
     for name in methods:
-        entry = {m: float(np.nanmean([by[name][c][m] for c in cases])) for m in METRICS}
+        entry = {
+            m: float(np.nanmean([by[name][c][m] for c in cases])) for m in METRICS + NEAR_METRICS
+        }
         values = np.array([by[name][c]["rmse_hu"] for c in cases])
         logs = np.log(values / np.array([by["nmar"][c]["rmse_hu"] for c in cases]))
         entry["ratio_to_nmar"] = float(np.exp(logs.mean()))
@@ -126,16 +188,17 @@ def table(rows: Sequence[dict[str, Any]], group: dict[str, str] | None = None) -
 def as_text(summary: dict[str, Any]) -> str:
     """Markdown table of a summary."""
     lines = [
-        "| method | RMSE HU | within 20 mm | SSIM | bone Dice | sharpness | ratio to NMAR (95 %) "
-        "| worse than input | accepted |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| method | RMSE HU | within 20 mm | SSIM | bone Dice | sharpness | sharpness near "
+        "| texture | ratio to NMAR (95 %) | worse than input | accepted |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, e in summary["methods"].items():
         low, high = e["ratio_interval"]
         accepted = f"{100 * e['accepted_visible']:.0f} %" if "accepted_visible" in e else "-"
         lines.append(
             f"| {name} | {e['rmse_hu']:.1f} | {e['rmse_near_hu']:.1f} | {e['ssim']:.3f} "
-            f"| {e['bone_dice']:.3f} | {e['sharpness']:.3f} | {e['ratio_to_nmar']:.2f} "
+            f"| {e['bone_dice']:.3f} | {e['sharpness']:.3f} | {e['sharpness_near']:.3f} "
+            f"| {e['texture']:.2f} | {e['ratio_to_nmar']:.2f} "
             f"({low:.2f}-{high:.2f}) | {e['worse_than_input']} ({e['worst_ratio_to_input']:.2f}x) "
             f"| {accepted} |"
         )
@@ -152,6 +215,8 @@ def report(rows: Sequence[dict[str, Any]], output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     (output / "scores.json").write_text(json.dumps(list(rows)), encoding="utf-8")
     (output / "summary.json").write_text(json.dumps(summaries, indent=2), encoding="utf-8")
+    price = gate_price(summaries["all"])
+    (output / "gate.json").write_text(json.dumps(price, indent=1), encoding="utf-8")
     text = "\n\n".join(
         f"### {name} ({s['slices']} slices)\n\n{as_text(s)}" for name, s in summaries.items()
     )
@@ -160,29 +225,43 @@ def report(rows: Sequence[dict[str, Any]], output: Path) -> None:
 
 def fit_gate_for(folder: Path, model: Path) -> GateParameters:
     """Fit the do-no-harm gate of a model on cases whose truth is known."""
-    from spinemar.evaluation.regions import slice_regions
     from spinemar.mar.correct import correct_volume
     from spinemar.mar.gate_fit import fit_gate, make_record
     from spinemar.mar.metal import segment_metal
+    from spinemar.mar.methods import make_inpainter
 
+    worker = make_inpainter("generator", model, "cpu")
     records = []
     for case in load_cases(folder):
         metal = segment_metal(case.scan).mask
         if not metal.any():
             continue
         result = correct_volume(
-            case.scan,
-            method="generator",
-            model=model,
-            metal_mask=metal,
-            device="cpu",
-            gate=OPEN_GATE,
+            case.scan, inpainter=worker, metal_mask=metal, gate=OPEN_GATE, threads=1
         )
         for slice_report in result.slices:
             k = slice_report.index
-            pixel = (case.scan.spacing_mm[1], case.scan.spacing_mm[0])
-            scored = slice_regions(case.truth.hu[k], metal[k], pixel).scored
+            scored = slice_regions(case.truth.hu[k], metal[k], _pixel(case)).scored
             artifact = case.scan.hu[k] - case.truth.hu[k]
             change = result.volume.hu[k] - case.scan.hu[k]
             records.append(make_record(slice_report.features, artifact, change, scored))
+        print(f"{case.name}", file=sys.stderr, flush=True)
     return fit_gate(records)
+
+
+def gate_price(summary: dict[str, Any]) -> dict[str, float]:
+    """Say what a gate costs and gives, from one table's summary.
+
+    `price` is the mean RMSE through the gate over that with the best strength known from the
+    truth, less one; `open_price` the same without a gate; `accepted_visible` the share of slices
+    with a visible artifact that the gate lets be corrected.
+    """
+    found = summary["methods"]
+    best = found["generator, perfect gate"]["rmse_hu"]
+    return {
+        "price": found["generator"]["rmse_hu"] / best - 1,
+        "open_price": found["generator, no gate"]["rmse_hu"] / best - 1,
+        "worse_with_gate": found["generator"]["worse_than_input"],
+        "worse_without": found["generator, no gate"]["worse_than_input"],
+        "accepted_visible": found["generator"].get("accepted_visible", float("nan")),
+    }

@@ -127,8 +127,8 @@ def from_pair(
             yield _prefilled(slab, rays, n, pair["target"][n], pair["truth"][n], facts)
 
 
-def from_case(case: ForeignCase, prior: FrozenPrior) -> PrefilledSlice | None:
-    """Prefill a foreign case; None where its middle slice shows no metal."""
+def slab_of(case: ForeignCase) -> Slab | None:
+    """Three slices of a case as the core sees them; None where the middle one shows no metal."""
     metal = segment_metal(case.scan).mask
     if not metal[1].any():
         return None
@@ -136,9 +136,13 @@ def from_case(case: ForeignCase, prior: FrozenPrior) -> PrefilledSlice | None:
     radon = RadonTransform(case.scan.hu.shape[1:], pixel, threads=1)
     clip = min(low_clip_hu(image) for image in case.scan.hu)
     products = SliceProducts(case.scan.hu, metal, radon, clip_hu=clip)
-    slab = Slab(products, [0, 1, 2], slice(0, 3))
+    return Slab(products, [0, 1, 2], slice(0, 3))
+
+
+def from_case(case: ForeignCase, slab: Slab, prior: FrozenPrior) -> PrefilledSlice:
+    """Prefill the middle slice of a foreign case."""
     truth = case.truth.hu[1]
-    target = radon.forward(hu_to_mu(truth))
+    target = slab.radon.forward(hu_to_mu(truth))
     trace = dilated(slab.lost_ray_trace, prior.widening_bins)
     rays = _Rays.of(slab, prior, slab.sinogram, trace)
     return _prefilled(slab, rays, 1, target, truth, {"case": case.name, **case.facts})
@@ -208,8 +212,8 @@ def prefill_cases(cases: Path, prior: FrozenPrior, output: Path) -> Iterator[Pat
     _claim(output, prior)
     for case in load_cases(cases):
         path = output / f"{case.name}.npz"
-        if not path.exists() and (one := from_case(case, prior)) is not None:
-            one.save(path)
+        if not path.exists() and (slab := slab_of(case)) is not None:
+            from_case(case, slab, prior).save(path)
             yield path
 
 

@@ -1,0 +1,175 @@
+"""Exported files: simplified, in both precisions true to PyTorch, and what the core runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from spinemar_training.export import PARITY, Precision, export_model, halved
+from spinemar_training.foreign import ForeignCase
+from spinemar_training.import_weights import weights_of_model
+from spinemar_training.networks.generator import SinogramGenerator
+from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.prefill import FrozenPrior, from_case, slab_of
+from spinemar_training.running import save_weights
+from spinemar_training.settings import GeneratorSettings, RunSettings
+
+from spinemar.mar.correct import correct_volume
+from spinemar.mar.gate import GateParameters
+from spinemar.mar.models.manifest import load_manifest
+from spinemar.tomography.radon import RadonTransform
+from spinemar.volume import CTVolume
+
+pytestmark = pytest.mark.training
+SMALL = GeneratorSettings((8, 16), (1, 1), sees_measured=True)
+SETTINGS = RunSettings(prior=SMALL, generator=SMALL, widening_bins=2)
+FACTS = {"version": "0", "licence": "test"}
+OPEN_GATE = GateParameters(1.0, 0.0, 0.0, 0.0, minimum=0.0, blind_strength=1.0)
+
+
+def _restless(network: torch.nn.Module) -> torch.nn.Module:
+    """Give a zero-initialised head something to say."""
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    return network
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "weights.pt"
+    save_weights(
+        path,
+        prior=_restless(PriorNetwork(SMALL.widths, SMALL.blocks)),
+        generator=_restless(SinogramGenerator(SMALL.widths, SMALL.blocks, True)),
+    )
+    return path
+
+
+@pytest.fixture(scope="module", params=["fp32", "fp16"])
+def exported(
+    request: pytest.FixtureRequest, weights: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Precision, Path]:
+    folder = tmp_path_factory.mktemp(request.param)
+    manifest = export_model(SETTINGS, weights, folder, FACTS, "tiny", precision=request.param)
+    return request.param, manifest
+
+
+def test_files_state_their_precision_and_keep_to_its_parity(
+    exported: tuple[Precision, Path],
+) -> None:
+    precision, manifest = exported
+    for entry in json.loads(manifest.read_text("utf-8"))["networks"].values():
+        assert entry["precision"] == precision
+        assert 0 <= entry["parity"] < PARITY[precision]
+        graph = onnx.load(manifest.parent / entry["file"]).graph
+        assert not {"Constant", "Identity"} & {node.op_type for node in graph.node}
+        kinds = {
+            item.data_type for item in graph.initializer if item.name.endswith("second.weight")
+        }
+        wanted = {"fp32": onnx.TensorProto.FLOAT, "fp16": onnx.TensorProto.FLOAT16}
+        assert kinds == {wanted[precision]}
+
+
+def test_rays_outside_the_trace_leave_bit_by_bit(exported: tuple[Precision, Path]) -> None:
+    import onnxruntime
+
+    network = load_manifest(exported[1]).generator
+    assert network is not None
+    session = onnxruntime.InferenceSession(network.data, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    for scale in (1.0, 30.0):
+        x, measured = (
+            (scale * rng.standard_normal((1, 3, 360, 64))).astype(np.float32) for _ in range(2)
+        )
+        trace = (rng.random(x.shape) < 0.2).astype(np.float32)
+        out = session.run(None, {"sinogram": x, "trace": trace, "measured": measured})[0]
+        outside = trace[:, 1:2] == 0
+        assert np.array_equal(out[outside], x[:, 1:2][outside])
+        assert not np.array_equal(out[~outside], x[:, 1:2][~outside])
+
+
+def test_half_precision_sees_small_differences_of_large_integrals(weights: Path) -> None:
+    """Steps of 0.004 nepers on 8 nepers vanish in FP16, unless the level is taken off first."""
+    generator = SinogramGenerator(SMALL.widths, SMALL.blocks, True)
+    generator.load_state_dict(torch.load(weights, weights_only=True)["generator"])
+    half = halved(generator).eval()
+    detail = 0.003 * torch.randn(1, 3, 360, 64)
+    trace = torch.ones_like(detail)
+    with torch.no_grad():
+        changes = [
+            network(8.0 + d, trace, 8.0 + d) - (8.0 + d[:, 1:2])
+            for network in (generator.eval(), half)
+            for d in (detail, torch.zeros_like(detail))
+        ]
+    wanted, found = changes[0] - changes[1], changes[2] - changes[3]
+    assert float((wanted - found).norm() / wanted.norm()) < 0.5  # lost, it would be 1
+
+
+def test_weights_come_back_out_of_the_files(weights: Path, tmp_path: Path) -> None:
+    export_model(SETTINGS, weights, tmp_path / "model", FACTS, "tiny")
+    weights_of_model(tmp_path / "model", tmp_path / "back.pt")
+    ours = torch.load(weights, weights_only=True)
+    theirs = torch.load(tmp_path / "back.pt", weights_only=True)
+    for network, state in ours.items():
+        assert set(state) == set(theirs[network])
+        assert all(torch.equal(value, theirs[network][key]) for key, value in state.items())
+
+
+def test_a_second_model_shares_the_prior_of_the_first(weights: Path, tmp_path: Path) -> None:
+    first = export_model(SETTINGS, weights, tmp_path, FACTS, "one")
+    alone = tmp_path / "generator.pt"
+    save = torch.load(weights, weights_only=True)
+    torch.save({"generator": save["generator"]}, alone)
+    second = export_model(SETTINGS, alone, tmp_path, FACTS, "two", prior_of=tmp_path, variant="gan")
+    assert second.name == "manifest-gan.json"
+    assert sorted(p.name for p in tmp_path.glob("*.onnx")) == [
+        "generator-gan.onnx",
+        "generator.onnx",
+        "prior.onnx",
+    ]
+    one, two = load_manifest(first), load_manifest(second)
+    assert one.prior is not None
+    assert two.prior is not None
+    assert one.prior.sha256 == two.prior.sha256
+    (tmp_path / "prior.onnx").write_bytes(b"changed")
+    with pytest.raises(ValueError, match="not the file"):
+        export_model(SETTINGS, alone, tmp_path, FACTS, "two", prior_of=tmp_path, variant="gan")
+
+
+@pytest.mark.slow
+def test_prefilled_slices_are_what_the_core_makes(weights: Path, tmp_path: Path) -> None:
+    """The prior alone, with the trace widened: the cache and `correct_volume` agree."""
+    size, pixel = 256, 1.4
+    y, x = (np.mgrid[:size, :size] - (size - 1) / 2) * pixel
+    truth = np.full((3, size, size), -1000.0, np.float32)
+    truth[:, (x / 150) ** 2 + (y / 105) ** 2 < 1] = 50
+    metal = np.repeat(((x - 18) ** 2 + (y - 60) ** 2 < 20)[None], 3, axis=0)
+    radon = RadonTransform((size, size), (pixel, pixel))
+    lengths = radon.forward(metal.astype(np.float32))
+    scan = (truth + radon.fbp(-0.002 * lengths**2) * 52000).astype(np.float32)
+    scan[metal] = 3071
+    affine = np.diag([-pixel, -pixel, 1.0, 1.0])
+    case = ForeignCase("case", CTVolume(scan, affine), CTVolume(truth, affine), {"metal": "316L"})
+    only = tmp_path / "prior.pt"
+    torch.save({"prior": torch.load(weights, weights_only=True)["prior"]}, only)
+    manifest = export_model(SETTINGS, only, tmp_path / "model", FACTS, "tiny")
+    prior = FrozenPrior(manifest)
+    assert prior.widening_bins == 2
+    slab = slab_of(case)
+    assert slab is not None
+    one = from_case(case, slab, prior)
+    core = correct_volume(
+        case.scan, method="generator", model=manifest, device="cpu", gate=OPEN_GATE
+    )
+    outside = ~one.metal
+    change = np.abs(one.prior_hu - scan[1])[outside].mean()
+    assert change > 1, "nothing was corrected"
+    assert np.abs(one.prior_hu - core.volume.hu[1])[outside].max() < 0.02 * change + 0.5
+    share = next(r.trace_share for r in core.slices if r.index == 1)
+    assert one.trace[1].mean() == pytest.approx(share, abs=2e-3)
