@@ -52,6 +52,9 @@ class HandleWatcher:
             node.PointStartInteractionEvent: lambda *_: self._start(name),
             node.PointModifiedEvent: lambda *_: self._modified(name, node),
             node.PointEndInteractionEvent: lambda *_: self._end(name, node),
+            # Slicer's own menu of a point can delete it, and a curve can be given more.
+            node.PointRemovedEvent: lambda *_: self._modified(name, node),
+            node.PointAddedEvent: lambda *_: self._modified(name, node),
         }
         return [node.AddObserver(event, slot) for event, slot in events.items()]
 

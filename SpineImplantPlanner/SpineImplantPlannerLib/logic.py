@@ -293,10 +293,12 @@ class PlannerLogic:
         self.nodes.touch(implantId)
         try:
             item = find(self.plan, implantId)
-            if isinstance(item, Screw) and len(points) == 2:
+            if len(points) < 2 or (isinstance(item, Screw) and len(points) > 2):
+                self._changed()  # a point was deleted, or added: it is put back
+            elif isinstance(item, Screw):
                 if points != (item.entry, item.tip):
                     self.do(MoveScrew(implantId, *points))
-            elif isinstance(item, Rod) and len(points) >= 2 and points != item.control_points:
+            elif isinstance(item, Rod) and points != item.control_points:
                 self.do(PutImplant(replace(item, control_points=points)))
         except InputError as error:
             self.onRefused(error)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from bench_tomography import machine_facts, record
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+if find_spec("slicer_core") is None or find_spec("PySide6") is None:
+    print("the panel needs slicer-core and PySide6: pip install .[slicer-tests]")
+    sys.exit(0)
 
 from Testing.gui.plannerpanel import finish, openPanel, select, sliceView  # noqa: E402
 from Testing.host.host import Host  # noqa: E402

@@ -219,6 +219,25 @@ def test_rod_shaped_by_hand(planner):
     assert planner.plan.rods[0] == before
 
 
+def test_points_deleted_in_slicers_own_menu(planner):
+    """A rod does without; a screw's comes back."""
+    before = planner.plan
+    planner.nodes.handle("rod-left").RemoveNthControlPoint(1)
+    rod = next(r for r in planner.plan.rods if r.id == "rod-left")
+    assert rod.control_points == (
+        before.rods[0].control_points[0], *before.rods[0].control_points[2:]
+    )  # fmt: skip
+    planner.undo()
+    assert planner.plan == before
+    handle = planner.nodes.handle("L1-left")
+    handle.RemoveNthControlPoint(1)
+    assert planner.plan == before
+    assert handle.GetNumberOfControlPoints() == 2
+    np.testing.assert_allclose(
+        handle.GetNthControlPointPositionWorld(1), before.screw("L1-left").tip, atol=1e-6
+    )
+
+
 def test_saved_scene_is_rebuilt_exactly(lib, host, tmp_path):
     """Through an .mrb, as a surgeon saves it; in the host's scene, where files are read."""
     import slicer
