@@ -26,7 +26,13 @@ class OnceStore:
         self._lock = threading.Lock()
         self._waiting = waiting
 
-    def get(self, keys: Sequence[Any], make: Callable[[list[Any]], Iterable[Any]]) -> list[Any]:
+    def get(
+        self,
+        keys: Sequence[Any],
+        make: Callable[[list[Any]], Iterable[Any]],
+        *,
+        together: int = 1,
+    ) -> list[Any]:
         """Return what belongs to `keys`, making what nobody has begun.
 
         Parameters
@@ -36,18 +42,24 @@ class OnceStore:
             Takes the keys that are this caller's to make and gives a result for each, in
             order. If it fails, everybody who waits gets the error, and who asks later tries
             again.
+        together : int
+            Keys to make in one call. The rest stays free for others meanwhile.
         """
-        with self._lock:
-            mine = [key for key in dict.fromkeys(keys) if key not in self._made]
-            self._made.update((key, Future()) for key in mine)
-            futures = [self._made[key] for key in keys]
-            own = [self._made[key] for key in mine]
-        if mine:
-            self._fulfil(mine, own, make)
-        if all(future.done() for future in futures):
-            return [future.result() for future in futures]
+        futures: dict[Any, Future[Any]] = {}
+        while True:
+            with self._lock:
+                mine = [k for k in dict.fromkeys(keys) if k not in futures and k not in self._made]
+                mine = mine[:together]
+                self._made.update((key, Future()) for key in mine)
+                futures.update((k, self._made[k]) for k in keys if k in self._made)
+            if not mine:
+                break
+            self._fulfil(mine, [futures[key] for key in mine], make)
+        wanted = [futures[key] for key in keys]
+        if all(future.done() for future in wanted):
+            return [future.result() for future in wanted]
         with self._waiting():
-            return [future.result() for future in futures]
+            return [future.result() for future in wanted]
 
     def _fulfil(
         self,

@@ -114,6 +114,8 @@ class SliceProducts:
         name: str,
         indices: Sequence[int],
         make: Callable[[list[Unit]], Iterable[Sequence[Any]]],
+        *,
+        together: int = 1,
     ) -> list[Any]:
         """Return a product of several slices that `make` makes, each made once.
 
@@ -123,14 +125,17 @@ class SliceProducts:
             Of the product; an inpainter may keep its own beside those known here.
         indices : sequence of int
         make : callable
-            Takes the units that nobody has made and gives the product of each unit's slices.
+            Takes units that nobody has made and gives the product of each unit's slices.
+        together : int
+            Units to make in one call.
         """
         self.raise_if_cancelled()
         units = {k: self.unit(k) for k in indices}
         keys = [(name, unit) for unit in dict.fromkeys(units.values())]
-        made = dict(
-            zip(keys, self._store.get(keys, lambda mine: make([u for _, u in mine])), strict=True)
+        values = self._store.get(
+            keys, lambda mine: make([unit for _, unit in mine]), together=together
         )
+        made = dict(zip(keys, values, strict=True))
         return [made[name, units[k]][units[k].index(k)] for k in indices]
 
     def unit(self, k: int) -> Unit:

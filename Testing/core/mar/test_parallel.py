@@ -40,8 +40,8 @@ def test_memory_does_not_grow_with_the_number_of_slices(scan, monkeypatch) -> No
     most = {}
     once = OnceStore.get
 
-    def counting(self, keys, make):
-        result = once(self, keys, make)
+    def counting(self, keys, make, **settings):
+        result = once(self, keys, make, **settings)
         most["kept"] = max(most.get("kept", 0), len(self))
         return result
 
@@ -142,6 +142,28 @@ def test_one_thread_makes_what_many_ask_for() -> None:
     assert len(store) == 1
 
 
+def test_what_one_has_not_begun_is_free_for_others() -> None:
+    store = OnceStore()
+    begun, go_on = threading.Event(), threading.Event()
+    makers = {}
+
+    def make(keys):
+        makers[keys[0]] = threading.current_thread().name
+        if keys == ["a"]:
+            begun.set()
+            go_on.wait(5)
+        return keys
+
+    slow = threading.Thread(target=store.get, args=(["a", "b"], make), name="slow")
+    slow.start()
+    begun.wait(5)
+    assert store.get(["b"], make) == ["b"]
+    go_on.set()
+    slow.join()
+    assert makers["a"] == "slow"
+    assert makers["b"] != "slow"
+
+
 def test_who_waits_gets_the_error_and_may_try_again() -> None:
     store = OnceStore()
     begun, go_on = threading.Event(), threading.Event()
@@ -156,7 +178,7 @@ def test_who_waits_gets_the_error_and_may_try_again() -> None:
 
     def ask(make) -> None:
         try:
-            caught.append(store.get(["a", "b"], make))
+            caught.append(store.get(["a", "b"], make, together=2))
         except RuntimeError as error:
             caught.append(str(error))
 

@@ -117,7 +117,9 @@ class LearnedInpainter:
 
     def _filled(self, products: SliceProducts, ks: Iterable[int]) -> list[Float]:
         """Sinograms, the trace filled by the matched prior; each slice's made once."""
-        return products.once("prior_filled", list(ks), partial(self._fill, products))
+        batch = max(1, self._sessions[0].batch // 2)  # in units of two slices
+        fill = partial(self._fill, products)
+        return products.once("prior_filled", list(ks), fill, together=batch)
 
     def _fill(self, products: SliceProducts, units: list[Unit]) -> list[list[Float]]:
         ks = [k for unit in units for k in unit]
