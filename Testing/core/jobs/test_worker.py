@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from spinemar.errors import CancelledError, FaultError, InputError, ModelError
+from spinemar.interpreter import worker_environment
 from spinemar.io import read_volume, write_volume
 from spinemar.jobs import protocol
 from spinemar.jobs.arrays import save_array
-from spinemar.interpreter import worker_environment
 from spinemar.jobs.process import JobProcess, run_job
 from spinemar.volume import CTVolume
 
