@@ -7,7 +7,5 @@ export PYTHONPATH="Training:.${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 train() { python3 -m spinemar_training.cli "$@"; }
 train prior Training/configs/prior.yaml -o "$runs/prior"
 train pretrain Training/configs/pretrain.yaml -o "$runs/pretrain" --start "$runs/prior/weights.pt"
-train placement-study Training/configs/placement.yaml -o "$runs/placement" &
 train sweep Training/configs/adversarial.yaml -o "$runs/sweep" --start "$runs/pretrain/weights.pt"
-wait
 touch "$runs/done"

@@ -186,15 +186,6 @@ def fit_gate_command(
     typer.echo(json.dumps(fit_gate_for(cases, model).to_json()))
 
 
-@app.command(name="placement-study")
-def placement_study(config: Config, output: Output) -> None:
-    """Train the arms of the placement study (realistic, random, mixed)."""
-    from spinemar_training.placement_study import train_arms
-    from spinemar_training.settings import load_settings
-
-    train_arms(load_settings(config), output)
-
-
 @app.command()
 def export(
     config: Config,
