@@ -64,9 +64,8 @@ class PlanPool:
             nthreads=self._threads,
             showwarn=0,  # it compares threads with cores on every plan
             upsampfac=_UPSAMPLING,
-            # Radial lines are near enough to each other to gather along them; adding onto the
-            # grid, and threads, go better sorted.
-            spread_sort=0 if self._kind == 2 and self._threads == 1 else 1,
+            # Radial lines are near enough to each other in memory; threads need the sorting.
+            spread_sort=0 if self._threads == 1 else 2,
         )
         plan.setpts(*self._frequencies)
         return plan
