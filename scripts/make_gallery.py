@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-FIGURES = ("radon", "materials", "effects", "geometries", "inpainting", "placement")
+FIGURES = ("radon", "materials", "effects", "geometries", "inpainting", "placement", "results")
 FOLDER = Path(__file__).resolve().parents[1] / "Docs" / "pictures" / "gallery"
 
 
