@@ -39,7 +39,9 @@ def available_threads() -> int:
 def _window(cycles: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 1 inside the grid's band, 0 beyond its Nyquist limit, a short cosine between."""
     position = (np.abs(cycles) - _TAPER_START) / (_NYQUIST - _TAPER_START)
-    taper = np.cos(0.5 * np.pi * np.clip(position, 0.0, 1.0)) ** 2
+    # Exactly zero beyond: what rounding leaves of the cosine there would make products so small
+    # that processors take ten times as long for them.
+    taper = np.where(position < 1.0, np.cos(0.5 * np.pi * np.clip(position, 0.0, 1.0)) ** 2, 0.0)
     return np.asarray(taper, dtype=np.float64)
 
 

@@ -293,3 +293,14 @@ def test_round_trip_of_a_real_slice_costs_two_hounsfield_units() -> None:
     error = (back - hu)[body]
     assert np.sqrt(np.mean(error**2)) < 2.5  # measured 1.9, of which 1.7 are corner frequencies
     assert abs(error.mean()) < 0.1
+
+
+@pytest.mark.parametrize("pixel_mm", [6.4, 1.6, 0.8])
+def test_weights_are_zero_or_of_some_size(pixel_mm: float) -> None:
+    """Products of tiny weights take processors ten times as long as others."""
+    matrix = round(409.6 / pixel_mm)
+    transform = RadonTransform((matrix, matrix), (pixel_mm, pixel_mm), threads=1)
+    _, weights = transform._radial_lines()
+    size = np.abs(weights)
+    assert (size > 0).any()
+    assert size[size > 0].min() > 1e-20 * size.max()
