@@ -1,0 +1,180 @@
+"""The placement study: equal arms, resumable trainings, scores that can be checked by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from spinemar_training.networks.prior import PriorNetwork  # noqa: E402
+from spinemar_training.simulate.slabs import CHANNELS  # noqa: E402
+from spinemar_training.study import placement  # noqa: E402
+from spinemar_training.study.middle import MiddleSlice  # noqa: E402
+from spinemar_training.study.placement_reasons import error_rings, trace_shape  # noqa: E402
+from spinemar_training.study.placement_scores import TorchPrior, summarise_placement  # noqa: E402
+from spinemar_training.study.settings import PlacementSettings  # noqa: E402
+
+from spinemar.volume import CTVolume  # noqa: E402
+
+pytestmark = pytest.mark.training
+SETTINGS = PlacementSettings(
+    "", (), pairs=4, steps=6, batch_size=2, widths=(8, 8), blocks=(1, 1), crop_px=32
+)
+
+
+class Store:
+    """Six realistic and six random pairs with a square of metal."""
+
+    def __init__(self) -> None:
+        kinds = ["realistic", "random"] * 6
+        self.rows = [{"index": n, "placement": kind} for n, kind in enumerate(kinds)]
+
+    def __getitem__(self, n: int) -> dict:
+        rng = np.random.default_rng(n)
+        pair = {name: rng.normal(0, 50, (3, 96, 96)).astype(np.float32) for name in CHANNELS}
+        for name in ("metal", "saturated"):
+            pair[name] = np.zeros((3, 96, 96), bool)
+        pair["metal"][:, 20:26, 60:66] = True
+        return {**pair, "pixel_mm": np.float32(0.8)}
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory):
+    return placement.crops_of(Store(), [0, 1, 2, 3], tmp_path_factory.mktemp("crops"))
+
+
+def test_arms_hold_equally_many_pairs_and_the_mixed_one_half_of_each():
+    store = Store()
+    kinds = {
+        arm: [store.rows[n]["placement"] for n in placement.choose_pairs(store, arm, 4)]
+        for arm in placement.ARMS
+    }
+    assert kinds["realistic"] == ["realistic"] * 4
+    assert kinds["random"] == ["random"] * 4
+    assert sorted(kinds["mixed"]) == ["random"] * 2 + ["realistic"] * 2
+    with pytest.raises(ValueError, match="6 random training pairs, not 7"):
+        placement.choose_pairs(store, "random", 7)
+
+
+def test_crops_lie_about_the_metal_and_are_read_again(crops, tmp_path):
+    metal = crops.together[:, -1]
+    rows, columns = np.nonzero(metal[0].numpy() > 0.5)
+    middle = (metal.shape[-1] - 1) / 2
+    # The metal lies 25 px above and 15 px right of the image's centre; nothing can be cut there.
+    assert np.hypot(rows.mean() - middle, columns.mean() - middle) < 30
+    first = placement.crops_of(Store(), [0], tmp_path)
+    again = placement.crops_of(SimpleNamespace(rows=Store().rows), [0], tmp_path)
+    assert torch.equal(first.together, again.together), "kept, not made again"
+
+
+def test_a_batch_is_the_same_for_the_same_draw_and_weighs_metal_more(crops):
+    batches = [placement.draw_batch(crops, 3, 64, np.random.default_rng(5)) for _ in range(2)]
+    assert all(torch.equal(a, b) for a, b in zip(*batches, strict=True))
+    features, images, weight = batches[0]
+    assert features.shape[0] == images.shape[0] == 3
+    assert features.shape[-1] == 64
+    assert set(weight.unique().tolist()) <= {1.0, 3.0}
+
+
+def test_a_killed_training_ends_with_the_same_weights(crops, tmp_path, monkeypatch):
+    monkeypatch.setattr(placement, "_CHECKPOINT_STEPS", 2)
+    whole = placement.train_one(SETTINGS, crops, 1, tmp_path / "whole")
+    assert whole["steps"] == 6
+    step, calls = placement._step, []
+
+    def killed(*args):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        step(*args)
+
+    monkeypatch.setattr(placement, "_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        placement.train_one(SETTINGS, crops, 1, tmp_path / "cut")
+    monkeypatch.setattr(placement, "_step", step)
+    placement.train_one(SETTINGS, crops, 1, tmp_path / "cut")
+    one, other = (
+        torch.load(tmp_path / name / "weights.pt", weights_only=True)["prior"]
+        for name in ("whole", "cut")
+    )
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    fresh = PriorNetwork(SETTINGS.widths, SETTINGS.blocks).state_dict()
+    assert any(not torch.equal(one[key], fresh[key]) for key in one), "something was learnt"
+
+
+def test_a_prior_in_pytorch_changes_lost_rays_alone(tmp_path):
+    torch.manual_seed(0)
+    torch.save(
+        {"prior": PriorNetwork(SETTINGS.widths, SETTINGS.blocks).state_dict()},
+        tmp_path / "weights.pt",
+    )
+    j, i = np.mgrid[:96, :96]
+    hu = np.where(np.hypot(j - 48, i - 48) < 40, 40.0, -1000.0).astype(np.float32)
+    metal = np.hypot(j - 60, i - 48) < 4
+    hu[metal] = 3071
+    volume = CTVolume(np.stack([hu] * 3), np.diag([2.0, 2.0, 2.0, 1.0]))
+    middle = MiddleSlice(volume, np.stack([metal] * 3))
+    prior = TorchPrior(tmp_path / "weights.pt", SETTINGS)
+    proposal = middle.proposed(prior)
+    assert proposal is not None
+    rays = middle._radon.forward(proposal.change[None])[0]
+    lost = middle._any_products().get("lost_rays", [1])[0].trace
+    assert np.abs(rays[~lost]).mean() < 0.2 * np.abs(rays[lost]).mean()
+    result = middle.corrected(prior)
+    assert result.strength == 1.0
+    np.testing.assert_array_equal(result.hu[metal], hu[metal])
+
+
+def test_trace_shapes_of_a_disc_and_of_two_strips():
+    disc = np.zeros((10, 100), bool)
+    disc[:, 40:60] = True
+    shape = trace_shape(disc)
+    assert shape == pytest.approx(
+        {"share": 0.2, "parts": 1.0, "mean_width": 20.0, "widest": 20.0, "by_angle": 0.0}
+    )
+    strips = np.zeros((10, 100), bool)
+    strips[:5, 10:20] = strips[:5, 50:80] = True
+    shape = trace_shape(strips)
+    assert shape["parts"] == 1.0
+    assert shape["widest"] == 30
+    assert shape["mean_width"] == pytest.approx(20.0)
+    assert shape["by_angle"] == pytest.approx(1.0)
+    assert trace_shape(np.zeros((4, 8), bool))["share"] == 0
+
+
+def test_error_rings_are_mean_squares_by_distance():
+    truth = np.zeros((81, 81), np.float32)
+    metal = np.zeros_like(truth, bool)
+    metal[40, 40] = True
+    distance = np.hypot(*(np.indices(truth.shape) - 40))
+    image = np.where((distance > 5) & (distance <= 10), 3.0, 1.0).astype(np.float32)
+    rings = error_rings(image, truth, metal, 1.0)
+    assert rings[:3] == pytest.approx([1.0, 9.0, 1.0])
+
+
+def test_the_summary_compares_arms_case_by_case():
+    rows = []
+    for n, beam in enumerate(("fan-arc", "parallel", "parallel")):
+        size = 10.0 * (n + 1)
+        for name, factor in (("input", 3.0), ("nmar", 2.0)):
+            rows.append((n, beam, name, size * factor))
+        for seed in (1, 2):
+            for arm, factor in (("realistic", 0.8), ("random", 1.0), ("mixed", 0.9)):
+                rows.append((n, beam, f"{arm}-{seed}", size * factor * (1.1 if seed == 2 else 1.0)))
+    made = [
+        {"case": str(n), "geometry": g, "network": name, "rmse_hu": v, "rmse_near_hu": 2 * v}
+        for n, g, name, v in rows
+    ]
+    summary = summarise_placement(made)
+    assert {name: group["cases"] for name, group in summary.items()} == {
+        "all": 3, "fan beam": 1, "parallel beam": 2,
+    }  # fmt: skip
+    found = summary["all"]["differences"]["realistic / random"]
+    assert found["rmse_hu"]["mean"] == pytest.approx(0.8)
+    assert found["rmse_hu"]["high"] == pytest.approx(0.8)
+    assert found["by_seed"] == pytest.approx([0.8, 0.8])
+    assert summary["all"]["arms"]["nmar"]["rmse_hu"] == pytest.approx(40.0)
+    assert summary["all"]["arms"]["random"]["seeds_hu"] == pytest.approx([20.0, 22.0])
