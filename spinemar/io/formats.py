@@ -54,7 +54,13 @@ def check_exists(path: Path) -> None:
 
 
 def check_name(path: Path) -> None:
-    """Refuse a name that is no text (neither messages nor ITK can hold it), or endless."""
+    """Refuse a name that is no text (neither messages nor ITK can hold it), or endless.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
     if len(os.fsencode(path.name)) > _MAX_NAME_BYTES:
         raise InputError(
             f"{path.name[:40]}… cannot be the name of a file: it is too long.",
@@ -70,7 +76,13 @@ def check_name(path: Path) -> None:
 
 
 def check_writable_format(path: Path) -> None:
-    """Refuse a target whose suffix names no format that we write, or that is a folder."""
+    """Refuse a target whose suffix names no format that we write, or that is a folder.
+
+    Raises
+    ------
+    InputError
+        If it does not; the message lists the formats.
+    """
     check_name(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder.", "Choose another name for the result.")
