@@ -41,7 +41,9 @@ def _window(cycles: NDArray[np.float64]) -> NDArray[np.float64]:
     position = (np.abs(cycles) - _TAPER_START) / (_NYQUIST - _TAPER_START)
     # Exactly zero beyond: what rounding leaves of the cosine there would make products so small
     # that processors take ten times as long for them.
-    taper = np.where(position < 1.0, np.cos(0.5 * np.pi * np.clip(position, 0.0, 1.0)) ** 2, 0.0)
+    taper = np.where(
+        position < 1.0 - 1e-6, np.cos(0.5 * np.pi * np.clip(position, 0.0, 1.0)) ** 2, 0.0
+    )
     return np.asarray(taper, dtype=np.float64)
 
 

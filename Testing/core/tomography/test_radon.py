@@ -303,4 +303,4 @@ def test_weights_are_zero_or_of_some_size(pixel_mm: float) -> None:
     _, weights = transform._radial_lines()
     size = np.abs(weights)
     assert (size > 0).any()
-    assert size[size > 0].min() > 1e-20 * size.max()
+    assert size[size > 0].min() > 1e-26 * size.max()
