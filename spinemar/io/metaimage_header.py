@@ -14,6 +14,12 @@ _TYPE_BYTES = {
     "MET_DOUBLE": 8,
 }  # fmt: skip
 _LAST = "ElementDataFile"
+# MetaIO reads these into arrays of fixed size, whatever NDims and the lines say.
+_VECTORS = ("DimSize", "ElementSpacing", "ElementSize", "Offset", "Origin", "Position",
+            "CenterOfRotation")  # fmt: skip
+_MATRICES = ("TransformMatrix", "Rotation", "Orientation")
+_MAX_LINE = 1024
+_MAX_DIMS = 4
 
 
 def stored_in_metaimage(path: Path) -> StoredVoxels:
@@ -26,6 +32,7 @@ def stored_in_metaimage(path: Path) -> StoredVoxels:
     """
     fields, offset = _fields(path)
     try:
+        _check_shape(fields)
         sizes = [int(part) for part in fields["DimSize"].split()]
         width = _TYPE_BYTES[fields["ElementType"]]
         channels = int(fields.get("ElementNumberOfChannels", "1"))
@@ -51,6 +58,19 @@ def stored_in_metaimage(path: Path) -> StoredVoxels:
     return StoredVoxels(neighbour(path, detached), 0, promised, packing)
 
 
+def _check_shape(fields: dict[str, str]) -> None:
+    """Raise ValueError for counts that do not fit: MetaIO would write beyond its arrays."""
+    dims = int(fields["NDims"])
+    if not 2 <= dims <= _MAX_DIMS or len(fields["NDims"]) > 1:
+        raise ValueError("NDims")
+    counts = {**dict.fromkeys(_VECTORS, dims), **dict.fromkeys(_MATRICES, dims * dims)}
+    for name, count in counts.items():
+        if name in fields and len([float(part) for part in fields[name].split()]) != count:
+            raise ValueError(name)
+    if any(len(name) + len(value) > _MAX_LINE for name, value in fields.items()):
+        raise ValueError("a line without end")
+
+
 def _fields(path: Path) -> tuple[dict[str, str], int]:
     """Return the fields up to the one that ends the header, and where the header ends."""
     with path.open("rb") as stream:
@@ -62,6 +82,9 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         line = start[position : len(start) if end < 0 else end].decode("latin-1")
         position = len(start) if end < 0 else end + 1
         name, equals, value = line.partition("=")
+        key = name.strip()
+        if line.strip() and (not equals or key in fields):
+            return {}, position  # damaged: no field, or one given twice
         if equals:
-            fields[name.strip()] = value.strip()
+            fields[key] = value.strip()
     return fields, position

@@ -124,6 +124,28 @@ def test_headers_that_lead_elsewhere(not_corrected, tmp_path: Path, name: str, k
     assert "not" in said or "outside" in said
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("NDims = 3", "NDims = 77777777777777"),
+        ("NDims = 3", "NDims = 9"),
+        ("NDims = 3", "NDims = 3\nNDims = 4"),
+        ("DimSize = 3 3 3", "DimSize = 3 3"),
+        ("DimSize = 3 3 3", f"DimSize = {'3 ' * 5000}"),
+        ("ElementSpacing = 1 1 1", f"ElementSpacing = {'1 ' * 200}"),
+        ("Offset = 0 0 0", f"Offset = {'9' * 5000} 0 0"),
+    ],
+)
+def test_metaimage_headers_that_would_overrun_metaio(
+    not_corrected, tmp_path: Path, old: str, new: str
+) -> None:
+    """MetaIO copies what such headers hold over the end of its arrays, and the process is gone."""
+    header = MHA.format(sizes="3 3 3", packed=False, data="LOCAL")
+    assert old in header
+    (tmp_path / "ct.mha").write_bytes(header.replace(old, new).encode() + bytes(54))
+    assert "its MetaImage header is truncated or damaged" in not_corrected(tmp_path / "ct.mha")
+
+
 def test_a_header_with_its_voxels_beside_it_still_works(tmp_path: Path) -> None:
     values = drawn_ct((3, 16, 16)).hu.astype("<i2")
     (tmp_path / "ct.raw").write_bytes(values.tobytes())
