@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from spinemar.files import atomic_path
 from spinemar.volume import CTVolume
 
 METALS = ("Ti-6Al-4V", "316L", "CoCrMo")
@@ -130,14 +131,15 @@ def make_cases(ct: Path, landmarks: Path, output: Path, *, per_group: int, seed:
 
 
 def save_case(path: Path, case: ForeignCase) -> None:
-    """Write one case."""
-    np.savez_compressed(
-        path,
-        scan=case.scan.hu,
-        truth=case.truth.hu,
-        ijk_to_ras=case.scan.ijk_to_ras,
-        facts=json.dumps(case.facts),
-    )
+    """Write one case, at once or not at all."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            scan=case.scan.hu,
+            truth=case.truth.hu,
+            ijk_to_ras=case.scan.ijk_to_ras,
+            facts=json.dumps(case.facts),
+        )
 
 
 def load_cases(folder: Path) -> Iterator[ForeignCase]:
