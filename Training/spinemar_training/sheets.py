@@ -27,13 +27,21 @@ _QUALITY = 85
 
 @dataclass(frozen=True)
 class SheetCase:
-    """One foreign case with what the classical methods make of it."""
+    """One foreign case with what the classical methods make of it.
+
+    `steps` are -1 for rows or columns that have to be turned round to be seen as usual.
+    """
 
     slice: PrefilledSlice
     li_hu: NDArray[np.float32]
     nmar_hu: NDArray[np.float32]
     li: NDArray[np.float32]
     nmar: NDArray[np.float32]
+    steps: tuple[int, int] = (1, 1)
+
+    def cut(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cut the square about the metal out of an image, anterior up, the right on the left."""
+        return image[_box(self.slice)][:: self.steps[0], :: self.steps[1]]
 
 
 def sheet_case(case: ForeignCase, prior: FrozenPrior) -> SheetCase | None:
@@ -44,7 +52,9 @@ def sheet_case(case: ForeignCase, prior: FrozenPrior) -> SheetCase | None:
     one = from_case(case, slab, prior)
     step = slab.sinogram.shape[1] // one.filled.shape[1]
     li, nmar = slab.li_sinogram[1, ::step], slab.nmar_sinogram[1, ::step]
-    return SheetCase(one, slab.li_hu[1], slab.nmar_hu[1], li, nmar)
+    affine = case.scan.ijk_to_ras
+    steps = (-1 if affine[1, 1] > 0 else 1, -1 if affine[0, 0] > 0 else 1)
+    return SheetCase(one, slab.li_hu[1], slab.nmar_hu[1], li, nmar, steps)
 
 
 def telling_cases(folder: Path, prior: FrozenPrior) -> list[SheetCase]:
@@ -75,9 +85,8 @@ def contact_sheet(
     for name, generator in generators.items():
         images[name], rays[name] = refined(one, generator, refinement)
     images["truth"], rays["truth"] = one.truth_hu, one.target
-    box = _box(one)
     rows = [
-        [(name, _picture(image[box], window)) for name, image in images.items()]
+        [(name, _picture(case.cut(image), window)) for name, image in images.items()]
         for window in (BONE, SOFT_TISSUE)
     ]
     rows.append(_ray_pictures(one, rays))
@@ -101,7 +110,7 @@ def blind_sheet(
         row = []
         for letter, name in zip("AB", order, strict=True):
             image, _ = refined(case.slice, pair[name], refinement)
-            cut = image[_box(case.slice)]
+            cut = case.cut(image)
             for window in (BONE, SOFT_TISSUE):
                 row.append((f"{number} {letter}, {window.name.lower()}", _picture(cut, window)))
         rows.append(row)
