@@ -298,11 +298,8 @@ def _clips(scene: Scene) -> list[tuple[str, Solid]]:
     rng = np.random.default_rng([scene.seed, 5])
     clips: list[tuple[str, Solid]] = []
     for _ in range(6):
-        at = (
-            _at_middle_slice(scene, site.isthmus)
-            + rng.uniform(35.0, 75.0) * forwards
-            + rng.uniform(-40.0, 40.0) * site.right
-        )
+        away = rng.uniform(35.0, 75.0) * forwards + rng.uniform(-40.0, 40.0) * site.right
+        at = _at_middle_slice(scene, site.isthmus + away)
         along = 3.0 * unit(rng.normal(size=3))
         clips.append(("Ti-6Al-4V", cylinder(at - along, at + along, 1.0)))
     return clips

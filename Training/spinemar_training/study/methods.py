@@ -72,5 +72,5 @@ def _further(path: Path) -> StudyMethod:
     from spinemar.mar.models.manifest import load_manifest
 
     manifest = load_manifest(path)
-    name = (path if path.is_dir() else path.parent).name
+    name = path.name if path.is_dir() else path.stem.removeprefix("manifest-")
     return StudyMethod(name, f"{name}-{model_key(manifest)}", make_learned_inpainter(manifest))

@@ -54,7 +54,7 @@ class BankSettings:
     geometry : str
         Of the simulated scanner.
     models : tuple of str
-        Manifests beside the shipped one, each another method called by its folder.
+        Manifests beside the shipped one, each another method: manifest-NAME.json, or folders.
     """
 
     patients: tuple[PatientSource, ...]
