@@ -379,6 +379,11 @@ def test_results_and_pages_come_back(tmp_path):
     page.write_text("Words.\n<!-- regression -->\nold\n<!-- end -->\nMore.\n")
     with pytest.raises(ValueError, match="no place for"):
         fill_page(page, tmp_path)
+    page.write_text(
+        "".join(f"<!-- {name} -->\n<!-- end -->\n" for name in ("regression", "nonsense"))
+    )
+    with pytest.raises(ValueError, match="nonsense"):
+        fill_page(page, tmp_path)
     page.write_text("<!-- nonsense -->\n<!-- end -->\n")
     with pytest.raises(ValueError, match="no table"):
         fill_page(page, tmp_path)

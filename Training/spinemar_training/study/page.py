@@ -14,7 +14,9 @@ from typing import Any
 from spinemar.files import atomic_path
 from spinemar_training.study.results import read_result
 
-_PLACE = re.compile(r"(<!-- (?P<name>[a-z ]+) -->\n)(?P<old>.*?)(?=<!-- end -->)", re.DOTALL)
+_PLACE = re.compile(
+    r"(<!-- (?!end )(?P<name>[a-z ]+) -->\n)(?P<old>.*?)(?=<!-- end -->)", re.DOTALL
+)
 _METHODS = ("input", "nmar", "prior only", "generator")
 
 Document = dict[str, Any]

@@ -75,7 +75,10 @@ def findings(document: dict[str, Any]) -> Any:
         axis.set_title(title, fontsize=10)
         axis.grid(axis="y", alpha=0.3)
     left.axhline(1.0, color="black", lw=0.6)
-    left.legend(fontsize=7)
+    handles, names = left.get_legend_handles_labels()
+    figure.legend(handles, names, fontsize=7, ncol=len(names), loc="upper center", frameon=False)
+    for axis in (left, right):
+        axis.title.set_y(1.06)
     return figure
 
 
