@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.mar.gate import GateFeatures, GateParameters, decide, gate_features
+from spinemar.mar.trace import dilated
 from spinemar.volume import CTVolume
 from spinemar_training.study.scenes import MIDDLE
 
@@ -41,6 +42,11 @@ class Proposal:
     features: GateFeatures
 
 
+def _widening_bins(inpainter: Any) -> int:
+    """Bins by which a model widens the lost-ray trace."""
+    return int(getattr(inpainter, "widening_bins", 0))
+
+
 class MiddleSlice:
     """The middle slice of a short stack, ready for any method.
 
@@ -64,10 +70,14 @@ class MiddleSlice:
         self._products: dict[str, Any] = {}
 
     def _products_for(self, inpainter: Any) -> Any:
-        """Return what is known of the slices; no two priors may share what one of them filled."""
+        """Return what is known of the slices; no two priors may share what one of them filled.
+
+        Nor may one prior that fills traces of two widths.
+        """
         if inpainter.trace != "lost" or not hasattr(inpainter, "facts"):
             return self._any_products()
-        key = str(inpainter.facts().sha256).split("+", maxsplit=1)[0]
+        prior = str(inpainter.facts().sha256).split("+", maxsplit=1)[0]
+        key = f"{prior}+{_widening_bins(inpainter)}"
         if key not in self._products:
             self._products[key] = self._products.pop("", None) or self._new_products()
         return self._products[key]
@@ -92,8 +102,10 @@ class MiddleSlice:
         products = self._products_for(inpainter)
         slab = Slab.around(products, MIDDLE, MIDDLE + 1, inpainter.neighbours)
         core = slab.core_only
-        learned = inpainter.trace == "lost"
-        trace = core.lost_ray_trace if learned else core.metal_trace
+        if inpainter.trace == "lost":
+            trace = dilated(core.lost_ray_trace, _widening_bins(inpainter))
+        else:
+            trace = core.metal_trace
         filled = np.where(trace, inpainter.inpaint(slab), core.sinogram)
         change = products.delta_hu(filled, core.sinogram)[0]
         features = gate_features(
