@@ -217,6 +217,25 @@ def export(
     typer.echo(str(path))
 
 
+@app.command(name="residual-share")
+def residual_share(
+    config: Config, weights: Annotated[Path, typer.Option(help="Weights of the generator.")]
+) -> None:
+    """Score shares of the generator's residual on the prefilled validation slices."""
+    from spinemar_training.data.prefilled import PrefilledCache
+    from spinemar_training.generator_runs import make_refinement
+    from spinemar_training.refinement import score_shares
+    from spinemar_training.running import build_generator
+    from spinemar_training.settings import load_settings
+
+    settings = load_settings(config)
+    cache = PrefilledCache(Path(settings.prefilled_validation))
+    shares = (0.0, 0.25, 0.5, 0.75, 1.0)
+    generator = build_generator(settings, weights)
+    table = score_shares(cache, generator, make_refinement("cpu"), shares)
+    typer.echo(json.dumps(table, indent=1))
+
+
 @app.command()
 def weights(
     model: Annotated[Path, typer.Argument(help="Manifest of a model, or its folder.")],

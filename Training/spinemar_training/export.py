@@ -129,6 +129,9 @@ def export_generator(
 ) -> dict[str, Any]:
     """Write the generator and return its manifest entry."""
     network = build_generator(settings, weights)
+    with torch.no_grad():  # the head is linear and last: its scale is that of the residual
+        for parameter in network.unet.head.parameters():
+            parameter.mul_(settings.residual_share)
     views = int(settings.options.get("residual_views", RESIDUAL_VIEWS))
     multiple = network.unet.multiple
     names = ["sinogram", "trace"] + (["measured"] if network.sees_measured else [])
@@ -149,6 +152,7 @@ def export_generator(
         inputs=dict.fromkeys(names, shape),
         outputs={"inpainted": ["B", 1, views, "R"]},
         normalisation={"scale": 1.0},
+        residual_share=settings.residual_share,
         settings={"views": views, "bins_multiple": multiple, "bins_context": BINS_CONTEXT},
     )
 
@@ -234,6 +238,6 @@ def _shared_prior(folder: Path, output: Path, widening_bins: int) -> dict[str, A
     source = folder / entry["file"]
     if hashlib.sha256(source.read_bytes()).hexdigest() != entry["sha256"]:
         raise ValueError(f"{source} is not the file that its manifest describes.")
-    if not (output / entry["file"]).exists():
+    if not (output / entry["file"]).exists() or not source.samefile(output / entry["file"]):
         shutil.copyfile(source, output / entry["file"])
     return entry

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spinemar.evaluation.metrics import rmse_hu, sharpness_ratio
+from spinemar.evaluation.regions import slice_regions
 from spinemar.evaluation.texture import fine_noise_ratio, noise_power, texture_distance
 from spinemar.tomography.units import MU_WATER_PER_MM
 from spinemar_training.data.prefilled import (
@@ -80,6 +81,44 @@ def score(
             row |= {f"{name}_{key}": value for key, value in _scores(one, found).items()}
         rows.append(row)
     return rows
+
+
+@torch.no_grad()
+def score_shares(
+    slices: Iterable[PrefilledSlice],
+    generator: SinogramGenerator,
+    refinement: Refinement,
+    shares: Sequence[float],
+) -> dict[float, dict[str, float]]:
+    """Score the generator with a share of its residual: shrinkage against overfitting.
+
+    For each share the mean RMSE in HU everywhere and near metal, sharpness beyond 20 mm of it,
+    and the geometric-mean ratios of RMSE to the prior alone.
+    """
+    found: dict[float, list[tuple[float, ...]]] = {share: [] for share in shares}
+    generator.eval()
+    for one in slices:
+        batch = collate([one])
+        change = refinement.image(batch, refine(generator, batch))[0].numpy() - one.prior_hu
+        far = slice_regions(one.truth_hu, one.metal, (one.pixel_mm, one.pixel_mm)).far
+        before = [rmse_hu(one.truth_hu, one.prior_hu, where) for where in (one.scored, one.near)]
+        for share, rows in found.items():
+            image = one.prior_hu + np.float32(share) * change
+            after = [rmse_hu(one.truth_hu, image, where) for where in (one.scored, one.near)]
+            sharp = sharpness_ratio(one.truth_hu, image, far)
+            logs = (float(np.log(a / b)) for a, b in zip(after, before, strict=True))
+            rows.append((*after, sharp, *logs))
+    table = {}
+    for share, rows in found.items():
+        hu, near, sharp, ratio, ratio_near = np.nanmean(rows, axis=0)
+        table[share] = {
+            "rmse_hu": float(hu),
+            "rmse_near_hu": float(near),
+            "sharpness": float(sharp),
+            "ratio_to_prior": float(np.exp(ratio)),
+            "ratio_to_prior_near": float(np.exp(ratio_near)),
+        }
+    return table
 
 
 def _scores(one: PrefilledSlice, image: NDArray[np.float32]) -> dict[str, float]:

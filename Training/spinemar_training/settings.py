@@ -53,6 +53,8 @@ class RunSettings:
         With `prefilled`: train on blocks of views about the trace; empty for whole slices.
     widening_bins : int
         Bins by which the lost-ray trace is widened, in joint training and in the manifest.
+    residual_share : float
+        Share of the generator's residual that is exported, chosen by `residual-share`.
     """
 
     seed: int = 1
@@ -63,6 +65,7 @@ class RunSettings:
     prefilled_validation: str = ""
     patch: tuple[int, ...] = ()
     widening_bins: int = 0
+    residual_share: float = 1.0
     slabs: SlabSettings = field(default_factory=SlabSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
     budget: Budget = field(default_factory=lambda: Budget(max_steps=20000))

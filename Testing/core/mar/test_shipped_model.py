@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spinemar.errors import ModelError
-from spinemar.mar.methods import shipped_model
+from spinemar.mar.methods import find_model, shipped_model, shipped_models
 from spinemar.mar.models.manifest import load_manifest
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -29,20 +29,39 @@ def test_each_file_stays_within_its_size(manifest_path: Path) -> None:
         assert file.stat().st_size <= LIMIT_BYTES, file.name
 
 
-def test_rays_outside_the_trace_leave_bit_by_bit_as_they_came(manifest_path: Path) -> None:
+def test_the_conditional_gan_is_a_second_choice_and_shares_the_prior() -> None:
+    default, gan = (load_manifest(path) for path in shipped_models().values())
+    assert gan.name == f"{default.name}-cgan"
+    assert find_model(Path(gan.name)).parent == find_model(Path(default.name)).parent
+    assert default.prior is not None
+    assert gan.prior is not None
+    assert default.prior.sha256 == gan.prior.sha256
+    assert default.generator != gan.generator
+
+
+def test_all_files_together_stay_small(manifest_path: Path) -> None:
+    assert sum(file.stat().st_size for file in manifest_path.parent.iterdir()) < 40_000_000
+
+
+@pytest.mark.parametrize("name", list(shipped_models()))
+def test_rays_outside_the_trace_leave_bit_by_bit_as_they_came(name: str) -> None:
     import onnxruntime
 
-    network = load_manifest(manifest_path).generator
+    network = load_manifest(shipped_models()[name]).generator
     assert network is not None
     session = onnxruntime.InferenceSession(network.data, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     views = network.inputs["sinogram"][2]
     for scale in (1.0, 8.0, 200.0):
-        x = (scale * rng.standard_normal((1, 3, views, 128))).astype(np.float32)
-        trace = (rng.random(x.shape) < 0.2).astype(np.float32)
-        out = session.run(None, {"sinogram": x, "trace": trace})[0]
-        outside = trace[:, 1:2] == 0
-        assert np.array_equal(out[outside], x[:, 1:2][outside])
+        feed = {
+            key: (scale * rng.standard_normal((1, 3, views, 128))).astype(np.float32)
+            for key in network.inputs
+        }
+        feed["trace"] = (rng.random((1, 3, views, 128)) < 0.2).astype(np.float32)
+        out = session.run(None, feed)[0]
+        outside = feed["trace"][:, 1:2] == 0
+        assert np.array_equal(out[outside], feed["sinogram"][:, 1:2][outside])
+        assert not np.array_equal(out[~outside], feed["sinogram"][:, 1:2][~outside])
         assert np.isfinite(out).all()
 
 
