@@ -47,7 +47,7 @@ figures: ## draw the pictures of README and docs again
 
 docs: ## build the documentation into site/
 	@scripts/bootstrap.sh docs
-	.venv/bin/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
 lock: ## pin every package of the tests with its hashes -> requirements/locked.txt
 	@scripts/supply.sh lock
