@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every training run of the shipped models, one after another (about 25 minutes on one H100).
+# Prior and joint training from the simulated stream, and the placement study's priors (about 25
+# minutes on one H100). The generator alone and the GAN: from a store, see Docs/training.md.
 # Usage: Training/train_all.sh FOLDER   (patients prepared under .carry/, see Docs/training.md)
 set -euo pipefail
 runs=${1:?folder for the runs}
@@ -7,5 +8,4 @@ export PYTHONPATH="Training:.${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 train() { python3 -m spinemar_training.cli "$@"; }
 train prior Training/configs/prior.yaml -o "$runs/prior"
 train pretrain Training/configs/pretrain.yaml -o "$runs/pretrain" --start "$runs/prior/weights.pt"
-train sweep Training/configs/adversarial.yaml -o "$runs/sweep" --start "$runs/pretrain/weights.pt"
 touch "$runs/done"

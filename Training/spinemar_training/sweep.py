@@ -19,7 +19,7 @@ from spinemar_training.settings import RunSettings
 CURVES = {"gan/d_real": "D on real", "gan/d_fake": "D on generated"}
 _STYLE = (
     "<style>.grid{stroke:#ccc}.line{fill:none;stroke-width:1.6}"
-    "text{font:11px sans-serif;fill:#333}.end{text-anchor:end}.middle{text-anchor:middle}</style>"
+    "text{font:11px sans-serif}.end{text-anchor:end}.middle{text-anchor:middle}</style>"
 )
 _COLUMNS = (
     ("RMSE HU", "hu", ".2f"),
