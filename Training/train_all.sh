@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prior and joint training from the simulated stream, and the placement study's priors (about 25
+# Prior and joint training from the simulated stream (about ten
 # minutes on one H100). The generator alone and the GAN: from a store, see Docs/training.md.
 # Usage: Training/train_all.sh FOLDER   (patients prepared under .carry/, see Docs/training.md)
 set -euo pipefail

@@ -84,6 +84,7 @@ class ScheduledModule(lightning.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
         if self.progress >= 1.0:
             self.trainer.should_stop = True
+            return -1  # Lightning's word for leaving the rest of an epoch
         scale = self.learning_rate_scale()
         optimizers = self.optimizers()
         for optimizer in optimizers if isinstance(optimizers, list) else [optimizers]:
