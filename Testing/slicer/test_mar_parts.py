@@ -63,6 +63,27 @@ def test_import_copies_and_lists(model, tmp_path):
     assert (imported.folder / "generator.onnx").is_file()
 
 
+def test_shipped_models_are_listed_default_first_and_named_so_that_scenes_can_be_moved(tmp_path):
+    from MetalArtifactReductionLib.models import listModels
+
+    from spinemar.mar.methods import find_model, shipped_model
+
+    default, gan = [m for m in listModels(tmp_path) if m.shipped]
+    assert default.reference == ""
+    assert gan.reference == gan.name == f"{default.name}-cgan"
+    assert find_model(Path(gan.reference)).parent == shipped_model().parent
+    assert default.sha256.split("+")[0] == gan.sha256.split("+")[0]
+
+
+def test_a_variant_beside_another_model_is_imported_as_itself(model, tmp_path):
+    from MetalArtifactReductionLib.models import importModel
+
+    content = json.loads(model.read_text())
+    variant = model.with_name("manifest-gan.json")
+    variant.write_text(json.dumps({**content, "name": "other"}))
+    assert importModel(variant, tmp_path / "store").name == "other"
+
+
 def test_importing_again_replaces(model, tmp_path):
     from MetalArtifactReductionLib.models import importModel
 

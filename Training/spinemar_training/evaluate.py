@@ -60,7 +60,10 @@ def contestants(
     found.append(
         Contestant("generator", model, "generator, no gate", "generator", "generator, perfect gate")
     )
-    return found + [Contestant("generator", path, gated_name=path.stem) for path in further]
+    for path in further:
+        name = path.stem.removeprefix("manifest-")
+        found.append(Contestant("generator", path, f"{name}, no gate", name))
+    return found
 
 
 class Corrected:

@@ -12,7 +12,7 @@ from spinemar.mar.bridge import bridge
 from spinemar.mar.normalized import matched_prior, normalized_bridge
 from spinemar.mar.padding import padding_mask, without_padding
 from spinemar.mar.saturated import low_clip_hu, saturated_pixels
-from spinemar.mar.trace import lost_ray_trace, trace_of
+from spinemar.mar.trace import LostRays, lost_ray_trace, trace_of
 from spinemar.tomography.radon import RadonTransform
 
 ROWS = arrays(np.bool_, (4, 30))
@@ -160,3 +160,14 @@ def test_tissue_that_the_circle_cuts_off_fades_instead_of_ending() -> None:
     assert np.abs(filled[rim] - 40.0).max() < 150.0
     assert filled[0, 0] == -1000.0
     assert filled.min() >= -1000.0
+
+
+def test_widening_takes_in_rays_on_either_side_and_no_others():
+    trace = np.zeros((3, 20), bool)
+    trace[1, 8:10] = True
+    lost = LostRays(trace, 0.25, capped=True)
+    wide = lost.widened(3)
+    assert np.flatnonzero(wide.trace[1]).tolist() == list(range(5, 13))
+    assert not wide.trace[[0, 2]].any()
+    assert (wide.added_share, wide.capped) == (0.25, True)
+    assert lost.widened(0) is lost
