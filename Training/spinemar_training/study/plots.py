@@ -76,9 +76,8 @@ def findings(document: dict[str, Any]) -> Any:
         axis.grid(axis="y", alpha=0.3)
     left.axhline(1.0, color="black", lw=0.6)
     handles, names = left.get_legend_handles_labels()
-    figure.legend(handles, names, fontsize=7, ncol=len(names), loc="upper center", frameon=False)
-    for axis in (left, right):
-        axis.title.set_y(1.06)
+    figure.legend(handles, names, fontsize=7, ncol=len(names), loc="lower center", frameon=False)
+    left.set_xlabel(" \n", fontsize=7)  # room for the legend
     return figure
 
 
