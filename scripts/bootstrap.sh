@@ -3,7 +3,8 @@
 #
 #   scripts/bootstrap.sh demo|figures|test|bench|fuzz|lint|docs
 #
-# PYTHON names the interpreter (3.10 to 3.13), else the first fitting one is taken.
+# PYTHON names the interpreter (3.10 to 3.13; 3.11 at least where training pairs are stored, since
+# Zarr 3 asks for it), else the first fitting one is taken.
 # Only the package registries that pip and apt are configured for are reached.
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,6 +16,7 @@ stamp="$venv/.installed-$task"
 # What each task installs: extras of pyproject.toml, then system packages.
 torch=""
 system=""
+oldest=10
 case "$task" in
   demo) extras="" ;;
   figures)
@@ -41,6 +43,7 @@ case "$task" in
     exit 2
     ;;
 esac
+case "$extras" in *dataset*) oldest=11 ;; esac
 
 say() { printf '\033[1m[%s]\033[0m %s\n' "$task" "$*"; }
 
@@ -77,7 +80,7 @@ install_system() {
 }
 
 fits() {
-  "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+  "$1" -c 'import sys; sys.exit(not (3, '"$oldest"') <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
 
 find_python() {
@@ -87,7 +90,7 @@ find_python() {
       return 0
     fi
   done
-  echo "bootstrap: no Python 3.10 to 3.13 found; install python3.11 or set PYTHON" >&2
+  echo "bootstrap: no Python 3.$oldest to 3.13 found; install python3.11 or set PYTHON" >&2
   return 1
 }
 
