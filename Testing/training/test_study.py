@@ -370,7 +370,9 @@ def test_results_and_pages_come_back(tmp_path):
     write_result(
         tmp_path / "regression.json", "regression", {"a": (1, 2)}, [{"x": float("nan")}],
         {"mean_rmse_hu": {"input": 12.345678, "nmar": 3.0}},
+        {"name": "spinemar-lumbar", "version": "0.9.0", "sha256": "abc"},
     )  # fmt: skip
+    assert read_result(tmp_path / "regression.json")["model"]["version"] == "0.9.0"
     stored = read_result(tmp_path / "regression.json")
     assert stored["rows"] == [{"x": None}]
     assert stored["settings"] == {"a": [1, 2]}

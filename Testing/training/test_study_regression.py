@@ -16,6 +16,7 @@ from spinemar_training.study.regression import (  # noqa: E402
     changed_scenes,
     frozen_scores,
     is_worse,
+    predecessor,
     ratio_to_shipped,
 )
 from spinemar_training.study.settings import RegressionSettings, load_study  # noqa: E402
@@ -98,3 +99,15 @@ def test_scenes_that_another_simulator_made_are_noticed():
     assert changed_scenes(stored, other) == ["1"]
     assert changed_scenes(stored, other[:1]) == ["1"]
     assert np.isfinite(ratio_to_shipped(stored, other).mean)
+
+
+def test_a_new_model_is_compared_with_the_one_it_replaces_and_only_then():
+    old, new = {"version": "1", "sha256": "a"}, {"version": "2", "sha256": "b"}
+    stored = {"model": old, "rows": rows([20.0, 30.0]), "summary": {}}
+    found = predecessor(stored, new, rows([10.0, 15.0]))
+    assert found["model"] == old
+    assert found["ratio"]["mean"] == pytest.approx(0.5)
+    again = {"model": new, "rows": rows([10.0, 15.0]), "summary": {"predecessor": found}}
+    assert predecessor(again, new, rows([10.0, 15.0])) == found
+    assert predecessor(None, new, rows([10.0])) is None
+    assert predecessor(stored, new, rows([10.0])) is None, "other scenes"

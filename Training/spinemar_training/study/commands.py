@@ -63,12 +63,13 @@ def _from_bank(
 ) -> None:
     """Measure scans of the bank, scanning and correcting what is not there yet."""
     from spinemar_training.study.methods import study_methods
-    from spinemar_training.study.results import write_result
+    from spinemar_training.study.results import model_facts, write_result
     from spinemar_training.study.settings import BankSettings, load_study
 
     settings = load_study(config, BankSettings)
+    model = model_facts()
     rows = measure(settings, study_methods(models=settings.models), work)
-    write_result(output, name, settings, rows, summarise(rows))
+    write_result(output, name, settings, rows, summarise(rows), model)
 
 
 @app.command()
@@ -76,24 +77,26 @@ def robustness(config: Config, output: Result, work: Work = WORK) -> None:
     """Change one condition at a time and see what the correction and its gate do."""
     from spinemar_training.study import robustness as study
     from spinemar_training.study.methods import study_methods
-    from spinemar_training.study.results import write_result
+    from spinemar_training.study.results import model_facts, write_result
     from spinemar_training.study.settings import RobustnessSettings, load_study
 
     settings = load_study(config, RobustnessSettings)
+    model = model_facts()
     rows = study.measure_robustness(settings, study_methods(("nmar", "generator")), work)
-    write_result(output, "robustness", settings, rows, study.summarise_robustness(rows))
+    write_result(output, "robustness", settings, rows, study.summarise_robustness(rows), model)
 
 
 @app.command()
 def real(config: Config, output: Result, work: Work = WORK) -> None:
     """Correct real scans with metal; pictures go to the work folder."""
     from spinemar_training.study import real as study
-    from spinemar_training.study.results import write_result
+    from spinemar_training.study.results import model_facts, write_result
     from spinemar_training.study.settings import RealSettings, load_study
 
     settings = load_study(config, RealSettings)
+    model = model_facts()
     rows = study.correct_real(settings, work)
-    write_result(output, "real", settings, rows, study.summarise_real(settings, rows))
+    write_result(output, "real", settings, rows, study.summarise_real(settings, rows), model)
 
 
 @app.command()
@@ -102,11 +105,12 @@ def placement(config: Config, output: Result, work: Work = WORK) -> None:
     from spinemar_training.study.placement import choose_pairs, train_arms, training_store
     from spinemar_training.study.placement_reasons import describe_pairs, summarise_reasons
     from spinemar_training.study.placement_scores import score_arms, summarise_placement
-    from spinemar_training.study.results import write_result
+    from spinemar_training.study.results import model_facts, write_result
     from spinemar_training.study.settings import PlacementSettings, load_study
 
     settings = load_study(config, PlacementSettings)
     folder = work / config.stem
+    model = model_facts()
     runs = train_arms(settings, folder)
     rows = score_arms(settings, folder)
     store = training_store(Path(settings.store))
@@ -114,7 +118,7 @@ def placement(config: Config, output: Result, work: Work = WORK) -> None:
     chosen += choose_pairs(store, "random", settings.pairs)
     described = describe_pairs(store, chosen)
     summary = {**summarise_placement(rows), "why": summarise_reasons(described)}
-    write_result(output, "placement", settings, rows, summary, runs=runs, pairs=described)
+    write_result(output, "placement", settings, rows, summary, model, runs=runs, pairs=described)
 
 
 @app.command()

@@ -289,7 +289,13 @@ def regression(document: Document) -> list[str]:
     """Mean scores of the frozen scenes."""
     means = document["summary"]["mean_rmse_hu"]
     rows = [[name, f"{value:.1f}"] for name, value in means.items()]
-    return [*_made_with(document), "", *_table(["method", "RMSE HU"], rows)]
+    lines = [*_made_with(document), "", *_table(["method", "RMSE HU"], rows)]
+    before = document["summary"].get("predecessor")
+    if before:
+        ratio, cases = _interval(before["ratio"]), before["ratio"]["cases"]
+        lines += ["", f"Its error over that of {before['model']['version']}, which it replaced: "
+                      f"{ratio}, geometric mean over {cases} scenes."]  # fmt: skip
+    return lines
 
 
 TABLES: dict[str, tuple[str, Callable[[Document], list[str]]]] = {

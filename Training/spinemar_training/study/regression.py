@@ -75,12 +75,35 @@ def is_worse(ratio: Estimate) -> bool:
     return ratio.low > 1.0 and ratio.mean > ROUNDING
 
 
-def freeze(settings: RegressionSettings, methods: Sequence[StudyMethod], output: Path) -> None:
-    """Write the shipped model's scores."""
-    from spinemar_training.study.results import write_result
+def predecessor(
+    stored: Mapping[str, Any] | None, model: Mapping[str, str], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """Compare with the model whose scores are on file; None where nothing can be compared.
 
+    Freezing the same model again keeps what was found when it took its predecessor's place.
+    """
+    if stored is None or changed_scenes(stored["rows"], rows):
+        return None
+    if stored["model"]["sha256"] == model["sha256"]:
+        return stored["summary"].get("predecessor")
+    ratio = ratio_to_shipped(stored["rows"], rows)
+    return {"model": stored["model"], "ratio": ratio.to_json()}
+
+
+def freeze(settings: RegressionSettings, methods: Sequence[StudyMethod], output: Path) -> None:
+    """Write the shipped model's scores, and how they compare with those they replace."""
+    from spinemar_training.study.results import model_facts, read_result, write_result
+
+    model = model_facts()
+    stored = read_result(output) if output.exists() else None
     rows = frozen_scores(settings, methods)
-    means = {
-        name: float(np.mean([row["rmse_hu"][name] for row in rows])) for name in rows[0]["rmse_hu"]
+    summary: dict[str, Any] = {
+        "mean_rmse_hu": {
+            name: float(np.mean([row["rmse_hu"][name] for row in rows]))
+            for name in rows[0]["rmse_hu"]
+        }
     }
-    write_result(output, "regression", settings, rows, {"mean_rmse_hu": means})
+    found = predecessor(stored, model, rows)
+    if found:
+        summary["predecessor"] = found
+    write_result(output, "regression", settings, rows, summary, model)

@@ -11,7 +11,17 @@ from typing import Any
 
 from spinemar.files import atomic_path
 
+ModelFacts = dict[str, str]
+
 _DIGITS = 5
+
+
+def model_facts() -> ModelFacts:
+    """Return name, version and hashes of the model that is shipped now."""
+    from spinemar_training.study.methods import shipped_manifest
+
+    manifest = shipped_manifest()
+    return {"name": manifest.name, "version": manifest.version, "sha256": manifest.sha256}
 
 
 def write_result(
@@ -20,6 +30,7 @@ def write_result(
     settings: Any,
     rows: Sequence[dict[str, Any]],
     summary: dict[str, Any],
+    model: ModelFacts,
     **facts: Any,
 ) -> None:
     """Write one JSON file, figures to five digits, at once or not at all.
@@ -32,15 +43,15 @@ def write_result(
     rows : sequence of dict
         One a case.
     summary : dict
+    model : dict
+        From `model_facts`, asked for before the run began: a model shipped during a long run
+        is not the one that was measured.
     facts
-        Whatever else the page states: the model, the budget.
+        Whatever else the page states, such as the budget.
     """
-    from spinemar_training.study.methods import shipped_manifest
-
-    manifest = shipped_manifest()
     document = {
         "study": study,
-        "model": {"name": manifest.name, "version": manifest.version, "sha256": manifest.sha256},
+        "model": model,
         "settings": asdict(settings) if is_dataclass(settings) else settings,  # type: ignore[arg-type]
         **facts,
         "summary": summary,
