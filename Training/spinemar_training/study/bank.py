@@ -1,6 +1,8 @@
 """Scan scenes with and without findings, correct them with every method, and keep it all.
 
-What is on disk is not made again: a killed run goes on, a new model needs no new scans.
+What is on disk is not made again: a killed run goes on, a new model needs no new scans. Names hold
+settings, weights and gate, not the code: after a change of the simulator or of the correction
+begin with an empty folder.
 """
 
 from __future__ import annotations

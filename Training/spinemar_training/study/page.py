@@ -67,7 +67,9 @@ def _number(value: float | None, form: str = ".0f") -> str:
 
 def _made_with(document: Document) -> list[str]:
     model = document["model"]
-    return [f"Model: {model['name']} {model['version']} (prior `{model['sha256'][:8]}`)."]
+    networks = zip(("prior", "generator"), model["sha256"].split("+"), strict=False)
+    hashes = ", ".join(f"{role} `{digest[:8]}`" for role, digest in networks)
+    return [f"Model: {model['name']} {model['version']} ({hashes})."]
 
 
 def findings(document: Document) -> list[str]:
