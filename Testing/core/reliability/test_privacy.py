@@ -98,7 +98,8 @@ def test_no_identifier_in_the_workers_log_or_temporary_names(series: Path, tmp_p
     names: set[str] = set()
     ending = None
     while ending is None:
-        names |= {p.name for p in out.rglob("*")}
+        # Temporary folders come and go while this looks: os.walk does not mind.
+        names |= {name for _, *found in os.walk(out) for some in found for name in some}
         events = process.poll()
         ending = next((e for e in events if e["event"] in ("done", "error")), None)
     assert ending["event"] == "done", ending
@@ -140,7 +141,7 @@ def _guarded(tmp_path: Path, script: str) -> subprocess.CompletedProcess[str]:
         "PYTHONPATH": os.pathsep.join([str(guard), str(ROOT)]),
     }  # fmt: skip
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True,
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, encoding="utf-8",
         env=environment, cwd=tmp_path, check=False,
     )  # fmt: skip
 

@@ -67,8 +67,8 @@ def test_the_intended_use_is_said_where_users_meet_it() -> None:
     ):
         assert "research" in (ROOT / place).read_text(encoding="utf-8").lower(), place
     done = subprocess.run(
-        [sys.executable, "-m", "spinemar.cli.main", "--help"], capture_output=True, text=True,
-        check=False,
+        [sys.executable, "-m", "spinemar.cli.main", "--help"], capture_output=True,
+        encoding="utf-8", check=False,
     )  # fmt: skip
     assert "Not a medical device" in done.stdout
 
