@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from spinemar_training.export import PARITY, Precision, export_model, halved
+from spinemar_training.export import PARITY, export_model, halved
 from spinemar_training.foreign import ForeignCase
+from spinemar_training.half_storage import round_to_half
 from spinemar_training.import_weights import weights_of_model
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
@@ -51,35 +52,56 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["fp32", "fp16"])
-def exported(
-    request: pytest.FixtureRequest, weights: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Precision, Path]:
-    folder = tmp_path_factory.mktemp(request.param)
-    manifest = export_model(SETTINGS, weights, folder, FACTS, "tiny", precision=request.param)
-    return request.param, manifest
+@pytest.fixture(scope="module")
+def exported(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_model(SETTINGS, weights, tmp_path_factory.mktemp("model"), FACTS, "tiny")
 
 
-def test_files_state_their_precision_and_keep_to_its_parity(
-    exported: tuple[Precision, Path],
-) -> None:
-    precision, manifest = exported
-    for entry in json.loads(manifest.read_text("utf-8"))["networks"].values():
-        assert entry["precision"] == precision
-        assert 0 <= entry["parity"] < PARITY[precision]
-        graph = onnx.load(manifest.parent / entry["file"]).graph
-        assert not {"Constant", "Identity"} & {node.op_type for node in graph.node}
-        kinds = {
-            item.data_type for item in graph.initializer if item.name.endswith("second.weight")
-        }
-        wanted = {"fp32": onnx.TensorProto.FLOAT, "fp16": onnx.TensorProto.FLOAT16}
-        assert kinds == {wanted[precision]}
+def test_files_of_both_precisions_keep_to_their_parity(exported: Path) -> None:
+    for entry in json.loads(exported.read_text("utf-8"))["networks"].values():
+        assert 0 <= entry["parity"] < PARITY["fp32"]
+        assert entry["parity"] <= entry["fp16"]["parity"] < PARITY["fp16"]
+        for file, kind in (
+            (entry["file"], onnx.TensorProto.FLOAT),
+            (entry["fp16"]["file"], onnx.TensorProto.FLOAT16),
+        ):
+            model = onnx.load(exported.parent / file)
+            assert not {"Constant", "Identity"} & {node.op_type for node in model.graph.node}
+            kinds = _types(model)
+            convolutions = [n for n in model.graph.node if n.op_type == "Conv"]
+            assert convolutions
+            assert {kinds[name] for node in convolutions for name in node.input[:2]} == {kind}
 
 
-def test_rays_outside_the_trace_leave_bit_by_bit(exported: tuple[Precision, Path]) -> None:
+def _types(model: onnx.ModelProto) -> dict[str, int]:
+    """Element type of every tensor that a model names."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    known = {item.name: item.data_type for item in graph.initializer}
+    infos = (*graph.value_info, *graph.input, *graph.output)
+    return known | {info.name: info.type.tensor_type.elem_type for info in infos}
+
+
+def test_weights_lie_in_16_bits_in_either_precision(exported: Path, weights: Path) -> None:
+    values = sum(v.numel() for v in torch.load(weights, weights_only=True)["prior"].values())
+    for name in ("prior.onnx", "prior.fp16.onnx"):
+        stored = onnx.load(exported.parent / name).graph.initializer
+        assert sum(len(item.raw_data) for item in stored) < 2.2 * values
+
+
+def test_weights_that_16_bits_do_not_hold_are_refused() -> None:
+    network = torch.nn.Linear(4, 4)
+    torch.nn.init.constant_(network.weight, 1e6)
+    with pytest.raises(ValueError, match="weight do not fit"):
+        round_to_half(network)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_rays_outside_the_trace_leave_bit_by_bit(exported: Path, half: bool) -> None:
     import onnxruntime
 
-    network = load_manifest(exported[1]).generator
+    network = load_manifest(exported).generator
+    assert network is not None
+    network = network.half if half else network
     assert network is not None
     session = onnxruntime.InferenceSession(network.data, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
@@ -118,7 +140,8 @@ def test_weights_come_back_out_of_the_files(weights: Path, tmp_path: Path) -> No
     theirs = torch.load(tmp_path / "back.pt", weights_only=True)
     for network, state in ours.items():
         assert set(state) == set(theirs[network])
-        assert all(torch.equal(value, theirs[network][key]) for key, value in state.items())
+        for key, value in state.items():
+            assert torch.equal(value.half().float(), theirs[network][key])
 
 
 def test_a_second_model_shares_the_prior_of_the_first(weights: Path, tmp_path: Path) -> None:
@@ -129,8 +152,11 @@ def test_a_second_model_shares_the_prior_of_the_first(weights: Path, tmp_path: P
     second = export_model(SETTINGS, alone, tmp_path, FACTS, "two", prior_of=tmp_path, variant="gan")
     assert second.name == "manifest-gan.json"
     assert sorted(p.name for p in tmp_path.glob("*.onnx")) == [
+        "generator-gan.fp16.onnx",
         "generator-gan.onnx",
+        "generator.fp16.onnx",
         "generator.onnx",
+        "prior.fp16.onnx",
         "prior.onnx",
     ]
     one, two = load_manifest(first), load_manifest(second)

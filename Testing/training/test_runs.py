@@ -13,6 +13,7 @@ from spinemar_training.lightning.prior import PriorTraining
 from spinemar_training.lightning.schedule import Budget, ScheduledModule
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.nufft_radon import NufftRadon
 from spinemar_training.radon import TorchRadon
 from spinemar_training.running import fit, seed_everything
 from spinemar_training.settings import RunSettings
@@ -72,9 +73,12 @@ def test_a_killed_run_resumes_exactly(batches: NumberedBatches, tmp_path: Path) 
         assert torch.equal(ours, theirs)
 
 
-def _descend(module: ScheduledModule, batch: Batch, steps: int) -> list[float]:
+def _descend(
+    module: ScheduledModule, batch: Batch, steps: int, logged: dict[str, float] | None = None
+) -> list[float]:
     """Train on one batch; the loss must fall if gradients reach what they should."""
-    module.log = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    kept = {} if logged is None else logged
+    module.log = lambda name, value, **_: kept.update({name: float(value)})  # type: ignore[method-assign]
     optimizer = module.configure_optimizers()
     losses = []
     for step in range(steps):
@@ -105,6 +109,26 @@ def test_generator_and_prior_learn_through_the_reconstruction(batches: NumberedB
     )
     losses = _descend(module, batches.batch(0), 8)
     assert min(losses[-3:]) < losses[0]
+
+
+def test_joint_training_runs_on_the_cpu_transforms_and_mends_sharpness(
+    batches: NumberedBatches,
+) -> None:
+    seed_everything(1)
+    budget = Budget(max_steps=12, learning_rate=1e-3, warmup_steps=1)
+    module = JointTraining(
+        PriorNetwork((8, 16), (1, 1)),
+        SinogramGenerator((8, 16), (1, 1)),
+        budget,
+        NufftRadon(64, 40, 96),
+        grid=None,
+        sharpness_weight=0.3,
+        widening_bins=1,
+    )
+    logged: dict[str, float] = {}
+    losses = _descend(module, batches.batch(0), 8, logged)
+    assert min(losses[-3:]) < losses[0]
+    assert 0.2 < logged["joint/sharpness"] < 1.5
 
 
 def test_two_processes_train_one_network(batches: NumberedBatches, tmp_path: Path) -> None:

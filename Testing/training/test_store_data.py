@@ -91,7 +91,7 @@ def test_an_epoch_holds_every_pair_once_in_a_new_order():
 
 
 def test_slabs_have_the_layout_of_the_simulated_stream(store):
-    batch = StoredSlabs(store, 3, seed=1, alone_share=0.0).batch(0)
+    batch = StoredSlabs(store, 3, seed=1, alone_share=0.0, mirror_share=0.0).batch(0)
     assert batch.slabs.shape == (3, 3, len(CHANNELS), 80, 80)
     assert batch.slabs.dtype == torch.float16
     pairs = PairStore(store, CHANNELS)
@@ -103,6 +103,15 @@ def test_slabs_have_the_layout_of_the_simulated_stream(store):
             assert (slab[:, channel].float() - stored).abs().max() <= 1.0
 
 
+def test_mirrored_pairs_are_the_same_pairs_seen_in_a_mirror(store):
+    plain, mirrored = (
+        StoredSlabs(store, 3, seed=1, alone_share=0.0, mirror_share=share).batch(0)
+        for share in (0.0, 1.0)
+    )
+    assert torch.equal(mirrored.slabs, plain.slabs.flip(-1))
+    assert not torch.equal(mirrored.slabs, plain.slabs)
+
+
 def test_short_volumes_repeat_their_slice(store):
     batch = StoredSlabs(store, 3, seed=1, alone_share=1.0).batch(0)
     assert torch.equal(batch.slabs[:, 0], batch.slabs[:, 1])
@@ -111,7 +120,7 @@ def test_short_volumes_repeat_their_slice(store):
 
 @pytest.mark.parametrize("workers", [0, 2, 3])
 def test_batches_come_in_the_same_order_whatever_reads_them(store, workers):
-    stream = StoredSlabs(store, 2, seed=9)
+    stream = StoredSlabs(store, 2, seed=9, mirror_share=0.0)
     loader = iter(DataLoader(stream, batch_size=None, num_workers=workers))
     got = [next(loader) for _ in range(8)]
     for n, batch in enumerate(got):
@@ -121,7 +130,10 @@ def test_batches_come_in_the_same_order_whatever_reads_them(store, workers):
 
 
 def test_a_resumed_stream_goes_on(store):
-    whole, late = StoredSlabs(store, 2, seed=9), StoredSlabs(store, 2, seed=9)
+    whole, late = (
+        StoredSlabs(store, 2, seed=9, mirror_share=0.0),
+        StoredSlabs(store, 2, seed=9, mirror_share=0.0),
+    )
     late.first = 6
     expected = [b.slabs for b, _ in zip(whole, range(10), strict=False)][6:]
     got = [b.slabs for b, _ in zip(late, range(4), strict=False)]

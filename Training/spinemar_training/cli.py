@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,13 +14,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
 )
 app.add_typer(study_app, name="study")
-
-
-class Precision(str, Enum):
-    """Precisions of an export."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
 
 
 Config = Annotated[Path, typer.Argument(help="The run's YAML file.")]
@@ -193,7 +185,6 @@ def export(
     weights: Annotated[Path, typer.Option(help="Weights of prior and generator, or of one.")],
     facts: Annotated[Path, typer.Option(help="JSON with version, licence, data, metrics, gate.")],
     name: Annotated[str, typer.Option(help="The model's name.")] = "spinemar-lumbar",
-    precision: Annotated[Precision, typer.Option(help="Of the networks' inside.")] = Precision.FP32,
     prior_of: Annotated[
         Path | None, typer.Option(help="Model folder whose prior a generator alone shares.")
     ] = None,
@@ -210,7 +201,6 @@ def export(
         output,
         known,
         name,
-        precision=precision.value,  # type: ignore[arg-type]
         prior_of=prior_of,
         variant=variant,
     )

@@ -1,8 +1,9 @@
 """From weights to the shipped model: ONNX files, their hashes and the manifest.
 
-Files are simplified (constants folded) and checked against PyTorch. In half precision the U-Nets
-run in FP16; line integrals and the blend with x stay in FP32, so that rays outside the trace
-leave bit by bit as they came.
+Files are simplified (constants folded) and checked against PyTorch. Each network is written twice:
+in FP32, and with its U-Net in FP16 for GPUs (line integrals and the blend with x stay in FP32, so
+that rays outside the trace leave bit by bit as they came). Weights are rounded to 16 bits first and
+stored so in both, which halves what is shipped.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,10 +22,10 @@ from torch import Tensor, nn
 from spinemar.mar.models.manifest import SCHEMA
 from spinemar.mar.result import PIPELINE_VERSION
 from spinemar_training.features import HIGH_HU, LOW_HU, N_FEATURES, PIXEL_MM, SCALE_HU
+from spinemar_training.half_storage import round_to_half, store_halved
 from spinemar_training.running import RESIDUAL_VIEWS, build_generator, build_prior
 from spinemar_training.settings import RunSettings
 
-Precision = Literal["fp32", "fp16"]
 OPSET = 17
 MAX_BYTES = 30_000_000
 PARITY = {"fp32": 1e-4, "fp16": 2e-2}
@@ -82,7 +83,7 @@ def _simplify(path: Path) -> None:
     import onnx
     import onnxscript.optimizer
 
-    model = onnxscript.optimizer.optimize(onnx.load(path))
+    model = store_halved(onnxscript.optimizer.optimize(onnx.load(path)))
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
@@ -98,40 +99,34 @@ def parity(network: nn.Module, path: Path, inputs: dict[str, Tensor]) -> float:
     return float(np.abs(expected - found).max())
 
 
-def export_prior(
-    settings: RunSettings, weights: Path, path: Path, precision: Precision = "fp32"
-) -> dict[str, Any]:
-    """Write the prior network and return its manifest entry."""
-    network = build_prior(settings, weights)
+def export_prior(settings: RunSettings, weights: Path, path: Path) -> dict[str, Any]:
+    """Write the prior network in both precisions and return its manifest entry."""
+    network = round_to_half(build_prior(settings, weights))
     multiple = network.unet.multiple
     axes = {0: "B", 2: "H", 3: "W"}
-    sample = torch.rand(1, N_FEATURES, 2 * multiple, 3 * multiple)
-    _export(_as(network, precision), {"features": (sample, axes)}, ("maps", axes), path)
-    other = torch.rand(2, N_FEATURES, 3 * multiple, 2 * multiple)
-    return _entry(
-        path,
-        parity=_checked(parity(network, path, {"features": other}), path, precision),
-        precision=precision,
-        inputs={"features": ["B", N_FEATURES, "H", "W"]},
-        outputs={"maps": ["B", 2, "H", "W"]},
-        normalisation={"scale_hu": SCALE_HU, "low_hu": LOW_HU, "high_hu": HIGH_HU},
-        settings={
+    sample = {"features": torch.rand(1, N_FEATURES, 2 * multiple, 3 * multiple)}
+    other = {"features": torch.rand(2, N_FEATURES, 3 * multiple, 2 * multiple)}
+    return {
+        **_written(network, path, (sample, axes), ("maps", axes), other),
+        "inputs": {"features": ["B", N_FEATURES, "H", "W"]},
+        "outputs": {"maps": ["B", 2, "H", "W"]},
+        "normalisation": {"scale_hu": SCALE_HU, "low_hu": LOW_HU, "high_hu": HIGH_HU},
+        "settings": {
             "pixel_mm": PIXEL_MM,
             "multiple": multiple,
             "margin_mm": MARGIN_MM,
             "widening_bins": settings.widening_bins,
         },
-    )
+    }
 
 
-def export_generator(
-    settings: RunSettings, weights: Path, path: Path, precision: Precision = "fp32"
-) -> dict[str, Any]:
-    """Write the generator and return its manifest entry."""
+def export_generator(settings: RunSettings, weights: Path, path: Path) -> dict[str, Any]:
+    """Write the generator in both precisions and return its manifest entry."""
     network = build_generator(settings, weights)
     with torch.no_grad():  # the head is linear and last: its scale is that of the residual
         for parameter in network.unet.head.parameters():
             parameter.mul_(settings.residual_share)
+    round_to_half(network)
     views = int(settings.options.get("residual_views", RESIDUAL_VIEWS))
     multiple = network.unet.multiple
     names = ["sinogram", "trace"] + (["measured"] if network.sees_measured else [])
@@ -141,40 +136,42 @@ def export_generator(
         made = {name: torch.rand(batch, 3, views, bins) for name in names}
         return {**made, "trace": (made["trace"] > 0.5).float()}
 
-    inputs = {name: (tensor, axes) for name, tensor in sample(1, 8 * multiple).items()}
-    _export(_as(network, precision), inputs, ("inpainted", axes), path)
-    difference = parity(network, path, sample(2, 4 * multiple))
-    shape = ["B", 3, views, "R"]
-    return _entry(
-        path,
-        parity=_checked(difference, path, precision),
-        precision=precision,
-        inputs=dict.fromkeys(names, shape),
-        outputs={"inpainted": ["B", 1, views, "R"]},
-        normalisation={"scale": 1.0},
-        residual_share=settings.residual_share,
-        settings={"views": views, "bins_multiple": multiple, "bins_context": BINS_CONTEXT},
-    )
-
-
-def _as(network: nn.Module, precision: Precision) -> nn.Module:
-    return halved(network) if precision == "fp16" else network
-
-
-def _checked(difference: float, path: Path, precision: Precision) -> float:
-    if not difference < PARITY[precision]:
-        raise ValueError(f"{path.name} differs from PyTorch by {difference:.1e}.")
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path.name} has {path.stat().st_size} bytes, more than {MAX_BYTES}.")
-    return float(f"{difference:.2g}")
-
-
-def _entry(path: Path, **facts: Any) -> dict[str, Any]:
+    first, other = sample(1, 8 * multiple), sample(2, 4 * multiple)
     return {
-        "file": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        **facts,
+        **_written(network, path, (first, axes), ("inpainted", axes), other),
+        "inputs": {name: ["B", 3, views, "R"] for name in names},
+        "outputs": {"inpainted": ["B", 1, views, "R"]},
+        "normalisation": {"scale": 1.0},
+        "residual_share": settings.residual_share,
+        "settings": {"views": views, "bins_multiple": multiple, "bins_context": BINS_CONTEXT},
     }
+
+
+def _written(
+    network: nn.Module,
+    path: Path,
+    sample: tuple[dict[str, Tensor], dict[int, str]],
+    output: tuple[str, dict[int, str]],
+    other: dict[str, Tensor],
+) -> dict[str, Any]:
+    """Write a network in both precisions, compare each with PyTorch on `other` input."""
+    entries = []
+    inputs = {name: (tensor, sample[1]) for name, tensor in sample[0].items()}
+    for precision, target, one in (
+        ("fp32", path, network),
+        ("fp16", path.with_suffix(".fp16.onnx"), halved(network)),
+    ):
+        _export(one, inputs, output, target)
+        difference = parity(network, target, other)
+        if not difference < PARITY[precision]:
+            raise ValueError(f"{target.name} differs from PyTorch by {difference:.1e}.")
+        if target.stat().st_size > MAX_BYTES:
+            raise ValueError(f"{target.name} has more than {MAX_BYTES} bytes.")
+        digest = hashlib.sha256(target.read_bytes()).hexdigest()
+        entries.append(
+            {"file": target.name, "sha256": digest, "parity": float(f"{difference:.2g}")}
+        )
+    return {**entries[0], "fp16": entries[1]}
 
 
 def export_model(
@@ -184,7 +181,6 @@ def export_model(
     facts: dict[str, Any],
     name: str,
     *,
-    precision: Precision = "fp32",
     prior_of: Path | None = None,
     variant: str = "",
 ) -> Path:
@@ -199,7 +195,6 @@ def export_model(
     facts : dict
         Further entries: version, licence, training_data, metrics, gate...
     name : str
-    precision : {"fp32", "fp16"}
     prior_of : Path, optional
         Folder of a model whose prior this one shares, for weights that hold a generator alone.
         In the same folder nothing is stored twice.
@@ -211,12 +206,12 @@ def export_model(
     stored = torch.load(weights, weights_only=True)
     networks = {}
     if "prior" in stored:
-        networks["prior"] = export_prior(settings, weights, output / "prior.onnx", precision)
+        networks["prior"] = export_prior(settings, weights, output / "prior.onnx")
     elif prior_of is not None:
         networks["prior"] = _shared_prior(prior_of, output, settings.widening_bins)
     if "generator" in stored:
         path = output / f"generator{tail}.onnx"
-        networks["generator"] = export_generator(settings, weights, path, precision)
+        networks["generator"] = export_generator(settings, weights, path)
     manifest = {
         "schema": SCHEMA,
         "name": name,
@@ -235,9 +230,10 @@ def _shared_prior(folder: Path, output: Path, widening_bins: int) -> dict[str, A
     content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     entry: dict[str, Any] = content["networks"]["prior"]
     entry["settings"]["widening_bins"] = widening_bins
-    source = folder / entry["file"]
-    if hashlib.sha256(source.read_bytes()).hexdigest() != entry["sha256"]:
-        raise ValueError(f"{source} is not the file that its manifest describes.")
-    if not (output / entry["file"]).exists() or not source.samefile(output / entry["file"]):
-        shutil.copyfile(source, output / entry["file"])
+    for one in [entry, *([entry["fp16"]] if "fp16" in entry else [])]:
+        source = folder / one["file"]
+        if hashlib.sha256(source.read_bytes()).hexdigest() != one["sha256"]:
+            raise ValueError(f"{source} is not the file that its manifest describes.")
+        if not (output / one["file"]).exists() or not source.samefile(output / one["file"]):
+            shutil.copyfile(source, output / one["file"])
     return entry

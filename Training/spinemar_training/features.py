@@ -6,6 +6,8 @@ pixels grow, so that the core's NumPy code and this one agree to rounding.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -16,6 +18,9 @@ PIXEL_MM = 0.8
 SCALE_HU = 500.0
 LOW_HU, HIGH_HU = -2000.0, 3500.0
 N_FEATURES = 11
+BODY_HU = -300.0
+MARGIN_MM = 24.0
+THICK_PX, THICK_SHARE = 31, 0.75
 
 _INPUT, _NMAR, _LI = CHANNELS.index("input"), CHANNELS.index("nmar"), CHANNELS.index("li")
 _METAL, _SATURATED = CHANNELS.index("metal"), CHANNELS.index("saturated")
@@ -52,6 +57,23 @@ def stack(window: Tensor) -> Tensor:
     hu = (hu.clamp(LOW_HU, HIGH_HU) + 1000.0) / SCALE_HU
     masks = torch.cat([window[:, :, _METAL], window[:, 1:2, _SATURATED]], 1)
     return torch.cat([hu, masks], 1)
+
+
+def grid_around_bodies(slabs: Tensor, pixel_mm: Tensor, multiple: int = 32) -> tuple[int, int]:
+    """Rows and columns of a centred window at `PIXEL_MM` that holds the bodies of slabs.
+
+    Slabs (b, s, channels, h, w); pixels of the window are what the prior costs.
+    """
+    tissue = (slabs[:, :, _NMAR] > BODY_HU).any(1).float()
+    tissue = F.avg_pool2d(tissue, THICK_PX, 1, THICK_PX // 2) > THICK_SHARE  # no table, no clothes
+    sides = []
+    for axis in (1, 2):
+        size = tissue.shape[axis]
+        away = (torch.arange(size, device=tissue.device) - (size - 1) / 2).abs()
+        reach_mm = (tissue.any(3 - axis) * away).amax(1) * pixel_mm
+        half = (float(reach_mm.max()) + MARGIN_MM) / PIXEL_MM
+        sides.append(multiple * math.ceil(2 * half / multiple))
+    return sides[0], sides[1]
 
 
 def near_metal(metal: Tensor, reach_px: int) -> Tensor:

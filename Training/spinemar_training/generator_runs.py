@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from spinemar_training.data.prefilled import PatchStream, PrefilledCache, PrefilledStream
-from spinemar_training.fbp import DifferentiableFbp
 from spinemar_training.lightning.adversarial import AdversarialTraining
 from spinemar_training.lightning.sinogram import SinogramTraining
 from spinemar_training.networks.discriminator import PatchDiscriminator
 from spinemar_training.networks.generator import PAD_VIEWS
+from spinemar_training.nufft_radon import NufftRadon
 from spinemar_training.prefill import VIEWS
 from spinemar_training.radon import TorchRadon
 from spinemar_training.refinement import BINS, SIZE, Refinement, score, summary
@@ -32,7 +32,7 @@ def make_refinement(device: str) -> Refinement:
     """Build what carries the generator's changes into images."""
     if device == "cuda":
         return Refinement(TorchRadon(SIZE, VIEWS, BINS, device=device).fbp)
-    return Refinement(DifferentiableFbp(SIZE, VIEWS, BINS, threads=torch.get_num_threads()))
+    return Refinement(NufftRadon(SIZE, VIEWS, BINS, threads=torch.get_num_threads()).fbp)
 
 
 def prefilled_stream(settings: RunSettings) -> PatchStream | PrefilledStream:
@@ -85,7 +85,7 @@ def train_adversarial(
 def validate_generator(settings: RunSettings, weights: Path, output: Path) -> dict[str, Any]:
     """Score a generator on the prefilled validation slices and write the table."""
     cache = PrefilledCache(Path(settings.prefilled_validation))
-    refinement = Refinement(DifferentiableFbp(SIZE, VIEWS, BINS))
+    refinement = Refinement(NufftRadon(SIZE, VIEWS, BINS).fbp)
     rows = score(cache, build_generator(settings, weights), refinement)
     table = {"summary": summary(rows), "slices": rows}
     output.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from spinemar.mar.models.manifest import Network, load_manifest
+from spinemar_training.half_storage import SUFFIX
 
 
 def weights_of_model(model: Path, output: Path) -> None:
@@ -33,7 +34,9 @@ def _state(network: Network) -> dict[str, torch.Tensor]:
     graph = onnx.load_from_string(network.data).graph
     arrays = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
     return {
-        name.replace("unet.inner.", "unet."): torch.from_numpy(np.array(values, np.float32))
+        name.replace("unet.inner.", "unet.").removesuffix(SUFFIX): torch.from_numpy(
+            np.array(values, np.float32)
+        )
         for name, values in arrays.items()
         if name.startswith("unet.")
     }

@@ -16,7 +16,7 @@ from spinemar_training.features import (
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.precision import has_bf16
-from spinemar_training.radon import TorchRadon
+from spinemar_training.projector import Projector
 from spinemar_training.simulate.classical import (
     dilate_bins,
     fill_trace,
@@ -35,7 +35,7 @@ class Prefilled:
     trace: Tensor
 
 
-def lost_rays(window: Tensor, radon: TorchRadon, widening_bins: int = 0) -> Tensor:
+def lost_rays(window: Tensor, radon: Projector, widening_bins: int = 0) -> Tensor:
     """Rays through metal (one bin wider) or through saturated pixels, (n, views, bins) bool.
 
     `widening_bins` more are taken in on either side, as the model's manifest says.
@@ -49,7 +49,7 @@ def prefill(
     prior_hu: Tensor,
     window: Tensor,
     pixel_mm: Tensor,
-    radon: TorchRadon,
+    radon: Projector,
     widening_bins: int = 0,
 ) -> Prefilled:
     """Fill the trace with the prior's rays, matched to the measured rays beside the trace."""
@@ -61,7 +61,7 @@ def prefill(
 
 
 def corrected(
-    window: Tensor, prefilled: Prefilled, inpainted: Tensor, pixel_mm: Tensor, radon: TorchRadon
+    window: Tensor, prefilled: Prefilled, inpainted: Tensor, pixel_mm: Tensor, radon: Projector
 ) -> Tensor:
     """Add the difference of the trace's rays to the images, (n, h, w) HU."""
     difference = torch.where(
@@ -81,7 +81,7 @@ def correct_slabs(
     pixel_mm: Tensor,
     prior: PriorNetwork,
     generator: SinogramGenerator | None,
-    radon: TorchRadon,
+    radon: Projector,
     grid: tuple[int, int],
     alone: bool = False,
     widening_bins: int = 0,

@@ -31,7 +31,7 @@ class Refinement:
     Parameters
     ----------
     fbp : callable
-        (n, views, bins) in pixels -> (n, size, size): `DifferentiableFbp`, or `TorchRadon.fbp`
+        (n, views, bins) in pixels -> (n, size, size): `NufftRadon.fbp`, or `TorchRadon.fbp`
         where there is a GPU.
     bins : int
         Detector bins.

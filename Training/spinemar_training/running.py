@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -18,11 +19,13 @@ from spinemar_training.lightning.prior import PriorTraining
 from spinemar_training.lightning.schedule import ScheduledModule
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.nufft_radon import NufftRadon
 from spinemar_training.precision import has_bf16
+from spinemar_training.projector import Projector
 from spinemar_training.radon import TorchRadon
 from spinemar_training.scores import summarise
 from spinemar_training.settings import RunSettings
-from spinemar_training.stream import SlabMaker, SlabStream, fixed_slabs
+from spinemar_training.stream import Batch, SlabMaker, SlabStream, fixed_slabs
 from spinemar_training.validation import score
 
 RESIDUAL_VIEWS = 360
@@ -41,11 +44,14 @@ def pick_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def residual_radon(settings: RunSettings, device: str) -> TorchRadon:
+def residual_radon(settings: RunSettings, device: str) -> Projector:
     """Build the projector that the residual is computed with."""
     size = settings.slabs.size
     views = int(settings.options.get("residual_views", RESIDUAL_VIEWS))
-    return TorchRadon(size, views, int(2 * round(size * 1.4375 / 2)), device=device)
+    bins = int(2 * round(size * 1.4375 / 2))
+    if device == "cpu":
+        return NufftRadon(size, views, bins, threads=torch.get_num_threads())
+    return TorchRadon(size, views, bins, device=device)
 
 
 def make_stream(settings: RunSettings, device: str) -> SlabStream | StoredSlabs:
@@ -161,8 +167,8 @@ def train_joint(settings: RunSettings, output: Path, start: Path) -> Path:
     seed_everything(settings.seed)
     device = pick_device()
     module = JointTraining(
-        build_prior(settings, start),
-        build_generator(settings, start),
+        build_prior(settings, start).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        build_generator(settings, start).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         settings.budget,
         residual_radon(settings, device),
         grid=settings.grid,
@@ -175,13 +181,22 @@ def train_joint(settings: RunSettings, output: Path, start: Path) -> Path:
     return weights
 
 
+def _validation_slabs(settings: RunSettings, device: str) -> Batch:
+    if settings.store:
+        stored = StoredSlabs(
+            Path(settings.store), 1, 0, split="validation", alone_share=0.0, mirror_share=0.0
+        )
+        count = min(settings.validation_slabs, len(stored.store))
+        return stored.collect(list(range(count)), np.random.default_rng(0))
+    patients = [Path(p) for p in settings.validation]
+    maker = SlabMaker(patients, settings.slabs, VALIDATION_SEED, device)
+    return fixed_slabs(maker, settings.validation_slabs)
+
+
 def validate(settings: RunSettings, weights: Path, output: Path) -> dict[str, Any]:
-    """Score weights on the validation patients' simulated slabs and write the table."""
+    """Score weights on validation slabs, simulated or of the store, and write the table."""
     device = pick_device()
-    maker = SlabMaker(
-        [Path(p) for p in settings.validation], settings.slabs, VALIDATION_SEED, device
-    )
-    fixed = fixed_slabs(maker, settings.validation_slabs)
+    fixed = _validation_slabs(settings, device)
     prior = build_prior(settings, weights).to(device).eval()
     has_generator = "generator" in torch.load(weights, weights_only=True)
     generator = build_generator(settings, weights).to(device).eval() if has_generator else None

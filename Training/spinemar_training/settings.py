@@ -53,6 +53,8 @@ class RunSettings:
         With `prefilled`: train on blocks of views about the trace; empty for whole slices.
     widening_bins : int
         Bins by which the lost-ray trace is widened, in joint training and in the manifest.
+    grid : (rows, columns), optional
+        Of the prior's window in joint training; null for one around the bodies of a batch.
     residual_share : float
         Share of the generator's residual that is exported, chosen by `residual-share`.
     """
@@ -71,7 +73,7 @@ class RunSettings:
     budget: Budget = field(default_factory=lambda: Budget(max_steps=20000))
     prior: NetworkSettings = NetworkSettings((64, 96, 144, 192, 192), (2, 2, 2, 2, 2))
     generator: GeneratorSettings = GeneratorSettings((32, 64, 96, 128, 128), (1, 1, 2, 2, 2))
-    grid: tuple[int, int] = (512, 640)
+    grid: tuple[int, int] | None = (512, 640)
     crop_px: int = 384
     validation_slabs: int = 40
     options: dict[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from spinemar_training.features import (
+    grid_around_bodies,
     input_of,
     li_of,
     metal_of,
@@ -16,7 +17,7 @@ from spinemar_training.features import (
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.pipeline import correct_slabs
-from spinemar_training.radon import TorchRadon
+from spinemar_training.projector import Projector
 from spinemar_training.scores import close_to_metal, masked_rmse, outside_metal
 from spinemar_training.stream import Batch
 
@@ -26,8 +27,8 @@ def score(
     fixed: Batch,
     prior: PriorNetwork,
     generator: SinogramGenerator | None,
-    radon: TorchRadon,
-    grid: tuple[int, int],
+    radon: Projector,
+    grid: tuple[int, int] | None,
     chunk: int = 2,
     widening_bins: int = 0,
 ) -> dict[str, dict[str, np.ndarray]]:
@@ -39,7 +40,13 @@ def score(
         windows = slice_windows(slabs)
         metal, truth = metal_of(windows), truth_of(windows)
         final, first, _, _ = correct_slabs(
-            slabs, pixels, prior, generator, radon, grid, widening_bins=widening_bins
+            slabs,
+            pixels,
+            prior,
+            generator,
+            radon,
+            grid or grid_around_bodies(slabs, pixels),
+            widening_bins=widening_bins,
         )
         images = {
             "input": input_of(windows),

@@ -59,7 +59,7 @@ class StoreDataModule(lightning.LightningDataModule):
                 domain=self._domain,
                 views=self._views,
             )
-        alone = 0.3 if split == "training" else 0.0
+        alone, mirrored = (0.3, 0.5) if split == "training" else (0.0, 0.0)
         return StoredSlabs(
             self._store,
             self._batch_size,
@@ -67,6 +67,7 @@ class StoreDataModule(lightning.LightningDataModule):
             split=split,
             domain=self._domain,
             alone_share=alone,
+            mirror_share=mirrored,
         )
 
     def train_dataloader(self) -> DataLoader[Any]:

@@ -29,6 +29,8 @@ class StoredSlabs(NumberedStream):
         "post" or "raw" alone.
     alone_share : float
         Share of pairs whose middle slice stands in for its neighbours, as in short volumes.
+    mirror_share : float
+        Share of pairs whose left and right are exchanged.
     """
 
     def __init__(
@@ -40,9 +42,10 @@ class StoredSlabs(NumberedStream):
         split: str | None = "training",
         domain: str | None = None,
         alone_share: float = 0.3,
+        mirror_share: float = 0.5,
     ) -> None:
         super().__init__(PairStore(path, CHANNELS, split=split, domain=domain), batch_size, seed)
-        self._alone_share = alone_share
+        self._alone_share, self._mirror_share = alone_share, mirror_share
 
     def collect(self, positions: list[int], rng: np.random.Generator) -> Batch:
         """Read pairs and put them together."""
@@ -52,6 +55,8 @@ class StoredSlabs(NumberedStream):
             images = np.stack([pair[name] for name in CHANNELS], axis=1).astype(np.float32)
             if rng.random() < self._alone_share:
                 images = np.repeat(images[1:2], len(images), axis=0)
+            if rng.random() < self._mirror_share:
+                images = images[..., ::-1]
             slabs.append(np.clip(images, _LOW_HU, _HIGH_HU).astype(np.float16))
             pixels.append(pair["pixel_mm"])
         return Batch(torch.from_numpy(np.stack(slabs)), torch.from_numpy(np.stack(pixels)))

@@ -12,13 +12,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spinemar_training.features import SCALE_HU, metal_of, slice_windows, truth_of
+from spinemar_training.features import (
+    SCALE_HU,
+    grid_around_bodies,
+    metal_of,
+    slice_windows,
+    truth_of,
+)
 from spinemar_training.lightning.schedule import Budget, ScheduledModule
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.pipeline import Prefilled, correct_slabs
-from spinemar_training.radon import TorchRadon
-from spinemar_training.scores import close_to_metal, masked_rmse, outside_metal
+from spinemar_training.projector import Projector
+from spinemar_training.scores import (
+    close_to_metal,
+    far_from_metal,
+    masked_rmse,
+    outside_metal,
+    steepness,
+)
 from spinemar_training.simulate.classical import project
 from spinemar_training.stream import Batch
 
@@ -44,16 +56,19 @@ class JointTraining(ScheduledModule):
     ----------
     prior, generator : networks
     budget : Budget
-    radon : TorchRadon
+    radon : Projector
         At the views of the residual (360).
-    grid : (rows, columns)
-        Of the prior's image at its pixel size.
+    grid : (rows, columns), optional
+        Of the prior's image at its pixel size; None for a window around the bodies of a batch.
     prior_rate : float
         Learning rate of the prior relative to the generator's; 0 freezes it.
     sinogram_weight : float
         Weight of the sinogram loss.
     near_weight : float
         Further weight of the image error within 20 mm of metal.
+    sharpness_weight : float
+        Weight of what the truth's edges far from metal lost in steepness. Squared error alone
+        blurs what it is not sure of; near its minimum some steepness costs next to nothing.
     widening_bins : int
         Bins by which the lost-ray trace is widened.
     """
@@ -63,12 +78,13 @@ class JointTraining(ScheduledModule):
         prior: PriorNetwork,
         generator: SinogramGenerator,
         budget: Budget,
-        radon: TorchRadon,
+        radon: Projector,
         *,
-        grid: tuple[int, int],
+        grid: tuple[int, int] | None,
         prior_rate: float = 0.3,
         sinogram_weight: float = 0.5,
         near_weight: float = 0.5,
+        sharpness_weight: float = 0.0,
         widening_bins: int = 0,
     ) -> None:
         super().__init__(budget)
@@ -76,6 +92,7 @@ class JointTraining(ScheduledModule):
         self.radon, self.grid = radon, grid
         self.prior_rate, self.sinogram_weight = prior_rate, sinogram_weight
         self.near_weight, self.widening_bins = near_weight, widening_bins
+        self.sharpness_weight = sharpness_weight
         self.track(prior=prior, generator=generator)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -100,7 +117,7 @@ class JointTraining(ScheduledModule):
             self.prior,
             self.generator,
             self.radon,
-            self.grid,
+            self.grid or grid_around_bodies(batch.slabs, batch.pixel_mm),
             alone=random.random() < ALONE_SHARE,
             widening_bins=self.widening_bins,
         )
@@ -115,11 +132,19 @@ class JointTraining(ScheduledModule):
             first, truth, near
         )
         loss = (image.mean() + 0.5 * early.mean()) / SCALE_HU
+        if self.sharpness_weight:
+            loss = loss + self.sharpness_weight * self._blur(final, truth, metal, pixels)
         sinogram = self._sinogram_loss(truth, before, inpainted, pixels)
         self.log("joint/rmse_hu", masked_rmse(final, truth, weight).mean(), prog_bar=True)
         self.log("joint/prior_only_hu", masked_rmse(first, truth, weight).mean())
         self.log("joint/sinogram", sinogram)
         return loss + self.sinogram_weight * sinogram
+
+    def _blur(self, image: Tensor, truth: Tensor, metal: Tensor, pixels: Tensor) -> Tensor:
+        """Share of steepness that edges far from metal lost, mean over slices."""
+        steep = steepness(image, truth, far_from_metal(truth, metal, pixels))
+        self.log("joint/sharpness", steep.mean())
+        return (1 - steep).clamp(min=0).mean()
 
     def _sinogram_loss(
         self, truth: Tensor, before: Prefilled, inpainted: Tensor, pixels: Tensor

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from spinemar.tomography.units import MU_WATER_PER_MM
-from spinemar_training.radon import TorchRadon
+from spinemar_training.projector import Projector
 
 AIR_HU, BONE_HU = -400.0, 225.0
 FLOOR_PIXELS = 10.0
@@ -22,12 +22,12 @@ def to_mu(hu: Tensor) -> Tensor:
     return MU_WATER_PER_MM * (1 + hu / 1000)
 
 
-def project(hu: Tensor, radon: TorchRadon, pixel_mm: Tensor) -> Tensor:
+def project(hu: Tensor, radon: Projector, pixel_mm: Tensor) -> Tensor:
     """Line integrals of HU images (n, size, size); `pixel_mm` is (n,)."""
     return radon.forward(to_mu(hu)) * pixel_mm[:, None, None]
 
 
-def reconstruct_difference(difference: Tensor, radon: TorchRadon, pixel_mm: Tensor) -> Tensor:
+def reconstruct_difference(difference: Tensor, radon: Projector, pixel_mm: Tensor) -> Tensor:
     """HU change that a change of the sinogram (n, views, bins) makes."""
     mu = radon.fbp(difference) / pixel_mm[:, None, None]
     return mu * (1000 / MU_WATER_PER_MM)
@@ -41,12 +41,12 @@ def dilate_bins(trace: Tensor, bins: int = 1) -> Tensor:
     return wide > 0.5
 
 
-def trace_of(mask: Tensor, radon: TorchRadon, dilation: int = 1) -> Tensor:
+def trace_of(mask: Tensor, radon: Projector, dilation: int = 1) -> Tensor:
     """Rays through a boolean mask (n, size, size): more than half a pixel of it, dilated."""
     return dilate_bins(radon.forward(mask.float()) > 0.5, dilation)
 
 
-def lost_rays_of(metal: Tensor, saturated: Tensor, radon: TorchRadon) -> Tensor:
+def lost_rays_of(metal: Tensor, saturated: Tensor, radon: Projector) -> Tensor:
     """Metal trace and the rays through saturated pixels, those capped at a share of all rays."""
     trace = trace_of(metal, radon)
     lengths = radon.forward(saturated.float())
@@ -150,7 +150,7 @@ def saturated_pixels(
 @torch.no_grad()
 def classical(
     hu: Tensor,
-    radon: TorchRadon,
+    radon: Projector,
     pixel_mm: float,
     threshold_hu: float,
     depth_mm: Tensor,
