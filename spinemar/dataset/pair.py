@@ -27,7 +27,12 @@ from spinemar.dataset.placement import (
     draw_realistic,
     plan_facts,
 )
-from spinemar.dataset.scanner import Protocol, draw_protocol, thickest_path
+from spinemar.dataset.scanner import (
+    Protocol,
+    can_be_seen_through,
+    draw_protocol,
+    thickest_path,
+)
 from spinemar.dataset.settings import N_SLICES, PairSettings
 from spinemar.errors import FaultError
 from spinemar.implants.voxelize import voxelize_plan
@@ -101,9 +106,10 @@ def make_pair(patients: Sequence[Patient], settings: PairSettings, seed: int, in
         pixel_mm, slices = _layers(case, settings)
         if not _holds_metal(slices, pixel_mm, case.placed.mild):
             continue
-        case = replace(
-            case, protocol=case.protocol.exposed_for(thickest_path(slices[1][0].hu, pixel_mm))
-        )
+        path = thickest_path(slices[1][0].hu, pixel_mm)
+        if not can_be_seen_through(path):
+            continue
+        case = replace(case, protocol=case.protocol.exposed_for(path))
         measured = measure(slices, pixel_mm, case.protocol.settings, case.scan_seed)
         finish = raw_pair if case.protocol.domain == "raw" else post_pair
         made = finish(measured, case.protocol, settings, case.threshold_hu)

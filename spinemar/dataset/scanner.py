@@ -25,6 +25,7 @@ _THIN_MM, _THICK_MM = 2.0, 4.0
 _USUAL_PATH, _MOST_GAIN = 5.5, 12.0
 # Of a ray's photons at least so many pass the patient: a target full of streaks teaches nothing.
 _LEAST_PASSING = 500.0
+_MOST_PHOTONS = 2e7  # of a ray: ten times the dose of a generous scan
 _THICK_PATH, _THICK_KVP = 8.0, 120  # nobody scans shoulders with less
 _FAN_SHARE = 0.05  # costs five times as much
 
@@ -99,6 +100,20 @@ def thickest_path(hu: NDArray[np.float32], pixel_mm: float) -> float:
     """
     mu = np.maximum(hu_to_mu(hu), 0.0)
     return float(max(mu.sum(axis=0).max(), mu.sum(axis=1).max()) * pixel_mm)
+
+
+def can_be_seen_through(path: float) -> bool:
+    """Whether a dose that scanners have brings light through a patient.
+
+    Enlarged shoulders can be thicker than any scanner sees through; their scan without metal is
+    streaks, and no target.
+
+    Parameters
+    ----------
+    path : float
+        Largest line integral through the patient.
+    """
+    return bool(_LEAST_PASSING * np.exp(path) <= _MOST_PHOTONS)
 
 
 def draw_protocol(

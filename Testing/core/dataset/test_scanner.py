@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from spinemar.dataset.scanner import Protocol
+from spinemar.dataset.scanner import Protocol, can_be_seen_through
 from spinemar.physics.settings import ScannerSettings
 
-SHOULDERS, ABDOMEN = 11.0, 5.0  # largest line integrals
+SHOULDERS, ABDOMEN = 10.5, 5.0  # largest line integrals
 
 
 def protocol(**changes):
@@ -37,3 +37,11 @@ def test_nobody_scans_shoulders_with_a_low_voltage():
     assert protocol(kvp=80).exposed_for(SHOULDERS).settings.kvp == 120
     assert protocol(kvp=140).exposed_for(SHOULDERS).settings.kvp == 140
     assert protocol(kvp=80).exposed_for(ABDOMEN).settings.kvp == 80
+
+
+def test_no_dose_is_enough_for_half_a_metre_of_water_and_more():
+    """500 photons behind 0.02 / mm of 540 mm would take 2.5e7 in front of it."""
+    assert can_be_seen_through(SHOULDERS)
+    assert not can_be_seen_through(0.02 * 540)
+    most = protocol().exposed_for(math.log(2e7 / 500)).settings.photons_per_ray
+    assert most <= 2e7 * (1 + 1e-9)
