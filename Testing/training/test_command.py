@@ -11,6 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.training
 ROOT = Path(__file__).resolve().parents[2]
+LANDMARKS = ROOT / "Resources" / "Landmarks" / "crlm_1006.json"
 
 
 def _run(code: str) -> subprocess.CompletedProcess[str]:
@@ -47,3 +48,31 @@ def test_bad_input_is_a_sentence_too(tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("Error: The model's manifest")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (
+            ["patient", "{0}/none.nii.gz", str(ROOT / "Resources/Landmarks/crlm_1006.json")],
+            "The CT",
+        ),
+        (["patient", "{0}/none.nii.gz", "{0}/none.json"], "none.json cannot be read"),
+        (["prior", "{0}/none.yaml"], "The settings"),
+        (["prior", "{0}/wrong.yaml"], "Unknown settings for RunSettings: typo"),
+        (["prior", "{0}/list.yaml"], "The settings"),
+    ],
+)
+def test_what_is_missing_or_malformed_is_named(
+    command: list[str], sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong.yaml").write_text("typo: 1", encoding="utf-8")
+    (tmp_path / "list.yaml").write_text("- 1\n- 2", encoding="utf-8")
+    words = [word.format(tmp_path) for word in command]
+    argv = ["spinemar-train", *words, "-o", str(tmp_path / "out")]
+    done = _run(f"import sys; import spinemar_training.cli as cli; sys.argv = {argv!r}; cli.main()")
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()

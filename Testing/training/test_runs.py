@@ -20,6 +20,8 @@ from spinemar_training.settings import RunSettings
 from spinemar_training.simulate.slabs import SlabSettings
 from spinemar_training.stream import Batch, NumberedBatches
 
+from spinemar.errors import InputError
+
 pytestmark = [pytest.mark.training, pytest.mark.slow]
 SLABS = SlabSettings(size=64, n_slices=3, z_samples=1, scan_views=96)
 
@@ -147,7 +149,7 @@ def test_settings_refuse_unknown_keys(tmp_path: Path) -> None:
 
     path = tmp_path / "run.yaml"
     path.write_text("budget: {max_stepps: 3}\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="max_stepps"):
+    with pytest.raises(InputError, match="max_stepps"):
         load_settings(path)
 
 

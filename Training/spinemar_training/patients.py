@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.errors import InputError
+
 SKIN_HU = -400.0
 QUANTUM_HU = 3
 
@@ -31,7 +33,14 @@ def read_landmarks(path: Path) -> list[tuple[str, str, NDArray[np.float64]]]:
     """Read (level, side, points LPS mm (3, 3): entry, isthmus, body centre) of each pedicle."""
     flip = np.array([-1.0, -1.0, 1.0])
     found = []
-    for vertebra in json.loads(path.read_text(encoding="utf-8"))["vertebrae"]:
+    try:
+        vertebrae = json.loads(path.read_text(encoding="utf-8"))["vertebrae"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path.name} cannot be read as a file of landmarks.",
+            "Give one like those of Resources/Landmarks.",
+        ) from error
+    for vertebra in vertebrae:
         body = vertebra.get("body_centre_ras")
         for side in ("left", "right"):
             pedicle = vertebra.get("pedicles", {}).get(side)
@@ -57,11 +66,22 @@ def prepare_patient(
         Where the .npz goes.
     clean_z_mm : (low, high), optional
         Range of z (superior, mm) without metal of the patient's own.
+
+    Raises
+    ------
+    InputError
+        If the CT or the landmarks cannot be read; nothing is written then.
     """
     import SimpleITK
     from scipy import ndimage
 
-    image = SimpleITK.DICOMOrient(SimpleITK.ReadImage(str(ct)), "LPS")
+    pedicles = read_landmarks(landmarks)
+    try:
+        image = SimpleITK.DICOMOrient(SimpleITK.ReadImage(str(ct)), "LPS")
+    except RuntimeError as error:
+        raise InputError(
+            f"The CT {ct} cannot be read.", "Check the path; NIfTI, NRRD and MetaImage can be read."
+        ) from error
     hu = SimpleITK.GetArrayFromImage(image).astype(np.float32)
     spacing = np.array(image.GetSpacing())
     origin = np.array(image.GetOrigin())
@@ -75,7 +95,6 @@ def prepare_patient(
         [ndimage.distance_transform_edt(m, sampling=spacing[1::-1]) for m in body[window]]
     )
     quantised = np.clip(hu[window], -1000, 2000) / QUANTUM_HU
-    pedicles = read_landmarks(landmarks)
     top = float(origin[2] + spacing[2] * (len(hu) - 1))
     output.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(

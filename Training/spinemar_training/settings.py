@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spinemar.errors import InputError
 from spinemar_training.lightning.schedule import Budget
 from spinemar_training.simulate.slabs import SlabSettings
 
@@ -83,7 +84,10 @@ def _build(kind: type, values: dict[str, Any]) -> Any:
     known = {f.name: f for f in dataclasses.fields(kind)}
     unknown = set(values) - set(known)
     if unknown:
-        raise ValueError(f"Unknown settings for {kind.__name__}: {', '.join(sorted(unknown))}.")
+        raise InputError(
+            f"Unknown settings for {kind.__name__}: {', '.join(sorted(unknown))}.",
+            f"It has {', '.join(sorted(known))}.",
+        )
     built = {}
     for name, value in values.items():
         default = known[name]
@@ -102,8 +106,15 @@ def _build(kind: type, values: dict[str, Any]) -> Any:
 
 
 def load_settings(path: Path) -> RunSettings:
-    """Read a run's YAML file."""
+    """Read a run's YAML file; anything wrong with it is an `InputError`."""
     import yaml
 
-    settings: RunSettings = _build(RunSettings, yaml.safe_load(path.read_text("utf-8")) or {})
+    try:
+        values = yaml.safe_load(path.read_text("utf-8")) or {}
+        settings: RunSettings = _build(RunSettings, values)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+        raise InputError(
+            f"The settings {path} cannot be read ({type(error).__name__}).",
+            "Give a YAML file like those of Training/configs.",
+        ) from error
     return settings
