@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,6 +143,9 @@ def test_two_processes_train_one_network(batches: NumberedBatches, tmp_path: Pat
     stored = torch.load(tmp_path / "last.ckpt", weights_only=False)["state_dict"]
     moved = [k for k, v in start.items() if not torch.equal(v, stored[f"network.{k}"])]
     assert moved, "two processes trained nothing"
+    facts = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert facts["steps"] == 2
+    assert torch.load(tmp_path / "last.ckpt", weights_only=False)["optimizer_states"]
 
 
 def test_settings_refuse_unknown_keys(tmp_path: Path) -> None:

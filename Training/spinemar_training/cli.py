@@ -237,6 +237,19 @@ def weights(
     weights_of_model(model, output)
 
 
+@app.command()
+def average(
+    start: Annotated[Path, typer.Argument(help="Weights that a run began from.")],
+    tuned: Annotated[Path, typer.Argument(help="Weights that it came to.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File of weights (.pt).")],
+    share: Annotated[float, typer.Option(help="Of the tuned weights.")] = 0.5,
+) -> None:
+    """Average two files of weights."""
+    from spinemar_training.averaging import average_weights
+
+    average_weights(start, tuned, share, output)
+
+
 @app.command(name="validate")
 def validate_command(
     config: Config, output: Output, weights: Annotated[Path, typer.Option()]

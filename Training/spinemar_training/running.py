@@ -75,10 +75,12 @@ def fit(
         stream.first = torch.load(resumed, weights_only=False)["steps_taken"]
     trainer = _trainer(module, output, settings, device)
     trainer.fit(module, DataLoader(stream, batch_size=None), ckpt_path=resumed, weights_only=False)
-    trainer.save_checkpoint(newest)
+    # Processes that were forked trained their own copies: what they did stands in the checkpoint.
+    reached = torch.load(newest, weights_only=False)
     facts = {
-        "steps": module.global_step,
-        "seconds": module.seconds,
+        "steps": reached["steps_taken"],
+        "seconds": reached["training_seconds"],
+        "processes": int(settings.options.get("processes", 1)),
         "slabs_made": getattr(stream, "made", None),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "torch": torch.__version__,
@@ -89,7 +91,7 @@ def fit(
 
 def _trainer(module: ScheduledModule, output: Path, settings: RunSettings, device: str) -> Any:
     import lightning
-    from lightning.pytorch.callbacks import ModelCheckpoint
+    from lightning.pytorch.callbacks import LambdaCallback, ModelCheckpoint
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
     from lightning.pytorch.strategies import DDPStrategy
 
@@ -103,6 +105,9 @@ def _trainer(module: ScheduledModule, output: Path, settings: RunSettings, devic
         every_n_train_steps=every,
         train_time_interval=None if every else timedelta(minutes=minutes),
     )
+    last = LambdaCallback(
+        on_train_end=lambda trainer, _: trainer.save_checkpoint(output / "last.ckpt")
+    )
     loggers = [CSVLogger(output, name="curves"), TensorBoardLogger(output, name="tensorboard")]
     forked = DDPStrategy(process_group_backend="gloo", start_method="fork")
     return lightning.Trainer(
@@ -115,7 +120,7 @@ def _trainer(module: ScheduledModule, output: Path, settings: RunSettings, devic
             settings.options.get("precision", "bf16-mixed" if has_bf16(device) else "32-true")
         ),
         logger=loggers,
-        callbacks=[checkpoint],
+        callbacks=[checkpoint, last],
         log_every_n_steps=int(settings.options.get("log_every", 50)),
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spinemar.mar.gate import GateFeatures
 from spinemar.volume import CTVolume
 
-PIPELINE_VERSION = "1"
+PIPELINE_VERSION = "2"
 """Raised whenever the same model would give another result."""
 
 
