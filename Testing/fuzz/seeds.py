@@ -178,10 +178,13 @@ def networks() -> list[bytes]:
 
 def manifests() -> list[bytes]:
     """Return the shipped manifest and a small one."""
+    from spinemar.mar.result import PIPELINE_VERSION
+
     root = Path(__file__).resolve().parents[2]
     shape = ["B", 3, 720, 736]
     small = {
-        "schema": "spinemar-model/1", "name": "tiny", "version": "1", "pipeline_version": "1",
+        "schema": "spinemar-model/1", "name": "tiny", "version": "1",
+        "pipeline_version": PIPELINE_VERSION,
         "licence": "Apache-2.0", "geometry": {"views": 720, "bins": 736, "bins_per_fov": 512},
         "networks": {"generator": {
             "file": "generator.onnx", "sha256": hashlib.sha256(networks()[0]).hexdigest(),

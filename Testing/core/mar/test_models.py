@@ -16,6 +16,7 @@ from spinemar.mar.generator import GeneratorInpainter, interpolate_views, pad_fl
 from spinemar.mar.models.manifest import load_manifest
 from spinemar.mar.models.onnx_scan import refuse_unsafe
 from spinemar.mar.models.session import NetworkSession
+from spinemar.mar.result import PIPELINE_VERSION
 from spinemar.volume import CTVolume
 
 onnx = pytest.importorskip("onnx")
@@ -59,7 +60,7 @@ def _write(folder: Path, data: bytes, views: int = 720, **changes) -> Path:
         "schema": "spinemar-model/1",
         "name": "tiny",
         "version": "0.0.1",
-        "pipeline_version": "1",
+        "pipeline_version": PIPELINE_VERSION,
         "licence": "Apache-2.0",
         "geometry": {"views": 720, "bins": 736, "bins_per_fov": 512},
         "gate": FULL,
