@@ -250,6 +250,20 @@ def average(
     average_weights(start, tuned, share, output)
 
 
+@app.command()
+def curves(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Picture (.svg).")],
+    column: Annotated[list[str], typer.Option(help="What to draw; may be given again.")],
+    window: Annotated[int, typer.Option(min=1, help="Values of a running mean.")] = 20,
+    ordinate: Annotated[str, typer.Option(help="Name of the vertical axis.")] = "",
+) -> None:
+    """Draw what a run logged."""
+    from spinemar_training.curves import draw_run
+
+    draw_run(run, column, window, ordinate, output)
+
+
 @app.command(name="validate")
 def validate_command(
     config: Config, output: Output, weights: Annotated[Path, typer.Option()]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
-from spinemar.report.chart import line_chart
+from spinemar_training.curves import chart, read_curves
 from spinemar_training.generator_runs import (
     make_refinement,
     train_adversarial,
@@ -17,10 +16,6 @@ from spinemar_training.running import build_generator
 from spinemar_training.settings import RunSettings
 
 CURVES = {"gan/d_real": "D on real", "gan/d_fake": "D on generated"}
-_STYLE = (
-    "<style>.grid{stroke:#ccc}.line{fill:none;stroke-width:1.6}"
-    "text{font:11px sans-serif}.end{text-anchor:end}.middle{text-anchor:middle}</style>"
-)
 _COLUMNS = (
     ("RMSE HU", "hu", ".2f"),
     ("within 20 mm", "near_hu", ".1f"),
@@ -93,20 +88,13 @@ def _row(name: str, method: str, scores: dict[str, float], ratio: float) -> str:
 
 def draw_curves(folder: Path) -> Path | None:
     """Draw how D judged real and generated traces as `curves.svg`; None without curves."""
-    series: dict[str, list[tuple[int, float]]] = {name: [] for name in CURVES.values()}
-    for path in sorted(folder.glob("curves/version_*/metrics.csv")):
-        with path.open(encoding="utf-8", newline="") as stream:
-            for row in csv.DictReader(stream):
-                for key, name in CURVES.items():
-                    if row.get(key):
-                        series[name].append((int(row["step"]), float(row[key])))
-    picture = line_chart(series, "optimiser step", "probability of being real")
-    if not picture:
+    found = read_curves(folder, list(CURVES))
+    series = {name: found[key] for key, name in CURVES.items()}
+    picture = chart(series, "probability of being real")
+    if picture is None:
         return None
-    picture = picture.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    head, tail = picture.split(">", 1)
     path = folder / "curves.svg"
-    path.write_text(f"{head}>{_STYLE}{tail}", encoding="utf-8")
+    path.write_text(picture, encoding="utf-8")
     return path
 
 
