@@ -7,6 +7,7 @@ projection is a backprojection: one more NUFFT each, and nothing of the interpol
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from torch import Tensor
 from spinemar.tomography.filters import filter_response, padded_length
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import RadonTransform
+
+_Map = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class NufftRadon:
@@ -42,12 +45,12 @@ class NufftRadon:
 
     def forward(self, images: Tensor) -> Tensor:
         """Project images; differentiable."""
-        sinograms: Tensor = _Projection.apply(images, self)
+        sinograms: Tensor = _Linear.apply(images, self.radon.forward, self.radon.adjoint)
         return sinograms
 
     def fbp(self, sinograms: Tensor) -> Tensor:
         """Reconstruct images; differentiable."""
-        images: Tensor = _Fbp.apply(sinograms, self)
+        images: Tensor = _Linear.apply(sinograms, self.radon.fbp, self.transposed_fbp)
         return images
 
     def transposed_fbp(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -62,23 +65,14 @@ def _array(values: Tensor) -> NDArray[np.float32]:
     return np.ascontiguousarray(values.detach().numpy(), dtype=np.float32)
 
 
-class _Projection(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, radon: NufftRadon) -> Tensor:  # type: ignore[override]
-        ctx.radon = radon
-        return torch.from_numpy(radon.radon.forward(_array(images)))
+class _Linear(torch.autograd.Function):
+    """A linear map of arrays, and its transpose for the gradient."""
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return torch.from_numpy(ctx.radon.radon.adjoint(_array(grad))), None
-
-
-class _Fbp(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, sinograms: Tensor, radon: NufftRadon) -> Tensor:  # type: ignore[override]
-        ctx.radon = radon
-        return torch.from_numpy(radon.radon.fbp(_array(sinograms)))
+    def forward(ctx: Any, values: Tensor, apply: _Map, transpose: _Map) -> Tensor:  # type: ignore[override]
+        ctx.transpose = transpose
+        return torch.from_numpy(apply(_array(values)))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return torch.from_numpy(ctx.radon.transposed_fbp(_array(grad))), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return torch.from_numpy(ctx.transpose(_array(grad))), None, None

@@ -24,11 +24,16 @@ def outside_metal(metal: Tensor) -> Tensor:
 
 def close_to_metal(metal: Tensor, pixel_mm: Tensor) -> Tensor:
     """Pixels within about 20 mm of metal (a square's reach), metal excluded, (b, h, w) float."""
+    return _within_reach(metal, pixel_mm) * outside_metal(metal)
+
+
+def _within_reach(metal: Tensor, pixel_mm: Tensor) -> Tensor:
+    """Pixels within `NEAR_MM` of metal by a square's reach, (b, h, w) float."""
     regions = [
         near_metal(metal[n : n + 1], max(1, round(NEAR_MM / float(pixel_mm[n]))))
         for n in range(len(metal))
     ]
-    return torch.cat(regions) * outside_metal(metal)
+    return torch.cat(regions)
 
 
 def masked_rmse(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
@@ -39,11 +44,7 @@ def masked_rmse(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 def far_from_metal(truth: Tensor, metal: Tensor, pixel_mm: Tensor) -> Tensor:
     """Pixels of tissue more than about 20 mm from metal, (b, h, w) float."""
-    regions = [
-        near_metal(metal[n : n + 1], max(1, round(NEAR_MM / float(pixel_mm[n]))))
-        for n in range(len(metal))
-    ]
-    return (1 - torch.cat(regions)) * (truth > BODY_HU)
+    return (1 - _within_reach(metal, pixel_mm)) * (truth > BODY_HU)
 
 
 def steepness(image: Tensor, truth: Tensor, region: Tensor) -> Tensor:
