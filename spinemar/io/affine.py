@@ -47,18 +47,29 @@ def set_image_geometry(image: Any, ijk_to_ras: NDArray[np.float64]) -> None:
     image.SetDirection([float(v) for v in (lps[:3, :3] / spacing).ravel()])
 
 
+def stack_axis(ijk_to_ras: NDArray[np.float64]) -> int:
+    """Return the axis (0, 1, 2 for i, j, k) along which axial slices of a (4, 4) matrix lie."""
+    axes = ijk_to_ras[:3, :3].T
+    normals = np.stack([np.cross(axes[(n + 1) % 3], axes[(n + 2) % 3]) for n in range(3)])
+    upright = np.abs(normals[:, 2]) / np.maximum(np.linalg.norm(normals, axis=1), 1e-12)
+    # Of equals the last wins: files without a patient's axes are stacked along k.
+    return int(2 - np.argmax(upright[::-1]))
+
+
 def tilt_deg(ijk_to_ras: NDArray[np.float64]) -> float:
-    """Angle in degrees between the stack axis k and the normal of the slices of a (4, 4) matrix."""
-    i, j, k = (ijk_to_ras[:3, n] / np.linalg.norm(ijk_to_ras[:3, n]) for n in range(3))
+    """Angle in degrees between a (4, 4) matrix's stack axis and the normal of its slices."""
+    axis = stack_axis(ijk_to_ras)
+    i, j, k = (ijk_to_ras[:3, (axis + 1 + n) % 3] for n in range(3))
     normal = np.cross(i, j)
-    cosine = abs(float(normal @ k)) / max(float(np.linalg.norm(normal)), 1e-12)
-    return float(np.degrees(np.arccos(min(cosine, 1.0))))
+    size = float(np.linalg.norm(normal) * np.linalg.norm(k))
+    return float(np.degrees(np.arccos(min(abs(float(normal @ k)) / max(size, 1e-12), 1.0))))
 
 
 def check_affine(ijk_to_ras: NDArray[np.float64], name: str) -> None:
     """Refuse grids whose slices are not made of rectangular pixels, stacked with a sane step.
 
-    A stack axis that leans by up to a gantry's tilt is a real CT and is accepted.
+    A stack axis that leans by up to a gantry's tilt is a real CT and is accepted, whichever of
+    the file's axes it is.
 
     `ijk_to_ras` has the shape (4, 4) and is in mm.
 
@@ -80,7 +91,8 @@ def check_affine(ijk_to_ras: NDArray[np.float64], name: str) -> None:
             "Check the units in the header: spacing is read in mm.",
         )
     unit = matrix[:3, :3] / lengths
-    if abs(float(unit[:, 0] @ unit[:, 1])) > _IN_PLANE_TOLERANCE:
+    axis = stack_axis(matrix)
+    if abs(float(unit[:, (axis + 1) % 3] @ unit[:, (axis + 2) % 3])) > _IN_PLANE_TOLERANCE:
         raise GeometryError(
             f"{name} is sheared: rows and columns of its slices are not at right angles.",
             "Resample it to a regular grid, or load the original DICOM series.",

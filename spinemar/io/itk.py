@@ -14,7 +14,7 @@ from spinemar.errors import GeometryError, InputError
 from spinemar.io.affine import check_affine, ras_from_image
 from spinemar.io.formats import METAIMAGE, NIFTI, NRRD, check_exists, check_size, suffix_of
 from spinemar.io.metaimage_header import stored_in_metaimage
-from spinemar.io.nifti_header import check_complete, read_nifti_header
+from spinemar.io.nifti_voxels import read_nifti
 from spinemar.io.nrrd_header import stored_in_nrrd
 from spinemar.io.stored_size import StoredVoxels, check_holds
 
@@ -72,6 +72,8 @@ def read_image(path: Path, pixel_type: str) -> tuple[NDArray[Any], NDArray[np.fl
     check_exists(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a file.", "Give the file in it.")
+    if suffix_of(path) in NIFTI:
+        return read_nifti(path, pixel_type)
     with quiet_itk() as sitk:
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(path))
@@ -88,10 +90,6 @@ def read_image(path: Path, pixel_type: str) -> tuple[NDArray[Any], NDArray[np.fl
 
 def _checked_header(reader: Any, path: Path) -> NDArray[np.float64]:
     """Check size, number of components and geometry; return the affine."""
-    nifti = read_nifti_header(path) if suffix_of(path) in NIFTI else None
-    if nifti is not None:
-        check_size(nifti.shape, path.name)
-        check_complete(path, nifti)
     stored = _stored_voxels(path)
     try:
         reader.ReadImageInformation()
@@ -118,13 +116,13 @@ def _checked_header(reader: Any, path: Path) -> NDArray[np.float64]:
             f"{path.name} is {what} ({len(size)} dimensions), not one volume.",
             "Load one CT volume of three dimensions.",
         )
-    affine = ras_from_image(reader) if nifti is None else nifti.ijk_to_ras
+    affine = ras_from_image(reader)
     check_affine(affine, path.name)
     return affine
 
 
 def _stored_voxels(path: Path) -> StoredVoxels | None:
-    """Ask the header where its voxels lie (None for NIfTI, checked above)."""
+    """Ask the header where its voxels lie."""
     if suffix_of(path) in NRRD:
         return stored_in_nrrd(path)
     if suffix_of(path) in METAIMAGE:

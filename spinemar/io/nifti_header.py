@@ -1,12 +1,14 @@
-"""What ITK passes over in a NIfTI file: a truncated body, and the exact affine.
+"""What a NIfTI file's header promises: its grid, how its numbers are stored, and how many.
 
-ITK fills the missing half of a truncated NIfTI file with zeros and bends a sheared affine until it
-is orthogonal, both without an error, so the header is read here as well.
+ITK fills the missing half of a truncated NIfTI file with zeros, bends a sheared affine until it is
+orthogonal or refuses it, and adds the intercept of a slope that means "not scaled". So NIfTI files
+are read here and in `nifti_voxels`, and not by ITK.
 """
 
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -15,12 +17,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.errors import GeometryError, InputError
+from spinemar.errors import InputError
+from spinemar.io.nifti_geometry import nifti_affine
 from spinemar.io.stored_size import StoredVoxels, check_holds
 
-_UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}
 _MAX_DIMS = 7
-_MAX_OFFSET = 2**31
+_MIN_OFFSET, _MAX_OFFSET = 352, 2**31
+# Codes of nifti1.h for single numbers.
+_TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
+          1024: "i8", 1280: "u8"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,24 @@ class NiftiHeader:
     shape : tuple of int
         Size along (i, j, k, ...).
     ijk_to_ras : ndarray, shape (4, 4)
+    offset : int
+        Byte at which the voxels start.
     data_bytes : int
         Bytes from the file's start to the end of the voxels.
+    dtype : str or None
+        How a number is stored, as NumPy writes it (">i2"); None for colours, complex numbers and
+        other values that a CT does not have.
+    slope, intercept : float
+        What a stored number is multiplied by, and what is added then.
     """
 
     shape: tuple[int, ...]
     ijk_to_ras: NDArray[np.float64]
+    offset: int
     data_bytes: int
+    dtype: str | None
+    slope: float
+    intercept: float
 
 
 def read_nifti_header(path: Path) -> NiftiHeader:
@@ -49,7 +65,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     InputError
         If the file is no NIfTI-1 file.
     GeometryError
-        If it does not say where the patient's left is.
+        If it does not say where the patient's left is, or says two things about it.
     """
     raw = _first_bytes(path, 348)
     order = "<" if raw[:4] == b"\x5c\x01\x00\x00" else ">"
@@ -65,14 +81,37 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     dim = struct.unpack(f"{order}8h", raw[40:56])
     bits = struct.unpack(f"{order}h", raw[72:74])[0]
     offset = struct.unpack(f"{order}f", raw[108:112])[0]
-    if not 1 <= dim[0] <= _MAX_DIMS or bits < 0 or not 0 <= offset < _MAX_OFFSET:
+    if not 1 <= dim[0] <= _MAX_DIMS or bits < 0 or not _MIN_OFFSET <= offset < _MAX_OFFSET:
         raise InputError(f"{path.name} has a damaged header.", "Copy or export the file again.")
     shape = tuple(int(n) for n in dim[1 : dim[0] + 1])
     voxels = 1
     for n in shape:
         voxels *= max(n, 0)
-    affine = _affine(raw, order, path.name)
-    return NiftiHeader(shape, affine, int(offset) + voxels * bits // 8)
+    code = struct.unpack(f"{order}h", raw[70:72])[0]
+    dtype = _TYPES.get(code)
+    if dtype is not None and bits != 8 * int(dtype[1]):
+        raise InputError(f"{path.name} has a damaged header.", "Copy or export the file again.")
+    return NiftiHeader(
+        shape,
+        nifti_affine(raw, order, shape, path.name),
+        int(offset),
+        int(offset) + voxels * bits // 8,
+        None if dtype is None else order + dtype,
+        *_scaling(raw, order, path.name),
+    )
+
+
+def _scaling(raw: bytes, order: str, name: str) -> tuple[float, float]:
+    """Return slope and intercept; a slope of 0 or no number means "not scaled" (NIfTI-1)."""
+    slope, intercept = struct.unpack(f"{order}2f", raw[112:120])
+    if slope == 0 or not math.isfinite(slope):
+        return 1.0, 0.0
+    if not math.isfinite(intercept):
+        raise InputError(
+            f"{name} scales its values by {slope:g} and adds {intercept:g}, which is no number.",
+            "Export the volume again.",
+        )
+    return float(slope), float(intercept)
 
 
 def check_complete(path: Path, header: NiftiHeader) -> None:
@@ -120,35 +159,3 @@ def _unpacks_to(path: Path, wanted: int) -> bool:
     except (OSError, EOFError, zlib.error):
         pass  # what could be unpacked is what there is
     return size >= wanted
-
-
-def _affine(raw: bytes, order: str, name: str) -> NDArray[np.float64]:
-    pixdim = np.array(struct.unpack(f"{order}8f", raw[76:108]), dtype=np.float64)
-    qform, sform = struct.unpack(f"{order}2h", raw[252:256])
-    affine = np.eye(4)
-    if sform > 0:
-        affine[:3] = np.array(struct.unpack(f"{order}12f", raw[280:328])).reshape(3, 4)
-    elif qform > 0:
-        b, c, d, x, y, z = struct.unpack(f"{order}6f", raw[256:280])
-        affine[:3, :3] = _rotation(b, c, d) * pixdim[1:4]
-        affine[:3, 3] = (x, y, z)
-        if pixdim[0] < 0:
-            affine[:3, 2] *= -1
-    else:
-        raise GeometryError(
-            f"{name} does not say how it lies in the patient (no qform and no sform).",
-            "Convert it again from the original DICOM series.",
-        )
-    affine[:3] *= _UNIT_MM.get(raw[123] & 7, 1.0)
-    return affine
-
-
-def _rotation(b: float, c: float, d: float) -> NDArray[np.float64]:
-    a = np.sqrt(max(0.0, 1.0 - b * b - c * c - d * d))
-    return np.array(
-        [
-            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
-        ]
-    )

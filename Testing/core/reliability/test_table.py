@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -20,7 +22,7 @@ OWED = (
     "hostile catalogue", "path traversal", "foreign model", "corrupt model", "oversized model",
     "external data", "operators of its own", "wrong hash", "STL bomb", "killed", "disk full",
     "not writable", "GPU lost", "two runs", "power cut", "Dask worker", "20 corrections",
-    "1,000 slices", "soak",
+    "1,000 slices", "soak", "contradict each other", "leaning sform", "slope 0", "micrometres",
 )  # fmt: skip
 
 
@@ -46,6 +48,25 @@ def said() -> str:
 def functions_of(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def cases_of(path: Path, name: str) -> int:
+    """How many cases the parameters of a test make."""
+    spec = importlib.util.spec_from_file_location(f"counted_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    marks = getattr(getattr(module, name), "pytestmark", [])
+    return math.prod(len(list(m.args[1])) for m in marks if m.name == "parametrize")
+
+
+@pytest.mark.parametrize("row", [row for row in rows() if " cases)" in row[0]], ids=lambda r: r[0])
+def test_counts_are_those_of_the_tests(row: list[str]) -> None:
+    """The counts of a row are those of its tests, in the same order."""
+    told = [int(n) for n in re.findall(r"\((\d+) cases\)", row[0])]
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", row[3])[: len(told)]
+    assert told == [cases_of(ROOT / "Testing" / file, test) for file, test in named]
 
 
 def test_every_owed_case_has_its_row() -> None:
