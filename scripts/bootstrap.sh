@@ -31,9 +31,10 @@ case "$task" in
     extras="mesh,dataset,physics-tables,training,slicer-tests,docs,dev"
     # The tests' networks are small: the exact version matters, the build does not.
     torch="torch==2.13.0"
-    # Offscreen rendering, Qt, a display for tests that want one, CMake, a DICOM validator.
+    # Offscreen rendering, Qt, a display for tests that want one, CMake, a DICOM validator, and a
+    # tracer of system calls.
     system="libegl1 libegl-mesa0 libgl1-mesa-dri libgl1 libxrender1 libxkbcommon0 libdbus-1-3"
-    system="$system libfontconfig1 libglib2.0-0 fonts-dejavu-core xvfb xauth cmake dicom3tools"
+    system="$system libfontconfig1 libglib2.0-0 fonts-dejavu-core xvfb xauth cmake dicom3tools strace"
     # Qt on that display.
     system="$system libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-render-util0"
     system="$system libxcb-shape0 libxkbcommon-x11-0"

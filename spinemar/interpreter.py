@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 
 import spinemar
 from spinemar.errors import FaultError
+from spinemar.privacy import SWITCHES
 
 _LAUNCHER = "PythonSlicer"
 
@@ -81,7 +82,7 @@ def worker_command(interpreter: str, job: str = "-") -> list[str]:
 
 
 def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment of a worker: the parent's, and where `spinemar` lies.
+    """Return the environment of a worker: the parent's, where `spinemar` lies, no telemetry.
 
     Parameters
     ----------
@@ -92,6 +93,7 @@ def worker_environment(base: Mapping[str, str] | None = None) -> dict[str, str]:
     core = str(Path(spinemar.__file__).resolve().parents[1])
     known = environment.get("PYTHONPATH", "")
     environment["PYTHONPATH"] = os.pathsep.join(part for part in (core, known) if part)
+    environment.update(SWITCHES)
     environment["PYTHONUNBUFFERED"] = "1"
     environment["PYTHONIOENCODING"] = "utf-8"
     return environment

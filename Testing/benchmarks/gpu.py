@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from correction_case import Case, measure, patient, run
 
+from spinemar.errors import ModelError
 from spinemar.files import atomic_path
 from spinemar.mar.correct import correct_volume
 from spinemar.mar.methods import make_inpainter, shipped_model
+from spinemar.mar.models.runtime import onnx_runtime
 from spinemar.tomography.cuda import cuda_transforms_available
 
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "performance_gpu.json"
@@ -28,10 +30,10 @@ GOAL_S = 3.0
 def why_not() -> str | None:
     """Why nothing can be measured here, in one sentence; None where it can."""
     try:
-        import onnxruntime
-    except ImportError:
-        return "onnxruntime is not installed."
-    if CUDA not in onnxruntime.get_available_providers():
+        runtime = onnx_runtime()
+    except ModelError as missing:
+        return missing.problem
+    if CUDA not in runtime.get_available_providers():
         return "this onnxruntime has no CUDA (pip install onnxruntime-gpu)."
     if shipped_model() is None:
         return "no model ships with this copy."

@@ -14,7 +14,7 @@ CORE = ROOT / "spinemar"
 
 # From the ground up; a module may import its own layer and those before it.
 LAYERS = (
-    ("errors", "json_text", "memory", "progress"),
+    ("errors", "json_text", "memory", "privacy", "progress"),
     ("files", "array_files", "claims", "interpreter", "volume"),
     ("io", "sample_data", "tomography"),
     ("physics", "implants", "spine"),

@@ -22,6 +22,7 @@ from spinemar_training.settings import GeneratorSettings, RunSettings
 from spinemar.mar.correct import correct_volume
 from spinemar.mar.gate import GateParameters
 from spinemar.mar.models.manifest import load_manifest
+from spinemar.mar.models.runtime import onnx_runtime
 from spinemar.tomography.radon import RadonTransform
 from spinemar.volume import CTVolume
 
@@ -97,13 +98,11 @@ def test_weights_that_16_bits_do_not_hold_are_refused() -> None:
 
 @pytest.mark.parametrize("half", [False, True])
 def test_rays_outside_the_trace_leave_bit_by_bit(exported: Path, half: bool) -> None:
-    import onnxruntime
-
     network = load_manifest(exported).generator
     assert network is not None
     network = network.half if half else network
     assert network is not None
-    session = onnxruntime.InferenceSession(network.data, providers=["CPUExecutionProvider"])
+    session = onnx_runtime().InferenceSession(network.data, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     for scale in (1.0, 30.0):
         x, measured = (

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 
 from spinemar_training.study.methods import study_methods  # noqa: E402
 from spinemar_training.study.regression import (  # noqa: E402

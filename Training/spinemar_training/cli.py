@@ -282,7 +282,10 @@ EXTRA = ("torch", "lightning", "monai", "tensorboard", "onnx", "onnxscript", "ya
 def main() -> None:
     """Entry point: errors become a sentence and an exit code."""
     from spinemar.errors import SpinemarError
+    from spinemar.privacy import keep_matplotlib_out_of_home, keep_to_this_machine
 
+    keep_to_this_machine()
+    keep_matplotlib_out_of_home()
     try:
         app()
     except ModuleNotFoundError as missing:

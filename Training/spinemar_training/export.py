@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from spinemar.mar.models.manifest import SCHEMA
+from spinemar.mar.models.runtime import onnx_runtime
 from spinemar.mar.result import PIPELINE_VERSION
 from spinemar_training.features import HIGH_HU, LOW_HU, N_FEATURES, PIXEL_MM, SCALE_HU
 from spinemar_training.half_storage import round_to_half, store_halved
@@ -90,9 +91,7 @@ def _simplify(path: Path) -> None:
 
 def parity(network: nn.Module, path: Path, inputs: dict[str, Tensor]) -> float:
     """Largest difference between PyTorch and ONNX Runtime on given inputs."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnx_runtime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     with torch.no_grad():
         expected = network.eval()(*inputs.values()).numpy()
     found = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})[0]

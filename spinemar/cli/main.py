@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from spinemar.privacy import keep_to_this_machine
+
 COMMANDS: tuple[tuple[str, str], ...] = (
     # (command, "module:function"), in the order that `spinemar --help` shows
     ("correct", "spinemar.cli.correct:correct"),
@@ -52,6 +54,7 @@ def build_app() -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code (0, 1, 2 or 3)."""
+    keep_to_this_machine()
     try:
         from spinemar.cli.boundary import run
     except ModuleNotFoundError as missing:

@@ -23,6 +23,7 @@ from spinemar.errors import CancelledError, FaultError, InputError, SpinemarErro
 from spinemar.jobs import protocol
 from spinemar.jobs.kinds import function_of, warm_up
 from spinemar.json_text import parse_json
+from spinemar.privacy import keep_to_this_machine
 from spinemar.progress import CancelToken, Progress
 
 _MAX_JOB_BYTES = 16 << 20
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--attended", action="store_true", help="cancel when stdin ends")
     parser.add_argument("--warm", metavar="KIND", help="get ready for a kind of job, then wait")
     options = parser.parse_args(arguments)
+    keep_to_this_machine()
     reporter = _Reporter(_take_stdout())
     cancel = CancelToken()
     for number in (signal.SIGTERM, signal.SIGINT):

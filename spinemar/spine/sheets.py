@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from spinemar.files import atomic_path
+from spinemar.privacy import keep_matplotlib_out_of_home
 from spinemar.spine.levels import VERSE_IDS
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.volume import CTVolume, GridGeometry
@@ -47,6 +48,7 @@ def write_overlay_sheet(
     landmarks : mapping of level to mapping of side to point, optional
         Independent isthmus centres (RAS mm), drawn as green crosses beside the found red ones.
     """
+    keep_matplotlib_out_of_home()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

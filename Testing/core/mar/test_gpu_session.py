@@ -16,6 +16,7 @@ from spinemar.mar.models import memory, session
 from spinemar.mar.models.batches import by_shape
 from spinemar.mar.models.manifest import Network
 from spinemar.mar.models.memory import free_gpu_bytes, slices_that_fit
+from spinemar.mar.models.runtime import onnx_runtime
 from spinemar.mar.models.session import NetworkSession, run_bound
 
 OUT_OF_MEMORY = (
@@ -111,7 +112,7 @@ def _network(half: bool = False) -> Network:
 def pretend(monkeypatch):
     def make(free_bytes: int | None = None, **behaviour) -> FakeRuntime:
         runtime = FakeRuntime(**behaviour)
-        monkeypatch.setattr(session, "_runtime", lambda: runtime)
+        monkeypatch.setattr(session, "onnx_runtime", lambda: runtime)
         monkeypatch.setattr(session, "free_gpu_bytes", lambda: free_bytes)
         return runtime
 
@@ -278,8 +279,7 @@ def test_inputs_of_one_shape_run_together_and_come_back_in_order() -> None:
 
 
 def test_bound_runs_equal_plain_ones(tiny_network) -> None:
-    runtime = pytest.importorskip("onnxruntime")
-    plain = runtime.InferenceSession(tiny_network, providers=[CPU])
+    plain = onnx_runtime().InferenceSession(tiny_network, providers=[CPU])
     feed = {"x": np.random.default_rng(2).random((3, 4)).astype(np.float32)}
     bound = run_bound(plain, ["y"], feed, "cpu")
     np.testing.assert_array_equal(bound[0], plain.run(["y"], feed)[0])

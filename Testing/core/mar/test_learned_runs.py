@@ -14,10 +14,11 @@ import pytest
 from spinemar.mar.correct import correct_volume
 from spinemar.mar.methods import shipped_model
 from spinemar.mar.models import session
+from spinemar.mar.models.runtime import onnx_runtime
 from spinemar.mar.result import CorrectionResult
 from spinemar.volume import CTVolume
 
-ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+ort = onnx_runtime()
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 LIMIT_HU = 2.0
 
@@ -91,7 +92,7 @@ def claims_cuda(monkeypatch):
             GraphOptimizationLevel=ort.GraphOptimizationLevel,
             OrtValue=SimpleNamespace(ortvalue_from_numpy=lambda array, device, index: array),
         )
-        monkeypatch.setattr(session, "_runtime", lambda: runtime)
+        monkeypatch.setattr(session, "onnx_runtime", lambda: runtime)
         monkeypatch.setattr(session, "free_gpu_bytes", lambda: None)
         return sizes
 

@@ -15,12 +15,12 @@ from spinemar.mar.gate import GateParameters
 from spinemar.mar.generator import GeneratorInpainter, interpolate_views, pad_flipped
 from spinemar.mar.models.manifest import load_manifest
 from spinemar.mar.models.onnx_scan import refuse_unsafe
+from spinemar.mar.models.runtime import onnx_runtime
 from spinemar.mar.models.session import NetworkSession
 from spinemar.mar.result import PIPELINE_VERSION
 from spinemar.volume import CTVolume
 
 onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
 
 FULL = {"offset": 1.0, "by_gain": 0.0, "by_log_spread": 0.0, "by_log_ratio": 0.0}
 
@@ -199,9 +199,7 @@ def test_a_session_checks_the_signature_and_names_its_provider(tmp_path) -> None
 
 
 def test_cuda_asked_for_and_absent_says_what_ran(tmp_path) -> None:
-    import onnxruntime
-
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+    if "CUDAExecutionProvider" in onnx_runtime().get_available_providers():
         pytest.skip("this onnxruntime has CUDA")
     manifest = load_manifest(_write(tmp_path, _network()))
     session = NetworkSession(manifest.generator, "cuda", threads=1)

@@ -12,8 +12,8 @@ import pytest
 from spinemar.errors import ModelError
 from spinemar.mar.methods import find_model, shipped_model, shipped_models
 from spinemar.mar.models.manifest import load_manifest
+from spinemar.mar.models.runtime import onnx_runtime
 
-pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 LIMIT_BYTES = 30_000_000
 
 
@@ -46,13 +46,11 @@ def test_all_files_together_stay_small(manifest_path: Path) -> None:
 @pytest.mark.parametrize("bits", [32, 16])
 @pytest.mark.parametrize("name", list(shipped_models()))
 def test_rays_outside_the_trace_leave_bit_by_bit_as_they_came(name: str, bits: int) -> None:
-    import onnxruntime
-
     network = load_manifest(shipped_models()[name]).generator
     assert network is not None
     network = network.half if bits == 16 else network
     assert network is not None, "no 16-bit file ships"
-    session = onnxruntime.InferenceSession(network.data, providers=["CPUExecutionProvider"])
+    session = onnx_runtime().InferenceSession(network.data, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     views = network.inputs["sinogram"][2]
     for scale in (1.0, 8.0, 200.0):
@@ -69,27 +67,23 @@ def test_rays_outside_the_trace_leave_bit_by_bit_as_they_came(name: str, bits: i
 
 
 def test_both_precisions_clean_alike(manifest_path: Path) -> None:
-    import onnxruntime
-
     network = load_manifest(manifest_path).prior
     assert network is not None
     assert network.half is not None
     features = np.random.default_rng(2).random((1, 11, 64, 64)).astype(np.float32)
     full, half = (
-        onnxruntime.InferenceSession(one.data, providers=["CPUExecutionProvider"]).run(
-            None, {"features": features}
-        )[0]
+        onnx_runtime()
+        .InferenceSession(one.data, providers=["CPUExecutionProvider"])
+        .run(None, {"features": features})[0]
         for one in (network, network.half)
     )
     assert 0 < np.abs(full - half).max() < 5e-3 * np.abs(full).max()
 
 
 def test_batches_are_dynamic(manifest_path: Path) -> None:
-    import onnxruntime
-
     network = load_manifest(manifest_path).prior
     assert network is not None
-    session = onnxruntime.InferenceSession(network.data, providers=["CPUExecutionProvider"])
+    session = onnx_runtime().InferenceSession(network.data, providers=["CPUExecutionProvider"])
     features = np.random.default_rng(1).random((2, 11, 64, 96)).astype(np.float32)
     both = session.run(None, {"features": features})[0]
     alone = session.run(None, {"features": features[1:]})[0]

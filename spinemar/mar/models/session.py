@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from spinemar.errors import FaultError, ModelError
 from spinemar.mar.models.manifest import Network, Shape
 from spinemar.mar.models.memory import free_gpu_bytes, slices_that_fit
+from spinemar.mar.models.runtime import onnx_runtime
 from spinemar.tomography.radon import available_threads
 
 Device = Literal["auto", "cpu", "cuda", "cuda-fp16"]
@@ -143,7 +144,7 @@ class NetworkSession:
             self._fall_back(cause)
 
     def _start(self, device: Device) -> Any:
-        runtime = _runtime()
+        runtime = onnx_runtime()
         if device == "cpu":
             return self._open([_CPU])
         if _CUDA not in runtime.get_available_providers():
@@ -178,7 +179,7 @@ class NetworkSession:
         return self._session
 
     def _open(self, providers: list[Any]) -> Any:
-        runtime = _runtime()
+        runtime = onnx_runtime()
         options = runtime.SessionOptions()
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.intra_op_num_threads = self._threads
@@ -229,7 +230,7 @@ def run_bound(
     list of ndarray of float32
         In the order of `names` and the shapes that the manifest states.
     """
-    runtime = _runtime()
+    runtime = onnx_runtime()
     binding = session.io_binding()
     for name, array in feed.items():
         value = runtime.OrtValue.ortvalue_from_numpy(array, device, 0)
@@ -267,17 +268,6 @@ def _warm_up(session: Any, network: Network) -> None:
         for name, size in _sizes(network, _WARM_UP_SIDE).items()
     }
     session.run(None, feed)
-
-
-def _runtime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ModelError(
-            "Running a learned model needs the package onnxruntime.",
-            "Install it (pip install onnxruntime), or use the method nmar.",
-        ) from error
-    return onnxruntime
 
 
 def _first_line(error: BaseException) -> str:
