@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spinemar.files import atomic_path
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.io import read_volume
 from spinemar.planning.auto import PlanSettings, plan_with_alternatives
 from spinemar.planning.report.reformats import screw_pictures
@@ -28,8 +29,11 @@ def main() -> None:
     """Segment, plan, draw."""
     volume = read_volume(sample_ct())
     spine = segment_spine(volume)
-    made = plan_with_alternatives(spine, volume, LEVELS, PlanSettings(with_crosslink=True))
-    views = render_views(spine, made.plan, ("behind", "left"), size=(560, 720))
+    catalogue = load_catalogue()
+    made = plan_with_alternatives(
+        spine, volume, LEVELS, catalogue, PlanSettings(with_crosslink=True)
+    )
+    views = render_views(spine, made.plan, catalogue, ("behind", "left"), size=(560, 720))
     save("plan-construct.png", np.concatenate(list(views.values()), axis=1))
     rows = []
     for name in SHOWN:

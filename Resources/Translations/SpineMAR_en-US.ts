@@ -762,6 +762,10 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Rod of the catalogue: how sharply it may be bent and how long it is sold.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Diameter of the rods, mm.</source>
             <translation type="unfinished" />
         </message>

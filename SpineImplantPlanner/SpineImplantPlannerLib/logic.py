@@ -17,6 +17,7 @@ from SpineImplantPlannerLib.shafthandle import ShaftHandle
 from SpineImplantPlannerLib.shared import arrayOf, geometryOf, ijkToRas
 from SpineImplantPlannerLib.work import Ct, Planned, Scanned, Workshop
 from spinemar.errors import InputError
+from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.implants.checks import Point
 from spinemar.implants.placement import Rod, Screw
 from spinemar.planning.collisions import Collision, find_collisions
@@ -37,6 +38,8 @@ class PlannerLogic:
         For what is handed to and from the worker.
     command : sequence of str, optional
         Command line of the worker; by default this Python's.
+    catalogue : Catalogue, optional
+        What can be placed, here and in the worker; the generic one by default.
 
     Attributes
     ----------
@@ -51,11 +54,15 @@ class PlannerLogic:
     """
 
     def __init__(
-        self, scene: Any, temporaryFolder: str | Path, command: Sequence[str] | None = None
+        self,
+        scene: Any,
+        temporaryFolder: str | Path,
+        command: Sequence[str] | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.scene = scene
-        self.session = PlanningSession()
-        self.workshop = Workshop(temporaryFolder, command)
+        self.session = PlanningSession(catalogue or load_catalogue())
+        self.workshop = Workshop(temporaryFolder, self.session.catalogue, command)
         self.nodes = ImplantNodes(scene, self.session.catalogue)
         self.plot = HuPlot(scene)
         self.ghost = Ghost(scene, self.session.catalogue)
@@ -237,7 +244,7 @@ class PlannerLogic:
         """Return what touches what must not, and show it in red."""
         spine = self.session.spine
         labels = None if spine is None else spine.labels
-        found = find_collisions(self.plan, labels, self.session.catalogue)
+        found = find_collisions(self.plan, self.session.catalogue, labels)
         self.nodes.mark({name for one in found for name in (one.first, one.second)})
         return found
 

@@ -22,10 +22,8 @@ class RodsStep:
         self.panel, self.ui = panel, panel.ui
         ui = self.ui
         catalogue = panel.planner.session.catalogue
-        diameters = sorted({d for rod in catalogue.rods for d in rod.diameters_mm})
-        materials = dict.fromkeys(m for rod in catalogue.rods for m in rod.materials)
-        tables.choices(ui.rodDiameterCombo, [f"{d:g}" for d in diameters], "5.5")
-        tables.choices(ui.rodMaterialCombo, materials)
+        tables.choices(ui.rodModelCombo, [rod.id for rod in catalogue.rods])
+        self.onRodModel()
         tables.choices(ui.cageModelCombo, [cage.id for cage in catalogue.cages])
         tables.prepare(ui.bendTable, [_("From top, mm"), _("Bend, deg"), _("Towards")])
         for name, slot in (
@@ -35,11 +33,13 @@ class RodsStep:
         ):  # fmt: skip
             getattr(ui, f"{name}Button").connect("clicked()", slot)
         ui.rodsFollowCheckBox.connect("toggled(bool)", self.onFollow)
+        ui.rodModelCombo.connect("activated(int)", self.onRodModel)
         ui.rodCombo.connect("activated(int)", self.onRod)
 
     def settings(self):
         """Return the settings of new rods."""
         return RodSettings(
+            model=self.ui.rodModelCombo.currentText,
             diameter_mm=float(self.ui.rodDiameterCombo.currentText),
             material=self.ui.rodMaterialCombo.currentText,
         )
@@ -106,7 +106,7 @@ class RodsStep:
         catalogue = self.panel.planner.session.catalogue
 
         def linked(plan):
-            new = add_crosslink(plan, catalogue=catalogue)
+            new = add_crosslink(plan, catalogue)
             if new == plan:
                 raise InputError(
                     "No crosslink of the catalogue fits between the rods.",
@@ -115,6 +115,14 @@ class RodsStep:
             return ReplacePlan(new, _("Add crosslink"))
 
         self._do(linked)
+
+    def onRodModel(self, _index=0):
+        """Offer the sizes and materials in which the chosen rod is made."""
+        ui = self.ui
+        model = self.panel.planner.session.catalogue.rod(ui.rodModelCombo.currentText)
+        size = ui.rodDiameterCombo.currentText or "5.5"
+        tables.choices(ui.rodDiameterCombo, [f"{d:g}" for d in model.diameters_mm], size)
+        tables.choices(ui.rodMaterialCombo, model.materials, ui.rodMaterialCombo.currentText)
 
     def onRodLock(self):
         rod = self.chosenRod()
@@ -137,7 +145,7 @@ class RodsStep:
             spine = planner.requireSpine()
             if not upper:
                 raise InputError("No disc is chosen.", "Choose one beside 'Cage'.")
-            return PutImplant(cage_for_disc(spine, upper, model, planner.session.catalogue))
+            return PutImplant(cage_for_disc(spine, upper, planner.session.catalogue.cage(model)))
 
         self._do(cage)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from spinemar.errors import InputError
-from spinemar.implants.catalogue import Catalogue, load_catalogue
+from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.checks import Point
 from spinemar.implants.placement import Screw
 from spinemar.planning.bone import BoneField, bone_field
@@ -44,24 +44,25 @@ class PlanningSession:
 
     Parameters
     ----------
+    catalogue : Catalogue
+        Of everything that is placed.
     volume : CTVolume or None
         For HU along the tracks.
     spine : SpineModel or None
         For grades and automatic plans; without it screws are *not graded*.
     plan : Plan, optional
         To start with, taken as it is.
-    catalogue : Catalogue, optional
     """
 
     def __init__(
         self,
+        catalogue: Catalogue,
         volume: CTVolume | None = None,
         spine: SpineModel | None = None,
         plan: Plan | None = None,
-        catalogue: Catalogue | None = None,
     ) -> None:
         self.volume = volume
-        self.catalogue = catalogue or load_catalogue()
+        self.catalogue = catalogue
         self.rodsFollow = True
         self.locked = False
         self.history = History.of(plan or Plan(), spine)
@@ -204,7 +205,7 @@ class PlanningSession:
 
 
 def _shapes(plan: Plan) -> list[tuple[object, ...]]:
-    return [(r.id, r.control_points, r.diameter_mm, r.material) for r in plan.rods]
+    return [(r.id, r.control_points, r.diameter_mm, r.material, r.model) for r in plan.rods]
 
 
 def _places(plan: Plan, side: str) -> list[tuple[object, ...]]:
@@ -222,13 +223,13 @@ def withRod(
     if (old is None and settings is None) or (old is not None and old.locked):
         return plan
     if settings is None and old is not None:
-        settings = RodSettings(diameter_mm=old.diameter_mm, material=old.material)
+        settings = RodSettings.of(old)
     others = tuple(rod for rod in plan.rods if rod.side != side)
     links = tuple(link for link in plan.crosslinks if side not in _sides(plan, link.rod_ids))
     screws = [screw for screw in plan.screws if screw.side == side]
     if len(screws) < 2:
         return replace(plan, rods=others, crosslinks=links)
-    made = contour_rod(screws, settings, catalogue, None if old is None else old.id)
+    made = contour_rod(screws, catalogue, settings, None if old is None else old.id)
     turned = {screw.id: screw for screw in made.screws}
     return replace(
         plan,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from SpineImplantPlannerLib.jobrun import JobRun, MakeJob, handOver
+from spinemar.implants.catalogue import Catalogue, catalogue_to_json
 from spinemar.jobs.planning import read_field
 from spinemar.jobs.spare import SpareWorker
 from spinemar.planning.auto import PlanSettings
@@ -70,8 +71,14 @@ class Scanned:
 class Workshop:
     """Starts jobs; each returns a `JobRun` whose result is said at its method."""
 
-    def __init__(self, temporaryFolder: str | Path, command: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        temporaryFolder: str | Path,
+        catalogue: Catalogue,
+        command: Sequence[str] | None = None,
+    ) -> None:
         self._folder = temporaryFolder
+        self._catalogue = catalogue_to_json(catalogue)
         self._command = command
         self._spare = SpareWorker("scan", command)
 
@@ -145,7 +152,7 @@ class Workshop:
             return {
                 "kind": "plan", **_spine(folder, spine), "levels": list(levels),
                 "input": None if ct is None else handOver(folder, "ct", ct.voxels, ct.ijkToRas),
-                "settings": _settings(settings),
+                "settings": _settings(settings), "catalogue": self._catalogue,
                 "locked": None if locked is None else plan_to_json(locked),
                 "plan_output": str(folder / "plan.json"),
                 "fields_folder": str(folder / "fields"),
@@ -180,7 +187,8 @@ class Workshop:
             whole = slices is None
             return {
                 "kind": "scan", "input": handOver(folder, "ct", slab, matrix),
-                "plan": plan_to_json(plan), "settings": dict(settings or {}), "seed": seed,
+                "plan": plan_to_json(plan), "catalogue": self._catalogue,
+                "settings": dict(settings or {}), "seed": seed,
                 "slices": None if whole else [first - low, after - low],
                 "output": str(folder / "scan.npy"), "metal_output": str(folder / "metal.npy"),
                 "truth_output": str(folder / "truth.npy") if whole else None, "stored_as": kind,
@@ -201,6 +209,7 @@ class Workshop:
             return {
                 "kind": "voxelize", "plan": plan_to_json(plan), "shape": list(geometry.shape),
                 "ijk_to_ras": geometry.ijk_to_ras.tolist(), "folder": str(folder),
+                "catalogue": self._catalogue,
             }  # fmt: skip
 
         def take(_folder: Path, facts: Mapping[str, Any]) -> dict[str, Fraction]:
@@ -217,6 +226,7 @@ class Workshop:
         def make(temporary: Path) -> dict[str, Any]:
             return {
                 "kind": "plan-report", **_spine(temporary, spine), "plan": plan_to_json(plan),
+                "catalogue": self._catalogue,
                 "input": handOver(temporary, "ct", ct.voxels, ct.ijkToRas), "folder": str(folder),
             }  # fmt: skip
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from bench_tomography import best_seconds, machine_facts, record
 
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.construct_mesh import construct_meshes
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.planning.auto import plan_construct, plan_with_alternatives
@@ -46,8 +47,11 @@ def main() -> None:
     hu = np.where(spine.labels.labels > 0, 300.0, 40.0).astype(np.float32)
     volume = CTVolume(hu, spine.labels.ijk_to_ras)
     seconds: dict[str, float] = {}
-    seconds["plan_12_screws"] = best_seconds(lambda: plan_construct(spine, volume, LEVELS), 2)
-    made = plan_with_alternatives(spine, volume, LEVELS)
+    catalogue = load_catalogue()
+    seconds["plan_12_screws"] = best_seconds(
+        lambda: plan_construct(spine, volume, LEVELS, catalogue), 2
+    )
+    made = plan_with_alternatives(spine, volume, LEVELS, catalogue)
     plan: Plan = made.plan
     assert len(plan.screws) == 12
     screw = plan.screws[4]
@@ -62,15 +66,17 @@ def main() -> None:
         grade_screw(replace(screw, entry=moved[0], tip=moved[1]), field)
 
     seconds["regrade_screw"] = best_seconds(regrade, 50)
-    seconds["contour_two_rods"] = best_seconds(lambda: with_rods(plan), 5)
-    seconds["vary_plan"] = best_seconds(lambda: vary_plan(plan, seed=1), 5)
+    seconds["contour_two_rods"] = best_seconds(lambda: with_rods(plan, catalogue), 5)
+    seconds["vary_plan"] = best_seconds(lambda: vary_plan(plan, catalogue, seed=1), 5)
     centre = np.mean([s.entry for s in plan.screws], axis=0)
     matrix = np.diag([0.78, 0.78, 1.25, 1.0])
     matrix[:3, 3] = centre - matrix[:3, :3] @ np.array([256, 256, 80])
     grid = GridGeometry((160, 512, 512), matrix)
-    seconds["voxelize_12_screws_512x512x160"] = best_seconds(lambda: voxelize_plan(plan, grid), 2)
+    seconds["voxelize_12_screws_512x512x160"] = best_seconds(
+        lambda: voxelize_plan(plan, grid, catalogue), 2
+    )
     start = time.perf_counter()
-    list(construct_meshes(plan))
+    list(construct_meshes(plan, catalogue))
     seconds["surfaces_12_screws"] = time.perf_counter() - start
     facts: dict[str, Any] = {"machine": machine_facts()}
     entries = []

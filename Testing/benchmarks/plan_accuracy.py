@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.files import atomic_path
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.io import read_labels, read_volume, write_labels
 from spinemar.planning.auto import PlanSettings, plan_construct
 from spinemar.planning.bone import bone_field
@@ -110,7 +111,9 @@ def evaluate(name: str, levels: tuple[str, ...] = level_range(LEVELS)) -> list[R
     spine = segmented(name, volume)
     wanted = {s.level: match(s, spine) for s in sites}
     found = [ours for ours in wanted.values() if ours]
-    plan = plan_construct(spine, volume, found, PlanSettings()) if found else Plan()
+    plan = (
+        plan_construct(spine, volume, found, load_catalogue(), PlanSettings()) if found else Plan()
+    )
     if name == SAMPLE:
         return on_labels(plan, sites, wanted, landmarks)
     return [on_landmarks(name, s, wanted[s.level], plan) for s in sites]

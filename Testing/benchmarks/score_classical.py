@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemar.files import atomic_path
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.io import read_volume
 from spinemar.mar.classical import LI_GATE
@@ -89,7 +90,7 @@ def scans(data: Path, count: int, seed: int) -> Iterator[tuple[int, SimulatedSca
         landmarks = json.loads(path.read_text())
         first = int(rng.integers(len(landmarks["vertebrae"]) - 1))
         plan = construct(landmarks, first, rng)
-        fractions = voxelize_plan(plan, volume.geometry)
+        fractions = voxelize_plan(plan, volume.geometry, load_catalogue())
         settings = ScannerSettings(
             kvp=int(rng.choice([100, 120, 120, 140])),
             photons_per_ray=float(10 ** rng.uniform(5.3, 6.3)),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.volume import CTVolume
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def plans() -> list[bytes]:
     from spinemar.volume import GridGeometry
 
     grid = GridGeometry((50, 100, 100), np.diag([2.0, 2.0, 2.0, 1.0]))
-    return [plan_to_json(random_plan(grid, seed)).encode() for seed in range(4)]
+    return [plan_to_json(random_plan(grid, seed, load_catalogue())).encode() for seed in range(4)]
 
 
 def catalogues() -> list[bytes]:
@@ -141,7 +142,7 @@ def jobs() -> list[bytes]:
         {"kind": "correct", "input": "ct.nrrd", "output": "out.nrrd", "method": "li",
          "metal_threshold_hu": None, "metal_mask": None, "model": None, "device": "cpu"},
         {"kind": "scan", "input": {"npy": "a.npy", "ijk_to_ras": np.eye(4).tolist()}, "plan": "{}",
-         "catalogues": [], "settings": {"kvp": 120}, "seed": 0, "slices": [0, 3],
+         "catalogue": None, "settings": {"kvp": 120}, "seed": 0, "slices": [0, 3],
          "output": "o.npy"},
         {"kind": "plan", "labels": {"npy": "l.npy", "ijk_to_ras": np.eye(4).tolist()},
          "frames": "f.json", "levels": ["L1"], "settings": {"rod": {}}, "plan_output": "p.json"},

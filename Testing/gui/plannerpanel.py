@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.planning.auto import PlanSettings, plan_with_alternatives
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,7 @@ def _spine(levels: str, slice_mm: float) -> tuple[Any, Any]:
     from SpineImplantPlannerLib import selftest
 
     spine = selftest.drawnSpine(levels, (1.0, 1.0, slice_mm))
-    return spine, plan_with_alternatives(spine, None, levels, PlanSettings())
+    return spine, plan_with_alternatives(spine, None, levels, load_catalogue(), PlanSettings())
 
 
 def click(button: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,8 +12,19 @@ import numpy as np
 import pytest
 
 from spinemar.errors import InputError
+from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.planning.auto import PlanSettings, plan_with_alternatives
-from spinemar.planning.commands import LockImplant, MoveScrew, RemoveImplant, ResizeScrew
+from spinemar.planning.cages import cage_for_disc
+from spinemar.planning.commands import (
+    LockImplant,
+    MoveScrew,
+    PutImplant,
+    RemoveImplant,
+    ReplacePlan,
+    ResizeScrew,
+)
+from spinemar.planning.construct import add_crosslink
+from spinemar.planning.rods import RodSettings
 from spinemar.spine.serial import spine_to_json
 
 pytestmark = pytest.mark.slicer
@@ -62,7 +74,7 @@ def planned(lib):
     """Plan the drawn spine once for all tests."""
     if not _PLANNED:
         spine = lib.selftest.drawnSpine()
-        made = plan_with_alternatives(spine, None, "T12-L2", PlanSettings())
+        made = plan_with_alternatives(spine, None, "T12-L2", load_catalogue(), PlanSettings())
         _PLANNED.update(spine=spine, made=made)
     return _PLANNED["spine"], _PLANNED["made"]
 
@@ -328,3 +340,43 @@ def test_export_has_no_names_of_the_patient(lib, planner, tmp_path):
     from spinemar.planning.plan_json import read_plan
 
     assert read_plan(folder / "spine_plan.json") == planner.plan
+
+
+def ownCatalogue():
+    """Nothing in it is called as anything generic: a default that slips in finds nothing."""
+    generic = load_catalogue()
+    screw = replace(generic.screw("generic-polyaxial"), id="own-screw")
+    rod = replace(generic.rods[0], id="own-rod", min_bend_radius_mm=90.0, overhang_mm=9.0)
+    link = replace(generic.crosslinks[0], id="own-link")
+    cage = replace(generic.cages[0], id="own-cage", heights_mm=(3.0, 4.0))
+    return Catalogue("own", (screw,), (rod,), (cage,), (link,))
+
+
+@pytest.mark.slow  # plans and voxelises in workers
+def test_every_planning_step_takes_the_planners_own_catalogue(lib, other, tmp_path):
+    catalogue = ownCatalogue()
+    spine = lib.selftest.drawnSpine()
+    planner = lib.logic.PlannerLogic(other, tmp_path, catalogue=catalogue)
+    node = lib.selftest.drawnCt(other, spine)
+    planner.setVolume(node)
+    planner.useSpine(spine)
+    rod = RodSettings("own-rod")
+    settings = PlanSettings(screw_model="own-screw", rod=rod, with_crosslink=True,
+                            crosslink_model="own-link")  # fmt: skip
+    run = planner.workshop.plan(planner.ct(), spine, ["L1", "L2"], settings)
+    planner.loadPlan(wait(run).plan)
+    assert {one.model for one in planner.plan.rods} == {"own-rod"}
+    screw = planner.plan.screws[0]
+    shifted = tuple(np.add(screw.entry, (0.0, 0.0, 2.0)).tolist())
+    planner.do(MoveScrew(screw.id, shifted, tuple(np.add(screw.tip, (0.0, 0.0, 2.0)).tolist())))
+    assert {one.model for one in planner.plan.rods} == {"own-rod"}  # contoured anew
+    planner.do(ReplacePlan(add_crosslink(planner.plan, catalogue, "own-link")))
+    planner.do(PutImplant(cage_for_disc(spine, "L1", catalogue.cage("own-cage"))))
+    planner.collisions()
+    planner.keepAsA(planner.plan)
+    for job in (
+        planner.workshop.voxelize(spine.labels.geometry, planner.plan),
+        planner.workshop.scan(planner.ct(), planner.plan, slices=(20, 21)),
+    ):
+        wait(job)
+    planner.release()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from spinemar.files import atomic_path
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.volume import CTVolume
 
 METALS = ("Ti-6Al-4V", "316L", "CoCrMo")
@@ -60,8 +61,9 @@ def _plan(sites: Sequence[Any], level: str, metal: str, rng: np.random.Generator
         with_crosslink=bool(rng.random() < 0.2),
         rod=RodSettings(material=metal, diameter_mm=float(rng.choice([5.5, 6.0]))),
     )
-    plan = construct_from_pedicles([s for s in sites if s.level in chosen], settings)
-    return vary_plan(plan, Spread(), int(rng.integers(2**31)))
+    catalogue = load_catalogue()
+    plan = construct_from_pedicles([s for s in sites if s.level in chosen], catalogue, settings)
+    return vary_plan(plan, catalogue, Spread(), int(rng.integers(2**31)))
 
 
 def make_case(
@@ -80,7 +82,7 @@ def make_case(
     affine = volume.ijk_to_ras.copy()
     affine[:3, 3] = volume.geometry.to_ras(np.array([0, 0, k - 1.0]))
     thin = CTVolume(volume.hu[k - 1 : k + 2], affine)
-    implants = voxelize_plan(plan, thin.geometry)
+    implants = voxelize_plan(plan, thin.geometry, load_catalogue())
     if sum(float(f[1].sum()) for f in implants.values()) < 20:
         return None
     settings = _settings(rng, extended)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.demo.run import sample_plan
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.io import read_volume
 from spinemar.physics.scanner import SimulatedScan, simulate_scan
@@ -30,15 +31,19 @@ def patient() -> CTVolume:
     return read_volume(sample_ct())
 
 
+def _shares(plan: Plan) -> dict[str, NDArray[np.float32]]:
+    return voxelize_plan(plan, patient().geometry, load_catalogue())
+
+
 @cache
 def fractions() -> NDArray[np.float32]:
     """Volume fraction of the demonstration's screws and rods, whatever their material."""
-    return np.asarray(sum(voxelize_plan(sample_plan(), patient().geometry).values()))
+    return np.asarray(sum(_shares(sample_plan()).values()))
 
 
 def fractions_of(plan: Plan) -> NDArray[np.float32]:
     """Volume fraction of all of a plan's implants."""
-    return np.asarray(sum(voxelize_plan(plan, patient().geometry).values()), dtype=np.float32)
+    return np.asarray(sum(_shares(plan).values()), dtype=np.float32)
 
 
 @dataclass(frozen=True)

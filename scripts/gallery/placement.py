@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gallery.patient import SOFT, fractions, fractions_of, patient, picture, scan
 from gallery.style import grey, marked, save, sheet, show
 from spinemar.demo.run import sample_plan
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.planning.random_plan import RandomSettings, random_plan
 from spinemar.report.display import View
 from spinemar.tomography.radon import RadonTransform
@@ -35,7 +36,7 @@ def draw(folder: Path) -> None:
     settings = RandomSettings(
         screws=(counts[0], counts[0]), rods=(counts[1], counts[1]), cages=(0, 0), crosslinks=(0, 0)
     )
-    drawn = random_plan(patient().geometry, 11, inside=body, settings=settings)
+    drawn = random_plan(patient().geometry, 11, load_catalogue(), inside=body, settings=settings)
     random = fractions_of(drawn)
     radon = RadonTransform(patient().hu.shape[1:], patient().spacing_mm[:2])
     figure, axes = sheet(2, 4, aspect=0.85)

@@ -66,14 +66,14 @@ def grade(
         ct = read_volume(volume)
         spine = read_spine(labels, naming, ct, progress=progress, cancel=cancel)
         graded = grade_plan(plan, spine)
-        collisions = find_collisions(graded, spine.labels, models)
+        collisions = find_collisions(graded, models, spine.labels)
         files: dict[str, Path] = {}
         if output is not None:
             write_plan(output, graded)
             files["plan"] = output
         if report is not None:
             files["report"] = write_plan_report(
-                report, graded, spine, ct, catalogue=models, progress=progress, cancel=cancel
+                report, graded, spine, ct, models, progress=progress, cancel=cancel
             )
     if json:
         facts = plan_facts(graded)

@@ -18,10 +18,11 @@ from spinemar.cli.plan_inputs import (
     screw_lines,
 )
 from spinemar.implants.checks import MATERIALS
+from spinemar.implants.placement import STANDARD_CROSSLINK, STANDARD_ROD
 from spinemar.planning.trajectory_targets import TRAJECTORIES
 
 if TYPE_CHECKING:
-    from spinemar.implants.catalogue import Catalogue
+    from spinemar.implants.catalogue import CageModel, Catalogue
     from spinemar.planning.auto import PlanSettings
     from spinemar.planning.plan import Cage
     from spinemar.spine.model import SpineModel
@@ -47,9 +48,16 @@ def plan(
     ] = _FIRST_TRAJECTORY,
     screw_model: Annotated[str, typer.Option(help="Screw of the catalogue.")] = "generic-polyaxial",
     material: Annotated[str, typer.Option(help="Ti-6Al-4V, 316L or CoCrMo.")] = MATERIALS[0],
-    rod_diameter: Annotated[float, typer.Option(metavar="MM", help="Diameter of the rods.")] = 5.5,
     rods: Annotated[bool, typer.Option(help="Contour rods through the screws.")] = True,
+    rod_model: Annotated[str, typer.Option(help="Rod of the catalogue.")] = STANDARD_ROD,
+    rod_diameter: Annotated[
+        float | None,
+        typer.Option(metavar="MM", help="Diameter of the rods: one of the model's, near 5.5."),
+    ] = None,
     crosslink: Annotated[bool, typer.Option(help="Join the rods.")] = False,
+    crosslink_model: Annotated[
+        str, typer.Option(help="Crosslink of the catalogue.")
+    ] = STANDARD_CROSSLINK,
     cage: Annotated[
         list[str] | None,
         typer.Option(metavar="LEVEL[=MODEL]", help="Cage into the disc below. Repeatable."),
@@ -86,15 +94,18 @@ def plan(
     refuse_existing([output], overwrite=overwrite)
     if report is not None:
         check_report_tools()
+    models = read_catalogue(catalogue)
+    # Screws of one metal and rods of another are sold together: each model has its own.
+    same = material if material in models.rod(rod_model).materials else None
     settings = PlanSettings(
         trajectory=trajectory.value,
         screw_model=screw_model,
         material=material,
         with_rods=rods,
         with_crosslink=crosslink,
-        rod=RodSettings(diameter_mm=rod_diameter, material=material),
+        crosslink_model=crosslink_model,
+        rod=RodSettings(rod_model, rod_diameter, same),
     )
-    models = read_catalogue(catalogue)
     _check(settings, models, levels, cage or [])
     locked = None if keep is None else read_plan(keep)
     with progress_bars(quiet=json) as (progress, cancel):
@@ -103,7 +114,7 @@ def plan(
         # Cages first: a disc too low is refused before the long work.
         cages = _cages(spine, cage or [], models)
         made = plan_with_alternatives(
-            spine, volume, levels, settings, models, locked=locked, progress=progress, cancel=cancel
+            spine, volume, levels, models, settings, locked=locked, progress=progress, cancel=cancel
         )
         result = replace(made.plan, cages=cages)
         write_plan(output, result)
@@ -115,7 +126,7 @@ def plan(
             files["stl"] = stl
         if report is not None:
             files["report"] = write_plan_report(
-                report, result, spine, volume, catalogue=models, fields=made.fields,
+                report, result, spine, volume, models, fields=made.fields,
                 progress=progress, cancel=cancel,
             )  # fmt: skip
     if json:
@@ -132,28 +143,27 @@ def plan(
 def _check(settings: PlanSettings, catalogue: Catalogue, levels: str, cages: list[str]) -> None:
     """Refuse levels, sizes and materials before the CT is read."""
     from spinemar.implants.checks import check_choice
-    from spinemar.implants.placement import Rod
     from spinemar.spine.levels import level_range
 
     model = catalogue.screw(settings.screw_model)
     check_choice(f"material of {model.id}", settings.material, model.materials)
-    ends = ((0.0, 0.0, 0.0), (0.0, 0.0, 50.0))
     level_range(levels)
     for text in cages:
         _cage_request(text, catalogue)
-    Rod("rod", "", ends, settings.rod.diameter_mm, settings.rod.material)
+    settings.rod.checked(catalogue)
+    catalogue.crosslink(settings.crosslink_model)
 
 
 def _cages(spine: SpineModel, wanted: list[str], catalogue: Catalogue) -> tuple[Cage, ...]:
     from spinemar.planning.cages import cage_for_disc
 
     requests = [_cage_request(text, catalogue) for text in wanted]
-    return tuple(cage_for_disc(spine, level, model, catalogue) for level, model in requests)
+    return tuple(cage_for_disc(spine, level, model) for level, model in requests)
 
 
-def _cage_request(text: str, catalogue: Catalogue) -> tuple[str, str]:
+def _cage_request(text: str, catalogue: Catalogue) -> tuple[str, CageModel]:
     """Return level and model of "L4" or "L4=generic-plif"."""
     from spinemar.spine.levels import parse_level
 
     level, _, model = text.partition("=")
-    return parse_level(level), catalogue.cage(model or "generic-alif").id
+    return parse_level(level), catalogue.cage(model or "generic-alif")

@@ -11,10 +11,12 @@ import typer
 from numpy.typing import NDArray
 
 from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.plan_inputs import read_catalogue
 from spinemar.errors import InputError
 from spinemar.physics.settings import GEOMETRIES, HU_SCALES, KERNELS, ScannerSettings
 
 if TYPE_CHECKING:
+    from spinemar.implants.catalogue import Catalogue
     from spinemar.physics.scanner import SimulatedScan
     from spinemar.volume import CTVolume, GridGeometry
 
@@ -54,6 +56,9 @@ def simulate(
             metavar="PLAN|MASK[=MATERIAL]",
             help="Plan (.json), or a mask and its material (Ti-6Al-4V unless stated). Repeatable.",
         ),
+    ] = None,
+    catalogue: Annotated[
+        list[Path] | None, typer.Option(help="Catalogue of your own, for plans. Repeatable.")
     ] = None,
     kvp: Annotated[int, typer.Option(help="Tube voltage: 80, 100, 120 or 140.")] = 120,
     photons: Annotated[float, typer.Option(help="Photons of an open ray.")] = 1e6,
@@ -122,11 +127,12 @@ def simulate(
         pitch=pitch,
         **changes,
     )
+    models = read_catalogue(catalogue)
     single = _check_output(source, output, raw, overwrite=overwrite)
     with progress_bars(quiet=json) as (progress, cancel):
         patient = read_volume(source)
         chosen = _chosen(slices, len(patient.hu))
-        fractions = _fractions(implants or [], patient)
+        fractions = _fractions(implants or [], patient, models)
         scan = simulate_scan(
             patient,
             fractions,
@@ -197,18 +203,22 @@ def _chosen(text: str | None, count: int) -> slice | None:
     return slice(start - 1, stop)
 
 
-def _fractions(implants: list[str], patient: CTVolume) -> dict[str, NDArray[np.float32]]:
+def _fractions(
+    implants: list[str], patient: CTVolume, catalogue: Catalogue
+) -> dict[str, NDArray[np.float32]]:
     """Volume fractions of all implants by material; where they overlap the first stays."""
     total: dict[str, NDArray[np.float32]] = {}
     for text in implants:
-        for material, fraction in _one_source(text, patient.geometry).items():
+        for material, fraction in _one_source(text, patient.geometry, catalogue).items():
             room = np.clip(1.0 - sum(total.values()), 0.0, 1.0)
             added = np.minimum(fraction, room).astype(np.float32)
             total[material] = total[material] + added if material in total else added
     return total
 
 
-def _one_source(text: str, geometry: GridGeometry) -> dict[str, NDArray[np.float32]]:
+def _one_source(
+    text: str, geometry: GridGeometry, catalogue: Catalogue
+) -> dict[str, NDArray[np.float32]]:
     name, _, material = text.rpartition("=") if "=" in text else (text, "", "")
     path = Path(name).expanduser()
     if not path.exists():
@@ -217,7 +227,7 @@ def _one_source(text: str, geometry: GridGeometry) -> dict[str, NDArray[np.float
         from spinemar.implants.voxelize import voxelize_plan
         from spinemar.planning.plan_json import read_plan
 
-        return voxelize_plan(read_plan(path), geometry)
+        return voxelize_plan(read_plan(path), geometry, catalogue)
     from spinemar.io import read_mask
     from spinemar.physics.materials import density_g_cm3
 

@@ -13,7 +13,7 @@ from spinemar.json_text import read_json
 
 SCHEMA = "spinemar-cts/1"
 SPLITS = ("training", "validation", "test")
-_PATHS = ("ct", "labels", "landmarks", "plan")
+_PATHS = ("ct", "labels", "landmarks", "plan", "catalogue")
 _COLUMNS = (*_PATHS, "patient", "split", "clean_low_mm", "clean_high_mm", "source")
 _LISTS = (".json", ".csv")
 
@@ -37,6 +37,8 @@ class CtEntry:
         Range of z (superior, mm) free of the patient's own metal; None has it found.
     source : str
         Origin and licence, for the data set's card.
+    catalogue : Path or None
+        A catalogue of one's own, beside the generic one: what its plan names, and what is drawn.
     """
 
     ct: Path
@@ -47,6 +49,7 @@ class CtEntry:
     split: str | None = None
     clean_mm: tuple[float, float] | None = None
     source: str = ""
+    catalogue: Path | None = None
 
     @property
     def name(self) -> str:
@@ -159,6 +162,7 @@ def _entry(row: Mapping[str, Any], origin: Path) -> CtEntry:
         split,
         _clean(row, origin),
         str(row.get("source") or ""),
+        found.get("catalogue"),
     )
 
 

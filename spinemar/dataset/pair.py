@@ -135,12 +135,12 @@ def _draw_case(
     spine = deformation.to_new(pivot)
     placed: Placed | None
     if not realistic:
-        placed = draw_random(spine, mild, rng)
+        placed = draw_random(spine, patient.catalogue, mild, rng)
     elif patient.plan is not None:
-        placed = draw_from_plan(patient.plan, deformation, mild, rng)
+        placed = draw_from_plan(patient.plan, deformation, patient.catalogue, mild, rng)
     else:
         sites = [deformation.moved_site(site) for site in patient.sites]
-        placed = draw_realistic(sites, anchor, mild, rng)
+        placed = draw_realistic(sites, anchor, patient.catalogue, mild, rng)
     if placed is None:
         return None
     protocol = draw_protocol(patient, deformation, spine, settings, mild, rng)
@@ -211,7 +211,7 @@ def _layers(case: _Case, settings: PairSettings) -> tuple[float, list[list[Layer
         z = case.z_mm + step * protocol.spacing_mm
         grid = scan_grid(protocol.isocentre_ras, z, size, pixel_mm, protocol.layers, layer_mm)
         hu = case.tissue.applied(sample_patient(case.patient, case.deformation, grid, per_layer))
-        implants = voxelize_plan(case.placed.plan, grid)
+        implants = voxelize_plan(case.placed.plan, grid, case.patient.catalogue)
         slices.append(
             [
                 Layer(hu[k], {name: share[k] for name, share in implants.items()})

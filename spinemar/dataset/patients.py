@@ -19,6 +19,12 @@ from numpy.typing import NDArray
 from spinemar.dataset.manifest import CtEntry
 from spinemar.errors import InputError
 from spinemar.files import atomic_path
+from spinemar.implants.catalogue import (
+    Catalogue,
+    catalogue_from_json,
+    catalogue_to_json,
+    load_catalogue,
+)
 from spinemar.json_text import read_json
 from spinemar.planning.plan import Plan
 from spinemar.planning.sites import PedicleSite, sites_from_frames, sites_from_landmarks
@@ -58,6 +64,8 @@ class Patient:
         Extent of the body, RAS mm.
     sha256 : str
         Of the voxels.
+    catalogue : Catalogue
+        Of the plan's implants, and of those that are drawn.
     """
 
     name: str
@@ -72,6 +80,7 @@ class Patient:
     clean_mm: tuple[float, float]
     body_mm: tuple[float, float, float, float]
     sha256: str
+    catalogue: Catalogue
 
 
 def prepare_patient(entry: CtEntry, folder: Path, cancel: CancelToken | None = None) -> Path:
@@ -100,7 +109,8 @@ def prepare_patient(entry: CtEntry, folder: Path, cancel: CancelToken | None = N
     if cancel is not None:
         cancel.raise_if_cancelled()
     volume = read_volume(entry.ct)
-    plan = _read_plan(entry)
+    catalogue = load_catalogue(*([entry.catalogue] if entry.catalogue else []))
+    plan = _read_plan(entry, catalogue)
     sites = find_sites(entry, volume, cancel)
     hu = np.rint(np.clip(volume.hu, *_HU_RANGE)).astype(np.int16)
     facts = {
@@ -113,6 +123,7 @@ def prepare_patient(entry: CtEntry, folder: Path, cancel: CancelToken | None = N
         "stack_axis": find_axial_slices(volume.geometry).axis,
         "sites": [{k: _plain(v) for k, v in asdict(site).items()} for site in sites],
         "plan": plan,
+        "catalogue": catalogue_to_json(catalogue),
         "clean_mm": clean_range(volume, entry.clean_mm),
         "body_mm": body_extent(volume),
         "sha256": hashlib.sha256(hu.tobytes()).hexdigest(),
@@ -145,6 +156,7 @@ def load_patient(path: Path) -> Patient:
         (facts["clean_mm"][0], facts["clean_mm"][1]),
         (left, right, back, front),
         facts["sha256"],
+        catalogue_from_json(facts["catalogue"]),
     )
 
 
@@ -247,7 +259,7 @@ def body_extent(volume: CTVolume) -> tuple[float, float, float, float]:
 def _key(entry: CtEntry) -> str:
     """Return a text that changes with the entry and with its files."""
     parts = [repr(entry)]
-    for path in (entry.ct, entry.labels, entry.landmarks, entry.plan):
+    for path in (entry.ct, entry.labels, entry.landmarks, entry.plan, entry.catalogue):
         for file in sorted(path.iterdir()) if path is not None and path.is_dir() else [path]:
             if file is not None and file.exists():
                 stat = file.stat()
@@ -255,12 +267,16 @@ def _key(entry: CtEntry) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _read_plan(entry: CtEntry) -> str | None:
+def _read_plan(entry: CtEntry, catalogue: Catalogue) -> str | None:
+    """Read the entry's plan, if it has one, and refuse early a screw that no catalogue knows."""
     if entry.plan is None:
         return None
     from spinemar.planning.plan_json import plan_to_json, read_plan
 
-    return plan_to_json(read_plan(entry.plan))
+    plan = read_plan(entry.plan)
+    for screw in plan.screws:
+        catalogue.screw(screw.model)
+    return plan_to_json(plan)
 
 
 def _plain(value: Any) -> Any:

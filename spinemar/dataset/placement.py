@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 
 from spinemar.dataset.deformation import Deformation, FloatArray
-from spinemar.implants.catalogue import load_catalogue
+from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.placement import Cage
 from spinemar.implants.solids import unit
-from spinemar.planning.construct import ConstructSettings, construct_from_pedicles, with_rods
+from spinemar.planning.construct import (
+    ConstructSettings,
+    construct_from_pedicles,
+    crosslink_model,
+    with_rods,
+)
 from spinemar.planning.plan import Plan, Screw
 from spinemar.planning.random_plan import RandomSettings, random_plan
 from spinemar.planning.rods import RodSettings
@@ -54,7 +59,11 @@ class Placed:
 
 
 def draw_realistic(
-    sites: Sequence[PedicleSite], anchor: str, mild: bool, rng: np.random.Generator
+    sites: Sequence[PedicleSite],
+    anchor: str,
+    catalogue: Catalogue,
+    mild: bool,
+    rng: np.random.Generator,
 ) -> Placed | None:
     """Draw a construct about the level `anchor` as one of many surgeons would make it.
 
@@ -65,21 +74,21 @@ def draw_realistic(
     first = max(middle - int(rng.integers(0, _MOST_LEVELS)), 0)
     last = middle + int(rng.integers(0, _MOST_LEVELS))
     chosen = [site for site in sites if site.level in levels[first : last + 1]]
-    settings = draw_construct(rng)
-    plan = construct_from_pedicles(chosen, settings)
+    settings = draw_construct(catalogue, rng)
+    plan = construct_from_pedicles(chosen, catalogue, settings)
     if not plan.screws:
         return None
     if not mild and len(chosen) > 2 and rng.random() < 0.2:
-        plan = _with_cage(plan, chosen, rng)
-    plan = _varied(plan, rng)
-    return Placed(_mildest(plan, rng) if mild else plan, "realistic", mild)
+        plan = _with_cage(plan, chosen, catalogue, rng)
+    plan = _varied(plan, catalogue, rng)
+    return Placed(_mildest(plan, catalogue, rng) if mild else plan, "realistic", mild)
 
 
-def draw_construct(rng: np.random.Generator) -> ConstructSettings:
+def draw_construct(catalogue: Catalogue, rng: np.random.Generator) -> ConstructSettings:
     """Draw implants and metals of a construct."""
     weights = np.array([weight for _, _, weight in _METALS])
     screw_metal, rod_metal, _ = _METALS[int(rng.choice(len(_METALS), p=weights / weights.sum()))]
-    models = [m for m in load_catalogue().screws if screw_metal in m.materials]
+    models = [m for m in catalogue.screws if screw_metal in m.materials]
     model = models[int(rng.integers(len(models)))]
     return ConstructSettings(
         screw_model=model.id,
@@ -92,14 +101,20 @@ def draw_construct(rng: np.random.Generator) -> ConstructSettings:
 
 
 def draw_from_plan(
-    plan: Plan, deformation: Deformation, mild: bool, rng: np.random.Generator
+    plan: Plan,
+    deformation: Deformation,
+    catalogue: Catalogue,
+    mild: bool,
+    rng: np.random.Generator,
 ) -> Placed:
     """Draw a variation of the patient's own plan, moved into the new patient."""
-    varied = _varied(moved_plan(plan, deformation), rng)
-    return Placed(_mildest(varied, rng) if mild else varied, "realistic", mild)
+    varied = _varied(moved_plan(plan, deformation, catalogue), catalogue, rng)
+    return Placed(_mildest(varied, catalogue, rng) if mild else varied, "realistic", mild)
 
 
-def draw_random(centre: FloatArray, mild: bool, rng: np.random.Generator) -> Placed | None:
+def draw_random(
+    centre: FloatArray, catalogue: Catalogue, mild: bool, rng: np.random.Generator
+) -> Placed | None:
     """Draw implants of any pose about a point, shape (3,), RAS mm; None where none was drawn."""
     at = as_point(centre + rng.normal(scale=(18.0, 18.0, 5.0)))
     settings = RandomSettings(
@@ -113,13 +128,13 @@ def draw_random(centre: FloatArray, mild: bool, rng: np.random.Generator) -> Pla
     affine = np.eye(4)
     affine[:3, 3] = centre - _REALM_MM / 2
     realm = GridGeometry((int(_REALM_MM),) * 3, affine)
-    plan = random_plan(realm, int(rng.integers(2**31)), settings=settings)
+    plan = random_plan(realm, int(rng.integers(2**31)), catalogue, settings=settings)
     if not (plan.screws or plan.rods or plan.cages or plan.crosslinks):
         return None
     return Placed(plan, "random", mild)
 
 
-def moved_plan(plan: Plan, deformation: Deformation) -> Plan:
+def moved_plan(plan: Plan, deformation: Deformation, catalogue: Catalogue) -> Plan:
     """Return a plan's screws, rods and crosslink in the new patient; lengths stay as sold."""
     screws = []
     for screw in plan.screws:
@@ -141,8 +156,8 @@ def moved_plan(plan: Plan, deformation: Deformation) -> Plan:
     moved = Plan(levels=plan.levels, screws=tuple(screws), notes=plan.notes)
     if not plan.rods:
         return moved
-    rod = RodSettings(diameter_mm=plan.rods[0].diameter_mm, material=plan.rods[0].material)
-    return with_rods(moved, rod, crosslink=bool(plan.crosslinks))
+    rod = RodSettings.of(plan.rods[0])
+    return with_rods(moved, catalogue, rod, crosslink=crosslink_model(plan))
 
 
 def draw_height(plan: Plan, edge: bool, rng: np.random.Generator) -> float:
@@ -182,21 +197,23 @@ def _ordered(a: float, b: float, reach: float) -> tuple[float, float]:
     return min(a, b) - reach, max(a, b) + reach
 
 
-def _varied(plan: Plan, rng: np.random.Generator) -> Plan:
+def _varied(plan: Plan, catalogue: Catalogue, rng: np.random.Generator) -> Plan:
     spread = Spread(misplaced=0.02, revision_plan=0.05).scaled(rng.uniform(0.2, 0.7))
-    return vary_plan(plan, spread, int(rng.integers(2**31)))
+    return vary_plan(plan, catalogue, spread, int(rng.integers(2**31)))
 
 
-def _mildest(plan: Plan, rng: np.random.Generator) -> Plan:
+def _mildest(plan: Plan, catalogue: Catalogue, rng: np.random.Generator) -> Plan:
     """Return one titanium screw of the plan alone."""
     screw: Screw = plan.screws[int(rng.integers(len(plan.screws)))]
-    model = load_catalogue().screw(screw.model)
+    model = catalogue.screw(screw.model)
     metal = "Ti-6Al-4V" if "Ti-6Al-4V" in model.materials else screw.material
     alone = replace(screw, material=metal, head_axis=None, slot_axis=None)
     return replace(plan, screws=(alone,), rods=(), cages=(), crosslinks=())
 
 
-def _with_cage(plan: Plan, sites: Sequence[PedicleSite], rng: np.random.Generator) -> Plan:
+def _with_cage(
+    plan: Plan, sites: Sequence[PedicleSite], catalogue: Catalogue, rng: np.random.Generator
+) -> Plan:
     """Add an interbody cage between two neighbouring levels."""
     bodies = list({site.level: site for site in sites}.values())
     if len(bodies) < 2:
@@ -205,8 +222,7 @@ def _with_cage(plan: Plan, sites: Sequence[PedicleSite], rng: np.random.Generato
     above, below = bodies[n], bodies[n + 1]
     superior = unit(above.body_centre - below.body_centre)
     right = unit(above.right - superior * (superior @ above.right))
-    models = load_catalogue().cages
-    model = models[int(rng.integers(len(models)))]
+    model = catalogue.cages[int(rng.integers(len(catalogue.cages)))]
     cage = Cage(
         id=f"cage-{above.level}-{below.level}",
         level=above.level,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 from spinemar.evaluation import Scores, evaluate
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.io import read_labels, read_volume, write_labels, write_volume
 from spinemar.mar.correct import correct_volume
@@ -68,7 +69,9 @@ def planned(
 
     labels = _around(read_labels(sample_labels()), level_range(levels))
     spine = frames_from_labels(labels, naming="verse", progress=progress, cancel=cancel)
-    return plan_construct(spine, patient, levels, progress=progress, cancel=cancel)
+    return plan_construct(
+        spine, patient, levels, load_catalogue(), progress=progress, cancel=cancel
+    )
 
 
 def _around(labels: LabelVolume, levels: Sequence[str]) -> LabelVolume:
@@ -188,7 +191,7 @@ def scan_patient(
         If the plan meets no slice of the patient.
     """
     progress(Progress("Implants", 0, 1))
-    implants = voxelize_plan(plan, patient.geometry)
+    implants = voxelize_plan(plan, patient.geometry, load_catalogue())
     progress(Progress("Implants", 1, 1))
     touched = np.flatnonzero(np.sum([f.any(axis=(1, 2)) for f in implants.values()], axis=0))
     if touched.size == 0:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from spinemar.errors import InputError
 from spinemar.implants.checks import check_choice, check_material, check_range
 from spinemar.implants.placement import CAGE_SHAPES, SCREW_KINDS
 from spinemar.implants.records import build_record
-from spinemar.json_text import read_json, shown
+from spinemar.json_text import parse_json, read_json, shown
 
 CATALOGUE_VERSION = 1
 _FORMAT = "spinemar-catalogue"
@@ -221,19 +222,38 @@ def _generic() -> Catalogue:
     return _read(Path(__file__).with_name("catalogue.json"))
 
 
+def catalogue_to_json(catalogue: Catalogue) -> str:
+    """Return a catalogue as JSON text, to be handed to another process."""
+    return json.dumps({"format": _FORMAT, **asdict(catalogue)}, allow_nan=False)
+
+
+def catalogue_from_json(text: str) -> Catalogue:
+    """Read what `catalogue_to_json` wrote.
+
+    Raises
+    ------
+    InputError
+        If it is no catalogue; the message names the place.
+    """
+    return _checked(parse_json(text, "catalogue"), "catalogue")
+
+
 def _read(path: Path) -> Catalogue:
-    raw = read_json(path, f"catalogue {path.name}")
+    return _checked(read_json(path, f"catalogue {path.name}"), f"catalogue {path.name}")
+
+
+def _checked(raw: Any, where: str) -> Catalogue:
     if not isinstance(raw, dict) or raw.pop("format", None) != _FORMAT:
         raise InputError(
-            f"{path.name} is not a SpineMAR catalogue.",
+            f"The {where} is not a SpineMAR catalogue.",
             "Start from the example in Resources/Implants.",
         )
     if raw.get("version") != CATALOGUE_VERSION:
         raise InputError(
-            f"The catalogue {path.name} is of version {shown(raw.get('version'))}.",
+            f"The {where} is of version {shown(raw.get('version'))}.",
             f"This software reads version {CATALOGUE_VERSION}.",
         )
-    return build_record(Catalogue, raw, f"catalogue {path.name}")
+    return build_record(Catalogue, raw, where)
 
 
 def _find(models: tuple[_Model, ...], model_id: str, what: str) -> _Model:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from spinemar.implants.cage import cage_parts
-from spinemar.implants.catalogue import Catalogue, Head, ScrewModel, Thread, load_catalogue
+from spinemar.implants.catalogue import Catalogue, Head, ScrewModel, Thread
 from spinemar.implants.crosslink import crosslink_parts
 from spinemar.implants.imported import read_mesh
 from spinemar.implants.mesh import Mesh, shank_mesh, solid_mesh, tube_mesh
@@ -31,11 +31,8 @@ class PartMesh:
     mesh: Mesh
 
 
-def construct_meshes(
-    construct: Construct, catalogue: Catalogue | None = None
-) -> Iterator[PartMesh]:
+def construct_meshes(construct: Construct, catalogue: Catalogue) -> Iterator[PartMesh]:
     """Yield the surfaces of all parts of a construct, in RAS mm."""
-    catalogue = catalogue or load_catalogue()
     for screw in construct.screws:
         yield from screw_meshes(screw, catalogue.screw(screw.model))
     for rod in construct.rods:
@@ -119,9 +116,7 @@ def write_stl(path: Path, meshes: list[Mesh]) -> None:
         file.write(triangles.tobytes())
 
 
-def export_stl(
-    folder: Path, construct: Construct, catalogue: Catalogue | None = None
-) -> list[Path]:
+def export_stl(folder: Path, construct: Construct, catalogue: Catalogue) -> list[Path]:
     """Write one STL file per implant into a folder and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     parts: dict[str, list[Mesh]] = {}

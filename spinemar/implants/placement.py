@@ -23,6 +23,9 @@ SIDES = ("left", "right")
 SCREW_KINDS = ("polyaxial", "monoaxial")
 CAGE_SHAPES = ("block", "curved", "wedge")
 
+# Models that the generic catalogue always has, and that plans before version 2 were made with.
+STANDARD_ROD, STANDARD_CROSSLINK = "generic-rod-straight", "generic-crosslink"
+
 # Shank length and the distance of entry and tip may differ by this much: users
 # drag points, sizes come in steps.
 LENGTH_TOLERANCE_MM = 0.05
@@ -130,7 +133,7 @@ class Rod:
     """A rod along a smooth curve through its control points.
 
     `side` is the patient's side ("" for a rod outside the spine); `screw_ids` are the
-    screws whose tulips hold it.
+    screws whose tulips hold it, `model` is the rod model of the catalogue it is bent from.
     """
 
     id: str
@@ -139,6 +142,7 @@ class Rod:
     diameter_mm: float = 5.5
     material: str = "Ti-6Al-4V"
     screw_ids: tuple[str, ...] = ()
+    model: str = STANDARD_ROD
     locked: bool = False
 
     def __post_init__(self) -> None:
@@ -206,7 +210,8 @@ class Cage:
 class Crosslink:
     """A transverse bar between two rods; `start` and `end` lie on the rods' axes.
 
-    `posterior` is the unit vector towards which its clamps lie on the rods.
+    `posterior` is the unit vector towards which its clamps lie on the rods, `model` the
+    crosslink model of the catalogue.
     """
 
     id: str
@@ -217,6 +222,7 @@ class Crosslink:
     rod_diameter_mm: float = 5.5
     material: str = "Ti-6Al-4V"
     rod_ids: tuple[str, str] | None = None
+    model: str = STANDARD_CROSSLINK
     locked: bool = False
 
     def __post_init__(self) -> None:

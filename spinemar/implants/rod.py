@@ -35,6 +35,12 @@ def rod_curve(control_points: ArrayLike, step_mm: float = 0.5) -> FloatArray:
     return curve
 
 
+def rod_length_mm(rod: Rod) -> float:
+    """Return the length to which a straight rod has to be cut."""
+    curve = rod_curve(rod.control_points, 0.25)
+    return float(np.linalg.norm(np.diff(curve, axis=0), axis=1).sum())
+
+
 @dataclass(frozen=True)
 class Tube:
     """All points within `radius` of a polyline, cut flat at its ends."""

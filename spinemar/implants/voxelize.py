@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import InputError
-from spinemar.implants.catalogue import Catalogue, load_catalogue
+from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.parts import construct_parts
 from spinemar.implants.placement import Construct
 from spinemar.implants.solids import FloatArray, Solid, dots
@@ -34,7 +34,7 @@ _MOST_POINTS = 60_000
 def voxelize_plan(
     plan: Construct,
     geometry: GridGeometry,
-    catalogue: Catalogue | None = None,
+    catalogue: Catalogue,
     slices: slice | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Return, per material, the share of every voxel that it fills.
@@ -45,8 +45,8 @@ def voxelize_plan(
         A plan, or anything else that holds placed implants.
     geometry : GridGeometry
         Grid of the CT.
-    catalogue : Catalogue, optional
-        Where the screw models are found; the generic one without it.
+    catalogue : Catalogue
+        Where the screw models are found.
     slices : slice, optional
         Only these slices k (step 1); the result then has only so many.
 
@@ -61,7 +61,6 @@ def voxelize_plan(
     InputError
         If the slices are no rising range, or a screw's model is not in the catalogue.
     """
-    catalogue = catalogue or load_catalogue()
     first, last, step = (slices or slice(None)).indices(geometry.shape[0])
     if step != 1 or last < first:
         raise InputError(f"Slices {slices} cannot be voxelised.", "Use a rising range of step 1.")

@@ -3,7 +3,7 @@
 ::
 
     {"schema": "spinemar-job/1", "kind": "voxelize", "plan": plan JSON text,
-     "shape": [k, j, i], "ijk_to_ras": 4x4, "catalogues": [PATH, ...], "folder": PATH}
+     "shape": [k, j, i], "ijk_to_ras": 4x4, "catalogue": JSON text or null, "folder": PATH}
 
 Each material becomes ``FOLDER/N.npy``, cropped to where it is.
 """
@@ -17,21 +17,20 @@ from typing import Any
 import numpy as np
 
 from spinemar.jobs.arrays import save_array
+from spinemar.jobs.plan_context import catalogue_of
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 from spinemar.volume import GridGeometry
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
     """Run the job; return file and first voxel (k, j, i) of each material."""
-    from spinemar.implants.catalogue import load_catalogue
     from spinemar.implants.voxelize import voxelize_plan
     from spinemar.planning.plan_json import plan_from_json
 
     progress(Progress("Putting in the implants", 0, 1))
     k, j, i = (int(n) for n in job["shape"])
     geometry = GridGeometry((k, j, i), np.asarray(job["ijk_to_ras"], dtype=np.float64))
-    catalogue = load_catalogue(*(Path(path) for path in job.get("catalogues") or ()))
-    found = voxelize_plan(plan_from_json(str(job.get("plan"))), geometry, catalogue)
+    found = voxelize_plan(plan_from_json(str(job.get("plan"))), geometry, catalogue_of(job))
     cancel.raise_if_cancelled()
     materials = {}
     for number, (name, fraction) in enumerate(found.items()):

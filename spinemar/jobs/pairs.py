@@ -3,7 +3,8 @@
 ::
 
     {"schema": "spinemar-job/1", "kind": "pairs", "store": PATH, "pairs": 50, "seed": 0,
-     "inputs": [{"ct": PATH, "patient": NAME, "labels": PATH or null, "plan": PATH or null}],
+     "inputs": [{"ct": PATH, "patient": NAME, "labels": PATH or null, "plan": PATH or null,
+                 "catalogue": PATH or null}],
      "settings": {PairSettings by name}, "workers": 1, "scheduler": null, "block_pairs": 8,
      "sheets": PATH or null}
 """
@@ -57,10 +58,11 @@ def _entry(one: Mapping[str, Any]) -> Any:
 
     if not one.get("ct"):
         raise InputError("An input of the data set names no CT.", "Give its path.")
-    labels, landmarks, plan = (
-        Path(one[name]) if one.get(name) else None for name in ("labels", "landmarks", "plan")
+    labels, landmarks, plan, catalogue = (
+        Path(one[name]) if one.get(name) else None
+        for name in ("labels", "landmarks", "plan", "catalogue")
     )
     return CtEntry(
         ct=Path(one["ct"]), patient=str(one.get("patient") or "patient"), labels=labels,
-        landmarks=landmarks, plan=plan, source=str(one.get("source", "")),
+        landmarks=landmarks, plan=plan, source=str(one.get("source", "")), catalogue=catalogue,
     )  # fmt: skip

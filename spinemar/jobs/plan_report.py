@@ -3,7 +3,7 @@
 ::
 
     {"schema": "spinemar-job/1", "kind": "plan-report", "input": volume, "labels": {"npy": ...},
-     "frames": PATH.json, "plan": plan JSON text, "catalogues": [PATH, ...], "folder": PATH}
+     "frames": PATH.json, "plan": plan JSON text, "catalogue": JSON text or null, "folder": PATH}
 """
 
 from __future__ import annotations
@@ -13,20 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from spinemar.jobs.arrays import load_volume
-from spinemar.jobs.planning import spine_of
+from spinemar.jobs.plan_context import catalogue_of, spine_of
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
     """Run the job; return the path of the page."""
-    from spinemar.implants.catalogue import load_catalogue
     from spinemar.planning.plan_json import plan_from_json
     from spinemar.planning.report.page import write_plan_report
 
     progress(Progress("Reading", 0, 1))
     page = write_plan_report(
         Path(str(job["folder"])), plan_from_json(str(job.get("plan"))), spine_of(job),
-        load_volume(job.get("input")), progress=progress, cancel=cancel,
-        catalogue=load_catalogue(*(Path(path) for path in job.get("catalogues") or ())),
+        load_volume(job.get("input")), catalogue_of(job), progress=progress, cancel=cancel,
     )  # fmt: skip
     return {"page": str(page)}

@@ -5,7 +5,7 @@
     {"schema": "spinemar-job/1", "kind": "plan",
      "input": volume, "labels": {"npy": ...}, "frames": PATH.json,
      "levels": ["T11", ...], "settings": {PlanSettings by name}, "locked": null or plan JSON text,
-     "catalogues": [PATH, ...], "plan_output": PATH.json, "fields_folder": PATH or null}
+     "catalogue": JSON text or null, "plan_output": PATH.json, "fields_folder": PATH or null}
 """
 
 from __future__ import annotations
@@ -18,27 +18,24 @@ from typing import Any
 import numpy as np
 
 from spinemar.errors import InputError
-from spinemar.jobs.arrays import load_labels, load_volume, save_array
+from spinemar.jobs.arrays import load_volume, save_array
+from spinemar.jobs.plan_context import catalogue_of, spine_of
 from spinemar.planning.auto import PlanSettings, plan_with_alternatives
 from spinemar.planning.bone import BoneField
 from spinemar.planning.plan_json import plan_from_json, write_plan
 from spinemar.planning.rods import RodSettings
 from spinemar.progress import CancelToken, Progress, ProgressCallback
-from spinemar.spine.model import SpineModel, VertebraFrame
-from spinemar.spine.serial import spine_from_json
+from spinemar.spine.model import VertebraFrame
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
     """Run the job; return the warnings and the alternatives of every screw."""
-    from spinemar.implants.catalogue import load_catalogue
-
     progress(Progress("Reading", 0, 1))
     volume = None if job.get("input") is None else load_volume(job["input"])
     locked = plan_from_json(job["locked"]) if job.get("locked") else None
-    catalogue = load_catalogue(*(Path(path) for path in job.get("catalogues") or ()))
     made = plan_with_alternatives(
-        spine_of(job), volume, list(job.get("levels") or ()), settings_of(job.get("settings")),
-        catalogue, locked=locked, progress=progress, cancel=cancel,
+        spine_of(job), volume, list(job.get("levels") or ()), catalogue_of(job),
+        settings_of(job.get("settings")), locked=locked, progress=progress, cancel=cancel,
     )  # fmt: skip
     kept = {}
     if job.get("fields_folder"):
@@ -54,24 +51,6 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
         for name, offers in made.alternatives.items()
     }  # fmt: skip
     return {"warnings": list(made.plan.warnings), "alternatives": alternatives, "fields": kept}
-
-
-def spine_of(job: Mapping[str, Any]) -> SpineModel:
-    """Read the spine model that a job names by `labels` and `frames`.
-
-    Raises
-    ------
-    InputError
-        If it names none, or they cannot be read.
-    """
-    labels = load_labels(job.get("labels"))
-    if labels is None:
-        raise InputError("The job names no labels.", "Segment the spine first.")
-    try:
-        text = Path(str(job.get("frames"))).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError("The job's frames cannot be read.", "Segment the spine again.") from error
-    return spine_from_json(text, labels)
 
 
 def settings_of(values: Mapping[str, Any] | None) -> PlanSettings:

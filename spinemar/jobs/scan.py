@@ -3,7 +3,7 @@
 ::
 
     {"schema": "spinemar-job/1", "kind": "scan", "input": volume, "plan": plan JSON text,
-     "catalogues": [PATH, ...], "settings": {ScannerSettings by name}, "seed": 0,
+     "catalogue": JSON text or null, "settings": {ScannerSettings by name}, "seed": 0,
      "slices": null or [first, last + 1],
      "output": PATH.npy, "truth_output": PATH.npy or null, "metal_output": PATH.npy or null,
      "stored_as": "int16"}
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 from spinemar.jobs.arrays import load_volume, save_array, stored_like
+from spinemar.jobs.plan_context import catalogue_of
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 
 _VISIBLE_FRACTION = 0.05
@@ -29,7 +30,6 @@ _NEIGHBOURS = 4
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
     """Run the job; return where the scan lies and how much metal is in it."""
-    from spinemar.implants.catalogue import load_catalogue
     from spinemar.implants.voxelize import voxelize_plan
     from spinemar.physics.scanner import simulate_scan
     from spinemar.physics.settings import ScannerSettings
@@ -38,7 +38,7 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     progress(Progress("Putting in the implants", 0, 1))
     volume = load_volume(job.get("input"))
     plan = plan_from_json(str(job.get("plan")))
-    catalogue = load_catalogue(*(Path(path) for path in job.get("catalogues") or ()))
+    catalogue = catalogue_of(job)
     settings = ScannerSettings.from_json(dict(job.get("settings") or {}))
     chosen = _chosen(job.get("slices"), len(volume.hu))
     implants = voxelize_plan(plan, volume.geometry, catalogue, _slab(chosen, len(volume.hu)))

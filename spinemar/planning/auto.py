@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import InputError
-from spinemar.implants.catalogue import Catalogue, ScrewModel, load_catalogue
-from spinemar.implants.placement import Screw
+from spinemar.implants.catalogue import Catalogue, ScrewModel
+from spinemar.implants.placement import STANDARD_CROSSLINK, Screw
 from spinemar.implants.solids import FloatArray, unit
 from spinemar.planning.bone import BoneField, bone_field
-from spinemar.planning.construct import with_rods
+from spinemar.planning.construct import crosslink_model, with_rods
 from spinemar.planning.grading import grade_plan
 from spinemar.planning.plan import Plan
 from spinemar.planning.rods import RodSettings
@@ -50,6 +50,7 @@ class PlanSettings:
     aligned: bool = True
     with_rods: bool = True
     with_crosslink: bool = False
+    crosslink_model: str = STANDARD_CROSSLINK
     weights: Weights = field(default_factory=Weights)
     rod: RodSettings = field(default_factory=RodSettings)
 
@@ -71,8 +72,8 @@ def plan_construct(
     spine: SpineModel,
     volume: CTVolume | None,
     levels: Sequence[str] | str,
+    catalogue: Catalogue,
     settings: PlanSettings | None = None,
-    catalogue: Catalogue | None = None,
     *,
     locked: Plan | None = None,
     progress: ProgressCallback = ignore_progress,
@@ -87,8 +88,9 @@ def plan_construct(
         The CT, for the density along the track.
     levels : str or sequence of str
         "T11-L2", or names.
+    catalogue : Catalogue
+        Whose models are placed; `load_catalogue` reads it.
     settings : PlanSettings, optional
-    catalogue : Catalogue, optional
     locked : Plan, optional
         A plan whose locked screws are kept where they are.
     progress, cancel
@@ -102,10 +104,11 @@ def plan_construct(
     Raises
     ------
     InputError
-        If a level is not in the spine model.
+        If a level is not in the spine model, the catalogue lacks a model, or the rod is not made
+        in that size or material.
     """
     return plan_with_alternatives(
-        spine, volume, levels, settings, catalogue, locked=locked, progress=progress, cancel=cancel
+        spine, volume, levels, catalogue, settings, locked=locked, progress=progress, cancel=cancel
     ).plan
 
 
@@ -113,8 +116,8 @@ def plan_with_alternatives(
     spine: SpineModel,
     volume: CTVolume | None,
     levels: Sequence[str] | str,
+    catalogue: Catalogue,
     settings: PlanSettings | None = None,
-    catalogue: Catalogue | None = None,
     *,
     locked: Plan | None = None,
     fields: Mapping[str, BoneField] | None = None,
@@ -128,8 +131,9 @@ def plan_with_alternatives(
     InputError
         If no level is named.
     """
-    settings, catalogue = settings or PlanSettings(), catalogue or load_catalogue()
-    model = catalogue.screw(_model_id(settings))
+    settings = settings or PlanSettings()
+    model, rod = catalogue.screw(_model_id(settings)), settings.rod.checked(catalogue)
+    link = catalogue.crosslink(settings.crosslink_model).id if settings.with_crosslink else None
     wanted = level_range(levels) if isinstance(levels, str) else sort_levels(list(levels))
     if not wanted:
         raise InputError("There is no level to plan.", "Name levels such as T11-L2.")
@@ -154,7 +158,7 @@ def plan_with_alternatives(
     screws.sort(key=lambda s: order.get(s.id, order.get(f"{s.level}-{s.side}", len(order))))
     plan = Plan(levels=wanted, screws=tuple(screws), warnings=tuple(warnings))
     if settings.with_rods:
-        plan = with_rods(plan, settings.rod, catalogue, crosslink=settings.with_crosslink)
+        plan = with_rods(plan, catalogue, rod, crosslink=link)
     return AutomaticPlan(grade_plan(plan, spine, known), found, known)
 
 
@@ -275,9 +279,13 @@ def _head(trajectory: Trajectory, model: ScrewModel) -> FloatArray:
 
 
 def with_alternative(
-    automatic: AutomaticPlan, screw_id: str, rank: int, spine: SpineModel, *,
-    settings: PlanSettings | None = None, catalogue: Catalogue | None = None,
-) -> Plan:  # fmt: skip
+    automatic: AutomaticPlan,
+    screw_id: str,
+    rank: int,
+    spine: SpineModel,
+    catalogue: Catalogue,
+    settings: PlanSettings | None = None,
+) -> Plan:
     """Return the plan with a screw's alternative of some rank (0: best), rods anew, graded.
 
     Raises
@@ -285,7 +293,7 @@ def with_alternative(
     InputError
         If the screw has no alternative of that rank.
     """
-    settings, catalogue = settings or PlanSettings(), catalogue or load_catalogue()
+    settings = settings or PlanSettings()
     offers = automatic.alternatives.get(screw_id, ())
     if not 0 <= rank < len(offers):
         raise InputError(
@@ -294,5 +302,5 @@ def with_alternative(
     model = catalogue.screw(_model_id(settings))
     plan = automatic.plan.with_screw(screw_of(screw_id, offers[rank], settings.material, model))
     if plan.rods:
-        plan = with_rods(plan, settings.rod, catalogue, crosslink=bool(plan.crosslinks))
+        plan = with_rods(plan, catalogue, settings.rod, crosslink=crosslink_model(plan))
     return grade_plan(plan, spine, automatic.fields)

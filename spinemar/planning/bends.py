@@ -29,12 +29,6 @@ class Bend:
     plane_deg: float
 
 
-def rod_length_mm(rod: Rod) -> float:
-    """Return the length to which a straight rod has to be cut."""
-    curve = rod_curve(rod.control_points, _STEP_MM)
-    return float(np.linalg.norm(np.diff(curve, axis=0), axis=1).sum())
-
-
 def bend_table(rod: Rod) -> tuple[Bend, ...]:
     """Return the bends of a rod, one per inner control point that has one.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spinemar.errors import InputError
-from spinemar.implants.catalogue import Catalogue, load_catalogue
+from spinemar.implants.catalogue import CageModel
 from spinemar.implants.placement import Cage
 from spinemar.implants.solids import FloatArray, perpendicular, unit
 from spinemar.planning.vectors import as_point
@@ -19,8 +19,7 @@ _DISTRACTION_MM = 1.0
 def cage_for_disc(
     spine: SpineModel,
     upper_level: str,
-    model_id: str = "generic-alif",
-    catalogue: Catalogue | None = None,
+    model: CageModel,
     *,
     material: str | None = None,
     offset_mm: tuple[float, float] = (0.0, 0.0),
@@ -35,8 +34,8 @@ def cage_for_disc(
     spine : SpineModel
     upper_level : str
         "L4" for the disc L4/L5.
-    model_id : str
-    catalogue : Catalogue, optional
+    model : CageModel
+        Of the catalogue.
     material : str, optional
         One of the model's; its first otherwise.
     offset_mm : pair of float
@@ -47,7 +46,6 @@ def cage_for_disc(
     InputError
         If an endplate is missing or no cage is low enough.
     """
-    model = (catalogue or load_catalogue()).cage(model_id)
     lower_level = shift_level(upper_level, 1)
     above, below = spine.vertebra(upper_level), spine.vertebra(lower_level)
     disc = f"{upper_level}/{lower_level}"

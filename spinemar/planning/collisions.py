@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from scipy import ndimage
 
-from spinemar.implants.catalogue import Catalogue, ScrewModel, load_catalogue
+from spinemar.implants.catalogue import Catalogue, ScrewModel
 from spinemar.implants.placement import Rod, Screw
 from spinemar.implants.rod import rod_curve
 from spinemar.implants.screw import head_pose
@@ -37,19 +37,19 @@ class Collision:
 
 
 def find_collisions(
-    plan: Plan, labels: LabelVolume | None = None, catalogue: Catalogue | None = None
+    plan: Plan, catalogue: Catalogue, labels: LabelVolume | None = None
 ) -> tuple[Collision, ...]:
     """Return every collision of a plan.
 
     Parameters
     ----------
     plan : Plan
+    catalogue : Catalogue
+        Of its screws.
     labels : LabelVolume, optional
         VerSe labels; with them screws and tulips are tested against the joints of the
         neighbouring vertebrae.
-    catalogue : Catalogue, optional
     """
-    catalogue = catalogue or load_catalogue()
     models = {screw.id: catalogue.screw(screw.model) for screw in plan.screws}
     found = [*_between_screws(plan.screws, models), *_with_rods(plan, models)]
     if labels is not None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from spinemar.implants.catalogue import Catalogue, ScrewModel, load_catalogue
-from spinemar.implants.placement import Crosslink, Rod, Screw
+from spinemar.implants.catalogue import Catalogue, ScrewModel
+from spinemar.implants.placement import STANDARD_CROSSLINK, Crosslink, Rod, Screw
 from spinemar.implants.rod import rod_curve
 from spinemar.implants.screw import head_pose
 from spinemar.implants.solids import unit
 from spinemar.planning.plan import Plan
-from spinemar.planning.rods import RodSettings, contour_rod
+from spinemar.planning.rods import RodSettings, RodTooLongError, contour_rod
 from spinemar.planning.sites import PedicleSite
 from spinemar.planning.vectors import as_point
 
@@ -34,13 +34,14 @@ class ConstructSettings:
     tip_gap_mm: float = 4.0
     with_rods: bool = True
     with_crosslink: bool = False
+    crosslink_model: str = STANDARD_CROSSLINK
     rod: RodSettings = field(default_factory=RodSettings)
 
 
 def construct_from_pedicles(
     sites: Sequence[PedicleSite],
+    catalogue: Catalogue,
     settings: ConstructSettings | None = None,
-    catalogue: Catalogue | None = None,
 ) -> Plan:
     """Plan a screw along the axis of every pedicle, and a rod through those of a side.
 
@@ -51,15 +52,21 @@ def construct_from_pedicles(
     ----------
     sites : sequence of PedicleSite
         Of `sites_from_frames` or `sites_from_landmarks`.
+    catalogue : Catalogue
+        Whose models are placed; `load_catalogue` reads it.
     settings : ConstructSettings, optional
-    catalogue : Catalogue, optional
 
     Returns
     -------
     Plan
         Its screws are not graded.
+
+    Raises
+    ------
+    InputError
+        If the catalogue has no such model, or the rod is not made in that size or material.
     """
-    settings, catalogue = settings or ConstructSettings(), catalogue or load_catalogue()
+    settings = settings or ConstructSettings()
     model = catalogue.screw(settings.screw_model)
     screws, warnings = [], []
     for site in sites:
@@ -75,7 +82,9 @@ def construct_from_pedicles(
     plan = Plan(levels=levels, screws=tuple(screws), warnings=tuple(warnings))
     if not settings.with_rods:
         return plan
-    return with_rods(plan, settings.rod, catalogue, crosslink=settings.with_crosslink)
+    rod = settings.rod.checked(catalogue)
+    link = settings.crosslink_model if settings.with_crosslink else None
+    return with_rods(plan, catalogue, rod, crosslink=link)
 
 
 def screw_for_site(
@@ -116,16 +125,18 @@ def _to_midline_mm(site: PedicleSite, diameter_mm: float) -> float:
 
 def with_rods(
     plan: Plan,
+    catalogue: Catalogue,
     settings: RodSettings | None = None,
-    catalogue: Catalogue | None = None,
     *,
-    crosslink: bool = False,
+    crosslink: str | None = None,
 ) -> Plan:
     """Return the plan with new rods through the screws of each side, heads turned to them.
 
-    Rods that are locked, and rods of another side, stay. A side with one screw has none.
+    Rods that are locked, and rods of another side, stay. A side with one screw has none; nor
+    has one whose rod would be longer than it is sold: the plan's warnings say so. `crosslink`
+    is the model of a crosslink between them, None for none.
     """
-    settings, catalogue = settings or RodSettings(), catalogue or load_catalogue()
+    warnings = list(plan.warnings)
     kept = tuple(rod for rod in plan.rods if rod.locked or rod.side == "")
     held = {screw_id for rod in kept for screw_id in rod.screw_ids}
     screws = {screw.id: screw for screw in plan.screws}
@@ -134,21 +145,33 @@ def with_rods(
         free = [s for s in plan.screws if s.side == side and s.id not in held]
         if len(free) < 2:
             continue
-        contoured = contour_rod(free, settings, catalogue)
+        try:
+            contoured = contour_rod(free, catalogue, settings)
+        except RodTooLongError as error:
+            warnings.append(str(error))
+            continue
         rods.append(contoured.rod)
         screws.update({screw.id: screw for screw in contoured.screws})
-    plan = replace(plan, screws=tuple(screws.values()), rods=tuple(rods), crosslinks=())
-    return add_crosslink(plan) if crosslink else plan
+    plan = replace(
+        plan,
+        screws=tuple(screws.values()),
+        rods=tuple(rods),
+        crosslinks=(),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+    return plan if crosslink is None else add_crosslink(plan, catalogue, crosslink)
 
 
-def add_crosslink(
-    plan: Plan, model_id: str = "generic-crosslink", catalogue: Catalogue | None = None
-) -> Plan:
+def crosslink_model(plan: Plan) -> str | None:
+    """Return the model of a plan's crosslink, None without one."""
+    return plan.crosslinks[0].model if plan.crosslinks else None
+
+
+def add_crosslink(plan: Plan, catalogue: Catalogue, model_id: str = STANDARD_CROSSLINK) -> Plan:
     """Return the plan with a crosslink at the middle of its rods, where one fits.
 
     It lies as far as it can from every tulip, and as square to both rods as they allow.
     """
-    catalogue = catalogue or load_catalogue()
     model = catalogue.crosslink(model_id)
     left = next((rod for rod in plan.rods if rod.side == "left"), None)
     right = next((rod for rod in plan.rods if rod.side == "right"), None)
@@ -178,5 +201,6 @@ def add_crosslink(
         rod_diameter_mm=left.diameter_mm,
         material=left.material if left.material in model.materials else model.materials[0],
         rod_ids=(left.id, right.id),
+        model=model.id,
     )
     return replace(plan, crosslinks=(*plan.crosslinks, link))

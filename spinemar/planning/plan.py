@@ -20,7 +20,7 @@ __all__ = [
     "Screw",
 ]
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 
 
 @dataclass(frozen=True)

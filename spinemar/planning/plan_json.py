@@ -18,7 +18,14 @@ _REMEDY = "Use a plan written by SpineMAR, or correct the file."
 
 # One entry per old version: turns the raw JSON object of version n into n + 1.
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
-MIGRATIONS: Mapping[int, Migration] = {}
+
+
+def _name_models(raw: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew one rod and one crosslink: what they are called is the default since."""
+    return raw
+
+
+MIGRATIONS: Mapping[int, Migration] = {1: _name_models}
 
 
 def plan_to_json(plan: Plan) -> str:

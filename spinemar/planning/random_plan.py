@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import InputError
-from spinemar.implants.catalogue import Catalogue, load_catalogue
+from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.placement import Cage, Crosslink, Rod, Screw
 from spinemar.implants.solids import FloatArray, perpendicular, unit
 from spinemar.planning.plan import Plan
@@ -51,10 +51,10 @@ class RandomSettings:
 def random_plan(
     geometry: GridGeometry,
     seed: int | Sequence[int],
+    catalogue: Catalogue,
     *,
     inside: NDArray[np.bool_] | None = None,
     settings: RandomSettings | None = None,
-    catalogue: Catalogue | None = None,
 ) -> Plan:
     """Draw implants of random pose, size, kind, count and material within a volume.
 
@@ -64,14 +64,14 @@ def random_plan(
         Grid of the CT.
     seed : int or sequence of int
         The same seed gives the same plan, on every machine.
+    catalogue : Catalogue
+        Whose models and sizes are drawn.
     inside : ndarray of bool, shape (k, j, i), optional
         Where implants' centres may lie, such as the body. Without it: the middle of
         the grid, leaving a margin of a fifth.
     settings : RandomSettings, optional
-    catalogue : Catalogue, optional
-        Whose sizes are drawn.
     """
-    settings, catalogue = settings or RandomSettings(), catalogue or load_catalogue()
+    settings = settings or RandomSettings()
     # With a centre the mask is asked point by point; without one its voxels are drawn.
     whole = inside is not None and settings.centre is None
     allowed = np.flatnonzero(np.asarray(inside)) if whole else None
@@ -171,15 +171,19 @@ class _Draw:
         )
 
     def rod(self, n: int, material: str) -> Rod:
-        """Return a gently bent rod."""
+        """Return a gently bent rod, no longer than it is sold."""
         model = self._pick(self.catalogue.rods)
-        length = self.rng.uniform(*self.settings.rod_length_mm)
+        chord = self.rng.uniform(*self.settings.rod_length_mm)
         middle, axis = self.place(), self.direction()
         across = perpendicular(axis, self.direction())
         # Sagitta of an arc of at least three times the smallest bend radius.
-        sagitta = self.rng.uniform(-1.0, 1.0) * length**2 / (8 * 3 * model.min_bend_radius_mm)
+        bend = self.rng.uniform(-1.0, 1.0) / (8 * 3 * model.min_bend_radius_mm)
+        # A shallow arc is longer than its chord by the share 8/3 (sagitta / chord)^2.
+        arc = chord * (1.0 + 8.0 / 3.0 * (bend * chord) ** 2)
+        chord *= min(1.0, model.max_length_mm / arc)
+        sagitta = bend * chord**2
         shares = np.linspace(-0.5, 0.5, 5)
-        points = middle + np.outer(shares * length, axis)
+        points = middle + np.outer(shares * chord, axis)
         points = points + np.outer(sagitta * (1.0 - 4.0 * shares**2), across)
         return Rod(
             id=f"random-rod-{n + 1}",
@@ -187,6 +191,7 @@ class _Draw:
             control_points=tuple(as_point(point) for point in points),
             diameter_mm=float(self.rng.choice(model.diameters_mm)),
             material=material if material in model.materials else model.materials[0],
+            model=model.id,
         )
 
     def cage(self, n: int) -> Cage:
@@ -220,6 +225,7 @@ class _Draw:
             posterior=as_point(perpendicular(axis, self.direction())),
             diameter_mm=model.diameter_mm,
             material=material if material in model.materials else model.materials[0],
+            model=model.id,
         )
 
     def _pick(self, models: Sequence[_T]) -> _T:

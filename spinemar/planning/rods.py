@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spinemar.errors import InputError
-from spinemar.implants.catalogue import Catalogue, load_catalogue
-from spinemar.implants.placement import Rod, Screw
-from spinemar.implants.rod import rod_curve
+from spinemar.implants.catalogue import Catalogue, RodModel
+from spinemar.implants.checks import check_choice
+from spinemar.implants.placement import STANDARD_ROD, Rod, Screw
+from spinemar.implants.rod import rod_curve, rod_length_mm
 from spinemar.implants.screw import shank_axis
 from spinemar.implants.solids import FloatArray, perpendicular, unit
 from spinemar.planning.vectors import as_point, within_cone
@@ -19,14 +20,62 @@ _TURNS = 6
 _STEP_MM = 0.5
 
 
+_USUAL_DIAMETER_MM = 5.5
+
+
 @dataclass(frozen=True)
 class RodSettings:
-    """How rods are made; lengths in mm."""
+    """Which rod of the catalogue is bent; its model says how sharply, how long, how far beyond.
 
-    diameter_mm: float = 5.5
-    material: str = "Ti-6Al-4V"
-    overhang_mm: float = 6.0
-    min_bend_radius_mm: float = 40.0
+    Parameters
+    ----------
+    model : str
+        Rod model of the catalogue.
+    diameter_mm : float or None
+        None: the model's diameter nearest to 5.5 mm.
+    material : str or None
+        None: the model's first.
+    """
+
+    model: str = STANDARD_ROD
+    diameter_mm: float | None = None
+    material: str | None = None
+
+    @classmethod
+    def of(cls, rod: Rod) -> RodSettings:
+        """Return the settings that make a rod like one that there is."""
+        return cls(rod.model, rod.diameter_mm, rod.material)
+
+    def checked(self, catalogue: Catalogue) -> RodSettings:
+        """Return the settings, with diameter and material of the model where they are open.
+
+        Raises
+        ------
+        InputError
+            If the catalogue has no such model, or it is not made in that size or material.
+        """
+        model = catalogue.rod(self.model)
+        diameter, material = self._diameter_mm(model), self._material(model)
+        if diameter not in model.diameters_mm:
+            sizes = ", ".join(f"{size:g}" for size in model.diameters_mm)
+            raise InputError(
+                f"The rod {model.id!r} is not made with {diameter:g} mm.",
+                f"Its diameters: {sizes} mm.",
+            )
+        check_choice(f"material of {model.id}", material, model.materials)
+        return replace(self, diameter_mm=diameter, material=material)
+
+    def _diameter_mm(self, model: RodModel) -> float:
+        if self.diameter_mm is not None:
+            return self.diameter_mm
+        return min(model.diameters_mm, key=lambda size: abs(size - _USUAL_DIAMETER_MM))
+
+    def _material(self, model: RodModel) -> str:
+        return model.materials[0] if self.material is None else self.material
+
+
+class RodTooLongError(InputError):
+    """A rod through these screws would be longer than its model is sold."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +93,19 @@ class ContouredRod:
 
 def contour_rod(
     screws: Sequence[Screw],
+    catalogue: Catalogue,
     settings: RodSettings | None = None,
-    catalogue: Catalogue | None = None,
     rod_id: str | None = None,
 ) -> ContouredRod:
-    """Bend a rod through the tulips of some screws, gently enough for its bend radius.
+    """Bend a rod of the catalogue through the tulips of some screws, as gently as it asks for.
 
     Parameters
     ----------
     screws : sequence of Screw
         At least two, of one side; they are ordered along the spine here.
+    catalogue : Catalogue
+        Of the screws and the rod.
     settings : RodSettings, optional
-    catalogue : Catalogue, optional
-        Where the screws' models are found.
     rod_id : str, optional
 
     Returns
@@ -67,13 +116,16 @@ def contour_rod(
     Raises
     ------
     InputError
-        If there are fewer than two screws.
+        If there are fewer than two screws, or the catalogue lacks a model.
+    RodTooLongError
+        If the rod would be longer than its model is sold.
     """
-    settings, catalogue = settings or RodSettings(), catalogue or load_catalogue()
+    settings = settings or RodSettings()
+    model = catalogue.rod(settings.model)
     if len(screws) < 2:
         raise InputError("A rod needs at least two screws.", "Add a screw on this side.")
     ordered = order_along_spine(screws)
-    points, heads, tangents = _meet(ordered, settings, catalogue)
+    points, heads, tangents = _meet(ordered, model, catalogue)
     turned = tuple(
         replace(screw, head_axis=as_point(head), slot_axis=as_point(tangent))
         for screw, head, tangent in zip(ordered, heads, tangents, strict=True)
@@ -82,11 +134,19 @@ def contour_rod(
     rod = Rod(
         id=rod_id or f"rod-{side}",
         side=side,
-        control_points=tuple(as_point(p) for p in _with_overhang(points, settings)),
-        diameter_mm=settings.diameter_mm,
-        material=settings.material,
+        control_points=tuple(as_point(p) for p in _with_overhang(points, model)),
+        diameter_mm=settings._diameter_mm(model),
+        material=settings._material(model),
         screw_ids=tuple(screw.id for screw in ordered),
+        model=model.id,
     )
+    length = rod_length_mm(rod)
+    if length > model.max_length_mm:
+        raise RodTooLongError(
+            f"The {side} rod would be {length:.0f} mm long; {model.id!r} is sold up to "
+            f"{model.max_length_mm:g} mm.",
+            "Choose a longer rod of the catalogue, or fewer levels.",
+        )
     return ContouredRod(rod, turned, seat_mismatch_mm(rod, turned, catalogue))
 
 
@@ -131,7 +191,7 @@ def curvature_per_mm(curve: FloatArray) -> FloatArray:
 
 
 def _meet(
-    screws: Sequence[Screw], settings: RodSettings, catalogue: Catalogue
+    screws: Sequence[Screw], rod: RodModel, catalogue: Catalogue
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Turn heads and smooth the rod in turn until both fit: points, heads, tangents."""
     models = [catalogue.screw(screw.model) for screw in screws]
@@ -145,7 +205,7 @@ def _meet(
     points = balls + heads * reach[:, None]
     tangents = heads
     for _ in range(_TURNS):
-        points = _bendable(balls + heads * reach[:, None], settings)
+        points = _bendable(balls + heads * reach[:, None], rod)
         tangents = _tangents(points)
         wanted = points - balls
         wanted = wanted - tangents * (wanted * tangents).sum(axis=1, keepdims=True)
@@ -156,13 +216,13 @@ def _meet(
     return points, heads, slots
 
 
-def _bendable(points: FloatArray, settings: RodSettings) -> FloatArray:
+def _bendable(points: FloatArray, rod: RodModel) -> FloatArray:
     """Smooth points just enough that the rod through them keeps its bend radius."""
     if len(points) == 2:
         return points
-    limit = 1.0 / settings.min_bend_radius_mm
+    limit = 1.0 / rod.min_bend_radius_mm
     smooth, weight = points, 0.0
-    while _sharpest(smooth, settings) > limit:
+    while _sharpest(smooth, rod) > limit:
         weight = 2.0 * weight if weight else 0.01
         smooth = _smoothed(points, weight)
         if weight > 1e6:
@@ -170,8 +230,8 @@ def _bendable(points: FloatArray, settings: RodSettings) -> FloatArray:
     return smooth
 
 
-def _sharpest(points: FloatArray, settings: RodSettings) -> float:
-    curve = rod_curve(_with_overhang(points, settings), 2 * _STEP_MM)
+def _sharpest(points: FloatArray, rod: RodModel) -> float:
+    curve = rod_curve(_with_overhang(points, rod), 2 * _STEP_MM)
     return float(curvature_per_mm(curve).max())
 
 
@@ -201,11 +261,11 @@ def _tangents(points: FloatArray) -> FloatArray:
     return result
 
 
-def _with_overhang(points: FloatArray, settings: RodSettings) -> FloatArray:
+def _with_overhang(points: FloatArray, rod: RodModel) -> FloatArray:
     """Add the ends that stick out beyond the outer tulips."""
-    if settings.overhang_mm <= 0:
+    if rod.overhang_mm <= 0:
         return points
     ends = _tangents(points)
-    first = points[0] - settings.overhang_mm * ends[0]
-    last = points[-1] + settings.overhang_mm * ends[-1]
+    first = points[0] - rod.overhang_mm * ends[0]
+    last = points[-1] + rod.overhang_mm * ends[-1]
     return np.concatenate([first[None], points, last[None]])

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spinemar.implants.catalogue import Catalogue, load_catalogue
+from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.placement import Rod, Screw
 from spinemar.implants.screw import shank_axis
 from spinemar.implants.solids import FloatArray, perpendicular, unit
-from spinemar.planning.construct import with_rods
+from spinemar.planning.construct import crosslink_model, with_rods
 from spinemar.planning.plan import Plan
 from spinemar.planning.rods import RodSettings
 from spinemar.planning.vectors import as_point
@@ -54,9 +54,9 @@ class Spread:
 
 def vary_plan(
     plan: Plan,
+    catalogue: Catalogue,
     spread: Spread | None = None,
     seed: int | Sequence[int] = 0,
-    catalogue: Catalogue | None = None,
 ) -> Plan:
     """Return the plan as another surgeon might have made it.
 
@@ -68,12 +68,13 @@ def vary_plan(
     Parameters
     ----------
     plan : Plan
+    catalogue : Catalogue
+        Of its implants.
     spread : Spread, optional
     seed : int or sequence of int
         The same seed gives the same plan.
-    catalogue : Catalogue, optional
     """
-    spread, catalogue = spread or Spread(), catalogue or load_catalogue()
+    spread = spread or Spread()
     rng = np.random.default_rng(seed)
     screws = _kept(plan.screws, spread, rng)
     thicker = bool(rng.uniform() < spread.revision_plan)
@@ -81,13 +82,12 @@ def vary_plan(
         screw if screw.locked else _vary_screw(screw, spread, rng, catalogue, thicker)
         for screw in screws
     )
-    had_rods, had_link = bool(plan.rods), bool(plan.crosslinks)
     loose = replace(plan, screws=varied, rods=_kept_rods(plan, varied), crosslinks=())
-    if not had_rods:
+    if not plan.rods:
         return loose
-    first = plan.rods[0]
-    settings = RodSettings(diameter_mm=first.diameter_mm, material=first.material)
-    return with_rods(loose, settings, catalogue, crosslink=had_link)
+    return with_rods(
+        loose, catalogue, RodSettings.of(plan.rods[0]), crosslink=crosslink_model(plan)
+    )
 
 
 def _kept_rods(plan: Plan, screws: Sequence[Screw]) -> tuple[Rod, ...]:

@@ -12,6 +12,7 @@ from spinemar.dataset.encoding import INTEGRALS_PER_UNIT, decode_integrals, enco
 from spinemar.dataset.pair import FIELDS, make_pair
 from spinemar.dataset.settings import parse_domain, parse_placement
 from spinemar.errors import InputError
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.mar.trace import ADDED_SHARE_CAP, trace_of
 from spinemar.planning.plan_json import plan_from_json
 from spinemar.tomography.units import hu_to_mu
@@ -188,7 +189,7 @@ def test_a_patients_own_plan_goes_along(ct_folder, inputs, patients, small, tmp_
     from spinemar.planning.construct import construct_from_pedicles
     from spinemar.planning.plan_json import write_plan
 
-    plan = construct_from_pedicles(patients[0].sites)
+    plan = construct_from_pedicles(patients[0].sites, load_catalogue())
     write_plan(tmp_path / "plan.json", plan)
     entry = CtEntry(inputs[0].ct, "p1", plan=tmp_path / "plan.json")
     patient = load_patient(prepare_patient(entry, tmp_path))
@@ -196,7 +197,7 @@ def test_a_patients_own_plan_goes_along(ct_folder, inputs, patients, small, tmp_
     assert row["placement"] == "realistic"
     assert row["n_screws"] >= 5
     change = draw_deformation(patients[0].sites[4].body_centre, small(), np.random.default_rng(1))
-    moved = moved_plan(plan, change)
+    moved = moved_plan(plan, change, load_catalogue())
     entries = change.to_new(np.array([screw.entry for screw in plan.screws]))
     for old, new, at in zip(plan.screws, moved.screws, entries, strict=True):
         assert new.entry == pytest.approx(at.tolist())

@@ -48,7 +48,7 @@ def test_plans_follow_the_schema():
     jsonschema.Draft202012Validator.check_schema(schema)
     grid = GridGeometry((50, 100, 100), np.diag([2.0, 2.0, 2.0, 1.0]))
     for seed in range(20):
-        raw = json.loads(plan_to_json(random_plan(grid, seed)))
+        raw = json.loads(plan_to_json(random_plan(grid, seed, load_catalogue())))
         jsonschema.validate(raw, schema)
         raw["screws"].append({"id": "half"})
         with pytest.raises(jsonschema.ValidationError):

@@ -100,15 +100,15 @@ def test_tube_mesh_does_not_twist_or_leak():
 
 
 def test_stl_files_read_back_closed_and_voxelise_like_the_plan(tmp_path):
-    paths = export_stl(tmp_path / "stl", plan())
+    paths = export_stl(tmp_path / "stl", plan(), load_catalogue())
     assert {p.name for p in paths} >= {"L1-left.stl", "rod.stl", "link.stl", "cage-block.stl"}
     rod = tmp_path / "stl" / "rod.stl"
     grid = GridGeometry((60, 100, 100), np.array(
         [[0.8, 0, 0, -60], [0, 0.8, 0, -90], [0, 0, 2.0, -60], [0, 0, 0, 1.0]]))  # fmt: skip
     imported = ImportedMesh("m", str(rod), sha256_of(rod), tuple(np.eye(4).ravel().tolist()))
     only_rod = Plan(rods=plan().rods)
-    ours = voxelize_plan(only_rod, grid)["Ti-6Al-4V"]
-    theirs = voxelize_plan(Plan(meshes=(imported,)), grid)["Ti-6Al-4V"]
+    ours = voxelize_plan(only_rod, grid, load_catalogue())["Ti-6Al-4V"]
+    theirs = voxelize_plan(Plan(meshes=(imported,)), grid, load_catalogue())["Ti-6Al-4V"]
     assert theirs.sum() == pytest.approx(ours.sum(), rel=0.02)
     assert np.abs(theirs - ours).mean() < 0.002
 
@@ -157,6 +157,6 @@ def test_broken_surfaces_are_refused(tmp_path):
     writer.Write()
     with pytest.raises(InputError, match="not closed"):
         read_mesh(tmp_path / "open.stl")
-    rod = export_stl(tmp_path, Plan(rods=plan().rods))[0]
+    rod = export_stl(tmp_path, Plan(rods=plan().rods), load_catalogue())[0]
     with pytest.raises(InputError, match="changed"):
         read_mesh(rod, "0" * 64)

@@ -117,7 +117,7 @@ def test_plan_fills_one_volume_per_material_and_never_more_than_the_voxel():
         "r", "left", ((3.0, 30.0, -30.0), (0.0, 32.0, 0.0), (2.0, 31.0, 35.0)), material="CoCrMo"
     )
     geometry = grid((0.8, 0.8, 1.0))
-    found = voxelize_plan(Parts([_screw()], [rod], [cage]), geometry)
+    found = voxelize_plan(Parts([_screw()], [rod], [cage]), geometry, load_catalogue())
     assert set(found) == {"Ti-6Al-4V", "CoCrMo", "PEEK"}
     total = sum(found.values())
     assert total.max() <= 1.0 + 1e-6
@@ -127,8 +127,10 @@ def test_plan_fills_one_volume_per_material_and_never_more_than_the_voxel():
 
 def test_slices_are_those_of_the_whole_volume():
     geometry = grid((0.8, 0.8, 2.5))
-    whole = voxelize_plan(Parts([_screw()]), geometry)["Ti-6Al-4V"]
-    part = voxelize_plan(Parts([_screw()]), geometry, slices=slice(14, 19))["Ti-6Al-4V"]
+    whole = voxelize_plan(Parts([_screw()]), geometry, load_catalogue())["Ti-6Al-4V"]
+    part = voxelize_plan(Parts([_screw()]), geometry, load_catalogue(), slices=slice(14, 19))[
+        "Ti-6Al-4V"
+    ]
     assert part.shape[0] == 5
     # Cells start from another corner of the box, so their last digit may differ.
     np.testing.assert_allclose(part, whole[14:19], atol=0.03)
@@ -137,18 +139,18 @@ def test_slices_are_those_of_the_whole_volume():
 def test_implant_outside_the_grid_leaves_it_empty():
     geometry = grid((1.0, 1.0, 1.0), size_mm=20.0)
     far = Rod("r", "", ((4000.0, 0.0, 0.0), (4000.0, 0.0, 50.0)))
-    found = voxelize_plan(Parts(rods=[far]), geometry)
+    found = voxelize_plan(Parts(rods=[far]), geometry, load_catalogue())
     assert found["Ti-6Al-4V"].shape == geometry.shape
     assert not found["Ti-6Al-4V"].any()
 
 
 def test_empty_plan_has_no_material():
-    assert voxelize_plan(Parts(), grid((2.0, 2.0, 2.0))) == {}
+    assert voxelize_plan(Parts(), grid((2.0, 2.0, 2.0)), load_catalogue()) == {}
 
 
 def test_backward_slices_are_refused():
     with pytest.raises(InputError):
-        voxelize_plan(Parts(), grid((2.0, 2.0, 2.0)), slices=slice(0, 10, 2))
+        voxelize_plan(Parts(), grid((2.0, 2.0, 2.0)), load_catalogue(), slices=slice(0, 10, 2))
 
 
 def test_shank_and_tulip_share_no_space():

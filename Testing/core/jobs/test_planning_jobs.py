@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spinemar.errors import InputError
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.placement import Rod, Screw
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.jobs import implants, pairs, planning, scan, spine
@@ -49,7 +50,7 @@ def test_fractions_come_back_cropped(tmp_path):
     job = {"plan": plan_to_json(PLAN), "shape": [9, 64, 48], "ijk_to_ras": MATRIX.tolist(),
            "folder": str(tmp_path)}  # fmt: skip
     found = run(implants, job)["materials"]
-    whole = voxelize_plan(PLAN, geometry)
+    whole = voxelize_plan(PLAN, geometry, load_catalogue())
     assert set(found) == set(whole)
     for name, one in found.items():
         part = np.load(one["npy"])

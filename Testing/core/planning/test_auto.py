@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from spinemar.errors import CancelledError, InputError
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.planning.auto import (
     PlanSettings,
     plan_construct,
@@ -28,7 +29,7 @@ from spinemar.volume import CTVolume
 @pytest.fixture(scope="module")
 def automatic(column, column_ct):
     settings = PlanSettings(with_crosslink=True)
-    return plan_with_alternatives(column, column_ct, "T11-L2", settings)
+    return plan_with_alternatives(column, column_ct, "T11-L2", load_catalogue(), settings)
 
 
 def test_every_pedicle_gets_a_safe_screw(automatic, column):
@@ -58,12 +59,14 @@ def test_construct_is_mechanically_whole(automatic, column):
         assert min_bend_radius_mm(rod) >= 39.5
         gaps = seat_mismatch_mm(rod, [plan.screw(n) for n in rod.screw_ids], load_catalogue())
         assert max(gaps.values()) < 1.0
-    assert not [c for c in find_collisions(plan, column.labels) if c.kind != "screw-facet"]
+    assert not [
+        c for c in find_collisions(plan, load_catalogue(), column.labels) if c.kind != "screw-facet"
+    ]
 
 
 def test_planning_twice_gives_the_same(automatic, column, column_ct):
     settings = PlanSettings(with_crosslink=True)
-    assert plan_construct(column, column_ct, "T11-L2", settings) == automatic.plan
+    assert plan_construct(column, column_ct, "T11-L2", load_catalogue(), settings) == automatic.plan
 
 
 def test_alternatives_are_ranked_and_different(automatic, column):
@@ -72,16 +75,18 @@ def test_alternatives_are_ranked_and_different(automatic, column):
         assert scores == sorted(scores, reverse=True)
         assert len(offers) > 1
         assert all(set(t.terms) == set(offers[0].terms) for t in offers)
-    changed = with_alternative(automatic, "L1-left", 1, column)
+    changed = with_alternative(automatic, "L1-left", 1, column, load_catalogue())
     offer = automatic.alternatives["L1-left"][1]
     assert np.allclose(changed.screw("L1-left").entry, offer.entry)
     assert changed.screw("L1-left").grade is not None
     with pytest.raises(InputError):
-        with_alternative(automatic, "L1-left", 99, column)
+        with_alternative(automatic, "L1-left", 99, column, load_catalogue())
 
 
 def test_cortical_trajectories_go_up_and_out(column, column_ct):
-    plan = plan_construct(column, column_ct, "L1-L2", PlanSettings(trajectory="cortical"))
+    plan = plan_construct(
+        column, column_ct, "L1-L2", load_catalogue(), PlanSettings(trajectory="cortical")
+    )
     assert len(plan.screws) == 4
     for screw in plan.screws:
         axis = column.vertebra(screw.level).axes_ras @ np.subtract(screw.tip, screw.entry)
@@ -97,7 +102,9 @@ def test_cortical_trajectories_go_up_and_out(column, column_ct):
 
 def test_locked_screws_stay_and_the_rest_is_planned(automatic, column, column_ct, screw_in):
     own = replace(screw_in(column.vertebrae[1], "left", (0.5, 0, 1.0)), locked=True)
-    plan = plan_construct(column, column_ct, "T11-L2", locked=automatic.plan.with_screw(own))
+    plan = plan_construct(
+        column, column_ct, "T11-L2", load_catalogue(), locked=automatic.plan.with_screw(own)
+    )
     kept = plan.screw(own.id)
     assert (kept.entry, kept.tip, kept.locked) == (own.entry, own.tip, True)
     assert len(plan.screws) == 8
@@ -117,7 +124,7 @@ def test_a_narrow_pedicle_says_so(column, column_ct):
     narrow = replace(vertebra, pedicles={**vertebra.pedicles, "left": thin})
     vertebrae = tuple(narrow if v.level == "L1" else v for v in column.vertebrae)
     spine = replace(column, vertebrae=vertebrae, labels=replace(column.labels, labels=labels))
-    plan = plan_construct(spine, column_ct, "L1")
+    plan = plan_construct(spine, column_ct, "L1", load_catalogue())
     assert [s.id for s in plan.screws] == ["L1-right"]
     assert "too narrow" in plan.warnings[0]
 
@@ -125,7 +132,7 @@ def test_a_narrow_pedicle_says_so(column, column_ct):
 def test_a_missing_pedicle_says_so(column, column_ct):
     vertebra = column.vertebra("L1")
     one = replace(vertebra, pedicles={"left": vertebra.pedicles["left"]})
-    plan = plan_construct(replace(column, vertebrae=(one,)), column_ct, "L1")
+    plan = plan_construct(replace(column, vertebrae=(one,)), column_ct, "L1", load_catalogue())
     assert [s.side for s in plan.screws] == ["left"]
     assert "No right pedicle of L1" in plan.warnings[0]
     assert plan.rods == ()
@@ -142,20 +149,20 @@ def test_dense_bone_attracts_the_screw(column, column_ct):
     weights = replace(PlanSettings().weights, density=0.5)
     heights = []
     for ct, w in ((None, PlanSettings().weights), (dense, weights)):
-        plan = plan_construct(column, ct, "L1", PlanSettings(weights=w))
+        plan = plan_construct(column, ct, "L1", load_catalogue(), PlanSettings(weights=w))
         heights.append(vertebra.to_local(plan.screws[0].tip)[2])
     assert heights[1] > heights[0] + 0.5
 
 
 def test_unknown_levels_and_cancelling(column, column_ct):
     with pytest.raises(InputError):
-        plan_construct(column, column_ct, "L5")
+        plan_construct(column, column_ct, "L5", load_catalogue())
     with pytest.raises(InputError):
-        plan_construct(column, column_ct, "nonsense")
+        plan_construct(column, column_ct, "nonsense", load_catalogue())
     token = CancelToken()
     token.cancel()
     with pytest.raises(CancelledError):
-        plan_construct(column, column_ct, "T11-L2", cancel=token)
+        plan_construct(column, column_ct, "T11-L2", load_catalogue(), cancel=token)
 
 
 def test_hu_profile_measures_pedicle_and_body(column, column_ct, screw_in):
@@ -178,7 +185,7 @@ def test_hu_profile_measures_pedicle_and_body(column, column_ct, screw_in):
 def test_plan_is_aligned(column, column_ct):
     kinks = []
     for aligned in (False, True):
-        plan = plan_construct(column, column_ct, "T11-L2",
+        plan = plan_construct(column, column_ct, "T11-L2", load_catalogue(),
                               PlanSettings(aligned=aligned, with_rods=False))  # fmt: skip
         entries = np.array([s.entry for s in plan.screws if s.side == "left"])
         kinks.append((np.diff(entries[:, :2], n=2, axis=0) ** 2).sum())

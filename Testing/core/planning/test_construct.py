@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spinemar.errors import InputError
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.planning.construct import ConstructSettings, construct_from_pedicles
 from spinemar.planning.sites import sites_from_landmarks
 from spinemar.planning.vectors import angle_deg
@@ -32,7 +33,7 @@ def landmarks(width_mm: float = 8.0) -> dict:
 
 def test_screws_follow_the_pedicles():
     sites = sites_from_landmarks(landmarks())
-    plan = construct_from_pedicles(sites, ConstructSettings(with_crosslink=True))
+    plan = construct_from_pedicles(sites, load_catalogue(), ConstructSettings(with_crosslink=True))
     assert plan.levels == ("T11", "T12", "L1", "L2")
     assert len(plan.screws) == 8
     assert len(plan.rods) == 2
@@ -48,14 +49,14 @@ def test_screws_follow_the_pedicles():
 
 
 def test_left_is_the_patients_left():
-    plan = construct_from_pedicles(sites_from_landmarks(landmarks()))
+    plan = construct_from_pedicles(sites_from_landmarks(landmarks()), load_catalogue())
     assert all((screw.entry[0] < 0) == (screw.side == "left") for screw in plan.screws)
     assert {rod.side: np.mean(rod.control_points, axis=0)[0] < 0 for rod in plan.rods} == {
         "left": True, "right": False}  # fmt: skip
 
 
 def test_too_narrow_a_pedicle_says_so():
-    plan = construct_from_pedicles(sites_from_landmarks(landmarks(width_mm=3.0)))
+    plan = construct_from_pedicles(sites_from_landmarks(landmarks(width_mm=3.0)), load_catalogue())
     assert not plan.screws
     assert len(plan.warnings) == 8
     assert "too narrow" in plan.warnings[0]

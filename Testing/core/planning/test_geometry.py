@@ -9,8 +9,9 @@ import pytest
 from scipy.optimize import minimize
 
 from spinemar.errors import InputError
-from spinemar.implants.rod import rod_curve
-from spinemar.planning.bends import bend_table, rod_length_mm
+from spinemar.implants.catalogue import load_catalogue
+from spinemar.implants.rod import rod_curve, rod_length_mm
+from spinemar.planning.bends import bend_table
 from spinemar.planning.bone import bone_field
 from spinemar.planning.cages import cage_for_disc
 from spinemar.planning.collisions import (
@@ -90,37 +91,45 @@ def kinds(collisions):
 def test_crossing_screws_collide_and_parallel_ones_do_not(column, screw_in):
     vertebra = column.vertebrae[1]
     right, left = screw_in(vertebra, "right"), screw_in(vertebra, "left")
-    assert not find_collisions(Plan(screws=(right, left)), column.labels)
+    assert not find_collisions(Plan(screws=(right, left)), load_catalogue(), column.labels)
     entry, tip = vertebra.to_ras((-12, -42, 4.0)), vertebra.to_ras((14, -5, 4.0))
     length = float(np.linalg.norm(tip - entry))
     crossing = replace(left, entry=tuple(entry), tip=tuple(tip), length_mm=length)
-    assert SCREW_SCREW in kinds(find_collisions(Plan(screws=(right, crossing))))
+    assert SCREW_SCREW in kinds(find_collisions(Plan(screws=(right, crossing)), load_catalogue()))
 
 
 def test_overlap_of_parallel_screws_is_exact():
     a = Screw("a", "L1", "left", (0.0, 0.0, 0.0), (0.0, 40.0, 0.0), 6.0, 40.0)
     b = replace(a, id="b", entry=(4.0, 0.0, 0.0), tip=(4.0, 40.0, 0.0))
-    found = {c.kind: c for c in find_collisions(Plan(screws=(a, b)))}
+    found = {c.kind: c for c in find_collisions(Plan(screws=(a, b)), load_catalogue())}
     assert found[SCREW_SCREW].overlap_mm == pytest.approx(2.0)
     assert found[TULIP_TULIP].overlap_mm == pytest.approx(7.0)
 
 
 def test_a_rod_may_touch_its_tulips_but_no_shank(column, screw_in):
     screws = tuple(screw_in(v, "right") for v in column.vertebrae)
-    plan = with_rods(Plan(screws=screws))
-    assert not find_collisions(plan, column.labels)
+    plan = with_rods(Plan(screws=screws), load_catalogue())
+    assert not find_collisions(plan, load_catalogue(), column.labels)
     entry = np.array(screws[1].entry)
     through = Rod(
         "bad", "", tuple(tuple((entry + np.array([0, 10, dz])).tolist()) for dz in (-30, 30))
     )
-    found = [c for c in find_collisions(replace(plan, rods=(through,))) if c.kind == SCREW_ROD]
+    found = [
+        c
+        for c in find_collisions(replace(plan, rods=(through,)), load_catalogue())
+        if c.kind == SCREW_ROD
+    ]
     assert screws[1].id in {c.first for c in found}
 
 
 def test_a_screw_into_the_next_vertebra_is_a_facet_violation(column, screw_in):
     vertebra = column.vertebrae[1]
     high = screw_in(vertebra, "right", (0, 0, 30.0))
-    found = [c for c in find_collisions(Plan(screws=(high,)), column.labels) if c.kind == FACET]
+    found = [
+        c
+        for c in find_collisions(Plan(screws=(high,)), load_catalogue(), column.labels)
+        if c.kind == FACET
+    ]
     assert [c.second for c in found] == [column.vertebrae[0].level]
 
 
@@ -154,14 +163,14 @@ def test_rod_passes_through_its_control_points():
 def test_cage_fits_the_disc(column):
     upper = column.vertebrae[2]
     # Bodies are 26 mm high every 32 mm: the disc is 6 mm high, its middle 16 mm below.
-    cage = cage_for_disc(column, upper.level, "generic-plif")
+    cage = cage_for_disc(column, upper.level, load_catalogue().cage("generic-plif"))
     assert (cage.height_mm, cage.lordosis_deg, cage.level) == (7.0, 0.0, "L1/L2")
     assert np.allclose(cage.centre, upper.to_ras((0, 2, -16)), atol=1e-6)
 
 
 def test_too_low_a_disc_is_refused(column):
     with pytest.raises(InputError, match="too low"):
-        cage_for_disc(column, column.vertebrae[2].level, "generic-alif")
+        cage_for_disc(column, column.vertebrae[2].level, load_catalogue().cage("generic-alif"))
 
 
 def test_cage_opens_as_the_disc_does(column):
@@ -172,7 +181,7 @@ def test_cage_opens_as_the_disc_does(column):
                     normal_ras=normal)  # fmt: skip
     open_ = replace(upper, endplates={**upper.endplates, "inferior": plate})
     spine = replace(column, vertebrae=(*column.vertebrae[:2], open_, column.vertebrae[3]))
-    cage = cage_for_disc(spine, upper.level)
+    cage = cage_for_disc(spine, upper.level, load_catalogue().cage("generic-alif"))
     assert cage.lordosis_deg == 10.0
     assert cage.height_mm == 10.0
 

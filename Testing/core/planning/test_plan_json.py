@@ -20,7 +20,13 @@ from spinemar.planning.plan import (
     Rod,
     Screw,
 )
-from spinemar.planning.plan_json import plan_from_json, plan_to_json, read_plan, write_plan
+from spinemar.planning.plan_json import (
+    MIGRATIONS,
+    plan_from_json,
+    plan_to_json,
+    read_plan,
+    write_plan,
+)
 
 number = st.floats(-900.0, 900.0, allow_nan=False)
 points = st.tuples(number, number, number)
@@ -159,7 +165,7 @@ def test_old_versions_are_migrated_step_by_step():
             s["diameter_mm"], s["length_mm"] = s.pop("size")
         return {**old, "screws": screws}
 
-    migrated = plan_from_json(json.dumps(raw), migrations={0: from_0})
+    migrated = plan_from_json(json.dumps(raw), migrations={0: from_0, **MIGRATIONS})
     assert migrated == plan_from_json(json.dumps(example()))
     assert migrated.version == PLAN_VERSION
     assert plan_from_json(plan_to_json(migrated)) == migrated

@@ -9,6 +9,7 @@ import pytest
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
+from spinemar.implants.placement import STANDARD_CROSSLINK
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.planning.construct import with_rods
 from spinemar.planning.plan import Plan, Screw
@@ -33,14 +34,13 @@ def spine_plan(levels: int = 6) -> Plan:
                 Screw(f"L{n}-{side}", f"T{n + 1}", side, tuple(entry.tolist()),
                       tuple(tip.tolist()), 6.0, 45.0)
             )  # fmt: skip
-    return with_rods(
-        Plan(levels=tuple(f"T{n + 1}" for n in range(levels)), screws=tuple(screws)), crosslink=True
-    )
+    plan = Plan(levels=tuple(f"T{n + 1}" for n in range(levels)), screws=tuple(screws))
+    return with_rods(plan, load_catalogue(), crosslink=STANDARD_CROSSLINK)
 
 
 def test_random_plans_are_seeded_and_valid():
-    plans = [random_plan(GRID, seed) for seed in range(60)]
-    assert plans == [random_plan(GRID, seed) for seed in range(60)]
+    plans = [random_plan(GRID, seed, load_catalogue()) for seed in range(60)]
+    assert plans == [random_plan(GRID, seed, load_catalogue()) for seed in range(60)]
     assert len({plan_to_json(plan) for plan in plans}) == 60
     assert all(plan_from_json(plan_to_json(plan)) == plan for plan in plans)
     assert {screw.material for plan in plans for screw in plan.screws} >= {"Ti-6Al-4V", "316L"}
@@ -52,7 +52,9 @@ def test_random_screws_start_within_the_given_mask():
     inside[10:20, 40:80, 50:70] = True
     settings = RandomSettings(screws=(4, 4), rods=(0, 0), cages=(0, 0), crosslinks=(0, 0))
     for seed in range(10):
-        for screw in random_plan(GRID, seed, inside=inside, settings=settings).screws:
+        for screw in random_plan(
+            GRID, seed, load_catalogue(), inside=inside, settings=settings
+        ).screws:
             middle = (np.array(screw.entry) + np.array(screw.tip)) / 2
             i, j, k = np.round(GRID.to_ijk(middle)).astype(int)
             assert inside[k, j, i]
@@ -60,19 +62,23 @@ def test_random_screws_start_within_the_given_mask():
 
 def test_no_room_for_random_implants_is_refused():
     with pytest.raises(InputError):
-        random_plan(GRID, 1, inside=np.zeros(GRID.shape, dtype=bool))
+        random_plan(GRID, 1, load_catalogue(), inside=np.zeros(GRID.shape, dtype=bool))
 
 
 def test_random_plan_voxelises():
-    found = voxelize_plan(random_plan(GRID, 3), GRID)
+    found = voxelize_plan(random_plan(GRID, 3, load_catalogue()), GRID, load_catalogue())
     assert any(volume.any() for volume in found.values())
 
 
 def test_variation_is_seeded_and_leaves_locked_screws():
     plan = spine_plan()
     locked = plan.with_screw(Screw(**{**plan.screws[3].__dict__, "locked": True}))
-    assert vary_plan(locked, seed=7) == vary_plan(locked, seed=7)
-    varied = vary_plan(locked, Spread(unilateral_plan=1.0, skipped_level=0.5), seed=4)
+    assert vary_plan(locked, load_catalogue(), seed=7) == vary_plan(
+        locked, load_catalogue(), seed=7
+    )
+    varied = vary_plan(
+        locked, load_catalogue(), Spread(unilateral_plan=1.0, skipped_level=0.5), seed=4
+    )
     kept = varied.screw(plan.screws[3].id)
     assert (kept.entry, kept.tip, kept.diameter_mm) == (
         plan.screws[3].entry, plan.screws[3].tip, plan.screws[3].diameter_mm)  # fmt: skip
@@ -84,7 +90,9 @@ def test_two_surgeons_differ_by_the_spread():
     spread = Spread(other_length=0.0, skipped_level=0, missing_screw=0, unilateral_plan=0)
     entries, tips, angles = [], [], []
     for n in range(80):
-        first, second = (vary_plan(plan, spread, seed=(n, surgeon)) for surgeon in (0, 1))
+        first, second = (
+            vary_plan(plan, load_catalogue(), spread, seed=(n, surgeon)) for surgeon in (0, 1)
+        )
         for a, b in zip(first.screws, second.screws, strict=True):
             entries.append(np.linalg.norm(np.subtract(a.entry, b.entry)))
             tips.append(np.linalg.norm(np.subtract(a.tip, b.tip)))
@@ -97,7 +105,9 @@ def test_two_surgeons_differ_by_the_spread():
 def test_varied_constructs_keep_bend_radius_and_cone_and_ungraded_screws():
     plan, catalogue = spine_plan(), load_catalogue()
     for seed in range(20):
-        varied = vary_plan(plan, Spread(skipped_level=0.2, misplaced=0.2), seed=seed)
+        varied = vary_plan(
+            plan, load_catalogue(), Spread(skipped_level=0.2, misplaced=0.2), seed=seed
+        )
         assert all(screw.grade is None for screw in varied.screws)
         for rod in varied.rods:
             assert min_bend_radius_mm(rod) >= 39.0
@@ -115,22 +125,3 @@ def test_exact_fit_when_nothing_hinders():
         gaps = seat_mismatch_mm(rod, [plan.screw(n) for n in rod.screw_ids], load_catalogue())
         assert max(gaps.values()) < 0.1
     assert len(plan.crosslinks) == 1
-
-
-def test_mixture_has_the_share_it_was_asked_for():
-    from spinemar.planning.mixture import mixed_plan
-    from spinemar.planning.sites import PedicleSite
-
-    sites = [
-        PedicleSite("L1", side, np.array([x, -42.0, 0.0]), np.array([x, -22.0, 0.0]),
-                    np.array([0.0, 1.0, 0.0]), 8.0, 58.0, np.zeros(3), np.array([1.0, 0, 0]),
-                    np.array([0, 0, 1.0]))
-        for side, x in (("left", -12.0), ("right", 12.0))
-    ]  # fmt: skip
-    plans = [mixed_plan(sites, GRID, n, random_share=0.3) for n in range(200)]
-    share = np.mean(["random" in plan.notes for plan in plans])
-    assert 0.2 < share < 0.4
-    assert plans[:20] == [mixed_plan(sites, GRID, n, random_share=0.3) for n in range(20)]
-    assert all("random" in mixed_plan(sites, GRID, n, random_share=1.0).notes for n in range(5))
-    assert not any("random" in mixed_plan(sites, GRID, n, random_share=0).notes for n in range(5))
-    assert "random" in mixed_plan([], GRID, 0, random_share=0.0).notes

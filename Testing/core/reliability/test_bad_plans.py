@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from spinemar.errors import InputError, ModelError
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.construct_mesh import export_stl
 from spinemar.implants.imported import read_mesh
 from spinemar.io import write_volume
@@ -92,7 +93,7 @@ def test_names_in_a_plan_never_become_paths(tmp_path: Path) -> None:
         Screw(name, "L1", "left", (20.0 * n, 0.0, 0.0), (20.0 * n, 45.0, 0.0), 6.5, 45.0)
         for n, name in enumerate(names)
     )
-    paths = export_stl(tmp_path / "stl", Plan(screws=screws))
+    paths = export_stl(tmp_path / "stl", Plan(screws=screws), load_catalogue())
     assert len({str(p).lower() for p in paths}) == len(names)
     assert sorted(tmp_path.rglob("*.stl")) == sorted(paths)
     assert [p.name for p in tmp_path.iterdir()] == ["stl"]

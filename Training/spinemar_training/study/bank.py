@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.files import atomic_path
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.volume import CTVolume
 from spinemar_training.study.lesions import GROUPS, Lesion, group_of, middle_share
 from spinemar_training.study.methods import StudyMethod
@@ -130,7 +131,7 @@ def scan_scene(scene: Scene, lesions: Sequence[Lesion] = ()) -> Scanned:
     hu = scene.volume.hu
     for lesion in lesions:
         hu = lesion.applied(hu)
-    implants = voxelize_plan(scene.plan, scene.volume.geometry)
+    implants = voxelize_plan(scene.plan, scene.volume.geometry, load_catalogue())
     scan = simulate_scan(scene.volume.with_hu(hu), implants, scene.settings, scene.seed)
     assert scan.truth is not None
     return Scanned(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.solids import Solid, Sphere, cylinder, unit
 from spinemar.mar.metal import segment_metal
 from spinemar.physics.settings import ScannerSettings
@@ -181,7 +182,7 @@ def tilted_slab(volume: CTVolume, through_ras: NDArray[np.float64], degrees: flo
 def _implants(scene: Scene, volume: CTVolume) -> Implants:
     from spinemar.implants.voxelize import voxelize_plan
 
-    return voxelize_plan(scene.plan, volume.geometry)
+    return voxelize_plan(scene.plan, volume.geometry, load_catalogue())
 
 
 def _scan(

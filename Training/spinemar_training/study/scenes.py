@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from spinemar.implants.catalogue import load_catalogue
 from spinemar.physics.settings import ScannerSettings
 from spinemar.planning.plan import Plan
 from spinemar.planning.sites import PedicleSite
@@ -114,10 +115,12 @@ def _make_scene(patient: Patient, settings: BankSettings, level: str, number: in
         diameter_share=float(rng.uniform(0.7, 0.88)),
         rod=RodSettings(material=metal, diameter_mm=float(rng.choice([5.5, 6.0]))),
     )
-    plan = construct_from_pedicles([s for s in patient.sites if s.level in chosen], construct)
+    catalogue = load_catalogue()
+    held = [s for s in patient.sites if s.level in chosen]
+    plan = construct_from_pedicles(held, catalogue, construct)
     # Every screw of the level stays, or there would be nothing to measure beside it.
     spread = Spread(skipped_level=0.0, missing_screw=0.0, unilateral_plan=0.0)
-    plan = vary_plan(plan, spread.scaled(settings.spread), int(rng.integers(2**31)))
+    plan = vary_plan(plan, catalogue, spread.scaled(settings.spread), int(rng.integers(2**31)))
     sites = {s.side: s for s in patient.sites if s.level == level}
     isthmus = np.mean([s.isthmus for s in sites.values()], axis=0)
     k = round(float(patient.volume.geometry.to_ijk(isthmus)[2]))

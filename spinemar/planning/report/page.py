@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spinemar import __version__
 from spinemar.errors import InputError
 from spinemar.files import atomic_path
-from spinemar.implants.catalogue import Catalogue, load_catalogue
+from spinemar.implants.catalogue import Catalogue
 from spinemar.planning.bone import BoneField, bone_field
 from spinemar.planning.collisions import find_collisions
 from spinemar.planning.hu_profile import HuProfile, hu_profile
@@ -70,8 +70,8 @@ def write_plan_report(
     plan: Plan,
     spine: SpineModel,
     volume: CTVolume,
+    catalogue: Catalogue,
     *,
-    catalogue: Catalogue | None = None,
     fields: Mapping[str, BoneField] | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
@@ -84,14 +84,13 @@ def write_plan_report(
         plan.html.
     """
     check_report_tools()
-    catalogue = catalogue or load_catalogue()
     folder.mkdir(parents=True, exist_ok=True)
     known = dict(fields or {})
     for level in {screw.level for screw in plan.screws} & set(spine.levels):
         known[level] = known.get(level) or bone_field(spine.labels, spine.vertebra(level))
     profiles = {s.id: hu_profile(s, volume, _frame(spine, s.level)) for s in plan.screws}
     progress(Progress("rendering", 0, len(plan.screws) + 1))
-    views = render_views(spine, plan, tuple(_VIEW_CAPTIONS), catalogue=catalogue)
+    views = render_views(spine, plan, catalogue, tuple(_VIEW_CAPTIONS))
     pictured = []
     for n, screw in enumerate(plan.screws):
         if cancel is not None:
@@ -153,7 +152,7 @@ def _facts(
             {"name": rod.id, "facts": rod_facts(rod, plan, catalogue), "bends": bend_rows(rod)}
             for rod in plan.rods
         ],
-        "collisions": [collision_line(c) for c in find_collisions(plan, spine.labels, catalogue)],
+        "collisions": [collision_line(c) for c in find_collisions(plan, catalogue, spine.labels)],
         "version": __version__,
     }
 

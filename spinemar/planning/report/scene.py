@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemar.errors import InputError
-from spinemar.implants.catalogue import Catalogue, load_catalogue
+from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.construct_mesh import construct_meshes
 from spinemar.implants.mesh import Mesh
 from spinemar.implants.solids import FloatArray, unit
@@ -42,10 +42,10 @@ _MARGIN = 1.12
 def render_views(
     spine: SpineModel,
     plan: Plan,
+    catalogue: Catalogue,
     viewpoints: Sequence[str] = ("behind", "left"),
     *,
     size: tuple[int, int] = (700, 900),
-    catalogue: Catalogue | None = None,
 ) -> dict[str, NDArray[np.uint8]]:
     """Render the planned levels, one more on either side, and all implants.
 
@@ -53,11 +53,12 @@ def render_views(
     ----------
     spine : SpineModel
     plan : Plan
+    catalogue : Catalogue
+        Of its implants.
     viewpoints : sequence of str
         Names in `VIEWPOINTS`.
     size : pair of int
         Width and height in pixels.
-    catalogue : Catalogue, optional
 
     Returns
     -------
@@ -69,7 +70,7 @@ def render_views(
     renderer = vtk["vtkRenderer"]()
     renderer.SetBackground(1.0, 1.0, 1.0)
     renderer.AddActor(_actor(vtk, bone, _BONE, _BONE_OPACITY))
-    for part in construct_meshes(plan, catalogue or load_catalogue()):
+    for part in construct_meshes(plan, catalogue):
         renderer.AddActor(_actor(vtk, part.mesh, _colour(plan, part), 1.0))
     _light(vtk, renderer)
     renderer.SetUseDepthPeeling(True)

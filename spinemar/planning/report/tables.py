@@ -11,7 +11,8 @@ import numpy as np
 
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.placement import Rod, Screw
-from spinemar.planning.bends import Bend, bend_table, rod_length_mm
+from spinemar.implants.rod import rod_length_mm
+from spinemar.planning.bends import Bend, bend_table
 from spinemar.planning.collisions import FACET, Collision
 from spinemar.planning.hu_profile import HuProfile
 from spinemar.planning.plan import Plan
