@@ -23,7 +23,11 @@ for _folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parent
 
 from MetalArtifactReductionLib import dependencies, device, guards, samples  # noqa: E402
 from MetalArtifactReductionLib.batchpanel import BatchPanel  # noqa: E402
-from MetalArtifactReductionLib.logic import INSTANCE_UIDS, CorrectionLogic  # noqa: E402
+from MetalArtifactReductionLib.logic import (  # noqa: E402
+    INSTANCE_UIDS,
+    CorrectionLogic,
+    sourceImages,
+)
 from MetalArtifactReductionLib.modelpanel import ModelPanel  # noqa: E402
 from MetalArtifactReductionLib.parameters import (  # noqa: E402
     MetalArtifactReductionParameterNode,
@@ -258,7 +262,8 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
     def startRun(self):
         p = self._parameterNode
         modality = self.modalityOf(p.inputVolume)
-        for question in guards.checkInput(p.inputVolume, modality):
+        images = self.imagesOf(p.inputVolume)
+        for question in guards.checkInput(p.inputVolume, modality, images):
             if not slicer.util.confirmYesNoDisplay(question.text, windowTitle=self.title):
                 return
         settings = settingsOf(p)
@@ -284,6 +289,10 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         database = getattr(slicer, "dicomDatabase", None)
         uids = (node.GetAttribute(INSTANCE_UIDS) or "").split() if node is not None else []
         return database.instanceValue(uids[0], "0008,0060") if database and uids else ""
+
+    def imagesOf(self, node):
+        database = getattr(slicer, "dicomDatabase", None)
+        return [] if node is None else sourceImages(node, database)
 
     def ensurePackages(self, settings):
         hasModel = self.modelPanel.chosen is not None

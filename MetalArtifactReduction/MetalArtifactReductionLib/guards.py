@@ -6,13 +6,17 @@ answers with the same kind of sentence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from MetalArtifactReductionLib.volumes import arrayOf, geometryOf
 from spinemar.errors import InputError, SpinemarError
+
+if TYPE_CHECKING:
+    from spinemar.io.dicom_kind import DicomFile
 
 METHOD_ATTRIBUTE = "SpineMAR.Method"
 MODALITY_ATTRIBUTE = "DICOM.Modality"
@@ -26,7 +30,9 @@ class Question:
     text: str
 
 
-def checkInput(volumeNode: Any, modality: str = "") -> tuple[Question, ...]:
+def checkInput(
+    volumeNode: Any, modality: str = "", images: Sequence[DicomFile] = ()
+) -> tuple[Question, ...]:
     """Check a volume node.
 
     Parameters
@@ -34,6 +40,8 @@ def checkInput(volumeNode: Any, modality: str = "") -> tuple[Question, ...]:
     volumeNode : vtkMRMLScalarVolumeNode or None
     modality : str
         What the DICOM database says, where there is one.
+    images : sequence of DicomFile
+        The DICOM files that the volume was loaded from, where it was.
 
     Returns
     -------
@@ -47,9 +55,10 @@ def checkInput(volumeNode: Any, modality: str = "") -> tuple[Question, ...]:
     """
     _checkImage(volumeNode)
     _checkModality(volumeNode, modality)
+    _checkImages(volumeNode, images)
     _checkGeometry(volumeNode)
     _checkValues(arrayOf(volumeNode), volumeNode.GetName())
-    return _questions(volumeNode)
+    return (*_questions(volumeNode), *_questionsOfOrigin(volumeNode, images))
 
 
 def _checkImage(volumeNode: Any) -> None:
@@ -71,6 +80,36 @@ def _checkModality(volumeNode: Any, modality: str) -> None:
             f"{volumeNode.GetName()} is no CT (its modality is {known}).",
             "Choose the CT series; other modalities cannot be corrected.",
         )
+
+
+def _checkImages(volumeNode: Any, images: Sequence[DicomFile]) -> None:
+    """Ask every image, not the first alone: a series may have others among its own."""
+    from spinemar.io.dicom_kind import Kind
+
+    for image in images:
+        known = image.kind in (Kind.CT, Kind.ENHANCED_CT) and image.modality in ("", "CT")
+        if not known:
+            raise InputError(
+                f"{volumeNode.GetName()} is no CT (it was loaded from: {image.name}).",
+                "Choose the CT series; other images cannot be corrected.",
+            )
+
+
+def _questionsOfOrigin(volumeNode: Any, images: Sequence[DicomFile]) -> tuple[Question, ...]:
+    from spinemar.mar.acquired import why_reformatted
+
+    if not images:
+        return ()
+    why = why_reformatted((i.image_type for i in images), geometryOf(volumeNode))
+    if why is None:
+        return ()
+    return (
+        Question(
+            f"{volumeNode.GetName()} is a reformatted series: {why}. Metal leaves no trace there "
+            "that could be corrected; the original axial series is the right input. Correct it "
+            "all the same?"
+        ),
+    )
 
 
 def _checkGeometry(volumeNode: Any) -> None:

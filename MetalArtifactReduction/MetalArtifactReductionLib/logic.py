@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from MetalArtifactReductionLib import results
 from MetalArtifactReductionLib.run import CorrectionRun, Source
 from MetalArtifactReductionLib.settings import Settings
 from MetalArtifactReductionLib.volumes import arrayOf, ijkToRas, segmentMask
 from spinemar.errors import FaultError, InputError
+
+if TYPE_CHECKING:
+    from spinemar.io.dicom_kind import DicomFile
 
 INSTANCE_UIDS = "DICOM.instanceUIDs"
 
@@ -91,6 +94,8 @@ def sourceFiles(inputNode: Any, database: Any = None) -> list[str]:
     InputError
         If it was not loaded from DICOM.
     """
+    from spinemar.io.dicom_kind import is_ct_slice
+
     uids = (inputNode.GetAttribute(INSTANCE_UIDS) or "").split()
     if uids and database is not None:
         files = [database.fileForInstance(uid) for uid in uids]
@@ -102,7 +107,7 @@ def sourceFiles(inputNode: Any, database: Any = None) -> list[str]:
             if storage
             else []
         )
-        files = [name for name in dict.fromkeys(names) if name and _isDicom(name)]
+        files = [name for name in dict.fromkeys(names) if name and is_ct_slice(Path(name))]
     if not files or not all(files):
         raise InputError(
             f"{inputNode.GetName()} was not loaded from DICOM, so it belongs to no study.",
@@ -111,13 +116,22 @@ def sourceFiles(inputNode: Any, database: Any = None) -> list[str]:
     return files
 
 
-def _isDicom(path: str) -> bool:
+def sourceImages(inputNode: Any, database: Any = None) -> list[DicomFile]:
+    """Look at the DICOM files that a volume was loaded from; none where it was not.
+
+    Parameters
+    ----------
+    inputNode : vtkMRMLScalarVolumeNode
+    database : ctkDICOMDatabase, optional
+    """
+    from spinemar.io.dicom_kind import look_at
+
     try:
-        with Path(path).open("rb") as stream:
-            stream.seek(128)
-            return stream.read(4) == b"DICM"
-    except OSError:
-        return False
+        paths = [Path(name) for name in sourceFiles(inputNode, database)]
+    except InputError:
+        return []
+    seen = [look_at(path) for path in paths if path.is_file()]
+    return [image for image in seen if image is not None]
 
 
 def writeDicom(correctedNode: Any, files: Sequence[str], folder: Path) -> tuple[Path, ...]:

@@ -111,3 +111,60 @@ def test_volume_that_is_not_from_dicom_is_refused_with_a_remedy(host, corrected)
     widget.ui.dicomButton.click()
     assert "not loaded from DICOM" in host.messages[-1].text
     assert "NRRD" in host.messages[-1].text
+
+
+@pytest.fixture
+def loaded(host, tmp_path, monkeypatch):
+    """Return a function that loads a series after an edit, ready to be corrected."""
+    pytest.importorskip("pydicom")
+    import pydicom
+    import slicer
+
+    from Testing.host.dicomdatabase import DicomDatabase, loadSeries, writeCtSeries
+
+    host.showWindow()
+    host.loadModule(ROOT / "MetalArtifactReduction" / "MetalArtifactReduction.py")
+    from MetalArtifactReductionLib.selftest import drawnHu
+
+    def load(number, **tags):
+        files = writeCtSeries(tmp_path / "series", drawnHu())
+        data = pydicom.dcmread(files[number])
+        for name, value in tags.items():
+            setattr(data, name, value)
+        data.save_as(files[number])
+        database = DicomDatabase(tmp_path / "database")
+        monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+        loadSeries(database, files)
+        host.window.moduleSelector().selectModule("MetalArtifactReduction")
+        return slicer.modules.MetalArtifactReductionWidget
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("tags", "what"),
+    [
+        ({"Modality": "MR"}, "MR"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "Secondary Capture"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "CT localizer"),
+    ],
+)
+def test_every_image_must_be_of_a_ct(host, loaded, tags, what):
+    widget = loaded(2, **tags)
+    widget.ui.correctButton.click()
+    host.process(0.05)
+    assert widget.run is None
+    assert "is no CT" in host.messages[-1].text
+    assert what in host.messages[-1].text
+
+
+def test_a_reformatted_series_is_asked_about(host, loaded):
+    import qt
+
+    widget = loaded(2, ImageType=["DERIVED", "SECONDARY", "MPR"])
+    asked = []
+    host.answer = lambda message: asked.append(message.text) or qt.QMessageBox.No
+    widget.ui.correctButton.click()
+    host.process(0.05)
+    assert widget.run is None
+    assert "reformatted series: its image type is DERIVED\\SECONDARY\\MPR" in asked[0]

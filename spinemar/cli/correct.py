@@ -37,6 +37,15 @@ class DeviceChoice(str, Enum):
     CUDA_FP16 = "cuda-fp16"
 
 
+AllowReformatted = Annotated[
+    bool,
+    typer.Option(
+        "--allow-reformatted",
+        help="Correct DICOM series that are no acquired axial slices, too; expect little.",
+    ),
+]
+
+
 def correct(
     source: Annotated[
         Path,
@@ -48,6 +57,10 @@ def correct(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Result: .nrrd, .nii, .nii.gz or .mha.")
     ],
+    series: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", help="Which series, where a DICOM folder holds several."),
+    ] = None,
     method: Annotated[
         MethodChoice, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
     ] = MethodChoice.AUTO,
@@ -76,6 +89,7 @@ def correct(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace OUTPUT if it exists.")] = False,
+    allow_reformatted: AllowReformatted = False,
 ) -> None:
     """Remove the metal artifacts of a CT; slices without metal are not touched.
 
@@ -86,6 +100,8 @@ def correct(
       spinemar correct scan.nii.gz -o corrected.nii.gz
 
       spinemar correct DICOM/series7 -o corrected.nrrd --report report
+
+      spinemar correct DICOM --series 7 -o corrected.nrrd
 
       spinemar correct scan.nrrd -o corrected.nrrd --method nmar --metal-threshold 2800 --json
 
@@ -106,6 +122,8 @@ def correct(
             mask=metal_mask,
             model=model,
             device=device.value,
+            series=series,
+            allow_reformatted=allow_reformatted,
         )
         if sinogram or job.is_raw:
             volume, result = job.correct_raw(matrix, fov, progress, cancel)

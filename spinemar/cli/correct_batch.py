@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spinemar.cli.console import print_json, progress_bars, stdout
-from spinemar.cli.correct import DeviceChoice, MethodChoice
+from spinemar.cli.correct import AllowReformatted, DeviceChoice, MethodChoice
 from spinemar.errors import FaultError
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 def correct_batch(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="INPUT...", help="CTs, DICOM folders, or folders that hold such."),
+        typer.Argument(
+            metavar="INPUT...",
+            help="CTs, or folders that hold CTs and DICOM series.",
+        ),
     ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for results and summary.csv.")
@@ -44,6 +47,7 @@ def correct_batch(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, for many machines.")
     ] = None,
+    allow_reformatted: AllowReformatted = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Remove the metal artifacts of many CTs; run it again to go on where it stopped.
@@ -69,6 +73,7 @@ def correct_batch(
         device=device.value,
         metal_threshold_hu=metal_threshold,
         model=str(find_model(model).resolve()) if model else None,
+        allow_reformatted=allow_reformatted,
     )
     with progress_bars(quiet=json) as (progress, cancel):
         rows = run_batch(
@@ -94,6 +99,11 @@ def correct_batch(
         )
 
 
+def _name(row: BatchRow) -> str:
+    name = Path(row.source).name
+    return f"{name}, series {row.series}" if row.series else name
+
+
 def _show(rows: Sequence[BatchRow], summary: Path) -> None:
     from rich.table import Table
 
@@ -102,10 +112,10 @@ def _show(rows: Sequence[BatchRow], summary: Path) -> None:
         table.add_column(name, justify="right" if name in ("slices", "change HU", "s") else "left")
     for row in rows:
         cells = (str(row.slices_corrected), f"{row.change_hu:.1f}", f"{row.seconds:.1f}")
-        table.add_row(Path(row.source).name, row.status, *cells)
+        table.add_row(_name(row), row.status, *cells)
     console = stdout()
     console.print(table)
     for row in rows:
         if row.status == "failed":
-            console.print(f"{Path(row.source).name}: {row.message}", soft_wrap=True)
+            console.print(f"{_name(row)}: {row.message}", soft_wrap=True)
     console.print(f"Summary: {summary}", highlight=False, soft_wrap=True)

@@ -25,6 +25,8 @@ class CorrectionJob:
     mask: Path | None
     model: Path | None
     device: Device
+    series: str | None = None
+    allow_reformatted: bool = False
 
     @property
     def is_raw(self) -> bool:
@@ -38,9 +40,12 @@ class CorrectionJob:
     ) -> tuple[CTVolume, CorrectionResult]:
         """Read and correct a volume; return it as read, and the result."""
         from spinemar.io import check_writable, read_mask, read_volume
+        from spinemar.mar.acquired import check_acquired
         from spinemar.mar.correct import correct_volume
 
-        volume = read_volume(self.source)
+        volume = read_volume(self.source, series=self.series)
+        if not self.allow_reformatted:
+            check_acquired(volume)
         check_writable(self.output, volume)
         mask = None if self.mask is None else read_mask(self.mask, volume.geometry)
         result = correct_volume(

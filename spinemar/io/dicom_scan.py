@@ -1,7 +1,8 @@
 """Walk over a DICOM file before GDCM does, which believes every length that the file claims.
 
 A file of one kilobyte can claim an element of four gigabytes, and GDCM would ask for them. Here
-nothing is kept but the few numbers that say how large the picture is and how it is packed.
+nothing is kept but the few short values that say what the file is, how large its picture is and
+how it is packed.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from spinemar.errors import InputError
@@ -24,7 +26,14 @@ _ROWS, _COLUMNS, _FRAMES, _BITS, _SAMPLES = (
     0x00280010, 0x00280011, 0x00280008, 0x00280100, 0x00280002,
 )  # fmt: skip
 _SYNTAX = 0x00020010
-_KEPT = frozenset((_ROWS, _COLUMNS, _FRAMES, _BITS, _SAMPLES, _SYNTAX))
+PHOTOMETRIC = 0x00280004
+_NUMBERS = frozenset((_ROWS, _COLUMNS, _BITS, _SAMPLES))
+# What a file says it is: class, instance, study, series, kind of image, place.
+_TEXTS = frozenset((
+    0x00020002, _SYNTAX, 0x00080008, 0x00080016, 0x00080018, 0x00080060, 0x0008103E, 0x00100020,
+    0x0020000D, 0x0020000E, 0x00200011, 0x00200032, 0x00200037, PHOTOMETRIC, _FRAMES,
+))  # fmt: skip
+_LONGEST_KEPT = 512
 _MAX_DEPTH = 32
 _MAX_INFLATED = 256 << 20
 _LARGEST_RATIO = 100_000  # an empty picture packs far better than a patient
@@ -46,11 +55,45 @@ _NAMES = {
 
 @dataclass
 class _Found:
-    """Numbers met on the way, at the top level of the data set."""
+    """Values met on the way, at the top level of the data set."""
 
-    values: dict[int, bytes]
+    values: dict[int, bytes] = field(default_factory=dict)
+    places: dict[int, int] = field(default_factory=dict)
     pixel_bytes: int | None = None
     packed: bool = False
+    understood: bool = False
+
+    def text(self, tag: int) -> str:
+        """Return a value as text, without its padding."""
+        return self.values.get(tag, b"").decode("latin-1").strip("\0 ")
+
+
+@dataclass(frozen=True)
+class DicomScan:
+    """What a walk over a file found.
+
+    Parameters
+    ----------
+    texts : mapping of int to str
+        Short values at the top level by their tag (0xGGGGEEEE), without padding.
+    places : mapping of int to int
+        Where their bytes start; in a deflated file, after inflating.
+    syntax : str
+        Transfer syntax.
+    has_pixels : bool
+        Whether there are pixels at the top level.
+    understood : bool
+        Whether the walk came to the end; if not, another reader may.
+    problem : InputError, optional
+        Why the file is not to be read.
+    """
+
+    texts: Mapping[int, str]
+    places: Mapping[int, int]
+    syntax: str
+    has_pixels: bool
+    understood: bool
+    problem: InputError | None
 
 
 class _LieError(Exception):
@@ -61,37 +104,68 @@ class _ConfusedError(Exception):
     """The grammar is lost; whoever reads on will say so, without harm."""
 
 
-def refuse_hostile_dicom(path: Path) -> None:
-    """Refuse a DICOM file that claims more than it holds, or is packed in a way unknown here.
-
-    Anything that is no DICOM file passes: it is for the reader to say so.
+def scan_dicom(path: Path) -> DicomScan | None:
+    """Walk over a file that may be DICOM.
 
     Parameters
     ----------
     path : Path
         An ordinary file.
 
-    Raises
-    ------
-    InputError
+    Returns
+    -------
+    DicomScan or None
+        None for anything that is no DICOM file. A file that claims more than it holds, or is
+        packed in a way unknown here, comes with its problem.
     """
     if path.stat().st_size < 8:
-        return
+        return None
+    found, problem = _Found(), None
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = _Found({})
         try:
             syntax = _walk_file(data, found)
-        except _LieError as error:
-            raise _cut_off(path) from error
+        except _LieError:
+            syntax, problem = _syntax_of(found), cut_off(path)
     if syntax is None:
-        return
-    if syntax not in _READABLE:
+        return None
+    if problem is None and syntax not in _READABLE:
         name = _NAMES.get(syntax, "a compression")
-        raise InputError(
+        problem = InputError(
             f"{path.name} is packed with {name} ({syntax[:64]}), which cannot be unpacked here.",
             "Export the series uncompressed, or unpack it first (gdcmconv --raw).",
         )
-    _check_picture(path, found)
+    return DicomScan(
+        texts={tag: found.text(tag) for tag in found.values},
+        places=found.places,
+        syntax=syntax,
+        has_pixels=found.pixel_bytes is not None,
+        understood=found.understood,
+        problem=problem or _problem_of_picture(path, found),
+    )
+
+
+def with_value(path: Path, scan: DicomScan, tag: int, value: bytes) -> bytes:
+    """Return a file's bytes with another value of the same length at one tag.
+
+    Parameters
+    ----------
+    path : Path
+    scan : DicomScan
+        Of that file.
+    tag : int
+        One that the scan found.
+    value : bytes
+        Written over the start of the value that is there.
+    """
+    data, start = path.read_bytes(), 0
+    place = scan.places[tag]
+    if scan.syntax == _DEFLATED:
+        start = _Walk(data, _Found(), "<", implicit=False).elements(132, len(data), meta=True)
+        data, head = zlib.decompressobj(-15).decompress(data[start:], _MAX_INFLATED), data[:start]
+        changed = data[:place] + value + data[place + len(value) :]
+        packer = zlib.compressobj(wbits=-15)
+        return head + packer.compress(changed) + packer.flush()
+    return data[:place] + value + data[place + len(value) :]
 
 
 def _walk_file(data: mmap.mmap, found: _Found) -> str | None:
@@ -99,17 +173,23 @@ def _walk_file(data: mmap.mmap, found: _Found) -> str | None:
     if data[128:132] == b"DICM":
         with suppress(_ConfusedError):
             start = _Walk(data, found, "<", implicit=False).elements(132, len(data), meta=True)
-            syntax = found.values.get(_SYNTAX, b"").rstrip(b"\0 ").decode("latin-1") or _IMPLICIT
-            _walk_dataset(data, start, syntax, found)
-            return syntax
-        return found.values.get(_SYNTAX, b"").rstrip(b"\0 ").decode("latin-1") or None
-    group, _, form = struct.unpack("<HH2s", data[:6])
+            _walk_dataset(data, start, _syntax_of(found), found)
+            found.understood = True
+        return _syntax_of(found)
+    (group,) = struct.unpack("<H", data[:2])
     if group not in (0x0002, 0x0008):
         return None
-    implicit = not (form.isalpha() and form.isupper())
+    start = 0
     with suppress(_ConfusedError):
-        _Walk(data, found, "<", implicit=implicit).elements(0, len(data))
-    return _IMPLICIT if implicit else _EXPLICIT
+        if group == 0x0002:
+            start = _Walk(data, found, "<", implicit=False).elements(0, len(data), meta=True)
+        _walk_dataset(data, start, _syntax_of(found), found)
+        found.understood = True
+    return _syntax_of(found)
+
+
+def _syntax_of(found: _Found) -> str:
+    return found.text(_SYNTAX) or _IMPLICIT
 
 
 def _walk_dataset(data: mmap.mmap, start: int, syntax: str, found: _Found) -> None:
@@ -120,7 +200,10 @@ def _walk_dataset(data: mmap.mmap, start: int, syntax: str, found: _Found) -> No
             raise _LieError from error
         _Walk(inflated, found, "<", implicit=False).elements(0, len(inflated))
         return
-    walk = _Walk(data, found, ">" if syntax == _BIG else "<", implicit=syntax == _IMPLICIT)
+    # Files exist whose header names the wrong one of the two plain encodings, or none.
+    form = data[start + 4 : start + 6]
+    implicit = syntax in (_IMPLICIT, _EXPLICIT) and not (form.isalpha() and form.isupper())
+    walk = _Walk(data, found, ">" if syntax == _BIG else "<", implicit=implicit)
     walk.elements(start, len(data))
 
 
@@ -196,11 +279,11 @@ class _Walk:
     def _keep(self, tag: int, value: int, length: int) -> None:
         if tag == _PIXELS:
             self._found.pixel_bytes = length
-        elif tag in _KEPT:
-            raw = bytes(self._data[value : value + min(length, 64)])
-            if tag in (_ROWS, _COLUMNS, _BITS, _SAMPLES) and len(raw) >= 2:
+        elif tag in _NUMBERS or tag in _TEXTS:
+            raw = bytes(self._data[value : value + min(length, _LONGEST_KEPT)])
+            if tag in _NUMBERS and len(raw) >= 2:
                 raw = str(struct.unpack(f"{self._order}H", raw[:2])[0]).encode()
-            self._found.values[tag] = raw
+            self._found.values[tag], self._found.places[tag] = raw, value
 
     def _unpack(self, form: str, position: int) -> tuple[int, ...]:
         try:
@@ -209,23 +292,28 @@ class _Walk:
             raise _ConfusedError from error
 
 
-def _check_picture(path: Path, found: _Found) -> None:
+def _problem_of_picture(path: Path, found: _Found) -> InputError | None:
+    """Compare what the header promises with the pixels that are there."""
+
     def number(tag: int, default: int) -> int:
         text = found.values.get(tag, b"").strip(b"\0 ")
         return int(text) if text.isdigit() and len(text) < 10 else default
 
     rows, columns = number(_ROWS, 0), number(_COLUMNS, 0)
     if not rows or not columns or found.pixel_bytes is None:
-        return  # a report or a directory
+        return None  # a report or a directory
     frames = max(number(_FRAMES, 1), 1)
-    check_size((columns, rows, frames), path.name)
+    try:
+        check_size((columns, rows, frames), path.name)
+    except InputError as error:
+        return error
     promised = rows * columns * frames * max(number(_SAMPLES, 1), 1) * number(_BITS, 16) // 8
     there = found.pixel_bytes * (_LARGEST_RATIO if found.packed else 1)
-    if there + 1024 * found.packed < promised:
-        raise _cut_off(path)
+    return cut_off(path) if there + 1024 * found.packed < promised else None
 
 
-def _cut_off(path: Path) -> InputError:
+def cut_off(path: Path) -> InputError:
+    """Make the error for a file that ends too early."""
     return InputError(
         f"{path.name} cannot be read: it is truncated, damaged or not the format that its name "
         "says (it holds less than its header promises).",

@@ -10,12 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import InputError
-from spinemar.io.dicom_scan import refuse_hostile_dicom
+from spinemar.io.dicom_kind import DicomFile, Kind
 from spinemar.io.itk import quiet_itk, unreadable
-
-_CT_CLASS = b"1.2.840.10008.5.1.4.1.1.2"
-# Enhanced CT, and classic series converted to it.
-_ENHANCED_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 
 _FACTS = {
     "0008|0070": "manufacturer",
@@ -30,13 +26,10 @@ _FACTS = {
 class DicomSlice:
     """One slice: where its file is, where it lies (LPS mm), and what it is."""
 
-    path: Path
-    series: str
-    modality: str
-    localizer: bool
-    enhanced: bool
+    file: DicomFile
     rescaled: bool
     rescale_type: str
+    intercept_hu: float
     frames: int
     rows: int
     columns: int
@@ -46,6 +39,16 @@ class DicomSlice:
     position: NDArray[np.float64] | None
     orientation: NDArray[np.float64] | None
     facts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.file.path
+
+    @property
+    def enhanced(self) -> bool:
+        """Whether it is an enhanced (multi-frame) image."""
+        return self.file.kind is Kind.ENHANCED_CT
 
     @property
     def row_direction(self) -> NDArray[np.float64]:
@@ -60,20 +63,19 @@ class DicomSlice:
         return self.orientation[3:]
 
 
-def read_slice_header(path: Path) -> DicomSlice | None:
-    """Read one file's header; None for what is no DICOM image (reports, directories).
+def read_slice_header(file: DicomFile) -> DicomSlice:
+    """Read the header of one CT image.
 
     Raises
     ------
     InputError
-        If the file claims to be a CT image and is damaged, or packed in an unknown way.
+        If the file is damaged, packed in an unknown way, or a colour picture.
     """
-    try:
-        refuse_hostile_dicom(path)
-    except InputError:
-        if _claims_ct(path):
-            raise
-        return None
+    path = file.path
+    if file.problem is not None:
+        raise file.problem
+    if file.colour:
+        raise _colour_picture(path)
     with quiet_itk() as sitk:
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")
@@ -81,20 +83,17 @@ def read_slice_header(path: Path) -> DicomSlice | None:
         try:
             reader.ReadImageInformation()
         except RuntimeError as error:
-            if _claims_ct(path):
-                raise unreadable(path, "its pixels are incomplete") from error
-            return None
+            raise unreadable(path, "its pixels are incomplete") from error
         tags = {key: reader.GetMetaData(key).strip("\0 ") for key in reader.GetMetaDataKeys()}
-        size = reader.GetSize()
+        size, components = reader.GetSize(), reader.GetNumberOfComponents()
+    if components != 1:
+        raise _colour_picture(path)
     spacing = _numbers(tags, "0028|0030", 2, path)
     return DicomSlice(
-        path=path,
-        series=tags.get("0020|000e", ""),
-        modality=tags.get("0008|0060", "") or "no modality",
-        enhanced=tags.get("0008|0016", "").startswith(_ENHANCED_CLASSES),
-        localizer="LOCALIZER" in tags.get("0008|0008", "").upper(),
-        rescaled="0028|1052" in tags and "0028|1053" in tags,
-        rescale_type=tags.get("0028|1054", ""),
+        file=file,
+        rescaled=_is_rescaled(tags, path),
+        intercept_hu=_intercept_hu(tags, path),
+        rescale_type=tags.get("0028|1054", "").upper(),
         frames=int(size[2]) if len(size) > 2 else 1,
         rows=int(size[1]),
         columns=int(size[0]),
@@ -107,13 +106,22 @@ def read_slice_header(path: Path) -> DicomSlice | None:
     )
 
 
-def _claims_ct(path: Path) -> bool:
-    """Whether the file's preamble says CT image: then failing to read it means damage."""
-    with path.open("rb") as stream:
-        head = stream.read(1024)
-    start = head.find(_CT_CLASS)
-    after = head[start + len(_CT_CLASS) :][:1]
-    return start >= 0 and not after.isdigit()  # one more digit would name another class
+def _colour_picture(path: Path) -> InputError:
+    return InputError(
+        f"{path.name} is a colour picture, not a CT in Hounsfield units.",
+        "Load the original CT series, not a derived one.",
+    )
+
+
+def _is_rescaled(tags: dict[str, Any], path: Path) -> bool:
+    """Whether slope and intercept are there, are numbers, and make different values differ."""
+    slope = _numbers(tags, "0028|1053", 1, path)
+    return slope is not None and slope[0] != 0 and _numbers(tags, "0028|1052", 1, path) is not None
+
+
+def _intercept_hu(tags: dict[str, Any], path: Path) -> float:
+    values = _numbers(tags, "0028|1052", 1, path)
+    return 0.0 if values is None else float(values[0])
 
 
 def _numbers(tags: dict[str, Any], key: str, count: int, path: Path) -> NDArray[np.float64] | None:

@@ -15,6 +15,8 @@ _SAME_POSITION_MM = 1e-2
 # Scanners round positions to 0.1 mm; more than that is a gap or another table feed.
 _ROUNDING_MM = 0.06
 _ROUNDING_SHARE = 0.05
+# Nothing and "unspecified" are what old scanners write for HU.
+_HU_TYPES = ("", "HU", "US")
 _EXPORT_AGAIN = "Export the complete series again from the scanner or the PACS."
 
 
@@ -73,12 +75,7 @@ def _check_alike(slices: Sequence[DicomSlice]) -> None:
             "Some slices do not say where they lie (position, orientation or pixel spacing).",
             _EXPORT_AGAIN,
         )
-    if not all(s.rescaled for s in slices) or first.rescale_type not in ("", "HU", "US"):
-        raise InputError(
-            "The series is not in Hounsfield units (rescale slope and intercept are missing or "
-            f"of type '{first.rescale_type}').",
-            "Load the original CT series, not a derived one.",
-        )
+    _check_hounsfield_units(slices)
     for axis in (first.row_direction, first.column_direction):
         if abs(float(np.linalg.norm(axis)) - 1.0) > _DIRECTION_TOLERANCE:
             raise GeometryError("The slices' orientation is not valid.", _EXPORT_AGAIN)
@@ -89,6 +86,22 @@ def _check_alike(slices: Sequence[DicomSlice]) -> None:
                 f"({first.path.name} and {other.path.name}).",
                 "Give the files of one reconstruction.",
             )
+
+
+def _check_hounsfield_units(slices: Sequence[DicomSlice]) -> None:
+    modalities = sorted({s.file.modality for s in slices} - {""})
+    if modalities not in ([], ["CT"]):
+        raise InputError(
+            f"The series mixes modalities ({', '.join(modalities)}).",
+            "Give the files of one CT series.",
+        )
+    bad = next((s for s in slices if not s.rescaled or s.rescale_type not in _HU_TYPES), None)
+    if bad is not None:
+        raise InputError(
+            "The series is not in Hounsfield units (rescale slope and intercept are missing or "
+            f"of type '{bad.rescale_type}' in {bad.path.name}).",
+            "Load the original CT series, not a derived one.",
+        )
 
 
 def _same_grid(a: DicomSlice, b: DicomSlice) -> bool:

@@ -15,7 +15,7 @@ _LARGEST_HU = 1e6
 _SMALLEST_RANGE_HU = 50.0
 
 
-def check_hounsfield(hu: NDArray[np.float32], name: str) -> None:
+def check_hounsfield(hu: NDArray[np.float32], name: str, *, stated: bool = False) -> None:
     """Refuse values that no CT of a patient in Hounsfield units can have.
 
     Parameters
@@ -24,6 +24,9 @@ def check_hounsfield(hu: NDArray[np.float32], name: str) -> None:
         The voxel values.
     name : str
         The file's name for the message.
+    stated : bool
+        Whether the file itself says that these are HU. Then a targeted field of view need not
+        hold fat or air.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def check_hounsfield(hu: NDArray[np.float32], name: str) -> None:
             f"{name} is not in Hounsfield units: its values reach from {low:.4g} to {high:.4g}.",
             "Load the CT in Hounsfield units, not scaled or normalised.",
         )
-    if _fat_and_air_share(hu) < _LEAST_FAT_AND_AIR:
+    if not stated and _fat_and_air_share(hu) < _LEAST_FAT_AND_AIR:
         raise InputError(
             f"{name} is not in Hounsfield units: fat and air are below 0 HU, but nothing here is. "
             "It may be an MR, or a CT whose rescale intercept got lost.",

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spinemar.errors import InputError
+from spinemar.io.dicom_kind import is_dicom
 from spinemar.io.dicom_series import read_dicom_series
 from spinemar.io.formats import READABLE, check_exists, is_image_file, suffix_of
 from spinemar.io.hounsfield import check_hounsfield
@@ -14,14 +15,17 @@ from spinemar.io.itk import read_image
 from spinemar.volume import CTVolume
 
 
-def read_volume(path: str | Path) -> CTVolume:
+def read_volume(path: str | Path, *, series: str | None = None) -> CTVolume:
     """Read a CT in Hounsfield units.
 
     Parameters
     ----------
     path : path
         A `.nrrd`, `.nhdr`, `.nii`, `.nii.gz`, `.mha` or `.mhd` file, a folder with one DICOM
-        series, or one file of the wanted series.
+        series, its DICOMDIR, or one file of the wanted series.
+    series : str, optional
+        The series number of the wanted one in a folder with several, or the label that the
+        message about them gives it.
 
     Returns
     -------
@@ -31,7 +35,8 @@ def read_volume(path: str | Path) -> CTVolume:
     Raises
     ------
     InputError, GeometryError
-        If the file cannot be read, is no CT in HU, or its slices are not a regular stack.
+        If the file cannot be read, is no CT in HU, or its slices are not a regular stack; if a
+        folder holds several series and none was named.
     """
     source = Path(path).expanduser()
     check_exists(source)
@@ -39,8 +44,8 @@ def read_volume(path: str | Path) -> CTVolume:
         if is_image_file(source) and source.is_file():
             array, affine = read_image(source, "float32")
             metadata = {"source_format": suffix_of(source)}
-        elif source.is_dir() or _is_dicom(source):
-            array, affine, metadata = read_dicom_series(source)
+        elif source.is_dir() or is_dicom(source):
+            array, affine, metadata = read_dicom_series(source, series)
         else:
             raise InputError(
                 f"{source.name} is neither DICOM nor one of {', '.join(READABLE)}.",
@@ -50,11 +55,5 @@ def read_volume(path: str | Path) -> CTVolume:
         raise InputError(
             f"There is no permission to read {source}.", "Ask its owner, or copy it."
         ) from error
-    check_hounsfield(array, source.name)
+    check_hounsfield(array, source.name, stated="rescale_type" in metadata)
     return CTVolume(np.ascontiguousarray(array, dtype=np.float32), affine, metadata)
-
-
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as stream:
-        stream.seek(128)
-        return stream.read(4) == b"DICM" or path.suffix.lower() in (".dcm", ".ima", ".dicom")

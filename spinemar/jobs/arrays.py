@@ -20,13 +20,14 @@ from spinemar.files import atomic_path
 from spinemar.volume import CTVolume, GridGeometry, LabelVolume
 
 
-def load_volume(named: Any) -> CTVolume:
-    """Read the volume that a job names."""
+def load_volume(named: Any, series: Any = None) -> CTVolume:
+    """Read the volume that a job names, and which series of its folder."""
     from spinemar.io import read_volume
     from spinemar.io.hounsfield import check_hounsfield
 
     if not isinstance(named, Mapping):
-        return read_volume(_path(named, "input"))
+        label = None if series is None else str(series)
+        return read_volume(_path(named, "input"), series=label)
     hu = np.asarray(_map(named), dtype=np.float32)
     check_hounsfield(hu, str(named.get("name", "The volume")))
     metadata = {str(k): str(v) for k, v in dict(named.get("metadata", {})).items()}

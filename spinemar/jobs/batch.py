@@ -31,12 +31,15 @@ class BatchSettings:
     ----------
     method, device, metal_threshold_hu, model
         As for `correct_volume`.
+    allow_reformatted : bool
+        Whether DICOM series that are no acquired axial slices are corrected too.
     """
 
     method: Method = "auto"
     device: Device = "auto"
     metal_threshold_hu: float | None = None
     model: str | None = None
+    allow_reformatted: bool = False
 
 
 def correct_batch(
@@ -55,7 +58,7 @@ def correct_batch(
     Parameters
     ----------
     sources : sequence of path
-        Files, DICOM folders, or folders that hold such.
+        Files, DICOM folders, or folders that hold such; of each, every series.
     folder : Path
         Made where it is missing.
     settings : BatchSettings, optional
@@ -106,6 +109,7 @@ def correct_one(
     """Correct one volume of a batch; every problem but a cancel becomes a row."""
     from spinemar.io import check_writable, read_volume, write_volume
     from spinemar.jobs.correct import facts_of
+    from spinemar.mar.acquired import check_acquired
     from spinemar.mar.correct import correct_volume
 
     try:
@@ -114,7 +118,9 @@ def correct_one(
         if known is not None and known.get("batch") == wanted and item.output.exists():
             return replace(_row(item, known), status="skipped", message="Done before.")
         check_sidecar(item.output)
-        volume = read_volume(item.source)
+        volume = read_volume(item.source, series=item.series or None)
+        if not settings.allow_reformatted:
+            check_acquired(volume)
         check_writable(item.output, volume)
         result = correct_volume(
             volume,
@@ -124,19 +130,22 @@ def correct_one(
             device=settings.device,
             cancel=cancel,
         )
-        facts = {"input": str(item.source), "output": str(item.output), **facts_of(result)}
+        facts = {
+            "input": str(item.source),
+            "series": item.series,
+            "output": str(item.output),
+            **facts_of(result),
+        }
         with written_sidecar(item.output, {**facts, "batch": wanted}):
             write_volume(item.output, result.volume)
     except CancelledError:
         raise
     except SpinemarError as error:
-        return BatchRow(str(item.source), str(item.output), "failed", str(error))
+        return _failed(item, str(error))
     except MemoryError:
-        message = "There is not enough memory for this volume."
-        return BatchRow(str(item.source), str(item.output), "failed", message)
+        return _failed(item, "There is not enough memory for this volume.")
     except Exception as error:  # a fault of ours with one volume must not stop the others
-        message = f"This is a fault of SpineMAR ({type(error).__name__}: {error})."
-        return BatchRow(str(item.source), str(item.output), "failed", message)
+        return _failed(item, f"This is a fault of SpineMAR ({type(error).__name__}: {error}).")
     return _row(item, facts)
 
 
@@ -171,10 +180,15 @@ def _fingerprint(item: BatchItem, settings: BatchSettings) -> dict[str, Any]:
 
     return {
         "source": stamp_of(item.source),
+        "series": item.series,
         "settings": asdict(settings),
         "software": spinemar.__version__,
         "pipeline": PIPELINE_VERSION,
     }
+
+
+def _failed(item: BatchItem, message: str) -> BatchRow:
+    return BatchRow(str(item.source), str(item.output), "failed", message, series=item.series)
 
 
 def _row(item: BatchItem, facts: Mapping[str, Any]) -> BatchRow:
@@ -194,6 +208,7 @@ def _row(item: BatchItem, facts: Mapping[str, Any]) -> BatchRow:
         metal_mm2=round(sum(s["metal_area_mm2"] for s in slices), 1),
         change_hu=round(sum(s["change_hu"] for s in corrected) / max(len(corrected), 1), 2),
         seconds=round(facts["seconds"].get("total", 0.0), 2),
+        series=item.series,
     )
 
 
@@ -284,5 +299,5 @@ def _result_or_row(future: Any, item: BatchItem) -> BatchRow:
         row: BatchRow = future.result()
     except Exception as error:  # the pool's and Dask's own: broken pool, lost worker
         fault = FaultError(f"The worker was lost ({type(error).__name__}).", "Run the batch again.")
-        return BatchRow(str(item.source), str(item.output), "failed", str(fault))
+        return _failed(item, str(fault))
     return row

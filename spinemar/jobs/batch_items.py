@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from spinemar.errors import InputError
 from spinemar.files import atomic_path, full_suffix
+from spinemar.io.dicom_folder import CTSeries, ct_series, find_dicom
+from spinemar.io.dicom_kind import DicomFile, Kind, look_at
 from spinemar.io.formats import is_image_file
 
 SUMMARY = "summary.csv"
@@ -17,10 +20,18 @@ SUMMARY = "summary.csv"
 
 @dataclass(frozen=True)
 class BatchItem:
-    """One volume of a batch and where its result goes."""
+    """One volume of a batch and where its result goes.
+
+    Parameters
+    ----------
+    source, output : Path
+    series : str
+        Label of the series, where the source holds several.
+    """
 
     source: Path
     output: Path
+    series: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class BatchRow:
     change_hu : float
         RMS change of the corrected slices, averaged over them.
     seconds : float
+    series : str
+        Number of the series, where the source holds several.
     """
 
     source: str
@@ -56,6 +69,7 @@ class BatchRow:
     metal_mm2: float = 0.0
     change_hu: float = 0.0
     seconds: float = 0.0
+    series: str = ""
 
 
 def plan_batch(
@@ -66,9 +80,9 @@ def plan_batch(
     Parameters
     ----------
     sources : sequence of path
-        Volume files, folders of one DICOM series, or folders that hold such.
+        Volume files, or folders that are searched for such and for DICOM series.
     folder : Path
-        For the results.
+        For the results; what lies in it is no source.
     suffix : str
         Format of the results.
 
@@ -77,47 +91,65 @@ def plan_batch(
     InputError
         If a source does not exist or no volume is found.
     """
-    found: list[Path] = []
+    found: dict[tuple[Path, str], None] = {}
     for source in map(Path, sources):
         if not source.exists():
             raise InputError(f"{source} does not exist.", "Check the path.")
-        found += [p for p in _volumes(source) if folder not in (p, *p.parents)]
+        found |= dict.fromkeys(_volumes(source.resolve(), folder))
     if not found:
         raise InputError(
-            "No volume was found.", "Give NRRD, NIfTI or MetaImage files, or DICOM folders."
+            "No volume was found.",
+            "Give NRRD, NIfTI or MetaImage files, or folders that hold a CT as DICOM.",
         )
-    unique = list(dict.fromkeys(path.resolve() for path in found))
     items: list[BatchItem] = []
     taken: set[str] = set()
-    for path in unique:
+    for path, series in found:
         stem = path.name.removesuffix(full_suffix(path)) if path.is_file() else path.name
+        stem = f"{stem}_series{series}" if series else stem
         name, number = stem, 2
         while name in taken:
             name, number = f"{stem}_{number}", number + 1
         taken.add(name)
-        items.append(BatchItem(path, folder / f"{name}_corrected{suffix}"))
+        items.append(BatchItem(path, folder / f"{name}_corrected{suffix}", series))
     return tuple(items)
 
 
-def _volumes(source: Path) -> Iterable[Path]:
+def _volumes(source: Path, results: Path) -> Iterable[tuple[Path, str]]:
+    """Find image files and DICOM series: each as its path and, where needed, its label."""
     if source.is_file():
-        yield source
+        yield from [(source, "")] if is_image_file(source) else _volume_of(source, results)
         return
-    entries = sorted(p for p in source.iterdir() if not p.name.startswith("."))
-    images = [p for p in entries if p.is_file() and is_image_file(p)]
-    if images:
-        yield from images
-    elif any(_is_dicom(p) for p in entries if p.is_file()):
-        yield source
-    for entry in entries:
-        if entry.is_dir():
-            yield from _volumes(entry)
+    files = [p for p in sorted(source.rglob("*")) if p.is_file() and results not in p.parents]
+    files = [p for p in files if not any(n.startswith(".") for n in p.relative_to(source).parts)]
+    yield from ((p, "") for p in files if is_image_file(p))
+    seen = [look_at(p) for p in files if not is_image_file(p)]
+    yield from _series([s for s in seen if s is not None])
 
 
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as stream:
-        stream.seek(128)
-        return stream.read(4) == b"DICM"
+def _volume_of(file: Path, results: Path) -> Iterable[tuple[Path, str]]:
+    """Give the series that one DICOM file stands for; all that a DICOMDIR stands for."""
+    seen = look_at(file)
+    if seen is None or seen.kind not in (Kind.CT, Kind.ENHANCED_CT):
+        if seen is not None and seen.is_directory:
+            yield from _volumes(file.parent, results)
+        else:
+            yield file, ""
+        return
+    # Any file of the series stands for all of it, so that "series7/*.dcm" is one volume.
+    same = [f for f in find_dicom(file.parent, recursive=False) if f.same_series(seen)]
+    yield min(f.path for f in same), ""
+
+
+def _series(files: Sequence[DicomFile]) -> Iterable[tuple[Path, str]]:
+    for one in ct_series(files):
+        place = _common_folder(one)
+        neighbours = ct_series(f for f in files if place in f.path.parents)
+        label = next((n.label for n in neighbours if n.files[0] is one.files[0]), "")
+        yield place, label if len(neighbours) > 1 else ""
+
+
+def _common_folder(series: CTSeries) -> Path:
+    return Path(os.path.commonpath([f.path.parent for f in series.files]))
 
 
 def _as_text(value: object) -> object:

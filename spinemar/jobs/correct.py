@@ -7,7 +7,8 @@
      "output": PATH (.npy for a raw array, else an image file),
      "metal_output": PATH.npy (optional), "stored_as": "int16" (optional, for .npy),
      "method": "auto", "metal_threshold_hu": null, "metal_mask": null or as input,
-     "model": null or PATH, "device": "auto"}
+     "model": null or PATH, "device": "auto", "series": null or NUMBER,
+     "allow_reformatted": false}
 """
 
 from __future__ import annotations
@@ -37,10 +38,13 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
 def _run(
     job: Mapping[str, Any], output: Path, progress: ProgressCallback, cancel: CancelToken
 ) -> dict[str, Any]:
+    from spinemar.mar.acquired import check_acquired
     from spinemar.mar.correct import correct_volume
 
     progress(Progress("Reading", 0, 1))
-    volume = load_volume(job.get("input"))
+    volume = load_volume(job.get("input"), job.get("series"))
+    if not job.get("allow_reformatted"):
+        check_acquired(volume)
     mask = load_mask(job.get("metal_mask"), volume.geometry)
     progress(Progress("Reading", 1, 1))
     model = job.get("model")

@@ -17,6 +17,7 @@ from spinemar.io import write_labels, write_volume
 from spinemar.tomography.geometry import MU_WATER_PER_MM
 from spinemar.tomography.radon import RadonTransform
 from spinemar.volume import CTVolume, LabelVolume
+from Testing.core.io.conftest import write_series  # noqa: F401 - a fixture
 
 SIDE = 128
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from spinemar.errors import CancelledError, InputError
-from spinemar.io import write_volume
+from spinemar.io import read_volume, write_volume
 from spinemar.jobs.batch import BatchSettings, correct_batch
 from spinemar.jobs.batch_items import plan_batch
 from spinemar.progress import CancelToken, Progress
 from spinemar.volume import CTVolume
+from Testing.core.io.dicom_companions import write_companion
 
 LI = BatchSettings(method="li")
 AFFINE = np.diag([-2.0, -2.0, 2.0, 1.0])
@@ -100,15 +101,59 @@ def test_nothing_found_and_missing_sources(tmp_path: Path) -> None:
         plan_batch([tmp_path], tmp_path / "out")
 
 
-def test_dicom_folders_are_one_volume(tmp_path: Path) -> None:
-    series = tmp_path / "patient" / "series7"
-    series.mkdir(parents=True)
-    for n in range(3):
-        (series / f"{n}.dcm").write_bytes(b"\0" * 128 + b"DICM")
-    items = plan_batch([tmp_path / "patient"], tmp_path / "out")
-    assert [(i.source.name, i.output.name) for i in items] == [
-        ("series7", "series7_corrected.nrrd")
-    ]
+def test_every_series_of_a_folder_is_one_volume(write_series, tmp_path: Path) -> None:
+    """Flat folders, folders of one series, discs with a DICOMDIR; companions are no volumes."""
+    for n in (4, 7):
+        write_series("study/flat", series=f"1.{n}", SeriesNumber=n, prefix=f"s{n}-")
+    write_series("study/DICOM/SE1", series="1.9", SeriesNumber=9)
+    split = write_series("study/DICOM/SE2/part1", series="1.10", SeriesNumber=10)
+    (split.parent / "part2").mkdir()
+    for path in sorted(split.iterdir())[:2]:
+        path.rename(split.parent / "part2" / path.name)
+    for what in ("DICOMDIR", "presentation-state", "dose-sheet", "localizer", "mr"):
+        write_companion(tmp_path / "study", what)
+        write_companion(tmp_path / "study" / "flat", what)
+    write_volume(tmp_path / "study" / "flat" / "beside.nrrd", body(metal=False))
+    items = plan_batch([tmp_path / "study"], tmp_path / "out")
+    assert {(i.source.name, i.series, i.output.name) for i in items} == {
+        ("beside.nrrd", "", "beside_corrected.nrrd"),
+        ("flat", "4", "flat_series4_corrected.nrrd"),
+        ("flat", "7", "flat_series7_corrected.nrrd"),
+        ("SE1", "", "SE1_corrected.nrrd"),
+        ("SE2", "", "SE2_corrected.nrrd"),
+    }
+    for item in items:
+        assert read_volume(item.source, series=item.series or None).hu.shape[0] >= 4
+    rows = correct_batch([tmp_path / "study"], tmp_path / "out", LI)
+    assert [row.status for row in rows] == ["no metal"] * 5
+    assert sorted(row.series for row in rows) == ["", "", "", "4", "7"]
+    again = correct_batch([tmp_path / "study" / "DICOMDIR"], tmp_path / "out", LI)
+    assert [row.status for row in again] == ["skipped"] * 5
+
+
+def test_all_files_of_a_series_are_one_volume(write_series, tmp_path: Path) -> None:
+    folder = write_series()
+    items = plan_batch(sorted(folder.iterdir()), tmp_path / "out")
+    assert [i.source.name for i in items] == ["001.dcm"]
+
+
+def test_series_that_cannot_be_corrected_are_rows(write_series, tmp_path: Path) -> None:
+    write_series("study/a", series="1.1", ImageType=["DERIVED", "SECONDARY", "MPR"])
+    broken = write_series("study/b", series="1.2") / "003.dcm"
+    broken.write_bytes(broken.read_bytes()[:-60])
+    rows = correct_batch([tmp_path / "study"], tmp_path / "out", LI)
+    assert [row.status for row in rows] == ["failed", "failed"]
+    assert "image type is DERIVED" in rows[0].message
+    assert "003.dcm cannot be read" in rows[1].message
+    allowed = BatchSettings(method="li", allow_reformatted=True)
+    rows = correct_batch([tmp_path / "study" / "a"], tmp_path / "out", allowed)
+    assert rows[0].status == "no metal"
+
+
+def test_a_folder_of_companions_alone_holds_no_volume(tmp_path: Path) -> None:
+    write_companion(tmp_path, "mr")
+    with pytest.raises(InputError, match="No volume"):
+        plan_batch([tmp_path], tmp_path / "out")
 
 
 @pytest.mark.slow
