@@ -197,5 +197,6 @@ def test_volumes_carry_facts_of_the_scan_alone(series: Path) -> None:
 
     metadata = read_volume(series).metadata
     assert set(metadata) <= {"source_format", "manufacturer", "kvp", "kernel",
-                             "slice_thickness_mm", "pixel_padding_value"}  # fmt: skip
+                             "slice_thickness_mm", "pixel_padding_value", "image_type",
+                             "rescale_type"}  # fmt: skip
     assert np.isfinite(read_volume(series).hu).all()

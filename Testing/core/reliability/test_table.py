@@ -23,6 +23,8 @@ OWED = (
     "external data", "operators of its own", "wrong hash", "STL bomb", "killed", "disk full",
     "not writable", "GPU lost", "two runs", "power cut", "Dask worker", "20 corrections",
     "1,000 slices", "soak", "contradict each other", "leaning sform", "slope 0", "micrometres",
+    "companions beside the CT", "DICOMDIR as input", "there twice", "MONOCHROME1",
+    "image types of reformats", "reformats by geometry",
 )  # fmt: skip
 
 
