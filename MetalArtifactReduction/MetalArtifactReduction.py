@@ -40,8 +40,8 @@ from MetalArtifactReductionLib.resultpanel import ResultPanel  # noqa: E402
 from MetalArtifactReductionLib.results import provenanceOf  # noqa: E402
 from MetalArtifactReductionLib.settings import MetalSource  # noqa: E402
 
+from spinemar.base.interpreter import choose_interpreter, worker_command  # noqa: E402
 from spinemar.errors import CancelledError, SpinemarError  # noqa: E402
-from spinemar.interpreter import choose_interpreter, worker_command  # noqa: E402
 
 POLL_MS = 50
 

@@ -26,7 +26,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
 
     from spinemar.errors import SpinemarError
-    from spinemar.jobs.correct import run
+    from spinemar.jobs.requests.correct import run
     from spinemar.progress import CancelToken
 
     job = {

@@ -21,22 +21,23 @@ for _folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parent
     if (_folder / "spinemar" / "__init__.py").is_file() and str(_folder) not in sys.path:
         sys.path.append(str(_folder))
 
-from SpineImplantPlannerLib import planstore, samples, tables  # noqa: E402
-from SpineImplantPlannerLib.autostep import AutomaticStep  # noqa: E402
-from SpineImplantPlannerLib.checkstep import CheckStep  # noqa: E402
-from SpineImplantPlannerLib.exportstep import ExportStep  # noqa: E402
 from SpineImplantPlannerLib.logic import PlannerLogic  # noqa: E402
-from SpineImplantPlannerLib.pairsstep import PairsStep  # noqa: E402
-from SpineImplantPlannerLib.parameters import SpineImplantPlannerParameterNode  # noqa: E402
-from SpineImplantPlannerLib.rodsstep import RodsStep  # noqa: E402
-from SpineImplantPlannerLib.runner import Runner  # noqa: E402
-from SpineImplantPlannerLib.scanstep import ScanStep  # noqa: E402
-from SpineImplantPlannerLib.screwsstep import ScrewsStep  # noqa: E402
+from SpineImplantPlannerLib.nodes import planstore  # noqa: E402
+from SpineImplantPlannerLib.nodes.parameters import SpineImplantPlannerParameterNode  # noqa: E402
+from SpineImplantPlannerLib.panel import samples, tables  # noqa: E402
+from SpineImplantPlannerLib.panel.runner import Runner  # noqa: E402
 from SpineImplantPlannerLib.shared import dependencies, likelyInput  # noqa: E402
-from SpineImplantPlannerLib.spinestep import SpineStep  # noqa: E402
-from SpineImplantPlannerLib.viewsstep import Views  # noqa: E402
+from SpineImplantPlannerLib.steps.automatic import AutomaticStep  # noqa: E402
+from SpineImplantPlannerLib.steps.check import CheckStep  # noqa: E402
+from SpineImplantPlannerLib.steps.export import ExportStep  # noqa: E402
+from SpineImplantPlannerLib.steps.pairs import PairsStep  # noqa: E402
+from SpineImplantPlannerLib.steps.rods import RodsStep  # noqa: E402
+from SpineImplantPlannerLib.steps.scan import ScanStep  # noqa: E402
+from SpineImplantPlannerLib.steps.screws import ScrewsStep  # noqa: E402
+from SpineImplantPlannerLib.steps.spine import SpineStep  # noqa: E402
+from SpineImplantPlannerLib.steps.views import Views  # noqa: E402
 
-from spinemar.interpreter import choose_interpreter, worker_command  # noqa: E402
+from spinemar.base.interpreter import choose_interpreter, worker_command  # noqa: E402
 
 
 class SpineImplantPlanner(ScriptedLoadableModule):
@@ -335,17 +336,17 @@ class SpineImplantPlannerTest(ScriptedLoadableModuleTest):
         self.test_construct()
 
     def test_construct(self):
-        from SpineImplantPlannerLib.selftest import drawnCt, drawnSpine, waitFor
+        from SpineImplantPlannerLib.panel.selftest import drawnCt, drawnSpine, waitFor
 
-        from spinemar.planning.auto import PlanSettings
-        from spinemar.planning.commands import MoveScrew, ReplacePlan
+        from spinemar.planning.constructs.automatic import PlanSettings
+        from spinemar.planning.plans.commands import MoveScrew, ReplacePlan
 
         self.delayDisplay("Planning a construct on a drawn spine")
         planner = SpineImplantPlannerLogic().planner(slicer.mrmlScene)
         spine = drawnSpine("L1-L2")
         planner.setVolume(drawnCt(slicer.mrmlScene, spine))
         planner.useSpine(spine)
-        run = planner.workshop.plan(planner.ct(), spine, spine.levels, PlanSettings())
+        run = planner.plannerJobs.plan(planner.ct(), spine, spine.levels, PlanSettings())
         waitFor(lambda: not run.running)
         assert run.error is None, run.error
         planner.takePlanned(run.result)

@@ -12,8 +12,8 @@ from gallery.surface import bone_and_metal
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from spinemar.base.atomic_files import atomic_path
 from spinemar.demo.run import methods_at_hand, run_demo
-from spinemar.files import atomic_path
 from spinemar.io import read_mask, read_volume
 from spinemar.report.content import METHOD_NAMES
 from spinemar.report.display import BONE, SOFT_TISSUE, View, Window, box_around

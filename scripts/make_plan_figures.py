@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spinemar.files import atomic_path
+from spinemar.base.atomic_files import atomic_path
+from spinemar.demo.sample_data import sample_ct
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.io import read_volume
-from spinemar.planning.auto import PlanSettings, plan_with_alternatives
+from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
 from spinemar.planning.report.reformats import screw_pictures
 from spinemar.planning.report.scene import render_views
-from spinemar.sample_data import sample_ct
-from spinemar.spine.segment import segment_spine
+from spinemar.spine.segmentation.segment import segment_spine
 
 PICTURES = Path(__file__).resolve().parents[1] / "Docs" / "pictures"
 LEVELS = "T10-L1"

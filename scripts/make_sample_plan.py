@@ -6,9 +6,9 @@ from pathlib import Path
 
 import spinemar.demo
 from spinemar.demo.run import planned
+from spinemar.demo.sample_data import sample_ct
 from spinemar.io import read_volume
-from spinemar.planning.plan_json import write_plan
-from spinemar.sample_data import sample_ct
+from spinemar.planning.plans.plan_json import write_plan
 
 TARGET = Path(spinemar.demo.__file__).with_name("sample_plan.json")
 

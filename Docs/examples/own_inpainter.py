@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.gate import GateParameters
-from spinemar.mar.inpainting import ModelFacts, Trace
-from spinemar.mar.slab import Slab
+from spinemar.mar.inpainters.protocol import ModelFacts, Trace
+from spinemar.mar.pipeline.gate import GateParameters
+from spinemar.mar.pipeline.slab import Slab
 from spinemar.volume import CTVolume
 
 

@@ -7,8 +7,8 @@ from slicer.i18n import tr as _
 
 from MetalArtifactReductionLib.guards import sentence
 from spinemar.errors import CancelledError, InputError, SpinemarError
-from spinemar.jobs import protocol
-from spinemar.jobs.process import JobProcess
+from spinemar.jobs.engine import protocol
+from spinemar.jobs.engine.process import JobProcess
 
 
 class BatchPanel:

@@ -16,7 +16,7 @@ from MetalArtifactReductionLib.volumes import arrayOf, geometryOf
 from spinemar.errors import InputError, SpinemarError
 
 if TYPE_CHECKING:
-    from spinemar.io.dicom_kind import DicomFile
+    from spinemar.io.dicom.kind import DicomFile
 
 METHOD_ATTRIBUTE = "SpineMAR.Method"
 MODALITY_ATTRIBUTE = "DICOM.Modality"
@@ -84,7 +84,7 @@ def _checkModality(volumeNode: Any, modality: str) -> None:
 
 def _checkImages(volumeNode: Any, images: Sequence[DicomFile]) -> None:
     """Ask every image, not the first alone: a series may have others among its own."""
-    from spinemar.io.dicom_kind import Kind
+    from spinemar.io.dicom.kind import Kind
 
     for image in images:
         known = image.kind in (Kind.CT, Kind.ENHANCED_CT) and image.modality in ("", "CT")
@@ -96,7 +96,7 @@ def _checkImages(volumeNode: Any, images: Sequence[DicomFile]) -> None:
 
 
 def _questionsOfOrigin(volumeNode: Any, images: Sequence[DicomFile]) -> tuple[Question, ...]:
-    from spinemar.mar.acquired import why_reformatted
+    from spinemar.io.dicom.acquired import why_reformatted
 
     if not images:
         return ()
@@ -113,7 +113,7 @@ def _questionsOfOrigin(volumeNode: Any, images: Sequence[DicomFile]) -> tuple[Qu
 
 
 def _checkGeometry(volumeNode: Any) -> None:
-    from spinemar.mar.axial import find_axial_slices
+    from spinemar.axial import find_axial_slices
 
     find_axial_slices(geometryOf(volumeNode))
 

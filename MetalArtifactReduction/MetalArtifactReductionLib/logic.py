@@ -13,7 +13,7 @@ from MetalArtifactReductionLib.volumes import arrayOf, ijkToRas, segmentMask
 from spinemar.errors import FaultError, InputError
 
 if TYPE_CHECKING:
-    from spinemar.io.dicom_kind import DicomFile
+    from spinemar.io.dicom.kind import DicomFile
 
 INSTANCE_UIDS = "DICOM.instanceUIDs"
 
@@ -94,7 +94,7 @@ def sourceFiles(inputNode: Any, database: Any = None) -> list[str]:
     InputError
         If it was not loaded from DICOM.
     """
-    from spinemar.io.dicom_kind import is_ct_slice
+    from spinemar.io.dicom.kind import is_ct_slice
 
     uids = (inputNode.GetAttribute(INSTANCE_UIDS) or "").split()
     if uids and database is not None:
@@ -124,7 +124,7 @@ def sourceImages(inputNode: Any, database: Any = None) -> list[DicomFile]:
     inputNode : vtkMRMLScalarVolumeNode
     database : ctkDICOMDatabase, optional
     """
-    from spinemar.io.dicom_kind import look_at
+    from spinemar.io.dicom.kind import look_at
 
     try:
         paths = [Path(name) for name in sourceFiles(inputNode, database)]
@@ -136,7 +136,7 @@ def sourceImages(inputNode: Any, database: Any = None) -> list[DicomFile]:
 
 def writeDicom(correctedNode: Any, files: Sequence[str], folder: Path) -> tuple[Path, ...]:
     """Write a corrected volume as a derived series of its input's study."""
-    from spinemar.io.dicom_export import write_derived_series
+    from spinemar.io.dicom.export import write_derived_series
     from spinemar.volume import CTVolume
 
     volume = CTVolume(arrayOf(correctedNode), ijkToRas(correctedNode))

@@ -8,8 +8,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import InputError, ModelError
-from spinemar.files import atomic_path
 
 MANIFEST = "manifest.json"
 
@@ -43,7 +43,7 @@ class Model:
 
 def listModels(store: Path) -> tuple[Model, ...]:
     """List the shipped models and the imported ones; what cannot be read is left out."""
-    from spinemar.mar.methods import shipped_models
+    from spinemar.mar.inpainters.methods import shipped_models
 
     models = []
     for number, (name, path) in enumerate(shipped_models().items()):
@@ -69,7 +69,7 @@ def importModel(manifest: Path, store: Path) -> Model:
     ModelError
         If it is damaged, foreign or made for another version of the software.
     """
-    from spinemar.mar.models.manifest import load_manifest
+    from spinemar.mar.inpainters.models.manifest import load_manifest
 
     loaded = load_manifest(manifest)
     source = manifest if manifest.is_file() else manifest / MANIFEST

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from MetalArtifactReductionLib.settings import Settings
+from spinemar.base.atomic_files import disk_fault, private_folder
 from spinemar.errors import CancelledError, FaultError, SpinemarError
-from spinemar.files import disk_fault, private_folder
-from spinemar.jobs import protocol
-from spinemar.jobs.arrays import save_array, stored_like
-from spinemar.jobs.process import JobProcess
+from spinemar.jobs.engine import protocol
+from spinemar.jobs.engine.arrays import save_array, stored_like
+from spinemar.jobs.engine.process import JobProcess
 from spinemar.progress import Progress
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
+from spinemar.demo.sample_data import cache_folder
 from spinemar.errors import CancelledError, SpinemarError
-from spinemar.jobs import protocol
-from spinemar.jobs.process import JobProcess
-from spinemar.sample_data import cache_folder
+from spinemar.jobs.engine import protocol
+from spinemar.jobs.engine.process import JobProcess
 
 CATEGORY = "SpineMAR"
 NAME = "SpineCTWithImplants"

@@ -1247,7 +1247,113 @@
         </message>
     </context>
     <context>
-        <name>SpineImplantPlannerLib.autostep</name>
+        <name>panel.detour</name>
+        <message>
+            <source>Return, and take over what you changed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Back to Spine Implant Planner</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.runner</name>
+        <message>
+            <source>Preparing...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cancelled; nothing was changed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Stopping...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Something still runs in the background: wait for it, or cancel it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{stage}: {done} of {total}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>A file could not be written or read: {error}</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.samples</name>
+        <message>
+            <source>Spine CT to plan in</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.totalsegmentator</name>
+        <message>
+            <source>This version of TotalSegmentator cannot be started from here.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Click Apply in its panel, then the button above it that leads back.</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.translations</name>
+        <message>
+            <source>left</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>right</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>medial</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>lateral</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>superior</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>inferior</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>anterior</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>posterior</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>not graded</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>qSlicerAbstractCoreModule</name>
+        <message>
+            <source>Filtering</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Planning</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>steps.automatic</name>
         <message>
             <source>construct</source>
             <translation type="unfinished" />
@@ -1266,7 +1372,7 @@
         </message>
     </context>
     <context>
-        <name>SpineImplantPlannerLib.checkstep</name>
+        <name>steps.check</name>
         <message>
             <source>Kept as plan A.</source>
             <translation type="unfinished" />
@@ -1329,18 +1435,7 @@
         </message>
     </context>
     <context>
-        <name>SpineImplantPlannerLib.detour</name>
-        <message>
-            <source>Return, and take over what you changed.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Back to Spine Implant Planner</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>SpineImplantPlannerLib.exportstep</name>
+        <name>steps.export</name>
         <message>
             <source>Import a plan</source>
             <translation type="unfinished" />
@@ -1371,7 +1466,7 @@
         </message>
     </context>
     <context>
-        <name>SpineImplantPlannerLib.pairsstep</name>
+        <name>steps.pairs</name>
         <message>
             <source>Go on</source>
             <translation type="unfinished" />
@@ -1386,7 +1481,7 @@
         </message>
     </context>
     <context>
-        <name>SpineImplantPlannerLib.rodsstep</name>
+        <name>steps.rods</name>
         <message>
             <source>No rods yet.</source>
             <translation type="unfinished" />
@@ -1425,41 +1520,7 @@
         </message>
     </context>
     <context>
-        <name>SpineImplantPlannerLib.runner</name>
-        <message>
-            <source>Preparing...</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Cancelled; nothing was changed.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Stopping...</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Something still runs in the background: wait for it, or cancel it.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>{stage}: {done} of {total}</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>A file could not be written or read: {error}</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>SpineImplantPlannerLib.samples</name>
-        <message>
-            <source>Spine CT to plan in</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>SpineImplantPlannerLib.scanstep</name>
+        <name>steps.scan</name>
         <message>
             <source>The module Metal Artifact Reduction is not loaded.
 
@@ -1476,7 +1537,7 @@ Install the whole extension SpineMAR, or add its folder to the module paths.</so
         </message>
     </context>
     <context>
-        <name>SpineImplantPlannerLib.screwsstep</name>
+        <name>steps.screws</name>
         <message>
             <source>Click a row, or a screw's handle in a view, to select it.</source>
             <translation type="unfinished" />
@@ -1543,7 +1604,7 @@ Install the whole extension SpineMAR, or add its folder to the module paths.</so
         </message>
     </context>
     <context>
-        <name>SpineImplantPlannerLib.spinestep</name>
+        <name>steps.spine</name>
         <message>
             <source>The segmentation was not changed.</source>
             <translation type="unfinished" />
@@ -1578,70 +1639,9 @@ Install the whole extension SpineMAR, or add its folder to the module paths.</so
         </message>
     </context>
     <context>
-        <name>SpineImplantPlannerLib.totalsegmentator</name>
-        <message>
-            <source>This version of TotalSegmentator cannot be started from here.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Click Apply in its panel, then the button above it that leads back.</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>SpineImplantPlannerLib.viewsstep</name>
+        <name>steps.views</name>
         <message>
             <source>Select a screw first.</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>SpineImplantPlannerLib.words</name>
-        <message>
-            <source>left</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>right</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>medial</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>lateral</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>superior</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>inferior</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>anterior</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>posterior</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>not graded</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>qSlicerAbstractCoreModule</name>
-        <message>
-            <source>Filtering</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Planning</source>
             <translation type="unfinished" />
         </message>
     </context>

@@ -7,22 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from SpineImplantPlannerLib import metalnodes, planstore, spinenodes
-from SpineImplantPlannerLib.dragging import HandleWatcher
-from SpineImplantPlannerLib.ghostnodes import Ghost
-from SpineImplantPlannerLib.hunodes import HuPlot
-from SpineImplantPlannerLib.implantnodes import ImplantNodes
-from SpineImplantPlannerLib.session import PlanningSession
-from SpineImplantPlannerLib.shafthandle import ShaftHandle
+from SpineImplantPlannerLib.handles.dragging import HandleWatcher
+from SpineImplantPlannerLib.handles.shaft import ShaftHandle
+from SpineImplantPlannerLib.jobs.plannerjobs import Ct, Planned, PlannerJobs, Scanned
+from SpineImplantPlannerLib.nodes import metal as metalnodes
+from SpineImplantPlannerLib.nodes import planstore
+from SpineImplantPlannerLib.nodes import spine as spinenodes
+from SpineImplantPlannerLib.nodes.ghost import Ghost
+from SpineImplantPlannerLib.nodes.huplot import HuPlot
+from SpineImplantPlannerLib.nodes.implants import ImplantNodes
+from SpineImplantPlannerLib.plan.session import PlanningSession
 from SpineImplantPlannerLib.shared import arrayOf, geometryOf, ijkToRas
-from SpineImplantPlannerLib.work import Ct, Planned, Scanned, Workshop
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.implants.checks import Point
 from spinemar.implants.placement import Rod, Screw
-from spinemar.planning.collisions import Collision, find_collisions
-from spinemar.planning.commands import Command, MoveScrew, PutImplant, find
-from spinemar.planning.plan import Plan
+from spinemar.planning.grades.collisions import Collision, find_collisions
+from spinemar.planning.plans.commands import Command, MoveScrew, PutImplant, find
+from spinemar.planning.plans.plan import Plan
 from spinemar.spine.editing import changed_levels
 from spinemar.spine.model import SpineModel
 from spinemar.volume import CTVolume, LabelVolume
@@ -62,7 +64,7 @@ class PlannerLogic:
     ) -> None:
         self.scene = scene
         self.session = PlanningSession(catalogue or load_catalogue())
-        self.workshop = Workshop(temporaryFolder, self.session.catalogue, command)
+        self.plannerJobs = PlannerJobs(temporaryFolder, self.session.catalogue, command)
         self.nodes = ImplantNodes(scene, self.session.catalogue)
         self.plot = HuPlot(scene)
         self.ghost = Ghost(scene, self.session.catalogue)
@@ -277,7 +279,7 @@ class PlannerLogic:
         self.preview.remove()
         self.ghost.remove()
         self.plot.remove()
-        self.workshop.close()
+        self.plannerJobs.close()
 
     def _moving(self, implantId: str, points: tuple[Point, ...]) -> None:
         item = find(self.plan, implantId)

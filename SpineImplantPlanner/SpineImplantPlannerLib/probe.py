@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from spinemar.implants.placement import Rod, Screw
-from spinemar.implants.rod import rod_curve
-from spinemar.implants.screw import shank_axis
-from spinemar.implants.solids import perpendicular, unit
+from spinemar.implants.shapes.rod import rod_curve
+from spinemar.implants.shapes.screw import shank_axis
+from spinemar.implants.shapes.solids import perpendicular, unit
 
 ACROSS, ALONG, SIDE = "Red", "Yellow", "Green"
 _STANDARD = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}

@@ -18,7 +18,7 @@ import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from spinemar.dataset.store import PairStore
+from spinemar.dataset.storage.reader import PairStore
 
 # The host's command puts these into this script.
 host, widget = globals()["host"], globals()["widget"]

@@ -16,8 +16,8 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from spinemar.demo.sample_data import sample_labels
 from spinemar.io import read_labels
-from spinemar.sample_data import sample_labels
 from spinemar.spine.serial import spine_from_json
 from spinemar.volume import LabelVolume
 from Testing.host import mouse
@@ -98,7 +98,7 @@ def spine():
         return
     labels = read_labels(sample_labels())
     logic = widget.planner
-    widget.runner.start(lambda: logic.workshop.segment(logic.ct(), labels), widget.spine._take)
+    widget.runner.start(lambda: logic.plannerJobs.segment(logic.ct(), labels), widget.spine._take)
     print(f"frames: {finish():.1f} s")
 
 

@@ -19,7 +19,7 @@ import bench_tomography
 import machine_limits
 from correction_case import Case, patient, run
 
-from spinemar.files import atomic_path
+from spinemar.base.atomic_files import atomic_path
 from spinemar.mar.correct import correct_volume
 from spinemar.tomography.filters import padded_length
 from spinemar.tomography.radon import available_threads
@@ -93,7 +93,7 @@ def transforms(quick: bool) -> dict[str, Any]:
 
 def _networks_of_a_slice() -> list[tuple[Any, dict[str, list[int]]]]:
     """Return each network that the phantom's slice goes through, and its inputs' shapes."""
-    from spinemar.mar.models.session import NetworkSession
+    from spinemar.mar.inpainters.models.session import NetworkSession
 
     seen: dict[str, tuple[Any, dict[str, list[int]]]] = {}
     run_network = NetworkSession.run

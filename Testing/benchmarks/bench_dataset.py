@@ -24,8 +24,8 @@ from spinemar.dataset.blocks import BlockDone
 from spinemar.dataset.cluster import local_cluster
 from spinemar.dataset.make import make_store
 from spinemar.dataset.manifest import CtEntry
+from spinemar.demo.sample_data import sample_ct
 from spinemar.progress import Progress
-from spinemar.sample_data import sample_ct
 
 GOAL = 1.7
 WARM_UP_PAIRS = 4

@@ -17,12 +17,18 @@ from pathlib import Path
 
 from bench_tomography import machine_facts, record
 
-from spinemar.dataset.finish import finish_store
-from spinemar.dataset.layout import BlockRecord, read_record, read_spec, write_record, write_spec
 from spinemar.dataset.make import make_store
 from spinemar.dataset.manifest import CtEntry
-from spinemar.dataset.store import PairStore
-from spinemar.sample_data import sample_ct
+from spinemar.dataset.storage.finish import finish_store
+from spinemar.dataset.storage.layout import (
+    BlockRecord,
+    read_record,
+    read_spec,
+    write_record,
+    write_spec,
+)
+from spinemar.dataset.storage.reader import PairStore
+from spinemar.demo.sample_data import sample_ct
 
 BLOCK_PAIRS = 64
 LANDMARKS = Path(__file__).resolve().parents[2] / "Resources/Landmarks/lidc_idri_0001.json"

@@ -85,7 +85,7 @@ def previews(host: Host, panel: Any) -> dict[str, float]:
     first = preview(host, panel)
     panel.ui.exportStep.collapsed = False  # a worker is started for the next one
     host.process(0.1)
-    if panel.planner.workshop._spare.pid is None:
+    if panel.planner.plannerJobs._spare.pid is None:
         raise RuntimeError("no worker waits")
     host.process(8.0)
     return {"preview_3_slices_cold": first, "preview_3_slices": preview(host, panel)}
@@ -96,8 +96,8 @@ def sample_panel(host: Host) -> Any:
     import slicer
 
     from spinemar.demo import run as demo
-    from spinemar.planning.plan_json import read_plan
-    from spinemar.sample_data import sample_ct
+    from spinemar.demo.sample_data import sample_ct
+    from spinemar.planning.plans.plan_json import read_plan
     from Testing.gui.plannerpanel import MODULE
 
     host.showWindow()

@@ -16,13 +16,13 @@ import numpy as np
 from bench_tomography import best_seconds, machine_facts, record
 
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.implants.construct_mesh import construct_meshes
+from spinemar.implants.surfaces.construct_mesh import construct_meshes
 from spinemar.implants.voxelize import voxelize_plan
-from spinemar.planning.auto import plan_construct, plan_with_alternatives
-from spinemar.planning.construct import with_rods
-from spinemar.planning.grading import grade_screw
-from spinemar.planning.plan import Plan
-from spinemar.planning.variation import vary_plan
+from spinemar.planning.constructs.assemble import with_rods
+from spinemar.planning.constructs.automatic import plan_construct, plan_with_alternatives
+from spinemar.planning.grades.gertzbein_robbins import grade_screw
+from spinemar.planning.plans.plan import Plan
+from spinemar.planning.sampling.variation import vary_plan
 from spinemar.volume import CTVolume, GridGeometry
 
 # Goals in seconds.

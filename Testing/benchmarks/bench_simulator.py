@@ -12,10 +12,10 @@ import numpy as np
 from bench_tomography import best_seconds, machine_facts, record
 from numpy.typing import NDArray
 
-from spinemar.physics.line_integrals import slice_paths
 from spinemar.physics.scanner import simulate_scan
-from spinemar.physics.settings import ScannerSettings
-from spinemar.physics.slice_scan import prepare, reconstruct, slice_noise
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.physics.scans.line_integrals import slice_paths
+from spinemar.physics.scans.slice_scan import prepare, reconstruct, slice_noise
 from spinemar.volume import CTVolume
 
 MATRIX, PIXEL_MM, SLICES = 512, 0.8, 12

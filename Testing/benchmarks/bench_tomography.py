@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spinemar.files import atomic_path
+from spinemar.base.atomic_files import atomic_path
 from spinemar.tomography.radon import RadonTransform, available_threads
 from spinemar.tomography.units import hu_to_mu
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.gate import GateParameters
-from spinemar.mar.inpainting import Inpainter
-from spinemar.mar.methods import make_inpainter
+from spinemar.mar.inpainters.methods import make_inpainter
+from spinemar.mar.inpainters.protocol import Inpainter
+from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.volume import CTVolume
 
 FOV_MM = 409.6

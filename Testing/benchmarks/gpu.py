@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from correction_case import Case, measure, patient, run
 
+from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import ModelError
-from spinemar.files import atomic_path
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.methods import make_inpainter, shipped_model
-from spinemar.mar.models.runtime import onnx_runtime
+from spinemar.mar.inpainters.methods import make_inpainter, shipped_model
+from spinemar.mar.inpainters.models.runtime import onnx_runtime
 from spinemar.tomography.cuda import cuda_transforms_available
 
 RESULTS = Path(__file__).resolve().parents[2] / "build" / "performance_gpu.json"

@@ -23,19 +23,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.files import atomic_path
+from spinemar.base.atomic_files import atomic_path
+from spinemar.demo.sample_data import sample_ct, sample_labels
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.io import read_labels, read_volume, write_labels
-from spinemar.planning.auto import PlanSettings, plan_construct
-from spinemar.planning.bone import bone_field
-from spinemar.planning.grading import assess_screw, letter_for
-from spinemar.planning.plan import Plan, Screw
-from spinemar.planning.sites import PedicleSite, sites_from_landmarks
-from spinemar.sample_data import sample_ct, sample_labels
-from spinemar.spine.frames import frames_from_labels
-from spinemar.spine.levels import level_range
+from spinemar.planning.constructs.automatic import PlanSettings, plan_construct
+from spinemar.planning.grades.bone import bone_field
+from spinemar.planning.grades.gertzbein_robbins import assess_screw, letter_for
+from spinemar.planning.plans.plan import Plan, Screw
+from spinemar.planning.trajectories.sites import PedicleSite, sites_from_landmarks
+from spinemar.spine.anatomy.frames import frames_from_labels
+from spinemar.spine.labels.levels import level_range
 from spinemar.spine.model import SpineModel
-from spinemar.spine.segment import segment_spine
+from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import CTVolume
 

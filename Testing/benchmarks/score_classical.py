@@ -19,20 +19,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from spinemar_training.scoring.gate_fit import GateRecord, fit_gate, make_record
 
-from spinemar.files import atomic_path
+from spinemar.base.atomic_files import atomic_path
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.io import read_volume
-from spinemar.mar.classical import LI_GATE
-from spinemar.mar.gate import GateParameters, decide, gate_features
-from spinemar.mar.gate_fit import GateRecord, fit_gate, make_record
-from spinemar.mar.metal import segment_metal
-from spinemar.mar.products import SliceProducts
-from spinemar.mar.saturated import low_clip_hu
+from spinemar.mar.inpainters.classical import LI_GATE
+from spinemar.mar.pipeline.gate import GateParameters, decide, gate_features
+from spinemar.mar.pipeline.slice_cache import SliceCache
+from spinemar.mar.segmentation.low_saturation import low_clip_hu
+from spinemar.mar.segmentation.metal import segment_metal
 from spinemar.physics.scanner import SimulatedScan, simulate_scan
-from spinemar.physics.settings import ScannerSettings
-from spinemar.planning.plan import Plan, Rod, Screw
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.planning.plans.plan import Plan, Rod, Screw
 from spinemar.tomography.radon import RadonTransform
 from spinemar.volume import CTVolume
 
@@ -113,12 +113,12 @@ def score(number: int, scan: SimulatedScan) -> dict[str, Scored]:
     if not metal.any():
         return {}
     pixel = scan.volume.spacing_mm[1], scan.volume.spacing_mm[0]
-    products = SliceProducts(
+    slice_cache = SliceCache(
         hu, metal, RadonTransform(metal.shape[1:], pixel), clip_hu=low_clip_hu(hu[0])
     )
 
     def one(name: str) -> Any:
-        return products.get(name, [0])[0]
+        return slice_cache.get(name, [0])[0]
 
     rim = ndimage.binary_dilation(scan.metal_fraction[0] > 0.02, iterations=2)
     near = ndimage.distance_transform_edt(~rim, sampling=pixel) < 20.0

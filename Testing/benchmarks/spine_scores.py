@@ -21,15 +21,15 @@ from typing import Any
 
 import numpy as np
 
+from spinemar.demo.sample_data import sample_ct, sample_labels
 from spinemar.errors import SpinemarError
 from spinemar.io import read_labels, read_volume
-from spinemar.sample_data import sample_ct, sample_labels
-from spinemar.spine.frames import frames_from_labels
-from spinemar.spine.levels import VERSE_IDS, level_of_id
+from spinemar.spine.anatomy.frames import frames_from_labels
+from spinemar.spine.drawing.sheets import write_overlay_sheet
+from spinemar.spine.labels.conventions import to_verse
+from spinemar.spine.labels.levels import VERSE_IDS, level_of_id
 from spinemar.spine.model import SpineModel
-from spinemar.spine.naming import to_verse
-from spinemar.spine.segment import segment_spine
-from spinemar.spine.sheets import write_overlay_sheet
+from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.volume import CTVolume, LabelVolume
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -66,7 +66,7 @@ def commands() -> list[tuple[str, list[str]]]:
         found += [
             (page.relative_to(ROOT).as_posix(), shlex.split(line, comments=True))
             for line in lines
-            if re.match(r"spinemar(-train)? ", line)
+            if re.match(r"spinemar(-train|-study)? ", line)
         ]
     return found
 
@@ -79,6 +79,11 @@ def test_command_and_options_exist(page: str, words: list[str]) -> None:
 
     if words[0] == "spinemar":
         from spinemar.cli.main import build_app
+    elif words[0] == "spinemar-study":
+        from spinemar_study.commands import app
+
+        def build_app():
+            return app
     else:
         from spinemar_training.cli import app
 

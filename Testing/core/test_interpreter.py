@@ -9,8 +9,8 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
+from spinemar.base.interpreter import choose_interpreter, worker_command, worker_environment
 from spinemar.errors import FaultError
-from spinemar.interpreter import choose_interpreter, worker_command, worker_environment
 
 CASES = [
     # platform, application folder, PythonSlicer
@@ -33,7 +33,7 @@ CASES = [
 def test_the_launcher_beside_the_application(
     platform: str, folder: PurePath, launcher: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import spinemar.interpreter as module
+    import spinemar.base.interpreter as module
 
     monkeypatch.setattr(module, "PurePath", type(folder))
     found = choose_interpreter(folder, platform=platform, exists=lambda p: str(p) == launcher)

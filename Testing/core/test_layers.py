@@ -14,14 +14,16 @@ CORE = ROOT / "spinemar"
 
 # From the ground up; a module may import its own layer and those before it.
 LAYERS = (
-    ("errors", "json_text", "memory", "privacy", "progress"),
-    ("files", "array_files", "claims", "interpreter", "volume"),
-    ("io", "sample_data", "tomography"),
+    ("errors", "progress"),
+    ("base", "volume"),
+    ("axial", "tomography"),
+    ("io",),
     ("physics", "implants", "spine"),
     ("planning", "mar"),
     ("evaluation", "dataset"),
     ("report",),
-    ("demo", "jobs"),
+    ("demo",),
+    ("jobs",),
     ("cli",),
 )
 RANK = {name: n for n, layer in enumerate(LAYERS) for name in layer}
@@ -47,7 +49,7 @@ def imported(tree: ast.AST) -> list[tuple[str, ast.stmt]]:
             found += [(alias.name, node) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"relative import in line {node.lineno}"
-            # `from spinemar import sample_data` imports spinemar.sample_data
+            # `from spinemar import sample_data` imports spinemar.demo.sample_data
             found += [(f"{node.module}.{alias.name}", node) for alias in node.names]
     return found
 

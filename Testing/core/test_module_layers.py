@@ -12,12 +12,11 @@ PLANNER = ROOT / "SpineImplantPlanner"
 CORRECTION = ROOT / "MetalArtifactReduction"
 
 # Panels, and what belongs to the application itself: sample data, self tests, other modules.
+# In the planner they are folders.
 PANELS = {
-    PLANNER: {"detour.py", "runner.py", "samples.py", "selftest.py", "tables.py",
-              "totalsegmentator.py"}
-    | {path.name for path in PLANNER.glob("*Lib/*step.py")},
-    CORRECTION: {"preview.py", "samples.py", "selftest.py"}
-    | {path.name for path in CORRECTION.glob("*Lib/*panel.py")},
+    *(path for room in ("steps", "panel") for path in PLANNER.glob(f"*Lib/{room}/*.py")),
+    *(path for path in CORRECTION.glob("*Lib/*.py")
+      if path.stem.endswith("panel") or path.stem in ("preview", "samples", "selftest")),
 }  # fmt: skip
 # Of `slicer.util`, logic may use what takes all it needs as arguments.
 GLOBAL_UTIL = {
@@ -28,9 +27,9 @@ GLOBAL_UTIL = {
 }  # fmt: skip
 LOGIC = sorted(
     path
-    for module, panels in PANELS.items()
-    for path in module.glob("*Lib/*.py")
-    if path.name not in panels
+    for module in (PLANNER, CORRECTION)
+    for path in module.glob("*Lib/**/*.py")
+    if path not in PANELS
 )
 
 
@@ -62,9 +61,11 @@ def test_logic_knows_neither_qt_nor_the_global_scene(path: Path) -> None:
 
 
 def test_logic_is_most_of_it() -> None:
-    names = {path.name for path in LOGIC}
-    assert {"logic.py", "session.py", "implantnodes.py", "work.py", "dragging.py", "clicking.py",
-            "metalnodes.py", "spinenodes.py", "exporting.py", "results.py"} <= names  # fmt: skip
+    names = {f"{path.parent.name}/{path.name}" for path in LOGIC}
+    assert {"plan/session.py", "plan/exporting.py", "nodes/implants.py", "nodes/metal.py",
+            "nodes/spine.py", "handles/dragging.py", "handles/clicking.py", "jobs/plannerjobs.py",
+            "SpineImplantPlannerLib/logic.py",
+            "MetalArtifactReductionLib/results.py"} <= names  # fmt: skip
 
 
 @pytest.mark.parametrize("module", [PLANNER, CORRECTION], ids=lambda path: path.name)
@@ -73,5 +74,5 @@ def test_files_are_short(module: Path) -> None:
         return len(path.read_text(encoding="utf-8").splitlines())
 
     assert lines(module / f"{module.name}.py") < 500
-    for path in module.glob("*Lib/*.py"):
+    for path in module.glob("*Lib/**/*.py"):
         assert lines(path) <= 350, path.name

@@ -56,7 +56,12 @@ def test_wheel_holds_the_package_and_the_resources(wheel: Path) -> None:
         assert shipped, folder
         assert shipped <= names
     tops = {name.split("/")[0] for name in names}
-    assert tops == {"spinemar", "spinemar_training", f"spinemar-{spinemar.__version__}.dist-info"}
+    assert tops == {
+        "spinemar",
+        "spinemar_training",
+        "spinemar_study",
+        f"spinemar-{spinemar.__version__}.dist-info",
+    }
     assert wheel.stat().st_size < 90e6, "package indexes refuse files above 100 MB"
 
 
@@ -91,8 +96,8 @@ def test_installed_wheel_finds_its_own_model(wheel: Path, tmp_path: Path) -> Non
         "sys.path.insert(0, sys.argv[1])\n"
         "import spinemar\n"
         "from spinemar.demo.run import methods_at_hand, sample_plan\n"
-        "from spinemar.mar.methods import shipped_model\n"
-        "from spinemar.mar.models.manifest import load_manifest\n"
+        "from spinemar.mar.inpainters.methods import shipped_model\n"
+        "from spinemar.mar.inpainters.models.manifest import load_manifest\n"
         "manifest = shipped_model()\n"
         "load_manifest(manifest)\n"
         "print(json.dumps({'package': spinemar.__file__, 'model': str(manifest),\n"

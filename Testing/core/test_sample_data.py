@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spinemar import sample_data
+from spinemar.demo import sample_data
 from spinemar.errors import FaultError, InputError
 
 CONTENT = {"cxr.nii.gz": b"a ct" * 1000, "mask.nii.gz": b"labels" * 100}

@@ -31,7 +31,7 @@ def test_contexts_are_those_that_slicer_looks_up(script: ModuleType) -> None:
     """As `slicer.i18n.getContext`: file, or package and file; the class of a form."""
     found = set(script.texts())
     assert ("SpineImplantPlanner", "Spine Implant Planner") in found
-    assert ("SpineImplantPlannerLib.runner", "Preparing...") in found
+    assert ("panel.runner", "Preparing...") in found
     assert ("SpineImplantPlanner", "Segment the spine") in found  # of the form
     assert ("qSlicerAbstractCoreModule", "Planning") in found
     assert not any(text == "vtkMRMLScalarVolumeNode" for _, text in found)

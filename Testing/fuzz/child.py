@@ -98,14 +98,14 @@ def _guided(name: str, folder: Path, seconds: float, seed: int) -> NoReturn:
     import atheris
 
     with atheris.instrument_imports(include=["spinemar"], enable_loader_override=False):
+        import spinemar.base.json_records
+        import spinemar.base.json_text
         import spinemar.dataset.manifest
-        import spinemar.dataset.patients
+        import spinemar.dataset.sampling.patients
         import spinemar.implants.catalogue
-        import spinemar.implants.records
         import spinemar.jobs.worker
-        import spinemar.json_text
-        import spinemar.mar.models.manifest
-        import spinemar.planning.plan_json
+        import spinemar.mar.inpainters.models.manifest
+        import spinemar.planning.plans.plan_json
         import spinemar.spine.serial  # noqa: F401
     chosen = target(name)
     corpus = folder / "corpus"

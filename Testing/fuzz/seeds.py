@@ -89,8 +89,8 @@ def dicom(compressors: tuple[str, ...] = ("", "JPEG", "JPEG2000")) -> list[bytes
 def raw_data() -> list[bytes]:
     """Return raw data of one turn, parallel and helical."""
     from spinemar.tomography.geometry import SinogramGeometry
-    from spinemar.tomography.sinogram import Sinogram
-    from spinemar.tomography.sinogram_files import write_sinogram
+    from spinemar.tomography.raw_data.sinogram import Sinogram
+    from spinemar.tomography.raw_data.sinogram_files import write_sinogram
 
     values = np.random.default_rng(1).random((2, 24, 32), dtype=np.float32)
     made = Sinogram(values, SinogramGeometry(24, 32, 4.0), np.array([0.0, 3.0]))
@@ -99,8 +99,8 @@ def raw_data() -> list[bytes]:
 
 def plans() -> list[bytes]:
     """Return plans as they are written."""
-    from spinemar.planning.plan_json import plan_to_json
-    from spinemar.planning.random_plan import random_plan
+    from spinemar.planning.plans.plan_json import plan_to_json
+    from spinemar.planning.sampling.random_plan import random_plan
     from spinemar.volume import GridGeometry
 
     grid = GridGeometry((50, 100, 100), np.diag([2.0, 2.0, 2.0, 1.0]))

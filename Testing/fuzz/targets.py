@@ -69,13 +69,13 @@ def _labels(path: Path) -> None:
 
 
 def _raw_data(path: Path) -> None:
-    from spinemar.tomography.sinogram_files import read_sinogram
+    from spinemar.tomography.raw_data.sinogram_files import read_sinogram
 
     read_sinogram(path)
 
 
 def _plan(path: Path) -> None:
-    from spinemar.planning.plan_json import plan_from_json, plan_to_json, read_plan
+    from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json, read_plan
 
     plan = read_plan(path)
     assert plan_from_json(plan_to_json(plan)) == plan
@@ -88,16 +88,16 @@ def _catalogue(path: Path) -> None:
 
 
 def _frames(path: Path) -> None:
-    from spinemar.json_text import read_text
+    from spinemar.base.json_text import read_text
     from spinemar.spine.serial import spine_from_json
 
     spine_from_json(read_text(path, "frames"), seeds.drawn_spine().labels)
 
 
 def _landmarks(path: Path) -> None:
+    from spinemar.base.json_text import read_json
     from spinemar.dataset.manifest import read_inputs
-    from spinemar.dataset.patients import sites_from_landmarks
-    from spinemar.json_text import read_json
+    from spinemar.dataset.sampling.patients import sites_from_landmarks
 
     sites_from_landmarks(read_json(path, "landmarks"))
     _ = read_inputs
@@ -110,20 +110,20 @@ def _list_of_cts(path: Path) -> None:
 
 
 def _job(path: Path) -> None:
-    from spinemar.jobs.kinds import function_of
+    from spinemar.jobs.registry import function_of
     from spinemar.jobs.worker import _read_job
 
     function_of(str(_read_job(str(path)).get("kind", "")))
 
 
 def _network(path: Path) -> None:
-    from spinemar.mar.models.onnx_scan import refuse_unsafe
+    from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
 
     refuse_unsafe(path.read_bytes(), path.name)
 
 
 def _manifest(path: Path) -> None:
-    from spinemar.mar.models.manifest import load_manifest
+    from spinemar.mar.inpainters.models.manifest import load_manifest
 
     network = path.with_name("generator.onnx")
     network.write_bytes(seeds.networks()[0])
@@ -135,8 +135,8 @@ def _manifest(path: Path) -> None:
 
 def _loaded_network(path: Path) -> None:
     """Load damaged networks whose manifest fits them, as an attacker's would."""
-    from spinemar.mar.models.manifest import load_manifest
-    from spinemar.mar.models.session import NetworkSession
+    from spinemar.mar.inpainters.models.manifest import load_manifest
+    from spinemar.mar.inpainters.models.session import NetworkSession
 
     content = json.loads(seeds.manifests()[0])
     entry = content["networks"]["generator"]
@@ -153,8 +153,8 @@ def _loaded_network(path: Path) -> None:
 
 def _surface(path: Path) -> None:
     """Read a surface; the process that may be lost is a fork, which starts at once."""
-    from spinemar.implants import surface_files
-    from spinemar.implants.imported import read_mesh
+    from spinemar.implants.surfaces import surface_files
+    from spinemar.implants.surfaces.imported import read_mesh
 
     surface_files._read_apart = _read_in_fork  # type: ignore[assignment]
     read_mesh(path)
@@ -171,7 +171,7 @@ def _read_in_fork(path: str, _changed_ns: int, _size: int) -> object:
     import vtkmodules.vtkIOLegacy
     import vtkmodules.vtkIOXML  # noqa: F401 - loaded before the fork
 
-    from spinemar.implants import surface_files
+    from spinemar.implants.surfaces import surface_files
 
     reads, writes = os.pipe()
     child = os.fork()

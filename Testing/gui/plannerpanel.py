@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.planning.auto import PlanSettings, plan_with_alternatives
+from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "SpineImplantPlanner" / "SpineImplantPlanner.py"
@@ -20,7 +20,7 @@ def openPanel(
     host.showWindow()
     host.loadModule(MODULE)
     import slicer
-    from SpineImplantPlannerLib import selftest
+    from SpineImplantPlannerLib.panel import selftest
 
     spine, made = _spine(levels, slice_mm)
     host.volume = selftest.drawnCt(host.scene, spine)
@@ -38,7 +38,7 @@ def openPanel(
 
 @cache
 def _spine(levels: str, slice_mm: float) -> tuple[Any, Any]:
-    from SpineImplantPlannerLib import selftest
+    from SpineImplantPlannerLib.panel import selftest
 
     spine = selftest.drawnSpine(levels, (1.0, 1.0, slice_mm))
     return spine, plan_with_alternatives(spine, None, levels, load_catalogue(), PlanSettings())

@@ -277,9 +277,9 @@ def test_nothing_to_correct_disables_the_button(host, panel):
 
 
 def test_generator_without_a_model_says_so(host, panel, monkeypatch):
-    import spinemar.mar.methods
+    import spinemar.mar.inpainters.methods
 
-    monkeypatch.setattr(spinemar.mar.methods, "shipped_model", lambda: None)
+    monkeypatch.setattr(spinemar.mar.inpainters.methods, "shipped_model", lambda: None)
     panel.modelPanel.refresh()
     choose(panel, "generator")
     host.process()
@@ -480,7 +480,7 @@ def test_sample_data_are_registered(host, panel):
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_sample_data_load_scan_and_truth(host, panel, tmp_path, monkeypatch):
-    from spinemar import sample_data
+    from spinemar.demo import sample_data
 
     if not (sample_data.cache_folder() / "cxr.nii.gz").is_file():
         pytest.skip("the sample CT has not been fetched (spinemar sample-data)")

@@ -127,8 +127,8 @@ def test_probe_view_runs_along_the_screw_and_back(host, panel):
 
 
 def test_automatic_plan_in_the_worker(host, panel):
-    from spinemar.planning.commands import ReplacePlan
-    from spinemar.planning.plan import Plan
+    from spinemar.planning.plans.commands import ReplacePlan
+    from spinemar.planning.plans.plan import Plan
 
     panel.planner.do(ReplacePlan(Plan(), "Clear"))
     assert panel.ui.screwTable.rowCount == 0
@@ -193,7 +193,7 @@ def test_errors_are_sentences(host, panel):
 def test_preview_of_three_slices_by_a_worker_that_waited(host, panel):
     panel.ui.exportStep.collapsed = False
     host.process()
-    waiting = panel.planner.workshop._spare.pid
+    waiting = panel.planner.plannerJobs._spare.pid
     assert waiting is not None
     select(host, panel, "L1-left")
     click(panel.ui.previewButton)
@@ -204,7 +204,7 @@ def test_preview_of_three_slices_by_a_worker_that_waited(host, panel):
     assert "3 slices in" in panel.ui.statusLabel.text
     composite = host.layoutManager.sliceWidget("Red").mrmlSliceCompositeNode()
     assert composite.GetForegroundVolumeID() == panel.planner.preview.node.GetID()
-    assert panel.planner.workshop._spare.pid not in (None, waiting)  # for the next one
+    assert panel.planner.plannerJobs._spare.pid not in (None, waiting)  # for the next one
     panel.ui.tipA.value = panel.ui.tipA.value - 1.0
     assert composite.GetForegroundVolumeID() is None  # it is of another plan now
 
@@ -245,7 +245,7 @@ def test_self_test_and_sample_data(host):
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_the_sample_is_ready_to_plan_in(host):
-    from spinemar import sample_data
+    from spinemar.demo import sample_data
 
     if not (sample_data.cache_folder() / "cxr.nii.gz").is_file():
         pytest.skip("the sample CT has not been fetched (spinemar sample-data)")
@@ -253,7 +253,7 @@ def test_the_sample_is_ready_to_plan_in(host):
     host.loadModule(MODULE)
     host.finishStartup()
     import SampleData
-    from SpineImplantPlannerLib import spinenodes
+    from SpineImplantPlannerLib.nodes import spine as spinenodes
 
     ct, vertebrae = SampleData.downloadSamples("SpineCT")
     labels, names = spinenodes.labelsOf(vertebrae, ct)
@@ -264,7 +264,7 @@ def test_the_sample_is_ready_to_plan_in(host):
 def test_plan_of_another_scan_asks_about_alignment(host, panel, tmp_path):
     from dataclasses import replace
 
-    from spinemar.planning.plan_json import write_plan
+    from spinemar.planning.plans.plan_json import write_plan
 
     plan = panel.planner.plan
     shifted = tuple(

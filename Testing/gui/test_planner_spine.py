@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from spinemar.spine.levels import VERSE_IDS
+from spinemar.spine.labels.levels import VERSE_IDS
 from Testing.gui.plannerpanel import chip, click, finish, openPanel, select, sliceView
 
 pytestmark = pytest.mark.gui
@@ -107,7 +107,7 @@ def test_totalsegmentator_is_offered_where_installed_and_its_vertebrae_come_back
     host.loadModule(STANDINS / "TotalSegmentator" / "TotalSegmentator.py")
     panel = openPanel(host, planned=False)
     assert panel.ui.totalSegmentatorButton.visible
-    from SpineImplantPlannerLib import spinenodes
+    from SpineImplantPlannerLib.nodes import spine as spinenodes
 
     spine = panel.planner.session.spine
 
@@ -157,7 +157,7 @@ def test_a_vertebra_is_segmented_again_from_a_click_in_its_body(host, panel, mon
         return SimpleNamespace(running=False, error=None, log="", result=type(spine)(
             labels, spine.vertebrae, spine.canal_ras))  # fmt: skip
 
-    monkeypatch.setattr(panel.planner.workshop, "edit", edit)
+    monkeypatch.setattr(panel.planner.plannerJobs, "edit", edit)
     centre = spine.vertebra("L1").body_centre_ras
     panel.spine.onCell(1, 0)
     host.process(0.05)
@@ -202,7 +202,7 @@ def test_levels_are_renamed_with_their_implants_and_undone(host, panel):
 
 def test_one_segment_of_the_whole_spine_is_accepted(host, panel):
     """It is handed to the worker as such, under its own name; the core divides it."""
-    from SpineImplantPlannerLib import spinenodes
+    from SpineImplantPlannerLib.nodes import spine as spinenodes
 
     spine = panel.planner.session.spine
     node = host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "mine")

@@ -62,7 +62,7 @@ def dicomPanel(host, tmp_path, monkeypatch):
     pytest.importorskip("pydicom")
     import slicer
 
-    from spinemar.planning.plan import Plan, Screw
+    from spinemar.planning.plans.plan import Plan, Screw
     from Testing.host.dicomdatabase import DicomDatabase, loadSeries, writeCtSeries
 
     (tmp_path / "database").mkdir()
@@ -73,8 +73,8 @@ def dicomPanel(host, tmp_path, monkeypatch):
     hu[:, 10:30, 10:30] = 300
     node = loadSeries(database, writeCtSeries(tmp_path / "series", hu))
     host.loadModule(MODULE)
-    from SpineImplantPlannerLib import metalnodes
-    from SpineImplantPlannerLib.work import Scanned
+    from SpineImplantPlannerLib.jobs.plannerjobs import Scanned
+    from SpineImplantPlannerLib.nodes import metal as metalnodes
 
     host.window.moduleSelector().selectModule("SpineImplantPlanner")
     panel = slicer.modules.SpineImplantPlannerWidget
@@ -213,6 +213,6 @@ def test_pairs_are_killed_and_gone_on_with(host, tmp_path):
     assert ui.pairsLabel.text == f"{count} pairs, {count - done} of them made now."
     assert panel.pairs.sheets
     assert all(path.is_file() for path in panel.pairs.sheets)
-    from spinemar.dataset.store import PairStore
+    from spinemar.dataset.storage.reader import PairStore
 
     assert len(PairStore(tmp_path / "pairs.zarr")) == count

@@ -66,7 +66,7 @@ def test_import_copies_and_lists(model, tmp_path):
 def test_shipped_models_are_listed_default_first_and_named_so_that_scenes_can_be_moved(tmp_path):
     from MetalArtifactReductionLib.models import listModels
 
-    from spinemar.mar.methods import find_model, shipped_model
+    from spinemar.mar.inpainters.methods import find_model, shipped_model
 
     default, gan = [m for m in listModels(tmp_path) if m.shipped]
     assert default.reference == ""

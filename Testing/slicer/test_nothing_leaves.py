@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spinemar.io import write_volume
-from spinemar.mar.methods import shipped_model
+from spinemar.mar.inpainters.methods import shipped_model
 from Testing.core.reliability.conftest import drawn_ct
 from Testing.core.reliability.system_calls import ROOT, Calls, run_in_empty_home, why_no_trace
 

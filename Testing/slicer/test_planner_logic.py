@@ -13,9 +13,11 @@ import pytest
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
-from spinemar.planning.auto import PlanSettings, plan_with_alternatives
-from spinemar.planning.cages import cage_for_disc
-from spinemar.planning.commands import (
+from spinemar.planning.constructs.assemble import add_crosslink
+from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
+from spinemar.planning.constructs.cages import cage_for_disc
+from spinemar.planning.constructs.rods import RodSettings
+from spinemar.planning.plans.commands import (
     LockImplant,
     MoveScrew,
     PutImplant,
@@ -23,8 +25,6 @@ from spinemar.planning.commands import (
     ReplacePlan,
     ResizeScrew,
 )
-from spinemar.planning.construct import add_crosslink
-from spinemar.planning.rods import RodSettings
 from spinemar.spine.serial import spine_to_json
 
 pytestmark = pytest.mark.slicer
@@ -37,17 +37,13 @@ def lib(host):
     folder = str(ROOT / "SpineImplantPlanner")
     if folder not in sys.path:
         sys.path.append(folder)
-    from SpineImplantPlannerLib import (
-        exporting,
-        logic,
-        metalnodes,
-        placing,
-        planstore,
-        probe,
-        selftest,
-        spinenodes,
-        work,
-    )  # fmt: skip
+    from SpineImplantPlannerLib import logic, probe  # fmt: skip
+    from SpineImplantPlannerLib.jobs import plannerjobs as work  # fmt: skip
+    from SpineImplantPlannerLib.nodes import metal as metalnodes  # fmt: skip
+    from SpineImplantPlannerLib.nodes import planstore
+    from SpineImplantPlannerLib.nodes import spine as spinenodes
+    from SpineImplantPlannerLib.panel import selftest  # fmt: skip
+    from SpineImplantPlannerLib.plan import exporting, placing  # fmt: skip
 
     return SimpleNamespace(
         exporting=exporting, logic=logic, metalnodes=metalnodes, placing=placing,
@@ -308,14 +304,14 @@ def test_metal_into_the_ct_and_scan(lib, other, planner):
     coarse = lib.selftest.drawnSpine("T12-L2", (1.0, 1.0, 4.0))  # half the slices to scan
     planner.setVolume(lib.selftest.drawnCt(other, coarse))
     geometry = lib.metalnodes.geometryOf(planner.volumeNode)
-    fractions = wait(planner.workshop.voxelize(geometry, planner.plan))
+    fractions = wait(planner.plannerJobs.voxelize(geometry, planner.plan))
     node = lib.metalnodes.addMetal(other, planner.volumeNode, fractions)
     assert node.GetSegmentation().GetNthSegment(0).GetName() == "Ti-6Al-4V"
     middle = geometry.shape[0] // 2
-    preview = wait(planner.workshop.scan(planner.ct(), planner.plan, None, (middle, middle + 1)))
+    preview = wait(planner.plannerJobs.scan(planner.ct(), planner.plan, None, (middle, middle + 1)))
     assert preview.voxels.shape == (1, *geometry.shape[1:])
     planner.preview.show(planner.volumeNode, preview)
-    scanned = wait(planner.workshop.scan(planner.ct(), planner.plan))
+    scanned = wait(planner.plannerJobs.scan(planner.ct(), planner.plan))
     scan = lib.metalnodes.addScan(other, planner.volumeNode, scanned)
     before = lib.logic.arrayOf(planner.volumeNode)
     after = lib.logic.arrayOf(scan)
@@ -337,7 +333,7 @@ def test_export_has_no_names_of_the_patient(lib, planner, tmp_path):
     assert {"spine_plan.json", "spine_plan_screws.csv", "spine_plan.stl", "stl/L1-left.stl",
             "vtk/rod-left.vtk"} <= names  # fmt: skip
     assert not any("Doe" in path.read_bytes().decode("latin-1") for path in files)
-    from spinemar.planning.plan_json import read_plan
+    from spinemar.planning.plans.plan_json import read_plan
 
     assert read_plan(folder / "spine_plan.json") == planner.plan
 
@@ -363,7 +359,7 @@ def test_every_planning_step_takes_the_planners_own_catalogue(lib, other, tmp_pa
     rod = RodSettings("own-rod")
     settings = PlanSettings(screw_model="own-screw", rod=rod, with_crosslink=True,
                             crosslink_model="own-link")  # fmt: skip
-    run = planner.workshop.plan(planner.ct(), spine, ["L1", "L2"], settings)
+    run = planner.plannerJobs.plan(planner.ct(), spine, ["L1", "L2"], settings)
     planner.loadPlan(wait(run).plan)
     assert {one.model for one in planner.plan.rods} == {"own-rod"}
     screw = planner.plan.screws[0]
@@ -375,8 +371,8 @@ def test_every_planning_step_takes_the_planners_own_catalogue(lib, other, tmp_pa
     planner.collisions()
     planner.keepAsA(planner.plan)
     for job in (
-        planner.workshop.voxelize(spine.labels.geometry, planner.plan),
-        planner.workshop.scan(planner.ct(), planner.plan, slices=(20, 21)),
+        planner.plannerJobs.voxelize(spine.labels.geometry, planner.plan),
+        planner.plannerJobs.scan(planner.ct(), planner.plan, slices=(20, 21)),
     ):
         wait(job)
     planner.release()

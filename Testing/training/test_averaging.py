@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from spinemar_training.averaging import average_weights
+from spinemar_training.runs.averaging import average_weights
 
 from spinemar.errors import InputError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from spinemar_training.curves import draw_run, read_curves, running_mean
+from spinemar_training.runs.curves import draw_run, read_curves, running_mean
 
 from spinemar.errors import InputError
 

@@ -9,20 +9,20 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from spinemar_training.export import PARITY, export_model, halved
-from spinemar_training.foreign import ForeignCase
-from spinemar_training.half_storage import round_to_half
-from spinemar_training.import_weights import weights_of_model
+from spinemar_training.data.out_of_domain import OutOfDomainCase
+from spinemar_training.data.prefill import FrozenPrior, from_case, slab_of
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
-from spinemar_training.prefill import FrozenPrior, from_case, slab_of
-from spinemar_training.running import save_weights
-from spinemar_training.settings import GeneratorSettings, RunSettings
+from spinemar_training.run_settings import GeneratorSettings, RunSettings
+from spinemar_training.runs.running import save_weights
+from spinemar_training.shipping.export import PARITY, export_model, halved
+from spinemar_training.shipping.half_storage import round_to_half
+from spinemar_training.shipping.import_weights import weights_of_model
 
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.gate import GateParameters
-from spinemar.mar.models.manifest import load_manifest
-from spinemar.mar.models.runtime import onnx_runtime
+from spinemar.mar.inpainters.models.manifest import load_manifest
+from spinemar.mar.inpainters.models.runtime import onnx_runtime
+from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.tomography.radon import RadonTransform
 from spinemar.volume import CTVolume
 
@@ -180,7 +180,9 @@ def test_prefilled_slices_are_what_the_core_makes(weights: Path, tmp_path: Path)
     scan = (truth + radon.fbp(-0.002 * lengths**2) * 52000).astype(np.float32)
     scan[metal] = 3071
     affine = np.diag([-pixel, -pixel, 1.0, 1.0])
-    case = ForeignCase("case", CTVolume(scan, affine), CTVolume(truth, affine), {"metal": "316L"})
+    case = OutOfDomainCase(
+        "case", CTVolume(scan, affine), CTVolume(truth, affine), {"metal": "316L"}
+    )
     only = tmp_path / "prior.pt"
     torch.save({"prior": torch.load(weights, weights_only=True)["prior"]}, only)
     manifest = export_model(SETTINGS, only, tmp_path / "model", FACTS, "tiny")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from spinemar_training.correction.refinement import Refinement, refine, score, summary
 from spinemar_training.data.prefilled import (
     PatchStream,
     PrefilledCache,
@@ -23,10 +24,9 @@ from spinemar_training.lightning.schedule import Budget
 from spinemar_training.lightning.sinogram import SinogramTraining
 from spinemar_training.networks.discriminator import PatchDiscriminator
 from spinemar_training.networks.generator import PAD_VIEWS, SinogramGenerator
-from spinemar_training.nufft_radon import NufftRadon
-from spinemar_training.refinement import Refinement, refine, score, summary
-from spinemar_training.running import fit, seed_everything
-from spinemar_training.settings import RunSettings
+from spinemar_training.projectors.nufft import NufftRadon
+from spinemar_training.run_settings import RunSettings
+from spinemar_training.runs.running import fit, seed_everything
 
 from spinemar.errors import InputError
 from spinemar.tomography.geometry import SinogramGeometry

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from spinemar_training.export import export_model
+from spinemar_training.correction.pipeline import correct_slabs
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
-from spinemar_training.pipeline import correct_slabs
-from spinemar_training.radon import TorchRadon
-from spinemar_training.running import save_weights
-from spinemar_training.settings import GeneratorSettings, RunSettings
+from spinemar_training.projectors.radon import TorchRadon
+from spinemar_training.run_settings import GeneratorSettings, RunSettings
+from spinemar_training.runs.running import save_weights
+from spinemar_training.shipping.export import export_model
 
-from spinemar.mar.learned import make_learned_inpainter
-from spinemar.mar.models.manifest import load_manifest
-from spinemar.mar.products import SliceProducts
-from spinemar.mar.slab import Slab
+from spinemar.mar.inpainters.learned import make_learned_inpainter
+from spinemar.mar.inpainters.models.manifest import load_manifest
+from spinemar.mar.pipeline.slab import Slab
+from spinemar.mar.pipeline.slice_cache import SliceCache
 from spinemar.tomography.radon import RadonTransform
 
 pytestmark = pytest.mark.training
@@ -67,7 +67,7 @@ def slab() -> Slab:
     lengths = radon.forward(metal.astype(np.float32))
     streaks = radon.fbp(-0.0004 * lengths**2)
     return Slab(
-        SliceProducts(hu + streaks * 52000 * ~metal, metal, radon), [0, 0, 1, 2, 2], slice(1, 4)
+        SliceCache(hu + streaks * 52000 * ~metal, metal, radon), [0, 0, 1, 2, 2], slice(1, 4)
     )
 
 

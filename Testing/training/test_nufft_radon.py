@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from spinemar_training.nufft_radon import NufftRadon
-from spinemar_training.radon import TorchRadon
+from spinemar_training.projectors.nufft import NufftRadon
+from spinemar_training.projectors.radon import TorchRadon
 
 pytestmark = pytest.mark.training
 SIZE, VIEWS, BINS = 64, 48, 96

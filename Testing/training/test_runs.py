@@ -14,12 +14,12 @@ from spinemar_training.lightning.prior import PriorTraining
 from spinemar_training.lightning.schedule import Budget, ScheduledModule
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
-from spinemar_training.nufft_radon import NufftRadon
-from spinemar_training.radon import TorchRadon
-from spinemar_training.running import fit, seed_everything
-from spinemar_training.settings import RunSettings
+from spinemar_training.projectors.nufft import NufftRadon
+from spinemar_training.projectors.radon import TorchRadon
+from spinemar_training.run_settings import RunSettings
+from spinemar_training.runs.running import fit, seed_everything
 from spinemar_training.simulate.slabs import SlabSettings
-from spinemar_training.stream import Batch, NumberedBatches
+from spinemar_training.simulate.stream import Batch, NumberedBatches
 
 from spinemar.errors import InputError
 
@@ -149,7 +149,7 @@ def test_two_processes_train_one_network(batches: NumberedBatches, tmp_path: Pat
 
 
 def test_settings_refuse_unknown_keys(tmp_path: Path) -> None:
-    from spinemar_training.settings import load_settings
+    from spinemar_training.run_settings import load_settings
 
     path = tmp_path / "run.yaml"
     path.write_text("budget: {max_stepps: 3}\n", encoding="utf-8")
@@ -158,7 +158,7 @@ def test_settings_refuse_unknown_keys(tmp_path: Path) -> None:
 
 
 def test_shipped_configurations_load() -> None:
-    from spinemar_training.settings import load_settings
+    from spinemar_training.run_settings import load_settings
 
     for path in (Path(__file__).parents[2] / "Training" / "configs").glob("*.yaml"):
         if path.stem.startswith("study-"):  # read by the studies

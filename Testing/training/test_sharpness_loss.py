@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
-from spinemar_training.features import PIXEL_MM, grid_around_bodies
-from spinemar_training.scores import far_from_metal, steepness
+from spinemar_training.correction.scores import far_from_metal, steepness
+from spinemar_training.networks.features import PIXEL_MM, grid_around_bodies
 from spinemar_training.simulate.slabs import CHANNELS
 
 from spinemar.evaluation.metrics import sharpness_ratio

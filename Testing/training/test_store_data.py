@@ -17,9 +17,10 @@ from spinemar_training.data.slabs import StoredSlabs  # noqa: E402
 from spinemar_training.simulate.slabs import CHANNELS  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
-from spinemar.dataset.domains import FIELDS, SINOGRAMS  # noqa: E402
-from spinemar.dataset.finish import finish_store  # noqa: E402
-from spinemar.dataset.layout import (  # noqa: E402
+from spinemar.dataset.pair_settings import PairSettings  # noqa: E402
+from spinemar.dataset.pairs.domains import FIELDS, SINOGRAMS  # noqa: E402
+from spinemar.dataset.storage.finish import finish_store  # noqa: E402
+from spinemar.dataset.storage.layout import (  # noqa: E402
     BlockRecord,
     InputFact,
     Spec,
@@ -28,8 +29,7 @@ from spinemar.dataset.layout import (  # noqa: E402
     write_record,
     write_spec,
 )
-from spinemar.dataset.settings import PairSettings  # noqa: E402
-from spinemar.dataset.store import PairStore  # noqa: E402
+from spinemar.dataset.storage.reader import PairStore  # noqa: E402
 
 pytestmark = pytest.mark.training
 ROOT = Path(__file__).resolve().parents[2]

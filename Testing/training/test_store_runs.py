@@ -17,12 +17,13 @@ from spinemar_training.data.slabs import StoredSlabs
 from spinemar_training.lightning.prior import PriorTraining
 from spinemar_training.lightning.schedule import Budget
 from spinemar_training.networks.prior import PriorNetwork
-from spinemar_training.running import fit, make_stream, seed_everything
-from spinemar_training.settings import RunSettings, StreamSettings
+from spinemar_training.run_settings import RunSettings, StreamSettings
+from spinemar_training.runs.running import fit, make_stream, seed_everything
 
-from spinemar.dataset.domains import FIELDS
-from spinemar.dataset.finish import finish_store
-from spinemar.dataset.layout import (
+from spinemar.dataset.pair_settings import PairSettings
+from spinemar.dataset.pairs.domains import FIELDS
+from spinemar.dataset.storage.finish import finish_store
+from spinemar.dataset.storage.layout import (
     BlockRecord,
     InputFact,
     Spec,
@@ -31,7 +32,6 @@ from spinemar.dataset.layout import (
     write_record,
     write_spec,
 )
-from spinemar.dataset.settings import PairSettings
 
 pytestmark = [pytest.mark.training, pytest.mark.slow]
 PAIRS = 6

@@ -10,38 +10,38 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from spinemar_training.study import findings, hu, width  # noqa: E402
-from spinemar_training.study.bank import Bank, Scanned, scan_scene  # noqa: E402
-from spinemar_training.study.conditions import (  # noqa: E402
+from spinemar_study.pages.page import TABLES, fill_page  # noqa: E402
+from spinemar_study.results import read_result, write_result  # noqa: E402
+from spinemar_study.scenes.central_slice import CentralSlice  # noqa: E402
+from spinemar_study.scenes.conditions import (  # noqa: E402
     MASKS,
     SCANS,
     Trial,
     base,
     tilted_slab,
 )
-from spinemar_training.study.lesions import KINDS, group_of  # noqa: E402
-from spinemar_training.study.methods import OPEN_GATE, StudyMethod  # noqa: E402
-from spinemar_training.study.middle import MiddleSlice  # noqa: E402
-from spinemar_training.study.page import TABLES, fill_page  # noqa: E402
-from spinemar_training.study.results import read_result, write_result  # noqa: E402
-from spinemar_training.study.robustness import score_trial  # noqa: E402
-from spinemar_training.study.scenes import MIDDLE, Patient, make_scenes, thin_slab  # noqa: E402
-from spinemar_training.study.settings import (  # noqa: E402
-    BankSettings,
-    RobustnessSettings,
-    load_study,
-)
-from spinemar_training.study.statistics import (  # noqa: E402
+from spinemar_study.scenes.lesions import KINDS, group_of  # noqa: E402
+from spinemar_study.scenes.methods import OPEN_GATE, StudyMethod  # noqa: E402
+from spinemar_study.scenes.scan_collection import ScanCollection, Scanned, scan_scene  # noqa: E402
+from spinemar_study.scenes.scenes import MIDDLE, Patient, make_scenes, thin_slab  # noqa: E402
+from spinemar_study.statistics import (  # noqa: E402
     area_under_curve,
     bootstrap,
     geometric,
     pooled_ratio,
 )
+from spinemar_study.studies import findings, hu, width  # noqa: E402
+from spinemar_study.studies.robustness import score_trial  # noqa: E402
+from spinemar_study.study_settings import (  # noqa: E402
+    CollectionSettings,
+    RobustnessSettings,
+    load_study,
+)
 
-from spinemar.mar.axial import find_axial_slices  # noqa: E402
-from spinemar.mar.classical import LinearInterpolation  # noqa: E402
+from spinemar.axial import find_axial_slices  # noqa: E402
 from spinemar.mar.correct import correct_volume  # noqa: E402
-from spinemar.planning.sites import PedicleSite  # noqa: E402
+from spinemar.mar.inpainters.classical import LinearInterpolation  # noqa: E402
+from spinemar.planning.trajectories.sites import PedicleSite  # noqa: E402
 from spinemar.volume import CTVolume  # noqa: E402
 
 pytestmark = pytest.mark.training
@@ -84,7 +84,7 @@ def patient() -> Patient:
 
 @pytest.fixture(scope="module")
 def scene(patient):
-    settings = BankSettings((), scenes=1, metals=("Ti-6Al-4V",), spread=0.0, views=120)
+    settings = CollectionSettings((), scenes=1, metals=("Ti-6Al-4V",), spread=0.0, views=120)
     return make_scenes(patient, settings)[0]
 
 
@@ -104,7 +104,7 @@ def test_a_scene_shows_both_screws_of_its_level(scene, scanned):
 
 
 def test_the_same_settings_give_the_same_scenes(patient, scene):
-    settings = BankSettings((), scenes=1, metals=("Ti-6Al-4V",), spread=0.0, views=120)
+    settings = CollectionSettings((), scenes=1, metals=("Ti-6Al-4V",), spread=0.0, views=120)
     other = make_scenes(patient, settings)[0]
     assert other.plan == scene.plan
     assert other.settings == scene.settings
@@ -158,7 +158,7 @@ def test_a_template_finds_itself_and_nothing_else(scene):
 def test_a_method_that_erases_everything_is_said_to(scene, tmp_path):
     """Blank every result: all findings are erased; copy the truth: all are kept."""
 
-    class Blank(Bank):
+    class Blank(ScanCollection):
         def scenes(self):
             return [scene]
 
@@ -167,7 +167,7 @@ def test_a_method_that_erases_everything_is_said_to(scene, tmp_path):
             hu = found.truth.hu[MIDDLE] if method.name == "truth" else 0 * found.truth.hu[MIDDLE]
             return type("Result", (), {"hu": hu, "strength": 1.0})()
 
-    bank = Blank(BankSettings(()), tmp_path)
+    bank = Blank(CollectionSettings(()), tmp_path)
     rows = []
     for group in ("a", "b"):
         present, absent = bank.scanned(scene, group), bank.scanned(scene)
@@ -234,7 +234,7 @@ def test_discs_lie_in_their_tissue_and_clear_of_metal(scene, scanned):
 def test_the_middle_slice_alone_is_what_the_whole_correction_gives(scanned):
     method = LinearInterpolation()
     whole = correct_volume(scanned.scan, metal_mask=scanned.metal, inpainter=method)
-    alone = MiddleSlice(scanned.scan, scanned.metal).corrected(method)
+    alone = CentralSlice(scanned.scan, scanned.metal).corrected(method)
     np.testing.assert_allclose(alone.hu, whole.volume.hu[MIDDLE], atol=1.0)
     assert alone.strength == pytest.approx(whole.slices[MIDDLE].strength, abs=1e-4)
 
@@ -310,19 +310,19 @@ def test_a_tilted_slab_leans_and_passes_through_its_point(patient):
 def test_measured_rays_show_all_where_none_is_lost_and_nothing_where_all_are(scanned):
     j, i = np.indices(scanned.metal[MIDDLE].shape)
     disc = lambda y, x, r: np.where(np.hypot(j - y, i - x) < r, 100.0, 0.0).astype(np.float32)  # noqa: E731
-    middle = MiddleSlice(scanned.scan, scanned.metal)
+    middle = CentralSlice(scanned.scan, scanned.metal)
     far, wide = disc(40, 30, 6), disc(80, 96, 6)
     kept = middle.of_measured_rays(far)[far > 0].mean()
     assert 85 < kept <= 101, "few rays through a far disc pass the metal"
     rows, columns = np.nonzero(scanned.metal[MIDDLE])
     inside = disc(rows.mean(), columns.mean(), 3)
     assert middle.of_measured_rays(inside)[inside > 0].mean() < kept
-    nothing = MiddleSlice(scanned.scan, np.zeros_like(scanned.metal))
+    nothing = CentralSlice(scanned.scan, np.zeros_like(scanned.metal))
     np.testing.assert_allclose(nothing.of_measured_rays(wide), wide, atol=1e-3)
 
 
 def test_the_open_gate_lets_everything_through(scanned):
-    middle = MiddleSlice(scanned.scan, scanned.metal)
+    middle = CentralSlice(scanned.scan, scanned.metal)
     assert middle.judged(middle.proposed(LinearInterpolation()), OPEN_GATE).strength == 1.0
 
 
@@ -396,15 +396,15 @@ def test_the_committed_page_holds_what_the_committed_results_say(tmp_path):
     copy = tmp_path / "evidence.md"
     copy.write_text(page.read_text("utf-8"), encoding="utf-8")
     assert set(fill_page(copy, results)) == set(TABLES)
-    assert copy.read_text("utf-8") == page.read_text("utf-8"), "run `spinemar-train study page`"
+    assert copy.read_text("utf-8") == page.read_text("utf-8"), "run `spinemar-study page`"
     for study in {study for study, _ in TABLES.values()}:
         assert json.loads((results / f"{study}.json").read_text("utf-8"))["model"]["version"]
 
 
 def test_configurations_are_read_and_typing_errors_refused(tmp_path):
-    for name, kind in (("scenes", BankSettings), ("robustness", RobustnessSettings)):
+    for name, kind in (("scenes", CollectionSettings), ("robustness", RobustnessSettings)):
         assert load_study(ROOT / "Training" / "configs" / f"study-{name}.yaml", kind)
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("patients: []\nscnes: 3\n")
     with pytest.raises(ValueError, match="scnes"):
-        load_study(wrong, BankSettings)
+        load_study(wrong, CollectionSettings)

@@ -9,13 +9,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from spinemar_study.scenes.central_slice import CentralSlice  # noqa: E402
+from spinemar_study.studies import placement  # noqa: E402
+from spinemar_study.studies.placement_reasons import error_rings, trace_shape  # noqa: E402
+from spinemar_study.studies.placement_scores import TorchPrior, summarise_placement  # noqa: E402
+from spinemar_study.study_settings import PlacementSettings  # noqa: E402
 from spinemar_training.networks.prior import PriorNetwork  # noqa: E402
 from spinemar_training.simulate.slabs import CHANNELS  # noqa: E402
-from spinemar_training.study import placement  # noqa: E402
-from spinemar_training.study.middle import MiddleSlice  # noqa: E402
-from spinemar_training.study.placement_reasons import error_rings, trace_shape  # noqa: E402
-from spinemar_training.study.placement_scores import TorchPrior, summarise_placement  # noqa: E402
-from spinemar_training.study.settings import PlacementSettings  # noqa: E402
 
 from spinemar.volume import CTVolume  # noqa: E402
 
@@ -116,12 +116,12 @@ def test_a_prior_in_pytorch_changes_lost_rays_alone(tmp_path):
     metal = np.hypot(j - 60, i - 48) < 4
     hu[metal] = 3071
     volume = CTVolume(np.stack([hu] * 3), np.diag([2.0, 2.0, 2.0, 1.0]))
-    middle = MiddleSlice(volume, np.stack([metal] * 3))
+    middle = CentralSlice(volume, np.stack([metal] * 3))
     prior = TorchPrior(tmp_path / "weights.pt", SETTINGS)
     proposal = middle.proposed(prior)
     assert proposal is not None
     rays = middle._radon.forward(proposal.change[None])[0]
-    lost = middle._any_products().get("lost_rays", [1])[0].trace
+    lost = middle._any_cache().get("lost_rays", [1])[0].trace
     assert np.abs(rays[~lost]).mean() < 0.2 * np.abs(rays[lost]).mean()
     result = middle.corrected(prior)
     assert result.strength == 1.0

@@ -10,24 +10,24 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from spinemar_training.study.methods import study_methods  # noqa: E402
-from spinemar_training.study.regression import (  # noqa: E402
+from spinemar_study.scenes.methods import study_methods  # noqa: E402
+from spinemar_study.studies.regression import (  # noqa: E402
     changed_scenes,
     frozen_scores,
     is_worse,
     predecessor,
     ratio_to_shipped,
 )
-from spinemar_training.study.settings import RegressionSettings, load_study  # noqa: E402
+from spinemar_study.study_settings import RegressionSettings, load_study  # noqa: E402
 
+from spinemar.demo.sample_data import sample_ct  # noqa: E402
 from spinemar.errors import SpinemarError  # noqa: E402
-from spinemar.sample_data import sample_ct  # noqa: E402
 
 pytestmark = pytest.mark.training
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "Training" / "configs" / "study-regression.yaml"
 FROZEN = ROOT / "Docs" / "results" / "regression.json"
-AGAIN = "spinemar-train study freeze Training/configs/study-regression.yaml -o " + str(
+AGAIN = "spinemar-study freeze Training/configs/study-regression.yaml -o " + str(
     FROZEN.relative_to(ROOT)
 )
 

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from spinemar_training.study.commands import app as study_app
+from spinemar.errors import InputError
+from spinemar_training.boundary import run
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
 )
-app.add_typer(study_app, name="study")
 
 
 Config = Annotated[Path, typer.Argument(help="The run's YAML file.")]
@@ -30,7 +30,7 @@ def patient(
     clean_high_mm: Annotated[float | None, typer.Option(help="Highest clean z, mm.")] = None,
 ) -> None:
     """Prepare a CT for the simulated stream."""
-    from spinemar_training.patients import prepare_patient
+    from spinemar_training.simulate.patients import prepare_patient
 
     clean = None
     if clean_low_mm is not None and clean_high_mm is not None:
@@ -41,8 +41,8 @@ def patient(
 @app.command()
 def prior(config: Config, output: Output, start: Start = None) -> None:
     """Train the prior network."""
-    from spinemar_training.running import train_prior, validate
-    from spinemar_training.settings import load_settings
+    from spinemar_training.run_settings import load_settings
+    from spinemar_training.runs.running import train_prior, validate
 
     settings = load_settings(config)
     weights = train_prior(settings, output, start)
@@ -60,9 +60,9 @@ def pretrain(
     With `prefilled` in the configuration it is trained alone, behind a frozen prior; else
     together with the prior of --start, through the reconstruction.
     """
-    from spinemar_training.generator_runs import train_generator, validate_generator
-    from spinemar_training.running import train_joint, validate
-    from spinemar_training.settings import load_settings
+    from spinemar_training.run_settings import load_settings
+    from spinemar_training.runs.generator_runs import train_generator, validate_generator
+    from spinemar_training.runs.running import train_joint, validate
 
     settings = load_settings(config)
     if settings.prefilled:
@@ -83,8 +83,8 @@ def adversarial(
     weight_l2: Annotated[float | None, typer.Option(help="Lambda of the loss.")] = None,
 ) -> None:
     """Train the conditional GAN from pre-trained weights (stage two)."""
-    from spinemar_training.generator_runs import train_adversarial, validate_generator
-    from spinemar_training.settings import load_settings
+    from spinemar_training.run_settings import load_settings
+    from spinemar_training.runs.generator_runs import train_adversarial, validate_generator
 
     settings = load_settings(config)
     weights = train_adversarial(settings, output, start, weight_l2)
@@ -104,8 +104,8 @@ def sweep(
     ] = None,
 ) -> None:
     """Train the GAN once for each lambda; write sweep.json, sweep.md, curves and sheets."""
-    from spinemar_training.settings import load_settings
-    from spinemar_training.sweep import run_sweep
+    from spinemar_training.run_settings import load_settings
+    from spinemar_training.runs.sweep import run_sweep
 
     sheets = (cases, model) if cases is not None and model is not None else None
     typer.echo(run_sweep(load_settings(config), output, start, sheets).read_text("utf-8"))
@@ -125,8 +125,8 @@ def prefill(
 
     Run again, it takes up what a growing store has got since.
     """
-    from spinemar.dataset.layout import SPEC
-    from spinemar_training.prefill import FrozenPrior, prefill_cases, prefill_store
+    from spinemar.dataset.storage.layout import SPEC
+    from spinemar_training.data.prefill import FrozenPrior, prefill_cases, prefill_store
 
     prior = FrozenPrior(model, widening_bins)
     stored = (source / SPEC).is_file()
@@ -144,7 +144,7 @@ def foreign_cases(
     seed: Annotated[int, typer.Option()] = 100,
 ) -> None:
     """Scan a patient with planned implants on the foreign scanner (fan beam)."""
-    from spinemar_training.foreign import make_cases
+    from spinemar_training.data.out_of_domain import make_cases
 
     for path in make_cases(ct, landmarks, output, per_group=per_group, seed=seed):
         typer.echo(str(path))
@@ -160,7 +160,7 @@ def evaluate(
     every: Annotated[int, typer.Option(min=1, help="Score every so many cases only.")] = 1,
 ) -> None:
     """Score input, LI, NMAR, prior only and generator; write tables.md, summary.json, gate.json."""
-    from spinemar_training.evaluate import contestants, report, score_folder
+    from spinemar_training.scoring.evaluate import contestants, report, score_folder
 
     rows = score_folder(cases, contestants(model, prior_only, further or ()), every)
     report(rows, output)
@@ -173,7 +173,7 @@ def fit_gate_command(
     model: Annotated[Path, typer.Option(help="Manifest of the model.")],
 ) -> None:
     """Fit the do-no-harm gate of a model; prints the manifest's `gate`."""
-    from spinemar_training.evaluate import fit_gate_for
+    from spinemar_training.scoring.evaluate import fit_gate_for
 
     typer.echo(json.dumps(fit_gate_for(cases, model).to_json()))
 
@@ -191,8 +191,8 @@ def export(
     variant: Annotated[str, typer.Option(help="Write manifest-VARIANT.json beside it.")] = "",
 ) -> None:
     """Write simplified ONNX files and their manifest, checked against PyTorch."""
-    from spinemar_training.export import export_model
-    from spinemar_training.settings import load_settings
+    from spinemar_training.run_settings import load_settings
+    from spinemar_training.shipping.export import export_model
 
     known = json.loads(facts.read_text(encoding="utf-8"))
     path = export_model(
@@ -212,11 +212,11 @@ def residual_share(
     config: Config, weights: Annotated[Path, typer.Option(help="Weights of the generator.")]
 ) -> None:
     """Score shares of the generator's residual on the prefilled validation slices."""
+    from spinemar_training.correction.refinement import score_shares
     from spinemar_training.data.prefilled import PrefilledCache
-    from spinemar_training.generator_runs import make_refinement
-    from spinemar_training.refinement import score_shares
-    from spinemar_training.running import build_generator
-    from spinemar_training.settings import load_settings
+    from spinemar_training.run_settings import load_settings
+    from spinemar_training.runs.generator_runs import make_refinement
+    from spinemar_training.runs.running import build_generator
 
     settings = load_settings(config)
     cache = PrefilledCache(Path(settings.prefilled_validation))
@@ -232,7 +232,7 @@ def weights(
     output: Annotated[Path, typer.Option("-o", "--output", help="File of weights (.pt).")],
 ) -> None:
     """Take the weights back out of a model's ONNX files, to go on training from them."""
-    from spinemar_training.import_weights import weights_of_model
+    from spinemar_training.shipping.import_weights import weights_of_model
 
     weights_of_model(model, output)
 
@@ -245,7 +245,7 @@ def average(
     share: Annotated[float, typer.Option(help="Of the tuned weights.")] = 0.5,
 ) -> None:
     """Average two files of weights."""
-    from spinemar_training.averaging import average_weights
+    from spinemar_training.runs.averaging import average_weights
 
     average_weights(start, tuned, share, output)
 
@@ -259,7 +259,7 @@ def curves(
     ordinate: Annotated[str, typer.Option(help="Name of the vertical axis.")] = "",
 ) -> None:
     """Draw what a run logged."""
-    from spinemar_training.curves import draw_run
+    from spinemar_training.runs.curves import draw_run
 
     draw_run(run, column, window, ordinate, output)
 
@@ -269,37 +269,24 @@ def validate_command(
     config: Config, output: Output, weights: Annotated[Path, typer.Option()]
 ) -> None:
     """Score weights on the validation stream."""
-    from spinemar_training.running import validate
-    from spinemar_training.settings import load_settings
+    from spinemar_training.run_settings import load_settings
+    from spinemar_training.runs.running import validate
 
     typer.echo(json.dumps(validate(load_settings(config), weights, output), indent=1))
 
 
-EXTRA = ("torch", "lightning", "monai", "tensorboard", "onnx", "onnxscript", "yaml")
-"""What the extra `training` brings; a plain install has none of it."""
+@app.command(hidden=True, context_settings={"ignore_unknown_options": True})
+def study(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Say where the studies have gone."""
+    raise InputError(
+        "The studies have a command of their own now.",
+        f"Run: spinemar-study {' '.join(words or [])}".rstrip() + ".",
+    )
 
 
 def main() -> None:
     """Entry point: errors become a sentence and an exit code."""
-    from spinemar.errors import SpinemarError
-    from spinemar.privacy import keep_matplotlib_out_of_home, keep_to_this_machine
-
-    keep_to_this_machine()
-    keep_matplotlib_out_of_home()
-    try:
-        app()
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").split(".")[0] not in EXTRA:
-            raise
-        typer.echo(
-            f"Error: training needs the package {missing.name}, which is not installed.\n"
-            'Install it with the extra: pip install "spinemar[training]".',
-            err=True,
-        )
-        raise SystemExit(2) from None
-    except SpinemarError as error:
-        typer.echo(f"Error: {error.problem}\n{error.remedy or ''}".rstrip(), err=True)
-        raise SystemExit(error.exit_code) from None
+    run(app)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from gallery.patient import SOFT, close_up, picture, scan, telling_slices
 from gallery.style import save, sheet, show
 from spinemar.physics.scanner import simulate_scan
-from spinemar.physics.settings import ScannerSettings
+from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.volume import CTVolume
 
 ALONE: dict[str, dict[str, Any]] = {

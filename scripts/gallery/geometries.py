@@ -9,7 +9,7 @@ from gallery.patient import SEED, SOFT, close_up, fractions, patient, picture, t
 from gallery.style import save, sheet, show
 from spinemar.physics.raw_scan import simulate_raw
 from spinemar.physics.scanner import simulate_scan
-from spinemar.physics.settings import ScannerSettings
+from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.volume import CTVolume
 
 MARGIN = 4

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.demo.run import sample_plan
+from spinemar.demo.sample_data import sample_ct
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.io import read_volume
 from spinemar.physics.scanner import SimulatedScan, simulate_scan
-from spinemar.physics.settings import ScannerSettings
-from spinemar.planning.plan import Plan
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.planning.plans.plan import Plan
 from spinemar.report.display import View, Window, box_around
-from spinemar.sample_data import sample_ct
 from spinemar.volume import CTVolume
 
 SOFT = Window("Soft tissue", 700, 100)

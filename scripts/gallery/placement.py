@@ -11,7 +11,7 @@ from gallery.patient import SOFT, fractions, fractions_of, patient, picture, sca
 from gallery.style import grey, marked, save, sheet, show
 from spinemar.demo.run import sample_plan
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.planning.random_plan import RandomSettings, random_plan
+from spinemar.planning.sampling.random_plan import RandomSettings, random_plan
 from spinemar.report.display import View
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import hu_to_mu

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gallery.style import grey, marked, save, sheet, show, show_sinogram
 from spinemar.physics.scanner import simulate_scan
-from spinemar.physics.settings import ScannerSettings
+from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import hu_to_mu
 from spinemar.volume import CTVolume

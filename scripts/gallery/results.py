@@ -22,14 +22,14 @@ from gallery.patient import (
     telling_slices,
 )
 from gallery.style import save, sheet, show
+from spinemar.base.atomic_files import atomic_path
 from spinemar.demo.run import methods_at_hand
 from spinemar.evaluation import Scores, evaluate
-from spinemar.files import atomic_path
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.methods import shipped_model
-from spinemar.mar.models.manifest import load_manifest
+from spinemar.mar.inpainters.methods import shipped_model
+from spinemar.mar.inpainters.models.manifest import load_manifest
 from spinemar.physics.scanner import SimulatedScan, simulate_scan
-from spinemar.physics.settings import ScannerSettings
+from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.report.content import METHOD_NAMES
 from spinemar.report.display import View
 from spinemar.volume import CTVolume

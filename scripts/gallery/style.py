@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.files import atomic_path
+from spinemar.base.atomic_files import atomic_path
 
 
 def sheet(rows: int, columns: int, aspect: float = 1.0, width_in: float = 11.0) -> Any:

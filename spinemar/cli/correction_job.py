@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spinemar.progress import CancelToken, ProgressCallback
 
 if TYPE_CHECKING:
-    from spinemar.mar.methods import Device, Method
+    from spinemar.mar.inpainters.methods import Device, Method
     from spinemar.mar.result import CorrectionResult
     from spinemar.volume import CTVolume
 
@@ -31,7 +31,7 @@ class CorrectionJob:
     @property
     def is_raw(self) -> bool:
         """Whether the input's name says that it is raw data."""
-        from spinemar.tomography.sinogram_files import is_sinogram_path
+        from spinemar.tomography.raw_data.sinogram_files import is_sinogram_path
 
         return is_sinogram_path(self.source)
 
@@ -40,7 +40,7 @@ class CorrectionJob:
     ) -> tuple[CTVolume, CorrectionResult]:
         """Read and correct a volume; return it as read, and the result."""
         from spinemar.io import check_writable, read_mask, read_volume
-        from spinemar.mar.acquired import check_acquired
+        from spinemar.io.dicom.acquired import check_acquired
         from spinemar.mar.correct import correct_volume
 
         volume = read_volume(self.source, series=self.series)
@@ -68,7 +68,7 @@ class CorrectionJob:
 
         from spinemar.io import check_writable, read_mask
         from spinemar.mar.raw import correct_sinogram
-        from spinemar.tomography.sinogram_files import read_sinogram
+        from spinemar.tomography.raw_data.sinogram_files import read_sinogram
         from spinemar.volume import CTVolume
 
         sinogram = read_sinogram(self.source)

@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from spinemar.privacy import keep_to_this_machine
+from spinemar.base.privacy import keep_to_this_machine
 
 COMMANDS: tuple[tuple[str, str], ...] = (
     # (command, "module:function"), in the order that `spinemar --help` shows
-    ("correct", "spinemar.cli.correct:correct"),
-    ("correct-batch", "spinemar.cli.correct_batch:correct_batch"),
-    ("segment", "spinemar.cli.segment:segment"),
-    ("plan", "spinemar.cli.plan:plan"),
-    ("grade", "spinemar.cli.grade:grade"),
-    ("voxelize", "spinemar.cli.voxelize:voxelize"),
-    ("simulate", "spinemar.cli.simulate:simulate"),
-    ("evaluate", "spinemar.cli.evaluate:evaluate"),
-    ("dataset", "spinemar.cli.dataset:app"),
-    ("demo", "spinemar.cli.demo:demo"),
-    ("sample-data", "spinemar.cli.sample_data:sample_data"),
+    ("correct", "spinemar.cli.commands.correct:correct"),
+    ("correct-batch", "spinemar.cli.commands.correct_batch:correct_batch"),
+    ("segment", "spinemar.cli.commands.segment:segment"),
+    ("plan", "spinemar.cli.commands.plan:plan"),
+    ("grade", "spinemar.cli.commands.grade:grade"),
+    ("voxelize", "spinemar.cli.commands.voxelize:voxelize"),
+    ("simulate", "spinemar.cli.commands.simulate:simulate"),
+    ("evaluate", "spinemar.cli.commands.evaluate:evaluate"),
+    ("dataset", "spinemar.cli.commands.dataset:app"),
+    ("demo", "spinemar.cli.commands.demo:demo"),
+    ("sample-data", "spinemar.cli.commands.sample_data:sample_data"),
 )
 
 

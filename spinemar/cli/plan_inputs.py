@@ -8,7 +8,7 @@ from typing import Any
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
-from spinemar.planning.plan import Plan
+from spinemar.planning.plans.plan import Plan
 from spinemar.progress import CancelToken, ProgressCallback
 from spinemar.spine.model import SpineModel
 from spinemar.volume import CTVolume
@@ -24,13 +24,13 @@ def read_spine(
 ) -> SpineModel:
     """Read a segmentation and fit the vertebrae, or segment the CT without one."""
     from spinemar.io import read_labels
-    from spinemar.spine.frames import frames_from_labels
+    from spinemar.spine.anatomy.frames import frames_from_labels
 
     if labels is not None:
         found = read_labels(labels)
         return frames_from_labels(found, naming=naming, progress=progress, cancel=cancel)
     try:
-        from spinemar.spine.segment import segment_spine
+        from spinemar.spine.segmentation.segment import segment_spine
     except ModuleNotFoundError as error:
         raise InputError(
             "This version cannot segment a spine by itself.", "Give --labels."

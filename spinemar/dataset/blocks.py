@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spinemar.dataset.domains import FIELDS
-from spinemar.dataset.layout import (
+from spinemar.dataset.pairs.domains import FIELDS
+from spinemar.dataset.pairs.pair import Pair, make_pair
+from spinemar.dataset.sampling.patients import Patient, load_patient
+from spinemar.dataset.storage.layout import (
     WORK,
     BlockRecord,
     InputFact,
@@ -27,8 +29,6 @@ from spinemar.dataset.layout import (
     shard_path,
     write_record,
 )
-from spinemar.dataset.pair import Pair, make_pair
-from spinemar.dataset.patients import Patient, load_patient
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,11 @@ from typing import Any
 
 from spinemar.dataset.blocks import BlockDone, block_is_done, make_block
 from spinemar.dataset.cluster import cluster_client
-from spinemar.dataset.finish import finish_store
-from spinemar.dataset.layout import (
+from spinemar.dataset.manifest import CtEntry
+from spinemar.dataset.pair_settings import PairSettings
+from spinemar.dataset.sampling.patients import load_patient, prepare_patient
+from spinemar.dataset.storage.finish import finish_store
+from spinemar.dataset.storage.layout import (
     SPEC,
     WORK,
     InputFact,
@@ -24,9 +27,6 @@ from spinemar.dataset.layout import (
     read_spec,
     write_spec,
 )
-from spinemar.dataset.manifest import CtEntry
-from spinemar.dataset.patients import load_patient, prepare_patient
-from spinemar.dataset.settings import PairSettings
 from spinemar.errors import CancelledError, FaultError, InputError
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from spinemar.base.json_text import read_json
 from spinemar.errors import InputError
-from spinemar.json_text import read_json
 
 SCHEMA = "spinemar-cts/1"
 SPLITS = ("training", "validation", "test")

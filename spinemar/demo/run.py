@@ -10,21 +10,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.demo.sample_data import SOURCE, sample_ct, sample_labels
 from spinemar.errors import InputError
 from spinemar.evaluation import Scores, evaluate
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.io import read_labels, read_volume, write_labels, write_volume
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.methods import Method, shipped_model
+from spinemar.mar.inpainters.methods import Method, shipped_model
 from spinemar.physics.scanner import SimulatedScan, simulate_scan
-from spinemar.physics.settings import ScannerSettings
-from spinemar.planning.plan import Plan
-from spinemar.planning.plan_json import plan_from_json, write_plan
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.planning.plans.plan import Plan
+from spinemar.planning.plans.plan_json import plan_from_json, write_plan
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
-from spinemar.report import Corrected, ReportContent, check_report_tools, write_report
+from spinemar.report import ReportContent, ReportedCorrection, check_report_tools, write_report
 from spinemar.report.sinogram import SinogramStudy
-from spinemar.sample_data import SOURCE, sample_ct, sample_labels
 from spinemar.volume import CTVolume, LabelVolume
 
 SEED = 20
@@ -63,9 +63,9 @@ def planned(
     cancel: CancelToken | None = None,
 ) -> Plan:
     """Plan screws and rods on the sample CT from its labels."""
-    from spinemar.planning.auto import plan_construct
-    from spinemar.spine.frames import frames_from_labels
-    from spinemar.spine.levels import level_range
+    from spinemar.planning.constructs.automatic import plan_construct
+    from spinemar.spine.anatomy.frames import frames_from_labels
+    from spinemar.spine.labels.levels import level_range
 
     labels = _around(read_labels(sample_labels()), level_range(levels))
     spine = frames_from_labels(labels, naming="verse", progress=progress, cancel=cancel)
@@ -76,8 +76,8 @@ def planned(
 
 def _around(labels: LabelVolume, levels: Sequence[str]) -> LabelVolume:
     """Keep the vertebrae of some levels and their neighbours: the others take time only."""
-    from spinemar.spine.levels import VERSE_IDS, level_position
-    from spinemar.spine.naming import to_verse
+    from spinemar.spine.labels.conventions import to_verse
+    from spinemar.spine.labels.levels import VERSE_IDS, level_position
 
     verse = to_verse(labels)
     places = [level_position(level) for level in levels]
@@ -148,7 +148,7 @@ def run_demo(
 
         result = correct_volume(scan.volume, method=method, progress=show, cancel=cancel)
         scores[method] = evaluate(scan.truth, result.volume, metal, cancel=cancel)
-        corrected.append(Corrected(result, scores[method], study.filled(method)))
+        corrected.append(ReportedCorrection(result, scores[method], study.filled(method)))
         paths[method] = folder / f"corrected_{method}.nii.gz"
         write_volume(paths[method], result.volume)
     content = ReportContent(

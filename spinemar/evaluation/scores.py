@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.axial import find_axial_slices
 from spinemar.errors import GeometryError, InputError
 from spinemar.evaluation import metrics
 from spinemar.evaluation.regions import TISSUES_HU, SliceRegions, slice_regions
-from spinemar.mar.axial import find_axial_slices
 from spinemar.progress import (
     CancelToken,
     Progress,

@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spinemar.base.json_records import build_record
+from spinemar.base.json_text import parse_json, read_json, shown
 from spinemar.errors import InputError
 from spinemar.implants.checks import check_choice, check_material, check_range
 from spinemar.implants.placement import CAGE_SHAPES, SCREW_KINDS
-from spinemar.implants.records import build_record
-from spinemar.json_text import parse_json, read_json, shown
 
 CATALOGUE_VERSION = 1
 _FORMAT = "spinemar-catalogue"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spinemar.implants.cage import cage_parts
 from spinemar.implants.catalogue import Catalogue
-from spinemar.implants.crosslink import crosslink_parts
 from spinemar.implants.placement import Construct
-from spinemar.implants.rod import rod_parts
-from spinemar.implants.screw import Part, screw_parts
+from spinemar.implants.shapes.cage import cage_parts
+from spinemar.implants.shapes.crosslink import crosslink_parts
+from spinemar.implants.shapes.rod import rod_parts
+from spinemar.implants.shapes.screw import Part, screw_parts
 
 
 def construct_parts(construct: Construct, catalogue: Catalogue) -> Iterator[Part]:

@@ -264,7 +264,7 @@ class ImportedMesh:
 
 
 class Construct(Protocol):
-    """Anything that holds placed implants; `spinemar.planning.plan.Plan` does."""
+    """Anything that holds placed implants; `spinemar.planning.plans.plan.Plan` does."""
 
     @property
     def screws(self) -> Sequence[Screw]:

@@ -19,7 +19,7 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.parts import construct_parts
 from spinemar.implants.placement import Construct
-from spinemar.implants.solids import FloatArray, Solid, dots
+from spinemar.implants.shapes.solids import FloatArray, Solid, dots
 from spinemar.volume import GridGeometry
 
 Box = tuple[slice, slice, slice]
@@ -70,7 +70,7 @@ def voxelize_plan(
     for part in construct_parts(plan, catalogue):
         _add(volumes, touched, part.material, grid, voxelize_solid(part.solid, grid))
     for mesh in plan.meshes:
-        from spinemar.implants.imported import voxelize_mesh
+        from spinemar.implants.surfaces.imported import voxelize_mesh
 
         _add(volumes, touched, mesh.material, grid, voxelize_mesh(mesh, grid))
     if len(volumes) > 1:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from spinemar.base.atomic_files import full_suffix
+from spinemar.base.memory import machine_bytes
 from spinemar.errors import InputError
-from spinemar.files import full_suffix
-from spinemar.memory import machine_bytes
 
 NIFTI = (".nii", ".nii.gz")
 NRRD = (".nrrd", ".nhdr")

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from spinemar.errors import GeometryError, InputError
 from spinemar.io.affine import check_affine, ras_from_image
 from spinemar.io.formats import METAIMAGE, NIFTI, NRRD, check_exists, check_size, suffix_of
-from spinemar.io.metaimage_header import stored_in_metaimage
-from spinemar.io.nifti_voxels import read_nifti
-from spinemar.io.nrrd_header import stored_in_nrrd
-from spinemar.io.stored_size import StoredVoxels, check_holds
+from spinemar.io.headers.metaimage import stored_in_metaimage
+from spinemar.io.headers.nrrd import stored_in_nrrd
+from spinemar.io.headers.stored_size import StoredVoxels, check_holds
+from spinemar.io.nifti.voxels import read_nifti
 
 
 @contextmanager

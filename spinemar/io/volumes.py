@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from spinemar.errors import InputError
-from spinemar.io.dicom_kind import is_dicom
-from spinemar.io.dicom_series import read_dicom_series
+from spinemar.io.dicom.kind import is_dicom
+from spinemar.io.dicom.series import read_dicom_series
 from spinemar.io.formats import READABLE, check_exists, is_image_file, suffix_of
 from spinemar.io.hounsfield import check_hounsfield
 from spinemar.io.itk import read_image

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import FaultError, GeometryError, InputError
-from spinemar.files import atomic_path
 from spinemar.io.affine import check_affine, set_image_geometry, tilt_deg
 from spinemar.io.formats import NIFTI, check_writable_format, suffix_of
 from spinemar.io.itk import quiet_itk, read_image, reason

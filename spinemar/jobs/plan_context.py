@@ -8,7 +8,7 @@ from typing import Any
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, catalogue_from_json, load_catalogue
-from spinemar.jobs.arrays import load_labels
+from spinemar.jobs.engine.arrays import load_labels
 from spinemar.spine.model import SpineModel
 from spinemar.spine.serial import spine_from_json
 

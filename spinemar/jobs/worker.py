@@ -19,11 +19,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from spinemar.base.json_text import parse_json
+from spinemar.base.privacy import keep_to_this_machine
 from spinemar.errors import CancelledError, FaultError, InputError, SpinemarError
-from spinemar.jobs import protocol
-from spinemar.jobs.kinds import function_of, warm_up
-from spinemar.json_text import parse_json
-from spinemar.privacy import keep_to_this_machine
+from spinemar.jobs.engine import protocol
+from spinemar.jobs.registry import function_of, warm_up
 from spinemar.progress import CancelToken, Progress
 
 _MAX_JOB_BYTES = 16 << 20

@@ -15,21 +15,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.axial import AxialSlices, find_axial_slices
 from spinemar.errors import FaultError, GeometryError, InputError
-from spinemar.mar.axial import AxialSlices, find_axial_slices
-from spinemar.mar.gate import GateParameters, decide, gate_features
-from spinemar.mar.inpainting import Inpainter
-from spinemar.mar.metal import MetalSegmentation, refuse_metal_everywhere, segment_metal
-from spinemar.mar.methods import Device, Method, make_inpainter
-from spinemar.mar.padding import padding_mask
-from spinemar.mar.parallel import ThreadPlan, in_order
-from spinemar.mar.products import SliceProducts
+from spinemar.mar.inpainters.methods import Device, Method, make_inpainter
+from spinemar.mar.inpainters.protocol import Inpainter
+from spinemar.mar.pipeline.gate import GateParameters, decide, gate_features
+from spinemar.mar.pipeline.slab import Slab
+from spinemar.mar.pipeline.slice_cache import SliceCache
+from spinemar.mar.pipeline.stopwatch import Stopwatch
+from spinemar.mar.pipeline.threads import ThreadPlan, in_order
 from spinemar.mar.provenance import geometry_facts, make_provenance
 from spinemar.mar.result import CorrectionResult, SliceReport
-from spinemar.mar.saturated import low_clip_hu
-from spinemar.mar.slab import Slab
-from spinemar.mar.stopwatch import Stopwatch
-from spinemar.mar.trace import LostRays
+from spinemar.mar.segmentation.low_saturation import low_clip_hu
+from spinemar.mar.segmentation.metal import (
+    MetalSegmentation,
+    refuse_metal_everywhere,
+    segment_metal,
+)
+from spinemar.mar.segmentation.padding import padding_mask
+from spinemar.mar.segmentation.trace import LostRays
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.tomography.cuda import make_radon
 from spinemar.tomography.geometry import SinogramGeometry
@@ -183,7 +187,7 @@ class _Run:
         out = self._volume.hu.copy()
         target = self._layout.of(out)
         clip = min(low_clip_hu(self._source[k]) for k in touched)
-        products = SliceProducts(
+        slice_cache = SliceCache(
             self._source,
             self._metal,
             self._radon,
@@ -191,26 +195,26 @@ class _Run:
             measured=self._measured,
             watch=self._watch,
         )
-        products.cancel = cancel
+        slice_cache.cancel = cancel
         neighbours = self._inpainter.neighbours
         reports: list[SliceReport] = []
         progress(Progress(_STAGE, 0, len(touched)))
 
         def one_run(run: tuple[int, int]) -> list[SliceReport]:
-            products.raise_if_cancelled()
-            return self._one_slab(Slab.around(products, *run, neighbours), products, target)
+            slice_cache.raise_if_cancelled()
+            return self._one_slab(Slab.around(slice_cache, *run, neighbours), slice_cache, target)
 
         size = getattr(self._inpainter, "slices_at_a_time", _SLICES_AT_A_TIME)
         runs = _runs(touched, size)
         for n, finished in enumerate(in_order(one_run, runs, self._threads.workers)):
             reports += finished
             if n + 1 < len(runs):
-                products.forget_before(runs[n + 1][0] - neighbours - 1)
+                slice_cache.forget_before(runs[n + 1][0] - neighbours - 1)
             progress(Progress(_STAGE, len(reports), len(touched)))
         return out, tuple(reports)
 
     def _one_slab(
-        self, slab: Slab, products: SliceProducts, target: NDArray[np.float32]
+        self, slab: Slab, slice_cache: SliceCache, target: NDArray[np.float32]
     ) -> list[SliceReport]:
         core = slab.core_only
         sinograms = core.each("sinogram")
@@ -223,10 +227,10 @@ class _Run:
             filled = self._inpainter.inpaint(slab)
             name = self._inpainter.name
             added = _added(filled, sinograms, [rays.trace for rays in lost], name)
-        change = products.change_hu(added)
+        change = slice_cache.change_hu(added)
         reports = []
         for n, k in enumerate(core.indices):
-            one = Slab(products, [k], slice(0, 1))
+            one = Slab(slice_cache, [k], slice(0, 1))
             with self._watch.stage("gate"):
                 report, applied = self._judge(one, change[n], lost[n])
                 if report.corrected:

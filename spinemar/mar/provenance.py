@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spinemar.mar.axial import AxialSlices
-from spinemar.mar.inpainting import Inpainter
-from spinemar.mar.metal import MetalSegmentation
+from spinemar.axial import AxialSlices
+from spinemar.mar.inpainters.protocol import Inpainter
 from spinemar.mar.result import Provenance
+from spinemar.mar.segmentation.metal import MetalSegmentation
 from spinemar.tomography.geometry import SinogramGeometry
 
 

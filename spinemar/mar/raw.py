@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.methods import Device, Method
+from spinemar.mar.inpainters.methods import Device, Method
 from spinemar.mar.result import CorrectionResult
-from spinemar.physics.kernels import apply_kernel
-from spinemar.physics.settings import KERNELS, ScanKernel
+from spinemar.physics.scanner_settings import KERNELS, ScanKernel
+from spinemar.physics.scans.kernels import apply_kernel
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.tomography.geometry import SinogramGeometry
-from spinemar.tomography.helical import Interpolation
 from spinemar.tomography.radon import RadonTransform
-from spinemar.tomography.sinogram import Sinogram
+from spinemar.tomography.raw_data.helical import Interpolation
+from spinemar.tomography.raw_data.sinogram import Sinogram
 from spinemar.tomography.units import mu_to_hu
 from spinemar.volume import CTVolume
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.mar.gate import GateFeatures
+from spinemar.mar.pipeline.gate import GateFeatures
 from spinemar.volume import CTVolume
 
 PIPELINE_VERSION = "2"

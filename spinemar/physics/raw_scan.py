@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import InputError
-from spinemar.physics.helical_scan import measure_turn, remember_slices, scan_helix
-from spinemar.physics.rays import FanRays
 from spinemar.physics.scanner import check_implants
-from spinemar.physics.settings import ScannerSettings
-from spinemar.physics.slice_scan import Bench, Implants, expose_slice, prepare, slice_noise
-from spinemar.tomography.fan import FanGeometry
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.physics.scans.helical_scan import measure_turn, remember_slices, scan_helix
+from spinemar.physics.scans.rays import FanRays
+from spinemar.physics.scans.slice_scan import Bench, Implants, expose_slice, prepare, slice_noise
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import available_threads
-from spinemar.tomography.sinogram import Sinogram
+from spinemar.tomography.raw_data.fan import FanGeometry
+from spinemar.tomography.raw_data.sinogram import Sinogram
 from spinemar.volume import CTVolume
 
 

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import GeometryError, InputError
-from spinemar.physics.helical_scan import helical_slices
 from spinemar.physics.materials import METALS, density_g_cm3
-from spinemar.physics.output_grid import output_geometry, resampled_slice
-from spinemar.physics.settings import ScannerSettings
-from spinemar.physics.slice_scan import Bench, Implants, StoredSlice, prepare, scan_slice
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.physics.scans.helical_scan import helical_slices
+from spinemar.physics.scans.output_grid import output_geometry, resampled_slice
+from spinemar.physics.scans.slice_scan import Bench, Implants, StoredSlice, prepare, scan_slice
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.tomography.radon import available_threads
 from spinemar.volume import CTVolume

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spinemar.implants.checks import Point
-from spinemar.implants.solids import FloatArray, unit
+from spinemar.implants.shapes.solids import FloatArray, unit
 
 
 def as_point(array: ArrayLike) -> Point:

@@ -21,7 +21,7 @@ METHOD_NAMES = {
 
 
 @dataclass(frozen=True)
-class Corrected:
+class ReportedCorrection:
     """One method's result.
 
     Parameters
@@ -88,7 +88,7 @@ class ReportContent:
 
     title: str
     before: CTVolume
-    corrected: tuple[Corrected, ...]
+    corrected: tuple[ReportedCorrection, ...]
     metal: NDArray[np.bool_]
     truth: CTVolume | None = None
     scores_before: Scores | None = None

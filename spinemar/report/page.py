@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from spinemar import __version__
+from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import InputError
-from spinemar.files import atomic_path
 from spinemar.report.chart import line_chart
 from spinemar.report.content import ReportContent
 from spinemar.report.pictures import reformats, sinogram_row, slice_groups

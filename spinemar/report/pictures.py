@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.evaluation.regions import filled_body
-from spinemar.report.content import Corrected, ReportContent, Sinogram
+from spinemar.report.content import ReportContent, ReportedCorrection, Sinogram
 from spinemar.report.display import (
     BONE,
     DIFFERENCE,
@@ -84,7 +84,7 @@ def _volumes(content: ReportContent, k: int | None = None) -> list[tuple[str, CT
     return named
 
 
-def _applied(one: Corrected, k: int | None) -> str:
+def _applied(one: ReportedCorrection, k: int | None) -> str:
     """Say where the do-no-harm gate held a correction back."""
     strengths = {s.index: s.strength if s.corrected else 0.0 for s in one.result.slices}
     strength = strengths.get(-1 if k is None else k, 1.0)

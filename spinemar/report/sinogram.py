@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.mar.axial import find_axial_slices
-from spinemar.mar.methods import Device, Method, make_inpainter
-from spinemar.mar.products import SliceProducts
-from spinemar.mar.slab import Slab
+from spinemar.axial import find_axial_slices
+from spinemar.mar.inpainters.methods import Device, Method, make_inpainter
+from spinemar.mar.pipeline.slab import Slab
+from spinemar.mar.pipeline.slice_cache import SliceCache
 from spinemar.report.content import Sinogram
 from spinemar.report.pictures import telling_slices
 from spinemar.tomography.radon import RadonTransform
@@ -32,11 +32,11 @@ class SinogramStudy:
         slices = layout.of(metal)
         self._index = telling_slices(slices, count=1)[0]
         radon = RadonTransform(layout.shape, layout.pixel_mm)
-        self._products = SliceProducts(layout.of(volume.hu), slices, radon)
+        self._slice_cache = SliceCache(layout.of(volume.hu), slices, radon)
 
     def before(self) -> Sinogram:
         """Rays and metal trace before any correction."""
-        slab = Slab.around(self._products, self._index, self._index + 1, 0)
+        slab = Slab.around(self._slice_cache, self._index, self._index + 1, 0)
         return Sinogram(self._index, slab.sinogram[0], slab.metal_trace[0])
 
     def filled(
@@ -44,5 +44,5 @@ class SinogramStudy:
     ) -> NDArray[np.float32]:
         """Rays with the trace inpainted by a method, shape (views, bins)."""
         worker = make_inpainter(method, model, device)
-        slab = Slab.around(self._products, self._index, self._index + 1, worker.neighbours)
+        slab = Slab.around(self._slice_cache, self._index, self._index + 1, worker.neighbours)
         return np.asarray(worker.inpaint(slab)[0], dtype=np.float32)

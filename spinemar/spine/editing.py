@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from spinemar.errors import GeometryError, InputError
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
-from spinemar.spine.frames import frames_along
-from spinemar.spine.levels import LEVELS, VERSE_IDS, level_position, shift_level
+from spinemar.spine.anatomy.frames import frames_along
+from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, level_position, shift_level
 from spinemar.spine.model import SpineModel
-from spinemar.spine.segment import segment_spine
+from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.volume import CTVolume, LabelVolume
 
 

@@ -14,11 +14,11 @@ from scipy import ndimage
 
 from spinemar.errors import InputError
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
-from spinemar.spine.frames import frames_along, frames_from_labels
-from spinemar.spine.levels import level_in_name
+from spinemar.spine.anatomy.frames import frames_along, frames_from_labels
+from spinemar.spine.labels.conventions import names_vertebrae
+from spinemar.spine.labels.levels import level_in_name
 from spinemar.spine.model import SpineModel
-from spinemar.spine.naming import names_vertebrae
-from spinemar.spine.segment import segment_spine
+from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.volume import CTVolume, LabelVolume
 
 _SPINE_WORDS = ("spine", "column", "vertebra", "bone")

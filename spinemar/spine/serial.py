@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from spinemar.base.json_text import parse_json
 from spinemar.errors import InputError
-from spinemar.json_text import parse_json
 from spinemar.spine.model import Endplate, PedicleFrame, SpineModel, VertebraFrame
 from spinemar.volume import LabelVolume
 

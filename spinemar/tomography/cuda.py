@@ -1,6 +1,6 @@
 """The same transforms on an NVIDIA GPU, where cupy and cufinufft are installed.
 
-A lane is a CUDA stream with plans of its own. Slabs that are in work side by side take a lane
+A backend is a CUDA stream with plans of its own. Slabs that are in work side by side take one
 each, so one's copies run while another computes. Should CUDA fail (memory, driver), the host
 takes over for good and says so.
 """
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.tomography.backends import Backend, Frequencies, Norm
 from spinemar.tomography.geometry import SinogramGeometry
-from spinemar.tomography.lanes import Frequencies, Lane, Norm
 from spinemar.tomography.radon import Pair, RadonTransform
 
 
@@ -45,7 +45,7 @@ class CudaRadonTransform(RadonTransform):
         threads: int | None = None,
     ) -> None:
         super().__init__(shape, pixel_mm, geometry, eps=eps, threads=threads)
-        self._idle: queue.SimpleQueue[_CudaLane] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[_CudaBackend] = queue.SimpleQueue()
         self._making = threading.Lock()
 
     @property
@@ -54,24 +54,24 @@ class CudaRadonTransform(RadonTransform):
         return "cufinufft" if self.fallback is None else super().engine
 
     @contextmanager
-    def _lane(self, threads: int) -> Iterator[Lane]:
+    def _backend(self, threads: int) -> Iterator[Backend]:
         if self.fallback is not None:
-            with super()._lane(threads) as host:
+            with super()._backend(threads) as host:
                 yield host
             return
         try:
-            lane = self._idle.get_nowait()
+            backend = self._idle.get_nowait()
         except queue.Empty:
             with self._making:  # plans are made one at a time
-                lane = _CudaLane(self.shape, *self._radial_lines(), self._eps)
-        with lane.stream:
-            yield lane
-        self._idle.put(lane)  # a lane that failed is not used again
+                backend = _CudaBackend(self.shape, *self._radial_lines(), self._eps)
+        with backend.stream:
+            yield backend
+        self._idle.put(backend)  # one that failed is not used again
 
     def _by_pairs(
         self,
         pairs: Sequence[Pair],
-        transform: Callable[[Any, Lane], Any],
+        transform: Callable[[Any, Backend], Any],
         targets: Sequence[Pair],
         *,
         columns: int | None = None,
@@ -87,7 +87,7 @@ class CudaRadonTransform(RadonTransform):
         super()._by_pairs(pairs, transform, targets, columns=columns)
 
 
-class _CudaLane:
+class _CudaBackend:
     """One stream, its plans and its copies of the constants."""
 
     def __init__(

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import GeometryError
+from spinemar.tomography.backends import Backend, HostBackend
 from spinemar.tomography.filters import Kernel, filter_response, padded_length
 from spinemar.tomography.geometry import SinogramGeometry
-from spinemar.tomography.lanes import HostLane, Lane
 
 _NYQUIST = 0.5  # cycles per sample
 _TAPER_START = 0.475
@@ -113,8 +113,8 @@ class RadonTransform:
         self.fallback: str | None = None
         self._eps = eps
         frequencies, weights = self._radial_lines()
-        self._lanes = {
-            inner: HostLane(self.shape, frequencies, weights, eps, inner)
+        self._backends = {
+            inner: HostBackend(self.shape, frequencies, weights, eps, inner)
             for inner in {1, self.threads}
         }
 
@@ -237,10 +237,10 @@ class RadonTransform:
         scale /= self.pixel_mm[0] * self.pixel_mm[1]
         response = filter_response(kernel, n, geometry.bin_mm) * np.float32(scale)
 
-        def filtered(packed: Any, lane: Lane) -> Any:
-            spectrum = lane.fft(packed)
-            spectrum *= lane.constant(response)
-            return self._backproject(lane.ifft(spectrum)[:, :n], lane)
+        def filtered(packed: Any, backend: Backend) -> Any:
+            spectrum = backend.fft(packed)
+            spectrum *= backend.constant(response)
+            return self._backproject(backend.ifft(spectrum)[:, :n], backend)
 
         result = np.empty((len(stack), *self.shape), dtype=np.float32)
         self._by_pairs(_neighbours(stack), filtered, _neighbours(result), columns=length)
@@ -262,7 +262,7 @@ class RadonTransform:
     def _by_pairs(
         self,
         pairs: Sequence[Pair],
-        transform: Callable[[Any, Lane], Any],
+        transform: Callable[[Any, Backend], Any],
         targets: Sequence[Pair],
         *,
         columns: int | None = None,
@@ -283,8 +283,8 @@ class RadonTransform:
             packed.real[:, :width] = real
             if imaginary is not None:
                 packed.imag[:, :width] = imaginary
-            with self._lane(inner) as lane:
-                out = lane.download(transform(lane.upload(packed), lane))
+            with self._backend(inner) as backend:
+                out = backend.download(transform(backend.upload(packed), backend))
             target[0][...] = out.real
             if target[1] is not None:
                 target[1][...] = out.imag
@@ -297,16 +297,16 @@ class RadonTransform:
                 one_pair(pair, target)
 
     @contextmanager
-    def _lane(self, threads: int) -> Iterator[Lane]:
+    def _backend(self, threads: int) -> Iterator[Backend]:
         """Lend what one complex transform runs on."""
-        yield self._lanes[threads]
+        yield self._backends[threads]
 
-    def _project(self, packed: Any, lane: Lane) -> Any:
-        spectrum = lane.to_frequencies(packed).reshape(self.geometry.shape)
-        spectrum *= lane.weights
-        return lane.ifft(spectrum)
+    def _project(self, packed: Any, backend: Backend) -> Any:
+        spectrum = backend.to_frequencies(packed).reshape(self.geometry.shape)
+        spectrum *= backend.weights
+        return backend.ifft(spectrum)
 
-    def _backproject(self, packed: Any, lane: Lane) -> Any:
-        spectrum = lane.fft(packed, norm="forward")
-        spectrum *= lane.conjugate_weights
-        return lane.to_image(spectrum.reshape(-1))
+    def _backproject(self, packed: Any, backend: Backend) -> Any:
+        spectrum = backend.fft(packed, norm="forward")
+        spectrum *= backend.conjugate_weights
+        return backend.to_image(spectrum.reshape(-1))

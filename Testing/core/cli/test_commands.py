@@ -83,7 +83,7 @@ def test_closed_pipe_is_no_fault(scan) -> None:
 def test_sample_data_copies_what_is_cached(spinemar, tmp_path: Path, monkeypatch) -> None:
     import hashlib
 
-    from spinemar import sample_data
+    from spinemar.demo import sample_data
 
     cache = tmp_path / "cache"
     cache.mkdir()

@@ -10,8 +10,8 @@ import pytest
 
 from spinemar.io import read_volume
 from spinemar.physics.raw_scan import simulate_raw
-from spinemar.physics.settings import ScannerSettings
-from spinemar.tomography.sinogram_files import write_sinogram
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.tomography.raw_data.sinogram_files import write_sinogram
 from spinemar.volume import CTVolume
 
 SIDE, PIXEL = 96, 3.0

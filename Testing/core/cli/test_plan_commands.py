@@ -9,8 +9,8 @@ import pytest
 import SimpleITK as sitk
 
 from spinemar.io import read_labels, write_labels, write_volume
-from spinemar.planning.plan_json import read_plan
-from spinemar.spine.levels import VERSE_IDS
+from spinemar.planning.plans.plan_json import read_plan
+from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.volume import CTVolume, LabelVolume
 
 SPACING = (1.0, 1.0, 1.5)

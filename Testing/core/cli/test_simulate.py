@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spinemar.io import read_labels, read_volume, write_labels, write_volume
-from spinemar.tomography.sinogram_files import read_sinogram
+from spinemar.tomography.raw_data.sinogram_files import read_sinogram
 from spinemar.volume import CTVolume, LabelVolume
 
 SIDE, PIXEL = 96, 3.2

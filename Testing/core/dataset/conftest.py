@@ -12,8 +12,8 @@ import pytest
 
 from spinemar.dataset.make import make_store
 from spinemar.dataset.manifest import CtEntry, read_inputs
-from spinemar.dataset.patients import Patient, load_patient, prepare_patient
-from spinemar.dataset.settings import PairSettings
+from spinemar.dataset.pair_settings import PairSettings
+from spinemar.dataset.sampling.patients import Patient, load_patient, prepare_patient
 from spinemar.io import write_volume
 from spinemar.volume import CTVolume
 

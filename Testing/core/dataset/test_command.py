@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from spinemar.cli.main import main
-from spinemar.dataset.sheets import draw_sheets, tiles
-from spinemar.dataset.store import PairStore
+from spinemar.dataset.storage.reader import PairStore
+from spinemar.dataset.storage.sheets import draw_sheets, tiles
 
 
 def run(capsys, *arguments):

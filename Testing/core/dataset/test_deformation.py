@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spinemar.dataset.anatomy import Tissue, sample_patient, scan_grid
-from spinemar.dataset.deformation import Deformation, draw_deformation
-from spinemar.dataset.settings import PairSettings
-from spinemar.planning.sites import PedicleSite
+from spinemar.dataset.pair_settings import PairSettings
+from spinemar.dataset.sampling.anatomy import Tissue, sample_patient, scan_grid
+from spinemar.dataset.sampling.deformation import Deformation, draw_deformation
+from spinemar.planning.trajectories.sites import PedicleSite
 
 PIVOT = np.array([10.0, -20.0, 300.0])
 STILL = PairSettings(

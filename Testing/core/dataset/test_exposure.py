@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spinemar.dataset.exposure import Layer, measure, recentred
-from spinemar.physics.settings import ScannerSettings
+from spinemar.dataset.pairs.exposure import Layer, measure, recentred
+from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import hu_to_mu

@@ -8,11 +8,11 @@ import shutil
 import numpy as np
 import pytest
 
-from spinemar.dataset.layout import InputFact
 from spinemar.dataset.manifest import read_inputs
-from spinemar.dataset.patients import clean_range, load_patient, prepare_patient
-from spinemar.dataset.settings import PairSettings
-from spinemar.dataset.split import assign_patients
+from spinemar.dataset.pair_settings import PairSettings
+from spinemar.dataset.sampling.patients import clean_range, load_patient, prepare_patient
+from spinemar.dataset.storage.layout import InputFact
+from spinemar.dataset.storage.split import assign_patients
 from spinemar.errors import InputError
 from spinemar.io import write_labels, write_volume
 from spinemar.volume import CTVolume, LabelVolume
@@ -92,7 +92,7 @@ def test_the_patients_own_metal_is_left_out():
 def test_labels_serve_in_place_of_landmarks(ct_folder, inputs, patients, tmp_path):
     """Boxes and arches of the phantom, labelled: pedicles where the landmarks say."""
     from spinemar.dataset.manifest import CtEntry
-    from spinemar.spine.levels import VERSE_IDS
+    from spinemar.spine.labels.levels import VERSE_IDS
 
     patient = patients[0]
     ras = patient.geometry.to_ras(

@@ -7,14 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from spinemar.dataset.domains import image_radon
-from spinemar.dataset.encoding import INTEGRALS_PER_UNIT, decode_integrals, encode_integrals
-from spinemar.dataset.pair import FIELDS, make_pair
-from spinemar.dataset.settings import parse_domain, parse_placement
+from spinemar.dataset.pair_settings import parse_domain, parse_placement
+from spinemar.dataset.pairs.domains import image_radon
+from spinemar.dataset.pairs.encoding import INTEGRALS_PER_UNIT, decode_integrals, encode_integrals
+from spinemar.dataset.pairs.pair import FIELDS, make_pair
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.mar.trace import ADDED_SHARE_CAP, trace_of
-from spinemar.planning.plan_json import plan_from_json
+from spinemar.mar.segmentation.trace import ADDED_SHARE_CAP, trace_of
+from spinemar.planning.plans.plan_json import plan_from_json
 from spinemar.tomography.units import hu_to_mu
 
 STEP = 1.0 / INTEGRALS_PER_UNIT
@@ -182,12 +182,12 @@ def test_line_integrals_survive_storing():
 
 def test_a_patients_own_plan_goes_along(ct_folder, inputs, patients, small, tmp_path):
     """Without landmarks: the plan's screws, moved with the anatomy, sold lengths kept."""
-    from spinemar.dataset.deformation import draw_deformation
     from spinemar.dataset.manifest import CtEntry
-    from spinemar.dataset.patients import load_patient, prepare_patient
-    from spinemar.dataset.placement import moved_plan
-    from spinemar.planning.construct import construct_from_pedicles
-    from spinemar.planning.plan_json import write_plan
+    from spinemar.dataset.sampling.deformation import draw_deformation
+    from spinemar.dataset.sampling.patients import load_patient, prepare_patient
+    from spinemar.dataset.sampling.placement import moved_plan
+    from spinemar.planning.constructs.assemble import construct_from_pedicles
+    from spinemar.planning.plans.plan_json import write_plan
 
     plan = construct_from_pedicles(patients[0].sites, load_catalogue())
     write_plan(tmp_path / "plan.json", plan)

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from spinemar.dataset.scanner import Protocol, can_be_seen_through
-from spinemar.physics.settings import ScannerSettings
+from spinemar.dataset.sampling.protocol import ScanProtocol, can_be_seen_through
+from spinemar.physics.scanner_settings import ScannerSettings
 
 SHOULDERS, ABDOMEN = 10.5, 5.0  # largest line integrals
 
 
 def protocol(**changes):
     settings = replace(ScannerSettings(), **changes)
-    return Protocol("post", settings, (0.0, 0.0), (0.0, 0.0), 500.0, 400.0, 1.0, 1.0)
+    return ScanProtocol("post", settings, (0.0, 0.0), (0.0, 0.0), 500.0, 400.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("photons", [1e5, 2e6])

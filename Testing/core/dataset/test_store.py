@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from spinemar.dataset import make as making
-from spinemar.dataset.domains import FIELDS
-from spinemar.dataset.finish import finish_store
-from spinemar.dataset.layout import read_record, record_path, shard_path
 from spinemar.dataset.make import make_store
-from spinemar.dataset.pair import make_pair
-from spinemar.dataset.split import read_splits
-from spinemar.dataset.store import PairStore
-from spinemar.dataset.verify import discard_damaged, verify_store
+from spinemar.dataset.pairs.domains import FIELDS
+from spinemar.dataset.pairs.pair import make_pair
+from spinemar.dataset.storage.finish import finish_store
+from spinemar.dataset.storage.layout import read_record, record_path, shard_path
+from spinemar.dataset.storage.reader import PairStore
+from spinemar.dataset.storage.split import read_splits
+from spinemar.dataset.storage.verify import discard_damaged, verify_store
 from spinemar.errors import CancelledError, InputError
 from spinemar.progress import CancelToken
 
@@ -214,7 +214,7 @@ def test_deep_looks_at_what_pairs_mean(copy):
     """A store whose digests fit but whose raw pair differs outside the trace."""
     import zarr
 
-    from spinemar.dataset.layout import BlockRecord, file_sha256, write_record
+    from spinemar.dataset.storage.layout import BlockRecord, file_sha256, write_record
 
     index = PairStore(copy, (), domain="raw").rows[0]["index"]
     group = zarr.open_group(copy, mode="r+")

@@ -15,9 +15,9 @@ import pytest
 from spinemar.dataset import cluster as clusters
 from spinemar.dataset import make as making
 from spinemar.dataset.cluster import local_cluster
-from spinemar.dataset.layout import BLOCKS
 from spinemar.dataset.make import make_store
-from spinemar.dataset.verify import verify_store
+from spinemar.dataset.storage.layout import BLOCKS
+from spinemar.dataset.storage.verify import verify_store
 from spinemar.errors import FaultError, InputError
 
 # distributed closes its sockets a moment after the test has ended

@@ -12,9 +12,9 @@ from spinemar.demo.run import DemoResult, methods_at_hand, planned, run_demo, sa
 from spinemar.errors import CancelledError, InputError
 from spinemar.evaluation import evaluate
 from spinemar.io import read_mask, read_volume
-from spinemar.physics.settings import ScannerSettings
-from spinemar.planning.plan import Plan, Screw
-from spinemar.planning.plan_json import read_plan
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.planning.plans.plan import Plan, Screw
+from spinemar.planning.plans.plan_json import read_plan
 from spinemar.progress import CancelToken, Progress
 from spinemar.volume import CTVolume
 
@@ -109,8 +109,8 @@ def test_sample_plan_has_two_levels_of_screws_and_rods() -> None:
 
 @pytest.mark.slow
 def test_the_kept_plan_is_what_the_planner_makes_today() -> None:
-    from spinemar.planning.compare import compare_plans
-    from spinemar.sample_data import sample_ct
+    from spinemar.demo.sample_data import sample_ct
+    from spinemar.planning.plans.compare import compare_plans
 
     try:
         ct = read_volume(sample_ct())
@@ -128,7 +128,7 @@ def test_the_kept_plan_is_what_the_planner_makes_today() -> None:
 @pytest.mark.slow
 def test_demo_on_the_sample_ct(tmp_path: Path) -> None:
     """What the issue asks of NMAR, on the real patient."""
-    from spinemar.sample_data import sample_ct
+    from spinemar.demo.sample_data import sample_ct
 
     try:
         sample_ct()

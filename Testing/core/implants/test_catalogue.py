@@ -40,8 +40,8 @@ def test_plans_follow_the_schema():
     jsonschema = pytest.importorskip("jsonschema")
     import numpy as np
 
-    from spinemar.planning.plan_json import plan_to_json
-    from spinemar.planning.random_plan import random_plan
+    from spinemar.planning.plans.plan_json import plan_to_json
+    from spinemar.planning.sampling.random_plan import random_plan
     from spinemar.volume import GridGeometry
 
     schema = json.loads((RESOURCES / "schema" / "plan.schema.json").read_text())

@@ -11,9 +11,9 @@ from scipy.spatial.transform import Rotation
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.placement import Cage, Crosslink, ImportedMesh, Rod, Screw
-from spinemar.implants.rod import Tube, rod_curve
-from spinemar.implants.solids import Sphere
-from spinemar.implants.thread import ThreadedShank
+from spinemar.implants.shapes.rod import Tube, rod_curve
+from spinemar.implants.shapes.solids import Sphere
+from spinemar.implants.shapes.thread import ThreadedShank
 from spinemar.implants.voxelize import voxelize_plan, voxelize_solid
 from spinemar.volume import GridGeometry
 
@@ -155,7 +155,7 @@ def test_backward_slices_are_refused():
 
 def test_shank_and_tulip_share_no_space():
     # Materials are additive only if the solids of a screw do not overlap.
-    from spinemar.implants.screw import screw_parts
+    from spinemar.implants.shapes.screw import screw_parts
 
     rng = np.random.default_rng(1)
     tilted = Screw(

@@ -13,7 +13,7 @@ import pytest
 
 from spinemar.errors import CancelledError, GeometryError, InputError
 from spinemar.io import read_volume
-from spinemar.io.dicom_export import write_derived_series
+from spinemar.io.dicom.export import write_derived_series
 from spinemar.progress import CancelToken
 
 MADE = {

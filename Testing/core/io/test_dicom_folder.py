@@ -12,8 +12,8 @@ import pytest
 
 from spinemar.errors import InputError
 from spinemar.io import read_volume
-from spinemar.io.dicom_folder import ct_series, find_dicom
-from spinemar.io.dicom_kind import Kind, is_ct_slice, is_dicom, look_at
+from spinemar.io.dicom.folder import ct_series, find_dicom
+from spinemar.io.dicom.kind import Kind, is_ct_slice, is_dicom, look_at
 from Testing.core.io.conftest import series_pixels
 from Testing.core.io.dicom_companions import ALL, write_companion
 from Testing.core.io.dicom_encodings import encoded

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import FaultError, InputError
-from spinemar.files import atomic_path
 from spinemar.io import write_volume
 from spinemar.volume import CTVolume
 
@@ -108,7 +108,7 @@ def test_killed_process_shows_no_partial_result(tmp_path: Path) -> None:
     target.write_text("old")
     script = f"""
         import time
-        from spinemar.files import atomic_path
+        from spinemar.base.atomic_files import atomic_path
         with atomic_path({str(target)!r}) as temporary, temporary.open("w") as stream:
             for _ in range(1000):
                 stream.write("new" * 1000)

@@ -13,8 +13,8 @@ import pytest
 
 from spinemar.errors import CancelledError, InputError
 from spinemar.io import read_volume, write_volume
-from spinemar.jobs.batch import BatchSettings, correct_batch
-from spinemar.jobs.batch_items import plan_batch
+from spinemar.jobs.batches.batch import BatchSettings, correct_batch
+from spinemar.jobs.batches.items import plan_batch
 from spinemar.progress import CancelToken, Progress
 from spinemar.volume import CTVolume
 from Testing.core.io.dicom_companions import write_companion

@@ -9,10 +9,13 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.placement import Rod, Screw
 from spinemar.implants.voxelize import voxelize_plan
-from spinemar.jobs import implants, pairs, planning, scan, spine
-from spinemar.jobs.kinds import KINDS, function_of
-from spinemar.planning.plan import Plan
-from spinemar.planning.plan_json import plan_to_json
+from spinemar.jobs.registry import KINDS, function_of
+from spinemar.jobs.requests import pairs, scan
+from spinemar.jobs.requests import plan as planning
+from spinemar.jobs.requests import segment_spine as spine
+from spinemar.jobs.requests import voxelize as implants
+from spinemar.planning.plans.plan import Plan
+from spinemar.planning.plans.plan_json import plan_to_json
 from spinemar.progress import CancelToken, ignore_progress
 from spinemar.volume import GridGeometry
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spinemar.base.interpreter import worker_environment
 from spinemar.errors import CancelledError, FaultError, InputError, ModelError
-from spinemar.interpreter import worker_environment
 from spinemar.io import read_volume, write_volume
-from spinemar.jobs import protocol
-from spinemar.jobs.arrays import save_array
-from spinemar.jobs.process import JobProcess, run_job
+from spinemar.jobs.engine import protocol
+from spinemar.jobs.engine.arrays import save_array
+from spinemar.jobs.engine.process import JobProcess, run_job
 from spinemar.volume import CTVolume
 
 AFFINE = np.diag([-1.6, -1.6, 2.0, 1.0])
@@ -249,9 +249,9 @@ def test_events_are_valid_json_whatever_the_numbers() -> None:
 
 
 def test_a_spare_worker_does_one_job_and_ends_with_its_owner(tmp_path: Path) -> None:
-    from spinemar.jobs.spare import SpareWorker
+    from spinemar.jobs.engine.standby import StandbyWorker
 
-    spare = SpareWorker("scan")
+    spare = StandbyWorker("scan")
     assert spare.take() is None
     spare.prepare()
     first = spare.pid

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from spinemar.physics.scanner import simulate_scan
-from spinemar.physics.settings import ScannerSettings
+from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.volume import CTVolume
 
 PIXEL_MM = 1.4

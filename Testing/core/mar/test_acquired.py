@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spinemar.errors import GeometryError
-from spinemar.mar.acquired import check_acquired, why_reformatted
+from spinemar.io.dicom.acquired import check_acquired, why_reformatted
 from spinemar.volume import CTVolume, GridGeometry
 
 AXIAL = np.diag([-0.8, -0.8, 2.5])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spinemar.axial import find_axial_slices
 from spinemar.errors import GeometryError
-from spinemar.mar.axial import find_axial_slices
 from spinemar.volume import GridGeometry
 
 

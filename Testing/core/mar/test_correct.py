@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from spinemar.errors import CancelledError, FaultError, GeometryError, InputError, ModelError
-from spinemar.mar.classical import NormalizedInterpolation
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.gate import GateParameters
+from spinemar.mar.inpainters.classical import NormalizedInterpolation
+from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.progress import CancelToken
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import hu_to_mu

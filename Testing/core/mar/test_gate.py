@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from spinemar_training.scoring.gate_fit import GateRecord, fit_gate, make_record
 
 from spinemar.errors import ModelError
-from spinemar.mar.body import find_body
-from spinemar.mar.gate import GateParameters, decide, gate_features
-from spinemar.mar.gate_fit import GateRecord, fit_gate, make_record
+from spinemar.mar.pipeline.gate import GateParameters, decide, gate_features
+from spinemar.mar.segmentation.body import find_body
 
 PIXEL = (1.0, 1.0)
 N = 160

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from spinemar.errors import FaultError
-from spinemar.mar.models import memory, session
-from spinemar.mar.models.batches import by_shape
-from spinemar.mar.models.manifest import Network
-from spinemar.mar.models.memory import free_gpu_bytes, slices_that_fit
-from spinemar.mar.models.runtime import onnx_runtime
-from spinemar.mar.models.session import NetworkSession, run_bound
+from spinemar.mar.inpainters.models import memory, session
+from spinemar.mar.inpainters.models.batches import by_shape
+from spinemar.mar.inpainters.models.manifest import Network
+from spinemar.mar.inpainters.models.memory import free_gpu_bytes, slices_that_fit
+from spinemar.mar.inpainters.models.runtime import onnx_runtime
+from spinemar.mar.inpainters.models.session import NetworkSession, run_bound
 
 OUT_OF_MEMORY = (
     "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : BFCArena::AllocateRawInternal "

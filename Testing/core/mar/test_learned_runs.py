@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.methods import shipped_model
-from spinemar.mar.models import session
-from spinemar.mar.models.runtime import onnx_runtime
+from spinemar.mar.inpainters.methods import shipped_model
+from spinemar.mar.inpainters.models import session
+from spinemar.mar.inpainters.models.runtime import onnx_runtime
 from spinemar.mar.result import CorrectionResult
 from spinemar.volume import CTVolume
 
@@ -129,7 +129,7 @@ def test_threads_change_no_bit_of_the_learned_correction(volume, on_cpu) -> None
 
 @pytest.mark.slow
 def test_an_inpainter_keeps_nothing_of_the_last_volume(volume, on_cpu) -> None:
-    from spinemar.mar.methods import make_inpainter
+    from spinemar.mar.inpainters.methods import make_inpainter
 
     worker = make_inpainter("generator", None, "cpu")
     upside_down = CTVolume(volume.hu[::-1].copy(), volume.ijk_to_ras)

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from spinemar.errors import CancelledError, GeometryError, InputError
-from spinemar.mar.metal import segment_metal
+from spinemar.mar.segmentation.metal import segment_metal
 from spinemar.progress import CancelToken
 from spinemar.volume import CTVolume
 

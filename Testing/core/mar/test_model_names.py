@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spinemar.errors import ModelError
-from spinemar.mar import methods
+from spinemar.mar.inpainters import methods
 
 
 @pytest.fixture

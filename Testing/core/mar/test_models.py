@@ -11,12 +11,16 @@ import pytest
 
 from spinemar.errors import FaultError, ModelError
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.gate import GateParameters
-from spinemar.mar.generator import GeneratorInpainter, interpolate_views, pad_flipped
-from spinemar.mar.models.manifest import load_manifest
-from spinemar.mar.models.onnx_scan import refuse_unsafe
-from spinemar.mar.models.runtime import onnx_runtime
-from spinemar.mar.models.session import NetworkSession
+from spinemar.mar.inpainters.learned.generator import (
+    GeneratorInpainter,
+    interpolate_views,
+    pad_flipped,
+)
+from spinemar.mar.inpainters.models.manifest import load_manifest
+from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
+from spinemar.mar.inpainters.models.runtime import onnx_runtime
+from spinemar.mar.inpainters.models.session import NetworkSession
+from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.mar.result import PIPELINE_VERSION
 from spinemar.volume import CTVolume
 

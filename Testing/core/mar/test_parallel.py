@@ -10,9 +10,9 @@ import pytest
 
 from spinemar.errors import CancelledError
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.once import OnceStore
-from spinemar.mar.parallel import ThreadPlan, in_order
-from spinemar.mar.stopwatch import Stopwatch
+from spinemar.mar.pipeline.result_cache import ResultCache
+from spinemar.mar.pipeline.stopwatch import Stopwatch
+from spinemar.mar.pipeline.threads import ThreadPlan, in_order
 from spinemar.progress import CancelToken
 from spinemar.volume import CTVolume
 
@@ -38,14 +38,14 @@ def test_a_slice_does_not_depend_on_what_else_is_corrected(scan) -> None:
 def test_memory_does_not_grow_with_the_number_of_slices(scan, monkeypatch) -> None:
     volume = scan("316L").volume
     most = {}
-    once = OnceStore.get
+    once = ResultCache.get
 
     def counting(self, keys, make, **settings):
         result = once(self, keys, make, **settings)
         most["kept"] = max(most.get("kept", 0), len(self))
         return result
 
-    monkeypatch.setattr(OnceStore, "get", counting)
+    monkeypatch.setattr(ResultCache, "get", counting)
     kept = []
     for repeats in (2, 6):
         most.clear()
@@ -119,7 +119,7 @@ def test_the_plan_uses_every_thread_once() -> None:
 
 
 def test_one_thread_makes_what_many_ask_for() -> None:
-    store, made = OnceStore(), []
+    store, made = ResultCache(), []
 
     def make(keys):
         for key in keys:
@@ -143,7 +143,7 @@ def test_one_thread_makes_what_many_ask_for() -> None:
 
 
 def test_what_one_has_not_begun_is_free_for_others() -> None:
-    store = OnceStore()
+    store = ResultCache()
     begun, go_on = threading.Event(), threading.Event()
     makers = {}
 
@@ -165,7 +165,7 @@ def test_what_one_has_not_begun_is_free_for_others() -> None:
 
 
 def test_who_waits_gets_the_error_and_may_try_again() -> None:
-    store = OnceStore()
+    store = ResultCache()
     begun, go_on = threading.Event(), threading.Event()
 
     def fail(keys):

@@ -9,7 +9,7 @@ from spinemar.errors import InputError
 from spinemar.mar.raw import correct_sinogram
 from spinemar.physics.raw_scan import simulate_raw
 from spinemar.physics.scanner import simulate_scan
-from spinemar.physics.settings import ScannerSettings
+from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.volume import CTVolume
 
 SIZE, PIXEL_MM = 160, 2.0

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from spinemar.errors import ModelError
-from spinemar.mar.methods import find_model, shipped_model, shipped_models
-from spinemar.mar.models.manifest import load_manifest
-from spinemar.mar.models.runtime import onnx_runtime
+from spinemar.mar.inpainters.methods import find_model, shipped_model, shipped_models
+from spinemar.mar.inpainters.models.manifest import load_manifest
+from spinemar.mar.inpainters.models.runtime import onnx_runtime
 
 LIMIT_BYTES = 30_000_000
 

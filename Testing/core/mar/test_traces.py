@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from spinemar.mar.bridge import bridge
-from spinemar.mar.normalized import matched_prior, normalized_bridge
-from spinemar.mar.padding import padding_mask, without_padding
-from spinemar.mar.saturated import low_clip_hu, saturated_pixels
-from spinemar.mar.trace import LostRays, lost_ray_trace, trace_of
+from spinemar.mar.interpolation.linear import interpolate_linearly
+from spinemar.mar.interpolation.normalized import interpolate_normalized, matched_prior
+from spinemar.mar.segmentation.low_saturation import low_clip_hu, saturated_pixels
+from spinemar.mar.segmentation.padding import padding_mask, without_padding
+from spinemar.mar.segmentation.trace import LostRays, lost_ray_trace, trace_of
 from spinemar.tomography.radon import RadonTransform
 
 ROWS = arrays(np.bool_, (4, 30))
@@ -24,14 +24,14 @@ def test_straight_lines_are_restored(trace, slope, offset) -> None:
     trace[:, [0, -1]] = False
     line = np.tile((offset + slope * np.arange(30)).astype(np.float32), (4, 1))
     spoiled = np.where(trace, 1e6, line).astype(np.float32)
-    np.testing.assert_allclose(bridge(spoiled, trace), line, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(interpolate_linearly(spoiled, trace), line, rtol=1e-4, atol=1e-3)
 
 
 @settings(max_examples=60, deadline=None)
 @given(trace=ROWS, seed=st.integers(0, 1000))
 def test_bridging_touches_only_the_trace_and_stays_between_its_borders(trace, seed) -> None:
     values = np.random.default_rng(seed).random((4, 30)).astype(np.float32)
-    out = bridge(values, trace)
+    out = interpolate_linearly(values, trace)
     np.testing.assert_array_equal(out[~trace], values[~trace])
     for row, marks, filled in zip(values, trace, out, strict=True):
         if marks.all():
@@ -48,7 +48,9 @@ def test_a_true_prior_fills_the_trace_exactly() -> None:
     spoiled = np.where(trace, true + 50, true).astype(np.float32)
     np.testing.assert_allclose(matched_prior(spoiled, true, trace), true, rtol=1e-4)
     big = true + 10.0
-    filled = normalized_bridge(np.where(trace, 0, big).astype(np.float32), big, trace, (1.0, 1.0))
+    filled = interpolate_normalized(
+        np.where(trace, 0, big).astype(np.float32), big, trace, (1.0, 1.0)
+    )
     np.testing.assert_allclose(filled, big, rtol=1e-4)
 
 
@@ -59,7 +61,7 @@ def test_a_prior_of_almost_nothing_cannot_blow_up() -> None:
     prior[:, 20:30] = 3.0
     trace = np.zeros((10, 50), bool)
     trace[:, 15:35] = True
-    assert np.abs(normalized_bridge(sinogram, prior, trace, (0.8, 0.8))).max() < 25.0
+    assert np.abs(interpolate_normalized(sinogram, prior, trace, (0.8, 0.8))).max() < 25.0
 
 
 def test_the_trace_of_a_disc_is_its_shadow() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from spinemar.physics.settings import ScannerSettings
+from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.volume import CTVolume
 
 SIZE, PIXEL_MM = 128, 2.6

@@ -8,17 +8,17 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spinemar.physics.acquisition import calibrate
-from spinemar.physics.aperture import detect, focal_spot_kernel
-from spinemar.physics.bowtie import bowtie_mm
-from spinemar.physics.detector import smooth_starved, to_projection
-from spinemar.physics.hardening import water_correction
-from spinemar.physics.kernels import apply_kernel, kernel_window
+from spinemar.physics.effects.aperture import detect, focal_spot_kernel
+from spinemar.physics.effects.beam_hardening import water_correction
+from spinemar.physics.effects.bowtie import bowtie_mm
+from spinemar.physics.effects.detector import smooth_starved, to_projection
+from spinemar.physics.effects.noise import deviates, noisy_signal, poisson_quantile
+from spinemar.physics.effects.scatter import scatter_signal
+from spinemar.physics.effects.slice_profile import profile_samples
 from spinemar.physics.materials import mu_per_mm
-from spinemar.physics.noise import deviates, noisy_signal, poisson_quantile
-from spinemar.physics.scatter import scatter_signal
-from spinemar.physics.settings import ScannerSettings
-from spinemar.physics.slice_profile import profile_samples
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.physics.scans.acquisition import calibrate
+from spinemar.physics.scans.kernels import apply_kernel, kernel_window
 from spinemar.physics.spectra import detected_beam
 from spinemar.tomography.units import MU_WATER_PER_MM
 

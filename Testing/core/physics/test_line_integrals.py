@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spinemar.physics.line_integrals import projectors, refined, slice_paths
+from spinemar.physics.scans.line_integrals import projectors, refined, slice_paths
 from spinemar.tomography.geometry import SinogramGeometry
 
 MATERIALS = ("water", "cortical_bone", "316L", "PEEK")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from spinemar.physics.decomposition import tissue_fractions
+from spinemar.physics.effects.polychromatic import transmission
 from spinemar.physics.materials import mu_per_mm
-from spinemar.physics.polychromatic import transmission
+from spinemar.physics.scans.decomposition import tissue_fractions
 from spinemar.physics.spectra import detected_beam
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from spinemar.errors import CancelledError, GeometryError, InputError
-from spinemar.physics.acquisition import calibrate
-from spinemar.physics.noise import deviates
+from spinemar.physics.effects.noise import deviates
 from spinemar.physics.scanner import simulate_scan
-from spinemar.physics.settings import ScannerSettings
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.physics.scans.acquisition import calibrate
 from spinemar.physics.spectra import detected_beam, tube_voltages
 from spinemar.progress import CancelToken, Progress
 from spinemar.volume import CTVolume

@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import brentq
 
 from spinemar.errors import InputError
+from spinemar.physics.effects.polychromatic import transmission
 from spinemar.physics.materials import mu_per_mm
-from spinemar.physics.polychromatic import transmission
 from spinemar.physics.spectra import (
     detected_beam,
     load_spectrum,

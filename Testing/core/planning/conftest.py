@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from spinemar.planning.plan import Screw
-from spinemar.spine.levels import VERSE_IDS, level_range
+from spinemar.planning.plans.plan import Screw
+from spinemar.spine.labels.levels import VERSE_IDS, level_range
 from spinemar.spine.model import Endplate, PedicleFrame, SpineModel, VertebraFrame
 from spinemar.volume import CTVolume, LabelVolume
 

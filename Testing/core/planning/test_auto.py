@@ -9,18 +9,18 @@ import pytest
 
 from spinemar.errors import CancelledError, InputError
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.planning.auto import (
+from spinemar.planning.constructs.automatic import (
     PlanSettings,
     plan_construct,
     plan_with_alternatives,
     with_alternative,
 )
-from spinemar.planning.bone import bone_field
-from spinemar.planning.collisions import find_collisions
-from spinemar.planning.compare import compare_plans
-from spinemar.planning.hu_profile import hu_profile
-from spinemar.planning.rods import min_bend_radius_mm, seat_mismatch_mm
-from spinemar.planning.trajectory_targets import target_for
+from spinemar.planning.constructs.rods import min_bend_radius_mm, seat_mismatch_mm
+from spinemar.planning.grades.bone import bone_field
+from spinemar.planning.grades.collisions import find_collisions
+from spinemar.planning.grades.hu_profile import hu_profile
+from spinemar.planning.plans.compare import compare_plans
+from spinemar.planning.trajectories.targets import target_for
 from spinemar.planning.vectors import angle_deg
 from spinemar.progress import CancelToken
 from spinemar.volume import CTVolume

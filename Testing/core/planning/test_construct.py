@@ -7,8 +7,8 @@ import pytest
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.planning.construct import ConstructSettings, construct_from_pedicles
-from spinemar.planning.sites import sites_from_landmarks
+from spinemar.planning.constructs.assemble import ConstructSettings, construct_from_pedicles
+from spinemar.planning.trajectories.sites import sites_from_landmarks
 from spinemar.planning.vectors import angle_deg
 
 

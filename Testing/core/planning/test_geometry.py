@@ -10,11 +10,12 @@ from scipy.optimize import minimize
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.implants.rod import rod_curve, rod_length_mm
-from spinemar.planning.bends import bend_table
-from spinemar.planning.bone import bone_field
-from spinemar.planning.cages import cage_for_disc
-from spinemar.planning.collisions import (
+from spinemar.implants.shapes.rod import rod_curve, rod_length_mm
+from spinemar.planning.constructs.assemble import with_rods
+from spinemar.planning.constructs.bends import bend_table
+from spinemar.planning.constructs.cages import cage_for_disc
+from spinemar.planning.grades.bone import bone_field
+from spinemar.planning.grades.collisions import (
     FACET,
     SCREW_ROD,
     SCREW_SCREW,
@@ -22,11 +23,10 @@ from spinemar.planning.collisions import (
     find_collisions,
     segment_distance_mm,
 )
-from spinemar.planning.compare import compare_plans
-from spinemar.planning.construct import with_rods
-from spinemar.planning.grading import grade_screw
-from spinemar.planning.mirror import midsagittal_plane, mirror_screw
-from spinemar.planning.plan import Plan, Rod, Screw
+from spinemar.planning.grades.gertzbein_robbins import grade_screw
+from spinemar.planning.plans.compare import compare_plans
+from spinemar.planning.plans.plan import Plan, Rod, Screw
+from spinemar.planning.trajectories.mirror import midsagittal_plane, mirror_screw
 from spinemar.planning.vectors import angle_deg
 
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from spinemar.errors import InputError
-from spinemar.planning.bone import bone_field
-from spinemar.planning.grading import (
+from spinemar.planning.grades.bone import bone_field
+from spinemar.planning.grades.gertzbein_robbins import (
     assess_screw,
     canal_intrusion_mm,
     grade_plan,
     grade_screw,
     letter_for,
 )
-from spinemar.planning.misplacement import misplace_screw
-from spinemar.planning.plan import Plan
+from spinemar.planning.plans.plan import Plan
+from spinemar.planning.sampling.misplacement import misplace_screw
 
 # The pedicle is 8 mm wide (4 to each side), 14 mm high, the screw 5 mm thick: so far
 # must it be shifted that its surface lies just at the cortex.

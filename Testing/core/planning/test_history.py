@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spinemar.errors import InputError
-from spinemar.planning.commands import (
+from spinemar.planning.plans.commands import (
     LockImplant,
     MoveScrew,
     PutImplant,
@@ -17,8 +17,8 @@ from spinemar.planning.commands import (
     ResizeScrew,
     SetNotes,
 )
-from spinemar.planning.history import History
-from spinemar.planning.plan import Grade, Plan, Rod, Screw
+from spinemar.planning.plans.history import History
+from spinemar.planning.plans.plan import Grade, Plan, Rod, Screw
 
 
 def screw(n: int) -> Screw:

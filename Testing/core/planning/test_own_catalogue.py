@@ -19,19 +19,27 @@ from spinemar.implants.catalogue import (
     catalogue_to_json,
     load_catalogue,
 )
-from spinemar.implants.construct_mesh import export_stl
-from spinemar.implants.rod import rod_length_mm
+from spinemar.implants.shapes.rod import rod_length_mm
+from spinemar.implants.surfaces.construct_mesh import export_stl
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.io import write_labels, write_volume
-from spinemar.planning.auto import PlanSettings, plan_construct, plan_with_alternatives
-from spinemar.planning.collisions import find_collisions
-from spinemar.planning.construct import ConstructSettings, construct_from_pedicles, with_rods
-from spinemar.planning.plan import Plan
-from spinemar.planning.plan_json import plan_from_json, plan_to_json, read_plan
-from spinemar.planning.random_plan import RandomSettings, random_plan
-from spinemar.planning.rods import RodSettings, contour_rod, min_bend_radius_mm
-from spinemar.planning.sites import sites_from_frames
-from spinemar.planning.variation import Spread, vary_plan
+from spinemar.planning.constructs.assemble import (
+    ConstructSettings,
+    construct_from_pedicles,
+    with_rods,
+)
+from spinemar.planning.constructs.automatic import (
+    PlanSettings,
+    plan_construct,
+    plan_with_alternatives,
+)
+from spinemar.planning.constructs.rods import RodSettings, contour_rod, min_bend_radius_mm
+from spinemar.planning.grades.collisions import find_collisions
+from spinemar.planning.plans.plan import Plan
+from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json, read_plan
+from spinemar.planning.sampling.random_plan import RandomSettings, random_plan
+from spinemar.planning.sampling.variation import Spread, vary_plan
+from spinemar.planning.trajectories.sites import sites_from_frames
 from spinemar.volume import GridGeometry
 
 OWN_ROD = RodModel("own-rod", "Own rod", (6.0,), ("CoCrMo",), None, 300.0, 120.0, 11.0)
@@ -106,7 +114,7 @@ def zigzag(step_mm: float = 14.0) -> Plan:
 
 
 def construct_of_line(count: int) -> Plan:
-    from spinemar.planning.plan import Screw
+    from spinemar.planning.plans.plan import Screw
 
     return Plan(
         screws=tuple(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spinemar.errors import InputError
-from spinemar.planning.plan import (
+from spinemar.planning.plans.plan import (
     PLAN_VERSION,
     Cage,
     Crosslink,
@@ -20,7 +20,7 @@ from spinemar.planning.plan import (
     Rod,
     Screw,
 )
-from spinemar.planning.plan_json import (
+from spinemar.planning.plans.plan_json import (
     MIGRATIONS,
     plan_from_json,
     plan_to_json,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spinemar.planning.hu_profile import HuProfile
+from spinemar.planning.grades.hu_profile import HuProfile
 from spinemar.planning.report.profilechart import HEIGHT, WIDTH, profile_chart
 
 

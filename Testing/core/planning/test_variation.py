@@ -11,12 +11,12 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.placement import STANDARD_CROSSLINK
 from spinemar.implants.voxelize import voxelize_plan
-from spinemar.planning.construct import with_rods
-from spinemar.planning.plan import Plan, Screw
-from spinemar.planning.plan_json import plan_from_json, plan_to_json
-from spinemar.planning.random_plan import RandomSettings, random_plan
-from spinemar.planning.rods import min_bend_radius_mm, seat_mismatch_mm
-from spinemar.planning.variation import Spread, vary_plan
+from spinemar.planning.constructs.assemble import with_rods
+from spinemar.planning.constructs.rods import min_bend_radius_mm, seat_mismatch_mm
+from spinemar.planning.plans.plan import Plan, Screw
+from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
+from spinemar.planning.sampling.random_plan import RandomSettings, random_plan
+from spinemar.planning.sampling.variation import Spread, vary_plan
 from spinemar.planning.vectors import angle_deg
 from spinemar.volume import GridGeometry
 

@@ -11,11 +11,11 @@ import pytest
 
 from spinemar.errors import InputError, ModelError
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.implants.construct_mesh import export_stl
-from spinemar.implants.imported import read_mesh
+from spinemar.implants.surfaces.construct_mesh import export_stl
+from spinemar.implants.surfaces.imported import read_mesh
 from spinemar.io import write_volume
-from spinemar.planning.plan import ImportedMesh, Plan, Screw
-from spinemar.planning.plan_json import plan_from_json, plan_to_json
+from spinemar.planning.plans.plan import ImportedMesh, Plan, Screw
+from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
 from Testing.core.reliability.conftest import drawn_ct, snapshot
 
 SCREW = Screw("L1-left", "L1", "left", (0.0, 0.0, 0.0), (0.0, 45.0, 0.0), 6.5, 45.0)
@@ -161,7 +161,7 @@ def test_a_plan_cannot_have_another_machine_asked(path: str) -> None:
 def test_domain_hidden_behind_a_second_one() -> None:
     """Of a field that is given twice the last one holds: both are looked at."""
     onnx = pytest.importorskip("onnx")
-    from spinemar.mar.models.onnx_scan import refuse_unsafe
+    from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
 
     node = onnx.NodeProto(op_type="Add", domain="")
     hidden = node.SerializeToString() + b"\x3a\x00\x3a\x04evil"
@@ -173,7 +173,7 @@ def test_domain_hidden_behind_a_second_one() -> None:
 
 def test_weights_elsewhere_in_a_sparse_attribute() -> None:
     onnx = pytest.importorskip("onnx")
-    from spinemar.mar.models.onnx_scan import refuse_unsafe
+    from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
 
     outside = onnx.TensorProto(data_location=onnx.TensorProto.EXTERNAL)
     outside.external_data.add(key="location", value="/etc/passwd")

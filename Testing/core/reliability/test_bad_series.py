@@ -226,7 +226,7 @@ def test_hostile_matrix_is_refused_before_allocation(not_corrected, write_series
 
 def test_uids_never_become_paths(write_series, tmp_path: Path) -> None:
     """A derived series is named by number, whatever UIDs its source brings."""
-    from spinemar.io.dicom_export import write_derived_series
+    from spinemar.io.dicom.export import write_derived_series
 
     folder = write_series(series="../../../escaped", SOPInstanceUID="../../x")
     volume = read_volume(folder)

@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spinemar.claims import claimed
+from spinemar.base.atomic_files import atomic_path, private_folder
+from spinemar.base.file_locks import output_lock
 from spinemar.cli.main import main
 from spinemar.errors import FaultError, InputError
-from spinemar.files import atomic_path, private_folder
 from spinemar.io import read_volume, write_volume
-from spinemar.jobs import protocol
-from spinemar.jobs.arrays import save_array
-from spinemar.jobs.process import JobProcess
+from spinemar.jobs.engine import protocol
+from spinemar.jobs.engine.arrays import save_array
+from spinemar.jobs.engine.process import JobProcess
 from Testing.core.reliability.conftest import drawn_ct, run_python
 
 POSIX = os.name == "posix"
@@ -77,11 +77,12 @@ def test_worker_killed_at_each_stage(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.npy", "out.npy"]
 
 
-# Where the power goes: a name of `spinemar.files`, or of pathlib, that ends the process instead.
+# Where the power goes: a name of `spinemar.base.atomic_files`, or of pathlib, that ends the
+# process instead.
 _CUTS = {
-    "while writing": ("spinemar.files._flush_tree", "old"),
+    "while writing": ("spinemar.base.atomic_files._flush_tree", "old"),
     "between flush and rename": ("pathlib.Path.replace", "old"),
-    "after the rename": ("spinemar.files._after_rename", "new"),
+    "after the rename": ("spinemar.base.atomic_files._after_rename", "new"),
 }
 
 
@@ -91,9 +92,9 @@ def test_power_cut_leaves_old_or_new(tmp_path: Path, cut: str) -> None:
     target.write_text("old")
     place, expected = _CUTS[cut]
     script = f"""
-        import os, pathlib, spinemar.files as files
+        import os, pathlib, spinemar.base.atomic_files as files
         def gone(*_): os._exit(9)
-        if {place!r} == "spinemar.files._after_rename":
+        if {place!r} == "spinemar.base.atomic_files._after_rename":
             flush = files._flush
             files._flush = lambda path: gone() if path == pathlib.Path({str(tmp_path)!r}) \\
                 else flush(path)
@@ -118,7 +119,7 @@ def test_power_cut_while_a_folder_is_swapped_loses_nothing(tmp_path: Path) -> No
     target.mkdir()
     (target / "old").touch()
     script = f"""
-        import os, pathlib, spinemar.files as files
+        import os, pathlib, spinemar.base.atomic_files as files
         rename, count = pathlib.Path.replace, []
         def second(self, other):
             count.append(1)
@@ -233,7 +234,7 @@ def test_flush_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch, code:
 
 def _holder(output: Path) -> subprocess.Popen[str]:
     script = (
-        "import sys\nfrom spinemar.claims import claimed\n"
+        "import sys\nfrom spinemar.base.file_locks import claimed\n"
         f"with claimed({str(output)!r}):\n    print('mine', flush=True)\n    sys.stdin.read()\n"
     )
     process = subprocess.Popen(
@@ -262,10 +263,10 @@ def test_two_runs_on_one_output(refused, tmp_path: Path) -> None:
 
 
 def test_claims_of_other_outputs_do_not_matter(tmp_path: Path) -> None:
-    with claimed(tmp_path / "a"), claimed(tmp_path / "b"):
-        with pytest.raises(InputError, match="Another run"), claimed(tmp_path / "a"):
+    with output_lock(tmp_path / "a"), output_lock(tmp_path / "b"):
+        with pytest.raises(InputError, match="Another run"), output_lock(tmp_path / "a"):
             raise AssertionError("claimed twice")
-        with claimed(tmp_path / "c"):
+        with output_lock(tmp_path / "c"):
             pass
     assert list(tmp_path.iterdir()) == []
 
@@ -287,7 +288,7 @@ def test_volume_and_facts_appear_together_or_not_at_all(
 def test_temporary_folders_of_the_killed_go_with_the_next_one(tmp_path: Path) -> None:
     """A program that was killed left a patient's voxels; one that runs keeps its own."""
     script = (
-        "import os, sys\nfrom spinemar.files import private_folder\n"
+        "import os, sys\nfrom spinemar.base.atomic_files import private_folder\n"
         f"folder = private_folder({str(tmp_path)!r})\n(folder / 'voxels.npy').touch()\nos._exit(9)"
     )
     assert run_python(script).returncode == 9

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spinemar.io import read_volume, write_volume
-from spinemar.jobs.batch import BatchSettings, correct_batch
+from spinemar.jobs.batches.batch import BatchSettings, correct_batch
 from spinemar.volume import CTVolume
 from Testing.core.reliability.conftest import drawn_ct
 

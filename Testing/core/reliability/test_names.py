@@ -10,7 +10,7 @@ import pytest
 from spinemar.cli.console import printable
 from spinemar.cli.main import main
 from spinemar.io import write_volume
-from spinemar.jobs.batch_items import BatchRow, write_summary
+from spinemar.jobs.batches.items import BatchRow, write_summary
 from Testing.core.reliability.conftest import drawn_ct
 
 

@@ -14,12 +14,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from spinemar.interpreter import worker_environment
-from spinemar.mar.methods import shipped_model
-from spinemar.mar.models.runtime import onnx_runtime
-from spinemar.planning.plan import Plan, Screw
-from spinemar.planning.plan_json import write_plan
-from spinemar.privacy import SWITCHES
+from spinemar.base.interpreter import worker_environment
+from spinemar.base.privacy import SWITCHES
+from spinemar.mar.inpainters.methods import shipped_model
+from spinemar.mar.inpainters.models.runtime import onnx_runtime
+from spinemar.planning.plans.plan import Plan, Screw
+from spinemar.planning.plans.plan_json import write_plan
 from Testing.core.cli.test_plan_commands import patient  # noqa: F401 - a fixture
 from Testing.core.dataset.conftest import ct_folder  # noqa: F401 - a fixture
 from Testing.core.reliability.system_calls import ROOT, Calls, run_in_empty_home, why_no_trace
@@ -27,16 +27,16 @@ from Testing.core.reliability.system_calls import ROOT, Calls, run_in_empty_home
 traced = pytest.mark.skipif(why_no_trace() is not None, reason=str(why_no_trace()))
 SPINEMAR = (sys.executable, "-m", "spinemar.cli.main")
 SCREW = Screw("L1-left", "L1", "left", (0.0, 0.0, 4.0), (0.0, 45.0, 4.0), 6.5, 45.0)
-ONLY_OWNER = "spinemar/mar/models/runtime.py"
+ONLY_OWNER = "spinemar/mar/inpainters/models/runtime.py"
 
 # The job as Slicer's modules start it: a worker that waits, and one that is started with its job.
 WORKERS = """
 import sys, time
-from spinemar.jobs.process import JobProcess, run_job
-from spinemar.jobs.spare import SpareWorker
+from spinemar.jobs.engine.process import JobProcess, run_job
+from spinemar.jobs.engine.standby import StandbyWorker
 scan = sys.argv[1]
 run_job({"kind": "correct", "input": scan, "output": "a.nrrd", "method": "generator"})
-spare = SpareWorker("correct")
+spare = StandbyWorker("correct")
 spare.prepare()
 job = {"kind": "correct", "input": scan, "output": "b.nrrd", "method": "generator"}
 process = JobProcess(job, waiting=spare.take())

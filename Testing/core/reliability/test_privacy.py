@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from spinemar.cli.main import main
-from spinemar.jobs.process import JobProcess
-from spinemar.planning.plan import Plan, Screw
-from spinemar.planning.plan_json import write_plan
+from spinemar.jobs.engine.process import JobProcess
+from spinemar.planning.plans.plan import Plan, Screw
+from spinemar.planning.plans.plan_json import write_plan
 from Testing.core.reliability.conftest import ROOT, drawn_ct
 
 SENTINELS = ("Qxsurname", "QxID7781", "19010203", "QxHospital", "QxReferrer", "QxAccession99")
@@ -79,7 +79,7 @@ def test_no_identifier_in_results_reports_and_logs(
 def test_no_identifier_in_training_pairs_sources(series: Path, tmp_path: Path) -> None:
     """What a data set keeps of a patient: a pseudonym that the user gave, and voxels."""
     from spinemar.dataset.manifest import CtEntry
-    from spinemar.dataset.patients import prepare_patient
+    from spinemar.dataset.sampling.patients import prepare_patient
 
     out = tmp_path / "prepared"
     out.mkdir()
@@ -158,7 +158,7 @@ def test_nothing_talks_to_the_network(scan_file: Path, tmp_path: Path) -> None:
     script = f"""
         import sys
         from spinemar.cli.main import main
-        from spinemar.jobs.process import run_job
+        from spinemar.jobs.engine.process import run_job
         scan = {str(scan_file)!r}
         codes = [
             main(["correct", scan, "-o", "auto.nrrd", "--report", "report"]),

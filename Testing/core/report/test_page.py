@@ -13,7 +13,7 @@ from scipy import ndimage
 from spinemar.errors import InputError
 from spinemar.evaluation import evaluate
 from spinemar.mar.correct import correct_volume
-from spinemar.report import Corrected, ReportContent, write_report
+from spinemar.report import ReportContent, ReportedCorrection, write_report
 from spinemar.report.chart import line_chart
 from spinemar.report.pictures import telling_slices
 from spinemar.report.sinogram import SinogramStudy
@@ -46,7 +46,9 @@ def content() -> ReportContent:
         title="Slices <of> one & two",
         before=before,
         corrected=(
-            Corrected(result, evaluate(clean_ct, result.volume, metal), study.filled("li")),
+            ReportedCorrection(
+                result, evaluate(clean_ct, result.volume, metal), study.filled("li")
+            ),
         ),
         metal=metal,
         truth=clean_ct,
@@ -101,7 +103,7 @@ def test_names_are_escaped(content: ReportContent, tmp_path: Path) -> None:
 
 def test_report_without_truth_shows_what_changed(content: ReportContent, tmp_path: Path) -> None:
     plain = ReportContent(
-        "t", content.before, (Corrected(content.corrected[0].result),), content.metal
+        "t", content.before, (ReportedCorrection(content.corrected[0].result),), content.metal
     )
     page = write_report(tmp_path, plain).read_text(encoding="utf-8")
     assert "What the correction changed" in page
@@ -114,7 +116,7 @@ def test_report_of_a_scan_without_metal(content: ReportContent, tmp_path: Path) 
     none = np.zeros(content.truth.hu.shape, dtype=bool)
     result = correct_volume(content.truth, method="li")
     page = write_report(
-        tmp_path, ReportContent("t", content.truth, (Corrected(result),), none)
+        tmp_path, ReportContent("t", content.truth, (ReportedCorrection(result),), none)
     ).read_text(encoding="utf-8")
     assert "No metal was found" in page
 

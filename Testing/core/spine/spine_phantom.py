@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spinemar.spine.levels import VERSE_IDS
+from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.volume import CTVolume, LabelVolume
 
 SPACING = (0.9, 0.9, 1.5)

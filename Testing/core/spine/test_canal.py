@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spinemar.errors import InputError
-from spinemar.spine.canal import best_path, canal_score, ray_distances, smooth_track
-from spinemar.spine.straight import CanalFrame, chain
-from spinemar.spine.track import coarse_canal
+from spinemar.spine.straightening.canal import best_path, canal_score, ray_distances, smooth_track
+from spinemar.spine.straightening.straight import CanalFrame, chain
+from spinemar.spine.straightening.track import coarse_canal
 from spinemar.volume import CTVolume
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spinemar.spine.density import calipers, without_rib
+from spinemar.spine.anatomy.pedicle_outlines import calipers, without_rib
 
 STEP = 0.5
 

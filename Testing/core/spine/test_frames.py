@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from spinemar.errors import InputError, SpinemarError
-from spinemar.spine.frames import frames_from_labels
-from spinemar.spine.levels import TOTALSEGMENTATOR_IDS, VERSE_IDS, shift_level
+from spinemar.spine.anatomy.frames import frames_from_labels
+from spinemar.spine.labels.levels import TOTALSEGMENTATOR_IDS, VERSE_IDS, shift_level
 from spinemar.volume import LabelVolume
 
 _WIDTH, _HEIGHT = 8.0, 14.0
@@ -121,8 +121,8 @@ def test_no_vertebra_is_refused():
 
 
 def _sample_labels():
+    from spinemar.demo.sample_data import sample_labels
     from spinemar.io import read_labels
-    from spinemar.sample_data import sample_labels
 
     try:
         return read_labels(sample_labels())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spinemar.errors import InputError
-from spinemar.spine import levels
+from spinemar.spine.labels import levels
 
 
 def test_verse_numbers_are_the_published_ones():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from spinemar.errors import InputError
-from spinemar.spine.levels import TOTALSEGMENTATOR_IDS, TOTALSEGMENTATOR_V1_IDS, VERSE_IDS
-from spinemar.spine.naming import guess_numbering, names_vertebrae, to_verse
-from spinemar.spine.naming_guess import LevelSigns, guess_levels
+from spinemar.spine.labels.conventions import guess_numbering, names_vertebrae, to_verse
+from spinemar.spine.labels.levels import TOTALSEGMENTATOR_IDS, TOTALSEGMENTATOR_V1_IDS, VERSE_IDS
+from spinemar.spine.segmentation.level_identification import LevelSigns, guess_levels
 from spinemar.volume import LabelVolume
 
 

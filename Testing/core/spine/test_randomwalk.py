@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spinemar.spine.randomwalk import walk
+from spinemar.spine.segmentation.random_walker import walk
 
 
 def _bar(length=21):

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spinemar.demo.sample_data import sample_ct, sample_labels
 from spinemar.errors import SpinemarError
 from spinemar.io import read_labels, read_volume
-from spinemar.sample_data import sample_ct, sample_labels
-from spinemar.spine.levels import VERSE_IDS, level_range
-from spinemar.spine.naming import to_verse
-from spinemar.spine.segment import segment_spine
+from spinemar.spine.labels.conventions import to_verse
+from spinemar.spine.labels.levels import VERSE_IDS, level_range
+from spinemar.spine.segmentation.segment import segment_spine
 
 ROOT = Path(__file__).resolve().parents[3]
 LANDMARKS = ROOT / "Resources" / "Landmarks"

@@ -19,9 +19,9 @@ from spinemar.spine.editing import (
     refit_vertebrae,
     shift_levels,
 )
-from spinemar.spine.levels import VERSE_IDS
+from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.spine.providers import spine_from_segmentation
-from spinemar.spine.segment import segment_spine
+from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.volume import CTVolume, LabelVolume
 
 _spec = importlib.util.spec_from_file_location(

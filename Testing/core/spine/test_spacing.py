@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from spinemar.spine.spacing import Evidence, find_boundaries
+from spinemar.spine.segmentation.spacing import Evidence, find_boundaries
 
 
 def _evidence(boundaries, seed, disc=True, noise=0.15):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spinemar.errors import InputError
-from spinemar.spine.surfaces import vertebra_surface, write_surface
+from spinemar.spine.drawing.surfaces import vertebra_surface, write_surface
 from spinemar.volume import LabelVolume
 
 trimesh = pytest.importorskip("trimesh")

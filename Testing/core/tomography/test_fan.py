@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spinemar.errors import GeometryError
-from spinemar.tomography.fan import FanGeometry, parker_weights
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import RadonTransform
-from spinemar.tomography.rebinning import fan_to_parallel, parallel_to_fan
+from spinemar.tomography.raw_data.fan import FanGeometry, parker_weights
+from spinemar.tomography.raw_data.rebinning import fan_to_parallel, parallel_to_fan
 from spinemar.tomography.units import MU_WATER_PER_MM, difference_to_hu
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from spinemar.errors import GeometryError
-from spinemar.tomography.fan import FanGeometry
 from spinemar.tomography.geometry import SinogramGeometry
-from spinemar.tomography.helical import HelicalGeometry, helical_to_fan
 from spinemar.tomography.radon import RadonTransform
-from spinemar.tomography.rebinning import fan_to_parallel
+from spinemar.tomography.raw_data.fan import FanGeometry
+from spinemar.tomography.raw_data.helical import HelicalGeometry, helical_to_fan
+from spinemar.tomography.raw_data.rebinning import fan_to_parallel
 from spinemar.tomography.units import MU_WATER_PER_MM, difference_to_hu
 
 FAN = FanGeometry.covering(184, views_per_turn=480, n_bins=245)

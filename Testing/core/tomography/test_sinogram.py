@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from spinemar.errors import GeometryError, InputError
-from spinemar.tomography.fan import FanGeometry
 from spinemar.tomography.geometry import SinogramGeometry
-from spinemar.tomography.helical import HelicalGeometry
-from spinemar.tomography.sinogram import Sinogram
-from spinemar.tomography.sinogram_files import is_sinogram_path, read_sinogram, write_sinogram
+from spinemar.tomography.raw_data.fan import FanGeometry
+from spinemar.tomography.raw_data.helical import HelicalGeometry
+from spinemar.tomography.raw_data.sinogram import Sinogram
+from spinemar.tomography.raw_data.sinogram_files import (
+    is_sinogram_path,
+    read_sinogram,
+    write_sinogram,
+)
 
 PARALLEL = SinogramGeometry(n_views=12, n_bins=20, bin_mm=2.5)
 FAN = FanGeometry.covering(40, views_per_turn=24, n_bins=16, detector="flat")

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
-from spinemar.dataset.store import PairStore
+from spinemar.dataset.storage.reader import PairStore
 
 
 class Order:

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spinemar.dataset.encoding import decode_integrals, encode_hu, encode_integrals
+from spinemar.base.atomic_files import atomic_path
+from spinemar.dataset.pairs.encoding import decode_integrals, encode_hu, encode_integrals
 from spinemar.errors import InputError
-from spinemar.files import atomic_path
 from spinemar_training.data.numbered import NumberedStream
 
 FACTS = "prefilled.json"

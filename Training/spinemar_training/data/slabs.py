@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spinemar.dataset.store import PairStore
+from spinemar.dataset.storage.reader import PairStore
 from spinemar_training.data.numbered import NumberedStream
 from spinemar_training.simulate.slabs import CHANNELS
-from spinemar_training.stream import Batch
+from spinemar_training.simulate.stream import Batch
 
 _LOW_HU, _HIGH_HU = -9000.0, 30000.0
 

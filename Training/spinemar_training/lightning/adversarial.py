@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from spinemar_training.correction.refinement import Refinement, refine, refine_patches
+from spinemar_training.correction.scores import masked_rmse
 from spinemar_training.data.prefilled import PatchBatch, PrefilledBatch
 from spinemar_training.lightning.schedule import Budget, ScheduledModule
 from spinemar_training.networks.discriminator import PatchDiscriminator
 from spinemar_training.networks.generator import PAD_VIEWS, SinogramGenerator
-from spinemar_training.refinement import Refinement, refine, refine_patches
-from spinemar_training.scores import masked_rmse
 
 REAL_LABEL = 0.9
 """One-sided label smoothing (Salimans et al. 2016)."""

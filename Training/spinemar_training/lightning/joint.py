@@ -12,27 +12,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spinemar_training.features import (
-    SCALE_HU,
-    grid_around_bodies,
-    metal_of,
-    slice_windows,
-    truth_of,
-)
-from spinemar_training.lightning.schedule import Budget, ScheduledModule
-from spinemar_training.networks.generator import SinogramGenerator
-from spinemar_training.networks.prior import PriorNetwork
-from spinemar_training.pipeline import Prefilled, correct_slabs
-from spinemar_training.projector import Projector
-from spinemar_training.scores import (
+from spinemar_training.correction.pipeline import Prefilled, correct_slabs
+from spinemar_training.correction.scores import (
     close_to_metal,
     far_from_metal,
     masked_rmse,
     outside_metal,
     steepness,
 )
+from spinemar_training.lightning.schedule import Budget, ScheduledModule
+from spinemar_training.networks.features import (
+    SCALE_HU,
+    grid_around_bodies,
+    metal_of,
+    slice_windows,
+    truth_of,
+)
+from spinemar_training.networks.generator import SinogramGenerator
+from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.projectors.projector import Projector
 from spinemar_training.simulate.classical import project
-from spinemar_training.stream import Batch
+from spinemar_training.simulate.stream import Batch
 
 ALONE_SHARE = 0.25
 """Share of batches whose slices stand alone, as in volumes of one slice."""

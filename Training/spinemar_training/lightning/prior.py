@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from spinemar_training.features import (
+from spinemar_training.lightning.schedule import Budget, ScheduledModule
+from spinemar_training.networks.features import (
     HIGH_HU,
     LOW_HU,
     PIXEL_MM,
@@ -22,9 +23,8 @@ from spinemar_training.features import (
     stack,
     truth_of,
 )
-from spinemar_training.lightning.schedule import Budget, ScheduledModule
 from spinemar_training.networks.prior import PriorNetwork
-from spinemar_training.stream import Batch
+from spinemar_training.simulate.stream import Batch
 
 NEAR_MM = 18.0
 BETA = 0.1

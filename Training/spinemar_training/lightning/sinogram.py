@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spinemar_training.correction.refinement import Refinement, refine, refine_patches
+from spinemar_training.correction.scores import masked_rmse
 from spinemar_training.data.prefilled import PatchBatch, PrefilledBatch
 from spinemar_training.lightning.joint import sqrt_ramp
 from spinemar_training.lightning.schedule import Budget, ScheduledModule
 from spinemar_training.networks.generator import PAD_VIEWS, SinogramGenerator
-from spinemar_training.refinement import Refinement, refine, refine_patches
-from spinemar_training.scores import masked_rmse
 
 LEAST_HU = 5.0
 """Below this error a slice has nothing to gain."""

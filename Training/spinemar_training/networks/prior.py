@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from spinemar_training.features import (
+from spinemar_training.networks.features import (
     HIGH_HU,
     LOW_HU,
     N_FEATURES,
@@ -19,8 +19,8 @@ from spinemar_training.features import (
     resampling_matrix,
     stack,
 )
+from spinemar_training.networks.precision import has_bf16
 from spinemar_training.networks.unet import FoldedUNet
-from spinemar_training.precision import has_bf16
 
 BLEND_BIAS = -3.0
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from spinemar.tomography.units import MU_WATER_PER_MM
-from spinemar_training.projector import Projector
+from spinemar_training.projectors.projector import Projector
 
 AIR_HU, BONE_HU = -400.0, 225.0
 FLOOR_PIXELS = 10.0
@@ -100,7 +100,7 @@ class Classical:
 
 
 def _class_median(hu: Tensor, region: Tensor, near: Tensor, fallback: float) -> float:
-    """Median of a tissue class away from metal, as `spinemar.mar.prior` takes it."""
+    """Median of a tissue class away from metal, as NMAR's prior image takes it."""
     away = hu[region & ~near]
     values = away if away.numel() >= FEW_PIXELS else hu[region]
     return float(values.median()) if values.numel() >= FEW_PIXELS else fallback

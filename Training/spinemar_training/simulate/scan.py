@@ -15,7 +15,7 @@ from torch import Tensor
 
 from spinemar.physics.spectra import detected_beam
 from spinemar.tomography.units import MU_WATER_PER_MM
-from spinemar_training.radon import TorchRadon
+from spinemar_training.projectors.radon import TorchRadon
 
 BODY = ("water", "cortical_bone")
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spinemar_training.radon import TorchRadon
+from spinemar_training.projectors.radon import TorchRadon
 from spinemar_training.simulate import placement
 from spinemar_training.simulate.anatomy import Patient, Pose, choose, cut_slab, vary_density
 from spinemar_training.simulate.classical import classical

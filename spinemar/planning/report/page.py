@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar import __version__
+from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import InputError
-from spinemar.files import atomic_path
 from spinemar.implants.catalogue import Catalogue
-from spinemar.planning.bone import BoneField, bone_field
-from spinemar.planning.collisions import find_collisions
-from spinemar.planning.hu_profile import HuProfile, hu_profile
-from spinemar.planning.plan import Plan
+from spinemar.planning.grades.bone import BoneField, bone_field
+from spinemar.planning.grades.collisions import find_collisions
+from spinemar.planning.grades.hu_profile import HuProfile, hu_profile
+from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.profilechart import profile_chart
 from spinemar.planning.report.reformats import screw_pictures
 from spinemar.planning.report.scene import render_views

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spinemar.planning.hu_profile import HuProfile
+from spinemar.planning.grades.hu_profile import HuProfile
 
 WIDTH, HEIGHT = 380, 110
 _MARGIN = 4.0

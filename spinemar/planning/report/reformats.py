@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemar.implants.placement import Screw
-from spinemar.implants.screw import shank_axis
-from spinemar.implants.solids import FloatArray, perpendicular
-from spinemar.planning.bone import BoneField
-from spinemar.planning.hu_profile import sample_hu
+from spinemar.implants.shapes.screw import shank_axis
+from spinemar.implants.shapes.solids import FloatArray, perpendicular
+from spinemar.planning.grades.bone import BoneField
+from spinemar.planning.grades.hu_profile import sample_hu
 from spinemar.planning.report.colours import grade_colour
 from spinemar.spine.model import VertebraFrame
 from spinemar.volume import CTVolume

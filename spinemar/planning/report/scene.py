@@ -11,12 +11,12 @@ from scipy import ndimage
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue
-from spinemar.implants.construct_mesh import construct_meshes
-from spinemar.implants.mesh import Mesh
-from spinemar.implants.solids import FloatArray, unit
-from spinemar.planning.plan import Plan
+from spinemar.implants.shapes.solids import FloatArray, unit
+from spinemar.implants.surfaces.construct_mesh import construct_meshes
+from spinemar.implants.surfaces.mesh import Mesh
+from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import grade_colour
-from spinemar.spine.levels import LEVELS, VERSE_IDS, level_position
+from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, level_position
 from spinemar.spine.model import SpineModel
 from spinemar.volume import GridGeometry, LabelVolume
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.placement import Rod, Screw
-from spinemar.implants.rod import rod_length_mm
-from spinemar.planning.bends import Bend, bend_table
-from spinemar.planning.collisions import FACET, Collision
-from spinemar.planning.hu_profile import HuProfile
-from spinemar.planning.plan import Plan
+from spinemar.implants.shapes.rod import rod_length_mm
+from spinemar.planning.constructs.bends import Bend, bend_table
+from spinemar.planning.constructs.rods import min_bend_radius_mm, seat_mismatch_mm
+from spinemar.planning.grades.collisions import FACET, Collision
+from spinemar.planning.grades.hu_profile import HuProfile
+from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import grade_colour
-from spinemar.planning.rods import min_bend_radius_mm, seat_mismatch_mm
 
 NOT_GRADED = "not graded"
 HEADINGS = ("Screw", "Diameter, mm", "Length, mm", "Grade", "Breach, mm", "Towards", "Margin, mm",

@@ -1,0 +1,1 @@
+"""What the surgeon's hand moves in the views."""

@@ -1,0 +1,1 @@
+"""The module's jobs, each in a worker process."""

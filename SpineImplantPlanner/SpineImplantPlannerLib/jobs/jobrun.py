@@ -1,0 +1,139 @@
+"""One job in a worker process, with its folder of arrays handed over and taken back.
+
+Plain Python: no Slicer, no Qt; `CorrectionRun` of the other module is its sibling.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinemar.base.atomic_files import disk_fault, private_folder
+from spinemar.errors import CancelledError, FaultError, SpinemarError
+from spinemar.jobs.engine import protocol
+from spinemar.jobs.engine.arrays import save_array
+from spinemar.jobs.engine.process import JobProcess
+from spinemar.jobs.engine.standby import StandbyWorker
+from spinemar.progress import Progress
+
+MakeJob = Callable[[Path], Mapping[str, Any]]
+TakeBack = Callable[[Path, Mapping[str, Any]], Any]
+
+
+class JobRun:
+    """A job that is under way; `result` or `error` is set when `running` becomes false.
+
+    Parameters
+    ----------
+    makeJob : callable
+        Takes the job's temporary folder, writes what is handed over there, returns the job.
+    takeBack : callable
+        Takes the folder and what the worker returned; what it returns becomes `result`.
+    temporaryFolder : path
+    command : sequence of str, optional
+        Command line of the worker; by default this Python's.
+
+    Both callables run in a thread and must not touch the scene.
+    """
+
+    def __init__(
+        self,
+        makeJob: MakeJob,
+        takeBack: TakeBack,
+        temporaryFolder: str | Path,
+        command: Sequence[str] | None = None,
+        spare: StandbyWorker | None = None,
+    ) -> None:
+        self.result: Any = None
+        self.error: SpinemarError | None = None
+        self.progress = Progress("Preparing", 0, 1)
+        self.log = ""
+        self._makeJob, self._takeBack = makeJob, takeBack
+        self._command, self._spare = command, spare
+        self._folder = private_folder(temporaryFolder)
+        self._process: JobProcess | None = None
+        self._cancelled = False
+        self._finished = threading.Event()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._work, name="job", daemon=True).start()
+
+    @property
+    def running(self) -> bool:
+        """Whether neither a result nor an error is there yet."""
+        return not self._finished.is_set()
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id, once it has started."""
+        return None if self._process is None else self._process.pid
+
+    def cancel(self) -> None:
+        """Stop; within 2 s the run has ended."""
+        with self._lock:
+            self._cancelled = True
+            if self._process is not None:
+                self._process.cancel()
+
+    def close(self) -> None:
+        """End everything at once, for a program that quits."""
+        with self._lock:
+            self._cancelled = True
+            if self._process is not None:
+                self._process.close()
+        self._finished.wait(2.0)
+
+    def _work(self) -> None:
+        try:
+            job = self._makeJob(self._folder)
+            with self._lock:
+                if self._cancelled:
+                    raise CancelledError
+                waiting = None if self._spare is None else self._spare.take()
+                self._process = JobProcess(job, self._command, waiting=waiting)
+            facts = self._follow()
+            if self._cancelled:
+                raise CancelledError
+            self.result = self._takeBack(self._folder, facts)
+        except SpinemarError as error:
+            self.error = error
+        except OSError as error:
+            self.error = disk_fault(error, self._folder)
+        except Exception as error:
+            self.error = FaultError(
+                f"This is a fault of SpineMAR ({type(error).__name__}: {error}).",
+                "Please report it with the log.",
+            )
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._finished.set()
+
+    def _follow(self) -> Mapping[str, Any]:
+        assert self._process is not None
+        while self._process.running:
+            for event in self._process.poll():
+                if event["event"] == "progress":
+                    self.progress = protocol.progress_of(event)
+                elif event["event"] == "done":
+                    result: Mapping[str, Any] = event["result"]
+                    return result
+                elif event["event"] in protocol.ENDINGS:
+                    self.log = self._process.log
+                    raise protocol.error_of(event)
+            time.sleep(0.02)
+        raise FaultError("The worker ended without a result.", "Please try again.")
+
+
+def handOver(folder: Path, name: str, array: np.ndarray, ijkToRas: np.ndarray) -> dict[str, Any]:
+    """Write an array into a job's folder and return how the job names it."""
+    save_array(folder / f"{name}.npy", array)
+    return {
+        "npy": str(folder / f"{name}.npy"),
+        "ijk_to_ras": np.asarray(ijkToRas).tolist(),
+        "name": name,
+    }

@@ -1,0 +1,258 @@
+"""The module's jobs for the worker: segment, plan, scan, report, pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from SpineImplantPlannerLib.jobs.jobrun import JobRun, MakeJob, handOver
+from spinemar.implants.catalogue import Catalogue, catalogue_to_json
+from spinemar.jobs.engine.standby import StandbyWorker
+from spinemar.jobs.requests.plan import read_field
+from spinemar.planning.constructs.automatic import PlanSettings
+from spinemar.planning.grades.bone import BoneField
+from spinemar.planning.plans.plan import Plan
+from spinemar.planning.plans.plan_json import plan_to_json, read_plan
+from spinemar.spine.model import SpineModel
+from spinemar.spine.serial import spine_from_json, spine_to_json
+from spinemar.volume import GridGeometry, LabelVolume
+
+# Slices on either side whose tissue and implants a scanned slice can see.
+_NEIGHBOURS = 4
+
+
+@dataclass(frozen=True)
+class Ct:
+    """A CT as it is handed to the worker: its voxels, which nobody changes meanwhile.
+
+    Parameters
+    ----------
+    voxels : ndarray, shape (k, j, i)
+        As stored in the scene.
+    ijkToRas : ndarray, shape (4, 4)
+    """
+
+    voxels: np.ndarray
+    ijkToRas: np.ndarray
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An automatic plan, with bone fields and the alternatives of each screw."""
+
+    plan: Plan
+    fields: Mapping[str, BoneField]
+    alternatives: Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Fraction:
+    """Volume fractions of a material, cropped, and the grid's voxel (k, j, i) they start at."""
+
+    values: np.ndarray
+    first: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A simulated scan: voxels, the truth without metal, and where metal is."""
+
+    voxels: np.ndarray
+    truth: np.ndarray | None
+    metal: np.ndarray
+    ijkToRas: np.ndarray
+    facts: Mapping[str, Any]
+
+
+class PlannerJobs:
+    """Starts jobs; each returns a `JobRun` whose result is said at its method."""
+
+    def __init__(
+        self,
+        temporaryFolder: str | Path,
+        catalogue: Catalogue,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        self._folder = temporaryFolder
+        self._catalogue = catalogue_to_json(catalogue)
+        self._command = command
+        self._spare = StandbyWorker("scan", command)
+
+    def expectScan(self) -> None:
+        """Have a worker wait, so that the next scan begins at once."""
+        self._spare.prepare()
+
+    def close(self) -> None:
+        """End the waiting worker."""
+        self._spare.close()
+
+    def segment(
+        self, ct: Ct, labels: LabelVolume | None = None,
+        naming: Mapping[int, str] | str = "auto", firstLevel: str | None = None,
+        seeds: Mapping[str, Sequence[float]] | None = None,
+    ) -> JobRun:  # fmt: skip
+        """Segment the spine, or fit frames to labels; the result is a `SpineModel`."""
+
+        def make(folder: Path) -> dict[str, Any]:
+            named = None
+            if labels is not None:
+                named = handOver(folder, "given", labels.labels, labels.ijk_to_ras)
+            return {
+                "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
+                "labels": named, "first_level": firstLevel, "seeds": dict(seeds or {}),
+                "naming": naming if isinstance(naming, str)
+                else {str(number): name for number, name in naming.items()},
+                "labels_output": str(folder / "labels.npy"),
+                "frames_output": str(folder / "frames.json"),
+            }  # fmt: skip
+
+        return JobRun(make, _takeSpine, self._folder, self._command)
+
+    def edit(
+        self, ct: Ct, spine: SpineModel, labels: LabelVolume, levels: Sequence[str] = (),
+        correct: tuple[str, Sequence[float]] | None = None,
+    ) -> JobRun:  # fmt: skip
+        """Do again what was edited in a spine; the result is a `SpineModel`.
+
+        Parameters
+        ----------
+        labels : LabelVolume
+            As edited.
+        levels : sequence of str
+            Whose voxels were edited.
+        correct : (str, point), optional
+            A vertebra to segment again instead, from a point in its body.
+        """
+
+        def make(folder: Path) -> dict[str, Any]:
+            (folder / "before.json").write_text(spine_to_json(spine), encoding="utf-8")
+            return {
+                "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
+                "labels": handOver(folder, "given", labels.labels, labels.ijk_to_ras),
+                "frames": str(folder / "before.json"), "refit": list(levels),
+                "correct": None if correct is None else [correct[0], list(correct[1])],
+                "labels_output": str(folder / "labels.npy"),
+                "frames_output": str(folder / "frames.json"),
+            }  # fmt: skip
+
+        return JobRun(make, _takeSpine, self._folder, self._command)
+
+    def plan(
+        self, ct: Ct | None, spine: SpineModel, levels: Sequence[str], settings: PlanSettings,
+        locked: Plan | None = None,
+    ) -> JobRun:  # fmt: skip
+        """Plan a construct; the result is `Planned`."""
+
+        def make(folder: Path) -> dict[str, Any]:
+            (folder / "fields").mkdir()
+            return {
+                "kind": "plan", **_spine(folder, spine), "levels": list(levels),
+                "input": None if ct is None else handOver(folder, "ct", ct.voxels, ct.ijkToRas),
+                "settings": _settings(settings), "catalogue": self._catalogue,
+                "locked": None if locked is None else plan_to_json(locked),
+                "plan_output": str(folder / "plan.json"),
+                "fields_folder": str(folder / "fields"),
+            }  # fmt: skip
+
+        def take(folder: Path, facts: Mapping[str, Any]) -> Planned:
+            fields = {
+                level: read_field(named, spine.vertebra(level))
+                for level, named in facts["fields"].items()
+            }
+            return Planned(read_plan(folder / "plan.json"), fields, facts["alternatives"])
+
+        return JobRun(make, take, self._folder, self._command)
+
+    def scan(
+        self, ct: Ct, plan: Plan, settings: Mapping[str, Any] | None = None,
+        slices: tuple[int, int] | None = None, seed: int = 0,
+    ) -> JobRun:  # fmt: skip
+        """Put the implants into the CT and scan it, or some slices; the result is `Scanned`.
+
+        For some slices only their neighbourhood is handed over, so that a preview is quick; its
+        noise is another than the whole scan's.
+        """
+        first, after = (0, len(ct.voxels)) if slices is None else slices
+        low = max(first - _NEIGHBOURS, 0)
+        slab = ct.voxels[low : after + _NEIGHBOURS]
+        matrix = np.array(ct.ijkToRas, float)
+        matrix[:3, 3] += low * matrix[:3, 2]
+        kind = ct.voxels.dtype.name if ct.voxels.dtype.kind == "i" else "int16"
+
+        def make(folder: Path) -> dict[str, Any]:
+            whole = slices is None
+            return {
+                "kind": "scan", "input": handOver(folder, "ct", slab, matrix),
+                "plan": plan_to_json(plan), "catalogue": self._catalogue,
+                "settings": dict(settings or {}), "seed": seed,
+                "slices": None if whole else [first - low, after - low],
+                "output": str(folder / "scan.npy"), "metal_output": str(folder / "metal.npy"),
+                "truth_output": str(folder / "truth.npy") if whole else None, "stored_as": kind,
+            }  # fmt: skip
+
+        def take(folder: Path, facts: Mapping[str, Any]) -> Scanned:
+            load = {name: folder / f"{name}.npy" for name in ("scan", "truth", "metal")}
+            arrays = {n: np.load(p, allow_pickle=False) for n, p in load.items() if p.exists()}
+            place = np.asarray(facts["ijk_to_ras"], float)
+            return Scanned(arrays["scan"], arrays.get("truth"), arrays["metal"], place, facts)
+
+        return JobRun(make, take, self._folder, self._command, self._spare)
+
+    def voxelize(self, geometry: GridGeometry, plan: Plan) -> JobRun:
+        """Put the implants on a grid; the result maps materials to `Fraction`."""
+
+        def make(folder: Path) -> dict[str, Any]:
+            return {
+                "kind": "voxelize", "plan": plan_to_json(plan), "shape": list(geometry.shape),
+                "ijk_to_ras": geometry.ijk_to_ras.tolist(), "folder": str(folder),
+                "catalogue": self._catalogue,
+            }  # fmt: skip
+
+        def take(_folder: Path, facts: Mapping[str, Any]) -> dict[str, Fraction]:
+            return {
+                name: Fraction(np.load(one["npy"], allow_pickle=False), tuple(one["first"]))
+                for name, one in facts["materials"].items()
+            }
+
+        return JobRun(make, take, self._folder, self._command)
+
+    def report(self, ct: Ct, spine: SpineModel, plan: Plan, folder: Path) -> JobRun:
+        """Write the HTML report; the result is the path of its page."""
+
+        def make(temporary: Path) -> dict[str, Any]:
+            return {
+                "kind": "plan-report", **_spine(temporary, spine), "plan": plan_to_json(plan),
+                "catalogue": self._catalogue,
+                "input": handOver(temporary, "ct", ct.voxels, ct.ijkToRas), "folder": str(folder),
+            }  # fmt: skip
+
+        def take(_temporary: Path, facts: Mapping[str, Any]) -> Path:
+            return Path(facts["page"])
+
+        return JobRun(make, take, self._folder, self._command)
+
+    def run(self, make: MakeJob) -> JobRun:
+        """Run any job; the result is what the worker returned."""
+        return JobRun(make, lambda _folder, facts: dict(facts), self._folder, self._command)
+
+
+def _takeSpine(folder: Path, facts: Mapping[str, Any]) -> SpineModel:
+    array = np.load(folder / "labels.npy", allow_pickle=False)
+    text = (folder / "frames.json").read_text(encoding="utf-8")
+    return spine_from_json(text, LabelVolume(array, np.asarray(facts["ijk_to_ras"], float)))
+
+
+def _spine(folder: Path, spine: SpineModel) -> dict[str, Any]:
+    (folder / "frames.json").write_text(spine_to_json(spine), encoding="utf-8")
+    labels = handOver(folder, "labels", spine.labels.labels, spine.labels.ijk_to_ras)
+    return {"labels": labels, "frames": str(folder / "frames.json")}
+
+
+def _settings(settings: PlanSettings) -> dict[str, Any]:
+    values = asdict(settings)
+    values.pop("weights")
+    return values

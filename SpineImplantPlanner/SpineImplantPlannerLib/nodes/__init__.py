@@ -1,0 +1,1 @@
+"""The plan and its CT as nodes of a scene."""

@@ -1,0 +1,197 @@
+"""A plan in the scene: a model per implant, two points per screw and a curve per rod as handles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import slicer
+
+from SpineImplantPlannerLib import probe
+from SpineImplantPlannerLib.nodes import hierarchy
+from SpineImplantPlannerLib.nodes.surfaces import Surfaces
+from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.placement import Screw
+from spinemar.planning.plans.plan import Plan
+from spinemar.planning.report.colours import grade_colour
+
+ID_ATTRIBUTE = "SpineMAR.Implant"
+KIND_ATTRIBUTE = "SpineMAR.Kind"
+MODEL, HANDLE = "model", "handle"
+# Two points, not a line: a line would take the clicks meant for the handle on the shaft.
+_SCREW_HANDLE = "vtkMRMLMarkupsFiducialNode"
+PLAN_FOLDER = "Implant plan"
+_FOLDERS = {"screws": "Screws", "rods": "Rods", "cages": "Cages", "crosslinks": "Crosslinks",
+            "meshes": "Imported"}  # fmt: skip
+METAL_COLOUR = (0.78, 0.80, 0.84)
+COLLISION_COLOUR = (0.90, 0.10, 0.12)
+SELECTED_COLOUR = (0.20, 0.75, 1.0)
+
+
+class ImplantNodes:
+    """Keeps the nodes of one scene in step with a plan; finds those of a loaded scene again.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    catalogue : Catalogue
+    """
+
+    def __init__(self, scene: Any, catalogue: Catalogue) -> None:
+        self.scene = scene
+        self._surfaces = Surfaces(catalogue)
+        self._nodes: dict[tuple[str, str], Any] = {}
+        self._shown: dict[str, Any] = {}
+        self.updating = False
+        self.find()
+
+    def find(self) -> None:
+        """Look the nodes up in the scene, as after loading one."""
+        self._nodes.clear()
+        self._shown.clear()
+        for kind in ("vtkMRMLModelNode", _SCREW_HANDLE, "vtkMRMLMarkupsCurveNode"):
+            for n in range(self.scene.GetNumberOfNodesByClass(kind)):
+                node = self.scene.GetNthNodeByClass(n, kind)
+                name = node.GetAttribute(ID_ATTRIBUTE)
+                if name:
+                    self._nodes[(node.GetAttribute(KIND_ATTRIBUTE), name)] = node
+
+    def model(self, implantId: str) -> Any:
+        """Return the model node of an implant; None if it has none."""
+        return self._nodes.get((MODEL, implantId))
+
+    def handle(self, implantId: str) -> Any:
+        """Return the markups node that moves an implant; None if it has none."""
+        return self._nodes.get((HANDLE, implantId))
+
+    def handles(self) -> Mapping[str, Any]:
+        """Return all handles by the implant's id."""
+        return {name: node for (kind, name), node in self._nodes.items() if kind == HANDLE}
+
+    def centre(self, implantId: str) -> tuple[float, float, float]:
+        """Return the middle of an implant's model, RAS mm."""
+        bounds = [0.0] * 6
+        self.model(implantId).GetRASBounds(bounds)
+        r, a, s = ((bounds[2 * n] + bounds[2 * n + 1]) / 2 for n in range(3))
+        return r, a, s
+
+    def show(self, plan: Plan, volumeNode: Any, *, locked: bool = False) -> None:
+        """Make the scene show a plan: only what differs is touched."""
+        self.updating = True
+        before = set(self._nodes)
+        self.scene.StartState(self.scene.BatchProcessState)
+        try:
+            wanted = {item.id: item for group in _FOLDERS for item in getattr(plan, group)}
+            for name in {name for _, name in self._nodes} - set(wanted):
+                self._remove(name)
+            for group, folder in _FOLDERS.items():
+                for item in getattr(plan, group):
+                    self._showImplant(item, (PLAN_FOLDER, folder), volumeNode, locked)
+                hierarchy.prune(self.scene, volumeNode, (PLAN_FOLDER, folder))
+        finally:
+            self.scene.EndState(self.scene.BatchProcessState)
+            self.updating = False
+        if before != set(self._nodes):
+            probe.renew(self.scene)
+
+    def preview(self, item: Any) -> None:
+        """Show an implant where it is being dragged to; its handle is left alone."""
+        model = self.model(item.id)
+        if model is not None:
+            self._surfaces.place(model, item, shaded=False)
+            if isinstance(item, Screw):
+                self._colour(item.id, grade_colour(item.grade))
+            self._shown.pop(item.id, None)
+
+    def touch(self, implantId: str) -> None:
+        """Have the next `show` put an implant back, whatever was done to its nodes."""
+        self._shown.pop(implantId, None)
+
+    def mark(self, colliding: set[str]) -> None:
+        """Show implants that collide in red."""
+        for name in colliding:
+            self._colour(name, COLLISION_COLOUR)
+
+    def select(self, implantId: str | None) -> None:
+        """Show the handle of one implant in the colour of the selection."""
+        for name, node in self.handles().items():
+            chosen = name == implantId
+            display = node.GetDisplayNode()
+            display.SetLineThickness(0.35 if chosen else 0.15)
+            display.SetGlyphScale(2.4 if chosen else 1.6)
+
+    def clear(self) -> None:
+        """Take all implants out of the scene."""
+        for name in {name for _, name in self._nodes}:
+            self._remove(name)
+
+    def _showImplant(
+        self, item: Any, folders: tuple[str, ...], volumeNode: Any, locked: bool
+    ) -> None:
+        isScrew = isinstance(item, Screw)
+        colour = grade_colour(item.grade) if isScrew else METAL_COLOUR
+        if self._shown.get(item.id) == (item, locked):
+            self._colour(item.id, colour)  # it may have been marked red
+            return
+        model = self._nodes.get((MODEL, item.id)) or self._add("vtkMRMLModelNode", MODEL, item.id)
+        self._surfaces.place(model, item)
+        points = [item.entry, item.tip] if isScrew else getattr(item, "control_points", None)
+        hierarchy.put(self.scene, model, volumeNode, folders)
+        if points is not None:
+            kind = _SCREW_HANDLE if isScrew else "vtkMRMLMarkupsCurveNode"
+            handle = self._nodes.get((HANDLE, item.id)) or self._add(kind, HANDLE, item.id)
+            self._putPoints(handle, points)
+            handle.SetLocked(locked or item.locked)
+            hierarchy.put(self.scene, handle, volumeNode, folders)
+        self._colour(item.id, colour)
+        self._shown[item.id] = (item, locked)
+
+    def _add(self, className: str, kind: str, name: str) -> Any:
+        node = self.scene.AddNewNodeByClass(className, name if kind == MODEL else f"{name} handle")
+        node.SetAttribute(ID_ATTRIBUTE, name)
+        node.SetAttribute(KIND_ATTRIBUTE, kind)
+        node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+        if kind == MODEL:
+            node.SetSelectable(False)  # a click in a 3-D view is meant for the bone behind
+            display.SetVisibility2D(True)
+            display.SetSliceIntersectionThickness(2)
+        else:
+            display.SetPropertiesLabelVisibility(False)
+            display.SetPointLabelsVisibility(False)
+            # In 3-D views a point shall follow the mouse, not jump onto the surface behind it.
+            display.SetSnapMode(display.SnapModeUnconstrained)
+            display.SetUseGlyphScale(True)
+            display.SetGlyphScale(1.6)
+            display.SetLineThickness(0.15)
+            display.SetOccludedVisibility(True)
+            display.SetOccludedOpacity(0.4)
+            display.SetSelectedColor(*SELECTED_COLOUR)
+            display.SetColor(*SELECTED_COLOUR)
+        self._nodes[(kind, name)] = node
+        return node
+
+    @staticmethod
+    def _putPoints(handle: Any, points: Any) -> None:
+        array = np.asarray(points, float)
+        if handle.GetNumberOfControlPoints() != len(array):
+            handle.RemoveAllControlPoints()
+            for point in array:
+                handle.AddControlPointWorld(*point)
+            return
+        now = slicer.util.arrayFromMarkupsControlPoints(handle, world=True)
+        for n in np.flatnonzero((now != array).any(axis=1)):
+            handle.SetNthControlPointPositionWorld(int(n), *array[n])
+
+    def _colour(self, name: str, colour: tuple[float, float, float]) -> None:
+        model = self.model(name)
+        if model is not None and model.GetDisplayNode().GetColor() != tuple(colour):
+            model.GetDisplayNode().SetColor(*colour)
+
+    def _remove(self, name: str) -> None:
+        for kind in (MODEL, HANDLE):
+            node = self._nodes.pop((kind, name), None)
+            if node is not None and self.scene.IsNodePresent(node):
+                self.scene.RemoveNode(node)
+        self._shown.pop(name, None)

@@ -1,0 +1,48 @@
+"""The sample data: a spine CT with a segmentation of its vertebrae."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from SpineImplantPlannerLib.nodes.spine import addLevels, newSegmentation
+from spinemar.demo.sample_data import sample_ct, sample_labels
+from spinemar.errors import SpinemarError
+
+CATEGORY = "SpineMAR"
+NAME = "SpineCT"
+CT_NAME = "Spine CT"
+
+
+def register(thumbnail):
+    """Tell Slicer's Sample Data module."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category=CATEGORY,
+        sampleName=NAME,
+        sampleDescription=_("Spine CT to plan in"),
+        uris="",
+        fileNames="",
+        nodeNames=CT_NAME,
+        thumbnailFileName=thumbnail,
+        customDownloader=lambda source: load(),
+    )
+
+
+def load():
+    """Get the sample once, load it, and return the CT and the segmentation of its vertebrae."""
+    from spinemar.io import read_labels
+    from spinemar.spine.labels.conventions import to_verse
+
+    try:
+        ct, labels = sample_ct(), to_verse(read_labels(sample_labels()), "auto")
+    except SpinemarError as error:
+        raise RuntimeError(str(error)) from error
+    volume = slicer.util.loadVolume(str(ct), {"name": CT_NAME, "show": False})
+    volume.CreateDefaultDisplayNodes()
+    volume.GetDisplayNode().SetAutoWindowLevel(False)
+    volume.GetDisplayNode().SetWindowLevel(1500, 300)
+    segmentation = newSegmentation(slicer.mrmlScene, f"{CT_NAME} vertebrae")
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    addLevels(segmentation, labels)
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    return [volume, segmentation]

@@ -1,0 +1,18 @@
+"""Words that the core uses for sides, directions and grades, in the user's language."""
+
+from slicer.i18n import tr as _
+
+
+def translated(text):
+    """Return a word of the core translated; itself where it is none of those."""
+    return {
+        "left": _("left"),
+        "right": _("right"),
+        "medial": _("medial"),
+        "lateral": _("lateral"),
+        "superior": _("superior"),
+        "inferior": _("inferior"),
+        "anterior": _("anterior"),
+        "posterior": _("posterior"),
+        "not graded": _("not graded"),
+    }.get(text, text)

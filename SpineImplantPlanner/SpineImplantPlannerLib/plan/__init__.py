@@ -1,0 +1,1 @@
+"""What is being planned, without Qt."""

@@ -1,0 +1,243 @@
+"""What is being planned: the CT, its spine, the plan with its history. No Slicer, no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from spinemar.errors import InputError
+from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.checks import Point
+from spinemar.implants.placement import Screw
+from spinemar.planning.constructs.rods import RodSettings, contour_rod
+from spinemar.planning.grades.bone import BoneField, bone_field
+from spinemar.planning.grades.gertzbein_robbins import grade_screw
+from spinemar.planning.grades.hu_profile import HuProfile, hu_profile
+from spinemar.planning.plans.commands import Command, MoveScrew
+from spinemar.planning.plans.history import History, Step
+from spinemar.planning.plans.plan import Plan
+from spinemar.planning.plans.relevel import shift_plan_levels
+from spinemar.spine.editing import shift_levels
+from spinemar.spine.model import SpineModel, VertebraFrame
+from spinemar.volume import CTVolume
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A command with everything that follows from it, so that one undo takes all of it back."""
+
+    command: Command
+    follow: Callable[[Plan, Plan], Plan]
+
+    @property
+    def description(self) -> str:
+        """See `Command`."""
+        return self.command.description
+
+    def apply(self, plan: Plan) -> Plan:
+        """See `Command`."""
+        return self.follow(plan, self.command.apply(plan))
+
+
+class PlanningSession:
+    """One plan for one CT.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Of everything that is placed.
+    volume : CTVolume or None
+        For HU along the tracks.
+    spine : SpineModel or None
+        For grades and automatic plans; without it screws are *not graded*.
+    plan : Plan, optional
+        To start with, taken as it is.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        volume: CTVolume | None = None,
+        spine: SpineModel | None = None,
+        plan: Plan | None = None,
+    ) -> None:
+        self.volume = volume
+        self.catalogue = catalogue
+        self.rodsFollow = True
+        self.locked = False
+        self.history = History.of(plan or Plan(), spine)
+        self._fields: dict[str, BoneField] = {}
+        self._fieldsOf = spine
+        self._profiled: tuple[object, HuProfile | None] = (None, None)
+
+    @property
+    def plan(self) -> Plan:
+        """The present plan."""
+        return self.history.plan
+
+    @property
+    def spine(self) -> SpineModel | None:
+        """The spine; None before it is segmented."""
+        return self.history.spine
+
+    def setSpine(self, spine: SpineModel | None, description: str = "Segment the spine") -> None:
+        """Take another spine; the plan is graded anew on it, all of it one step."""
+        screws = tuple(replace(screw, grade=None) for screw in self.plan.screws)
+        first = self.spine is None and self.plan == Plan()
+        self._put(Step(replace(self.plan, screws=screws), description, spine))
+        graded = Step(self.graded(self.plan), description, spine)
+        self.history = History.of(graded.plan, spine) if first else self.history.undo().put(graded)
+
+    def adopt(self, plan: Plan, spine: SpineModel | None) -> None:
+        """Start anew with a plan and its spine exactly as they were saved."""
+        self.history = History.of(plan, spine)
+
+    def shiftLevels(self, steps: int) -> None:
+        """Rename all vertebrae and the implants in them, `steps` further towards the feet.
+
+        Raises
+        ------
+        InputError
+            If there is no spine, or a level would run past C1 or the sacrum.
+        """
+        if self.spine is None:
+            raise InputError("The spine is not segmented yet.", "Segment it in step 1.")
+        spine = shift_levels(self.spine, steps)
+        self._put(Step(shift_plan_levels(self.plan, steps), "Rename levels", spine))
+
+    def _put(self, step: Step) -> None:
+        self.history = self.history.put(step)
+
+    def take(self, fields: Mapping[str, BoneField]) -> None:
+        """Keep bone fields that were computed elsewhere."""
+        self._known().update(fields)
+
+    def _known(self) -> dict[str, BoneField]:
+        """Return the bone fields of the present spine."""
+        if self._fieldsOf is not self.spine:
+            self._fields, self._fieldsOf = {}, self.spine
+        return self._fields
+
+    def field(self, level: str) -> BoneField | None:
+        """Return the bone field of a level; None where it is not known."""
+        spine = self.spine
+        if spine is None or level not in spine.levels:
+            return None
+        fields = self._known()
+        if level not in fields:
+            fields[level] = bone_field(spine.labels, spine.vertebra(level))
+        return fields[level]
+
+    def frame(self, level: str) -> VertebraFrame | None:
+        """Return the frame of a level; None where it is not known."""
+        spine = self.spine
+        return spine.vertebra(level) if spine is not None and level in spine.levels else None
+
+    # Steps of the user's.
+
+    def do(self, command: Command) -> Plan:
+        """Do something to the plan, with the rods and grades that follow from it.
+
+        Raises
+        ------
+        InputError
+            If the plan or the implant is locked, or the command makes no sense.
+        """
+        if self.locked:
+            raise InputError("The plan is locked.", "Unlock it first.")
+        self.history = self.history.do(Settled(command, self._follow))
+        return self.plan
+
+    def undo(self) -> Plan:
+        """Go one step back; a locked plan stays."""
+        if not self.locked:
+            self.history = self.history.undo()
+        return self.plan
+
+    def redo(self) -> Plan:
+        """Go one step forth; a locked plan stays."""
+        if not self.locked:
+            self.history = self.history.redo()
+        return self.plan
+
+    def replaceAll(self, plan: Plan) -> None:
+        """Start anew with a plan, such as one from a file or a saved scene, exactly as it is."""
+        self.history = History.of(plan, self.spine)
+
+    # What a screw would be, without a step.
+
+    def moved(self, screwId: str, entry: Point, tip: Point) -> Screw:
+        """Return a screw as it would be with this entry and direction, graded."""
+        return self.gradedScrew(MoveScrew(screwId, entry, tip).apply(self.plan).screw(screwId))
+
+    def gradedScrew(self, screw: Screw) -> Screw:
+        """Return the screw with its grade, or *not graded* where its vertebra is not known."""
+        field = self.field(screw.level)
+        return replace(screw, grade=None if field is None else grade_screw(screw, field))
+
+    def graded(self, plan: Plan) -> Plan:
+        """Return the plan with those screws graded that are not."""
+        screws = tuple(s if s.grade is not None else self.gradedScrew(s) for s in plan.screws)
+        return replace(plan, screws=screws)
+
+    def profile(self, screw: Screw) -> HuProfile | None:
+        """Return the HU along a screw's track; None without a CT."""
+        if self.volume is None:
+            return None
+        # While a screw is dragged, plot, table and text all ask for the same one.
+        if self._profiled[0] != (id(self.volume), screw):
+            found = hu_profile(screw, self.volume, self.frame(screw.level))
+            self._profiled = ((id(self.volume), screw), found)
+        return self._profiled[1]
+
+    def profiles(self, screws: Iterable[Screw] | None = None) -> dict[str, HuProfile]:
+        """Return the profiles of some screws, all by default, by id."""
+        wanted = self.plan.screws if screws is None else screws
+        found = {screw.id: self.profile(screw) for screw in wanted}
+        return {name: profile for name, profile in found.items() if profile is not None}
+
+    def _follow(self, before: Plan, after: Plan) -> Plan:
+        if self.rodsFollow and _shapes(before) == _shapes(after):
+            for side in ("left", "right"):
+                if _places(before, side) != _places(after, side):
+                    after = withRod(after, side, self.catalogue)
+        return self.graded(after)
+
+
+def _shapes(plan: Plan) -> list[tuple[object, ...]]:
+    return [(r.id, r.control_points, r.diameter_mm, r.material, r.model) for r in plan.rods]
+
+
+def _places(plan: Plan, side: str) -> list[tuple[object, ...]]:
+    return [(s.id, s.entry, s.tip, s.model) for s in plan.screws if s.side == side]
+
+
+def withRod(
+    plan: Plan, side: str, catalogue: Catalogue, settings: RodSettings | None = None
+) -> Plan:
+    """Contour the rod of a side anew through its screws; without settings only if there is one.
+
+    A locked rod stays as it is; with fewer than two screws the rod goes.
+    """
+    old = next((rod for rod in plan.rods if rod.side == side), None)
+    if (old is None and settings is None) or (old is not None and old.locked):
+        return plan
+    if settings is None and old is not None:
+        settings = RodSettings.of(old)
+    others = tuple(rod for rod in plan.rods if rod.side != side)
+    links = tuple(link for link in plan.crosslinks if side not in _sides(plan, link.rod_ids))
+    screws = [screw for screw in plan.screws if screw.side == side]
+    if len(screws) < 2:
+        return replace(plan, rods=others, crosslinks=links)
+    made = contour_rod(screws, catalogue, settings, None if old is None else old.id)
+    turned = {screw.id: screw for screw in made.screws}
+    return replace(
+        plan,
+        screws=tuple(turned.get(screw.id, screw) for screw in plan.screws),
+        rods=tuple(sorted((*others, made.rod), key=lambda rod: rod.side)),
+        crosslinks=links,
+    )
+
+
+def _sides(plan: Plan, rodIds: tuple[str, str] | None) -> set[str]:
+    return {rod.side for rod in plan.rods if rodIds is not None and rod.id in rodIds}

@@ -1,0 +1,116 @@
+"""Step 2 of the panel, first part: automatic plans of a construct, a level, or one pedicle."""
+
+from dataclasses import replace
+
+from slicer.i18n import tr as _
+
+from SpineImplantPlannerLib.panel import tables
+from spinemar.errors import InputError
+from spinemar.planning.constructs.automatic import PlanSettings
+from spinemar.planning.plans.commands import ReplacePlan
+from spinemar.planning.trajectories.targets import TRAJECTORIES
+
+_CONSTRUCT, _LEVEL, _PEDICLE = range(3)
+
+
+class AutomaticStep:
+    """Chooses what is planned, and has the worker plan it."""
+
+    def __init__(self, panel):
+        self.panel, self.ui = panel, panel.ui
+        ui = self.ui
+        tables.choices(ui.trajectoryCombo, TRAJECTORIES)
+        tables.choices(ui.scopeCombo, [_("construct"), _("level"), _("pedicle")])
+        tables.choices(ui.siteSideCombo, ["left", "right"])
+        self.onScope()
+        ui.scopeCombo.connect("activated(int)", self.onScope)
+        ui.planButton.connect("clicked()", self.onPlan)
+
+    def refresh(self):
+        """Offer what can be planned."""
+        planner = self.panel.planner
+        idle = self.panel.runner.run is None
+        self.ui.planButton.enabled = (
+            idle and planner.session.spine is not None and not planner.session.locked
+        )
+
+    def onScope(self, _index=0):
+        """Offer the levels of a construct, or one level, or one pedicle."""
+        scope = self.ui.scopeCombo.currentIndex
+        self.ui.upperCombo.visible = self.ui.lowerCombo.visible = scope == _CONSTRUCT
+        self.ui.siteLevelCombo.visible = scope != _CONSTRUCT
+        self.ui.siteSideCombo.visible = scope == _PEDICLE
+
+    def fillSites(self, levels):
+        """Offer the levels that have pedicles."""
+        tables.choices(self.ui.siteLevelCombo, levels)
+
+    def chooseSite(self, level, side=None):
+        """Choose the level, and the side, that a single screw is planned for."""
+        for combo, text in ((self.ui.siteLevelCombo, level), (self.ui.siteSideCombo, side)):
+            index = -1 if text is None else combo.findText(text)
+            if index >= 0:
+                combo.setCurrentIndex(index)
+
+    def settings(self):
+        """Return the settings of an automatic plan."""
+        ui = self.ui
+        return PlanSettings(
+            trajectory=ui.trajectoryCombo.currentText,
+            screw_model=ui.screwModelCombo.currentText,
+            material=ui.materialCombo.currentText,
+            rod=self.panel.rods.settings(),
+        )
+
+    def onPlan(self):
+        planner = self.panel.planner
+        scope = self.ui.scopeCombo.currentIndex
+        site = self.ui.siteLevelCombo.currentText, self.ui.siteSideCombo.currentText
+        spine = planner.session.spine
+
+        def start():
+            self.panel.ensurePackages()
+            levels = self._levels(planner.requireSpine(), scope, site[0])
+            if planner.session.locked:
+                raise InputError("The plan is locked.", "Unlock it in step 4.")
+            ct = planner.ct() if planner.volumeNode is not None else None
+            return planner.plannerJobs.plan(ct, spine, levels, self.settings(), planner.plan)
+
+        def finish(planned):
+            if planner.session.spine is not spine:
+                raise InputError("The spine was changed meanwhile.", "Plan again.")
+            planner.takePlanned(planned)
+            plan = planned.plan
+            if scope != _CONSTRUCT:
+                plan = _merged(planner.plan, plan, site, whole=scope == _LEVEL)
+            planner.do(ReplacePlan(plan, _("Plan automatically")))
+            self.ui.statusLabel.text = " ".join(planned.plan.warnings)
+            if scope == _PEDICLE:
+                planner.select(f"{site[0]}-{site[1]}")
+            elif plan.screws and planner.selectedScrew() is None:
+                planner.select(plan.screws[0].id)
+
+        self.panel.runner.start(start, finish)
+
+    def _levels(self, spine, scope, level):
+        names = list(spine.levels)
+        if scope != _CONSTRUCT:
+            if level not in names:
+                raise InputError("The level is not chosen.", "Choose it at the top of step 2.")
+            return [level]
+        upper, lower = self.ui.upperCombo.currentText, self.ui.lowerCombo.currentText
+        if upper not in names or lower not in names:
+            raise InputError("The levels are not chosen.", "Choose them at the top of step 2.")
+        first, last = sorted((names.index(upper), names.index(lower)))
+        return names[first : last + 1]
+
+
+def _merged(old, new, site, *, whole):
+    """Put the new screws of a level, or of one of its pedicles, into the present plan."""
+    level, side = site
+    for screw in new.screws:
+        present = next((s for s in old.screws if s.id == screw.id), None)
+        wanted = screw.level == level and (whole or screw.side == side)
+        if wanted and (present is None or not present.locked):
+            old = old.with_screw(screw)
+    return replace(old, warnings=new.warnings)

@@ -1,0 +1,154 @@
+"""Step 5 of the panel, second part: files out, plans in."""
+
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from SpineImplantPlannerLib.nodes.metal import CT_ROLE
+from SpineImplantPlannerLib.plan import exporting
+from SpineImplantPlannerLib.shared import INSTANCE_UIDS, arrayOf, ijkToRas, sourceFiles
+from spinemar.base.atomic_files import atomic_path
+from spinemar.errors import InputError
+from spinemar.planning.plans.commands import ReplacePlan
+from spinemar.planning.plans.plan_json import read_plan
+
+
+class ExportStep:
+    """One click writes everything that is ticked."""
+
+    def __init__(self, panel):
+        self.panel, self.ui = panel, panel.ui
+        self.lastFolder = None
+        self.ui.exportButton.connect("clicked()", self.onExport)
+        self.ui.importButton.connect("clicked()", self.onImport)
+
+    def refresh(self):
+        """Offer what can be exported."""
+        plan, ui = self.panel.planner.plan, self.ui
+        some = bool(plan.screws or plan.rods or plan.cages or plan.meshes)
+        ui.exportButton.enabled = some and self.panel.runner.run is None
+        ui.dicomCheckBox.enabled = self._fromDicom(self.panel.scan.chosenScan())
+
+    @staticmethod
+    def _fromDicom(scan):
+        """Whether a scan is of a CT that was loaded from DICOM, and so belongs to a study."""
+        source = None if scan is None else scan.GetNodeReference(CT_ROLE)
+        return source is not None and bool(source.GetAttribute(INSTANCE_UIDS))
+
+    def onExport(self):
+        ui = self.ui
+
+        def write():
+            parent = str(ui.exportPath.currentPath).strip()
+            if not parent:
+                raise InputError("No folder is chosen.", "Choose where to export to.")
+            stem = exporting.safeName(str(ui.stemEdit.text).strip() or exporting.DEFAULT_STEM)
+            folder = exporting.newFolder(Path(parent), stem)
+            files = self.write(folder, stem)
+            self.lastFolder = folder
+            ui.statusLabel.text = _("{count} files in {folder}").format(
+                count=len(files), folder=folder
+            )
+            return folder
+
+        folder = self.panel.runner.guarded(write)
+        if folder is not None and ui.reportCheckBox.checked:
+            self.startReport(folder)
+
+    def write(self, folder, stem):
+        """Write what is ticked but the report, which takes longer: all of it, or nothing."""
+        planner, ui = self.panel.planner, self.ui
+        plain = ui.jsonCheckBox.checked
+        wanted = exporting.Wanted(
+            json=plain, csv=plain, stl=ui.stlCheckBox.checked, vtk=ui.vtkCheckBox.checked,
+            merged=ui.stlCheckBox.checked,
+        )  # fmt: skip
+        session = planner.session
+        with atomic_path(folder) as temporary:
+            files = exporting.exportPlan(
+                temporary, planner.plan, session.catalogue, session.profiles(), wanted, stem
+            )
+            if ui.dicomCheckBox.checked and ui.dicomCheckBox.enabled:
+                files += self.writeDicom(temporary / "dicom")
+        files = [folder / path.relative_to(temporary) for path in files]
+        if ui.sceneCheckBox.checked:
+            files.append(folder / f"{stem}.mrb")
+            if not slicer.util.saveScene(str(files[-1])):
+                raise InputError(f"{files[-1].name} could not be written.", "Check the disk.")
+        return files
+
+    def writeDicom(self, folder):
+        """Write the simulated scan as a derived series of the CT's study."""
+        from spinemar import __version__
+        from spinemar.io.dicom.export import write_derived_series
+        from spinemar.volume import CTVolume
+
+        scan = self.panel.scan.chosenScan()
+        sources = sourceFiles(
+            scan.GetNodeReference(CT_ROLE), getattr(slicer, "dicomDatabase", None)
+        )
+        volume = CTVolume(arrayOf(scan), ijkToRas(scan))
+        return list(
+            write_derived_series(
+                volume, sources, folder, description="Simulated scan with planned implants",
+                provenance={"software_version": __version__},
+            )
+        )  # fmt: skip
+
+    def startReport(self, folder):
+        planner = self.panel.planner
+
+        def start():
+            self.panel.ensurePackages()
+            return planner.plannerJobs.report(
+                planner.ct(), planner.requireSpine(), planner.plan, folder
+            )
+
+        def finish(page):
+            self.ui.statusLabel.text = _("Report: {page}").format(page=page)
+
+        self.panel.runner.start(start, finish)
+
+    def onImport(self):
+        path = qt.QFileDialog.getOpenFileName(
+            slicer.util.mainWindow(), _("Import a plan"), str(self.ui.exportPath.currentPath),
+            _("Plans (*.json)"),
+        )  # fmt: skip
+        if path:
+            self.panel.runner.guarded(lambda: self.importPlan(Path(str(path))))
+
+    def importPlan(self, path):
+        """Load a plan; where it lies outside this CT, ask about the alignment of the two scans."""
+        planner = self.panel.planner
+        plan = read_plan(path)
+        if planner.volumeNode is not None:
+            bounds = [0.0] * 6
+            planner.volumeNode.GetRASBounds(bounds)
+            question = None
+            if not exporting.fits(plan, bounds):
+                question = _(
+                    "Most of this plan lies outside the CT: it was made in another scan's "
+                    "coordinates. Register the two scans first, or load it where it is?"
+                )
+            elif self._notGradable(plan):
+                question = _(
+                    "This plan's screws do not lie where the vertebrae of this CT are. Was it made "
+                    "in another scan? Load it all the same?"
+                )
+            if question and not slicer.util.confirmYesNoDisplay(
+                question, windowTitle=self.panel.title
+            ):
+                return
+        planner.do(ReplacePlan(plan, _("Import plan")))
+
+    def _notGradable(self, plan):
+        """Whether the screws lie beside the vertebrae that they name."""
+        session = self.panel.planner.session
+        named = [s for s in plan.screws if session.frame(s.level) is not None]
+        far = [
+            s for s in named
+            if abs(session.frame(s.level).to_local(s.tip)).max() > 45.0
+        ]  # fmt: skip
+        return bool(named) and len(far) * 2 > len(named)

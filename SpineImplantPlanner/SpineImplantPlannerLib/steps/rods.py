@@ -1,0 +1,155 @@
+"""Step 3 of the panel: rods, crosslinks, cages."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+from slicer.i18n import tr as _
+
+from SpineImplantPlannerLib.panel import tables
+from SpineImplantPlannerLib.plan.session import withRod
+from spinemar.errors import InputError
+from spinemar.planning.constructs.assemble import add_crosslink
+from spinemar.planning.constructs.cages import cage_for_disc
+from spinemar.planning.constructs.rods import RodSettings
+from spinemar.planning.plans.commands import LockImplant, PutImplant, RemoveImplant, ReplacePlan
+from spinemar.planning.report.tables import bend_rows, rod_facts
+
+
+class RodsStep:
+    """Contours rods, shows how to bend them, places cages and crosslinks."""
+
+    def __init__(self, panel):
+        self.panel, self.ui = panel, panel.ui
+        ui = self.ui
+        catalogue = panel.planner.session.catalogue
+        tables.choices(ui.rodModelCombo, [rod.id for rod in catalogue.rods])
+        self.onRodModel()
+        tables.choices(ui.cageModelCombo, [cage.id for cage in catalogue.cages])
+        tables.prepare(ui.bendTable, [_("From top, mm"), _("Bend, deg"), _("Towards")])
+        for name, slot in (
+            ("contour", self.onContour), ("removeRods", self.onRemoveRods),
+            ("crosslink", self.onCrosslink), ("rodLock", self.onRodLock), ("cage", self.onCage),
+            ("removeImplant", self.onRemove),
+        ):  # fmt: skip
+            getattr(ui, f"{name}Button").connect("clicked()", slot)
+        ui.rodsFollowCheckBox.connect("toggled(bool)", self.onFollow)
+        ui.rodModelCombo.connect("activated(int)", self.onRodModel)
+        ui.rodCombo.connect("activated(int)", self.onRod)
+
+    def settings(self):
+        """Return the settings of new rods."""
+        return RodSettings(
+            model=self.ui.rodModelCombo.currentText,
+            diameter_mm=float(self.ui.rodDiameterCombo.currentText),
+            material=self.ui.rodMaterialCombo.currentText,
+        )
+
+    def chosenRod(self):
+        """Return the rod that is shown; None if there is none."""
+        name = self.ui.rodCombo.currentText
+        return next((rod for rod in self.panel.planner.plan.rods if rod.id == name), None)
+
+    def refresh(self):
+        """Show rods, cages and crosslinks of the plan."""
+        ui, planner = self.ui, self.panel.planner
+        plan = planner.plan
+        tables.choices(ui.rodCombo, [rod.id for rod in plan.rods])
+        others = [item.id for item in (*plan.cages, *plan.crosslinks)]
+        tables.choices(ui.implantCombo, others)
+        ui.removeImplantButton.enabled = bool(others)
+        ui.contourButton.enabled = len(plan.screws) > 1
+        ui.removeRodsButton.enabled = bool(plan.rods)
+        ui.crosslinkButton.enabled = len(plan.rods) > 1
+        rod = self.chosenRod()
+        for widget in (ui.rodLockButton, ui.rodViewButton):
+            widget.enabled = rod is not None
+        if rod is None:
+            ui.rodLabel.text = _("No rods yet.")
+            tables.fill(ui.bendTable, [])
+            return
+        ui.rodLockButton.text = _("Unlock rod") if rod.locked else _("Lock rod")
+        ui.rodLabel.text = rod_facts(rod, plan, planner.session.catalogue)
+        tables.fill(ui.bendTable, bend_rows(rod))
+
+    def fillLevels(self, levels):
+        """Offer the discs between the levels."""
+        discs = [f"{a}/{b}" for a, b in pairwise(levels)]
+        upper, lower = self.ui.upperCombo.currentText, self.ui.lowerCombo.currentText
+        inside = levels[levels.index(upper) : levels.index(lower)] if upper in levels else []
+        wanted = next((d for d in reversed(discs) if d.partition("/")[0] in inside), None)
+        tables.choices(self.ui.cageLevelCombo, discs, wanted)
+
+    def _do(self, make):
+        self.panel.runner.guarded(lambda: self.panel.planner.do(make(self.panel.planner.plan)))
+
+    def onContour(self):
+        catalogue = self.panel.planner.session.catalogue
+
+        def contoured(plan):
+            if not any(sum(s.side == side for s in plan.screws) > 1 for side in ("left", "right")):
+                raise InputError("A rod needs two screws on a side.", "Plan or place them first.")
+            for side in ("left", "right"):
+                plan = withRod(plan, side, catalogue, self.settings())
+            return ReplacePlan(plan, _("Contour rods"))
+
+        self._do(contoured)
+
+    def onRemoveRods(self):
+        self._do(
+            lambda plan: ReplacePlan(
+                replace(plan, rods=tuple(rod for rod in plan.rods if rod.locked), crosslinks=()),
+                _("Remove rods"),
+            )
+        )
+
+    def onCrosslink(self):
+        catalogue = self.panel.planner.session.catalogue
+
+        def linked(plan):
+            new = add_crosslink(plan, catalogue)
+            if new == plan:
+                raise InputError(
+                    "No crosslink of the catalogue fits between the rods.",
+                    "Move the rods nearer to each other.",
+                )
+            return ReplacePlan(new, _("Add crosslink"))
+
+        self._do(linked)
+
+    def onRodModel(self, _index=0):
+        """Offer the sizes and materials in which the chosen rod is made."""
+        ui = self.ui
+        model = self.panel.planner.session.catalogue.rod(ui.rodModelCombo.currentText)
+        size = ui.rodDiameterCombo.currentText or "5.5"
+        tables.choices(ui.rodDiameterCombo, [f"{d:g}" for d in model.diameters_mm], size)
+        tables.choices(ui.rodMaterialCombo, model.materials, ui.rodMaterialCombo.currentText)
+
+    def onRodLock(self):
+        rod = self.chosenRod()
+        if rod is not None:
+            self._do(lambda _plan: LockImplant(rod.id, not rod.locked))
+
+    def onFollow(self, on):
+        self.panel.planner.session.rodsFollow = on
+
+    def onRod(self, _index):
+        self.refresh()
+        self.panel.views.turn()
+
+    def onCage(self):
+        upper = self.ui.cageLevelCombo.currentText.partition("/")[0]
+        model = self.ui.cageModelCombo.currentText
+        planner = self.panel.planner
+
+        def cage(_plan):
+            spine = planner.requireSpine()
+            if not upper:
+                raise InputError("No disc is chosen.", "Choose one beside 'Cage'.")
+            return PutImplant(cage_for_disc(spine, upper, planner.session.catalogue.cage(model)))
+
+        self._do(cage)
+
+    def onRemove(self):
+        name = self.ui.implantCombo.currentText
+        if name:
+            self._do(lambda _plan: RemoveImplant(name))

@@ -1,0 +1,258 @@
+"""Step 2 of the panel: levels, automatic plans, the table of screws, the selected screw."""
+
+import math
+
+import qt
+from slicer.i18n import tr as _
+
+from SpineImplantPlannerLib.handles.clicking import Clicks
+from SpineImplantPlannerLib.panel import tables
+from SpineImplantPlannerLib.panel.translations import translated
+from SpineImplantPlannerLib.plan.placing import neighbourSize, screwFromClicks, swapped, withModel
+from spinemar.errors import InputError
+from spinemar.planning.plans.commands import (
+    LockImplant,
+    MoveScrew,
+    PutImplant,
+    RemoveImplant,
+    ReplacePlan,
+    ResizeScrew,
+)
+from spinemar.planning.report.colours import grade_colour
+from spinemar.planning.trajectories.mirror import midsagittal_plane, mirror_screw
+from spinemar.spine.labels.levels import sort_levels
+
+NOT_GRADED = "not graded"
+_GRADE, _HU, _LOCK = 4, 5, 6
+
+
+def gradeText(grade):
+    """Say a grade as its chip does: letter, breach and direction."""
+    if grade is None:
+        return translated(NOT_GRADED)
+    if grade.direction is None:
+        return grade.letter
+    # Cut, not rounded: 1.97 mm is a B, and must not read as 2.0.
+    breach = math.floor(10 * grade.breach_mm) / 10
+    return f"{grade.letter} {breach:.1f} mm {translated(grade.direction)}"
+
+
+class ScrewsStep:
+    """Everything about screws but the views."""
+
+    def __init__(self, panel):
+        self.panel, self.ui = panel, panel.ui
+        ui = self.ui
+        self._ids = []
+        self._clicks = None
+        tables.prepare(
+            ui.screwTable,
+            [_("Level"), _("Side"), _("Diam."), _("Length"), _("Grade"), _("HU"), _("Lock")],
+        )
+        ui.screwTable.setSelectionMode(qt.QAbstractItemView.NoSelection)
+        catalogue = panel.planner.session.catalogue
+        models = [model.id for model in catalogue.screws]
+        tables.choices(ui.screwModelCombo, models)
+        tables.choices(ui.selectedModelCombo, models)
+        self.onModel()
+        ui.screwModelCombo.connect("activated(int)", self.onModel)
+        ui.placeButton.connect("toggled(bool)", self.onPlace)
+        ui.screwTable.connect("cellClicked(int,int)", self.onCell)
+        for name in ("diameterCombo", "lengthCombo"):
+            getattr(ui, name).connect("activated(int)", self.onSize)
+        ui.selectedModelCombo.connect("activated(int)", self.onSelectedModel)
+        self._spins = [getattr(ui, f"{end}{axis}") for end in ("entry", "tip") for axis in "RAS"]
+        for spin in self._spins:
+            spin.connect("valueChanged(double)", self.onNumbers)
+        for name, slot in (("mirror", self.onMirror), ("swap", self.onSwap),
+                           ("lock", self.onLock), ("delete", self.onDelete)):  # fmt: skip
+            getattr(ui, f"{name}Button").connect("clicked()", slot)
+
+    # What is shown.
+
+    def refresh(self):
+        """Fill the table with the plan's screws."""
+        planner, ui = self.panel.planner, self.ui
+        plan = planner.plan
+        order = {level: n for n, level in enumerate(sort_levels([s.level for s in plan.screws]))}
+        screws = sorted(plan.screws, key=lambda s: (order.get(s.level, 99), s.side))
+        self._ids = [screw.id for screw in screws]
+        profiles = planner.session.profiles(screws)
+        rows, colours = [], {}
+        for row, screw in enumerate(screws):
+            rows.append(self._cells(screw, profiles.get(screw.id)))
+            colours[row, _GRADE] = grade_colour(screw.grade)
+        tables.fill(ui.screwTable, rows, colours)
+        self.showSelected()
+
+    def _cells(self, screw, profile):
+        hu = "-" if profile is None or profile.mean_hu != profile.mean_hu else (
+            f"{profile.mean_hu:.0f} / {profile.minimum_hu:.0f}"
+        )  # fmt: skip
+        return [
+            screw.level or screw.id, translated(screw.side), f"{screw.diameter_mm:g}",
+            f"{screw.length_mm:g}", gradeText(screw.grade), hu, _("locked") if screw.locked else "",
+        ]  # fmt: skip
+
+    def showMoving(self, screw):
+        """Follow a drag: only the row of this screw changes."""
+        if screw.id not in self._ids:
+            return
+        row = self._ids.index(screw.id)
+        cells = self._cells(screw, self.panel.planner.session.profile(screw))
+        tables.setCell(self.ui.screwTable, row, _GRADE, cells[_GRADE], grade_colour(screw.grade))
+        tables.setCell(self.ui.screwTable, row, _HU, cells[_HU])
+        self._describe(screw)
+
+    def showSelected(self):
+        """Show the selected screw's numbers."""
+        ui, planner = self.ui, self.panel.planner
+        screw = planner.selectedScrew()
+        free = screw is not None and not screw.locked and not planner.session.locked
+        for name in ("mirror", "swap", "delete"):
+            getattr(ui, f"{name}Button").enabled = free
+        ui.lockButton.enabled = screw is not None
+        for widget in (ui.diameterCombo, ui.lengthCombo, ui.selectedModelCombo, *self._spins):
+            widget.enabled = free
+        for row, name in enumerate(self._ids):
+            # Not Qt's selection, whose colour would hide the grade's.
+            mark = "\u25b6 " if screw is not None and name == screw.id else ""
+            text = ui.screwTable.item(row, 0).text().removeprefix("\u25b6 ")
+            tables.setCell(ui.screwTable, row, 0, mark + text)
+        if screw is None:
+            ui.selectedLabel.text = _("Click a row, or a screw's handle in a view, to select it.")
+            return
+        ui.lockButton.text = _("Unlock") if screw.locked else _("Lock")
+        model = planner.session.catalogue.screw(screw.model)
+        tables.choices(ui.diameterCombo, [f"{d:g}" for d in model.diameters_mm],
+                       f"{screw.diameter_mm:g}")  # fmt: skip
+        tables.choices(ui.lengthCombo, [f"{x:g}" for x in model.lengths_mm],
+                       f"{screw.length_mm:g}")  # fmt: skip
+        tables.choices(ui.selectedModelCombo, [m.id for m in planner.session.catalogue.screws],
+                       screw.model)  # fmt: skip
+        for spin, value in zip(self._spins, (*screw.entry, *screw.tip), strict=True):
+            tables.setValue(spin, value)
+        self._describe(screw)
+
+    def _describe(self, screw):
+        grade = screw.grade
+        text = _("<b>{name}</b>: {grade}").format(name=screw.id, grade=gradeText(grade))
+        if grade is not None:
+            text += _(", {margin:.1f} mm of bone at the least").format(
+                margin=max(grade.margin_mm, 0.0)
+            )
+            if grade.canal_intrusion_mm > 0:
+                text += _(", <b>{mm:.1f} mm in the canal</b>").format(mm=grade.canal_intrusion_mm)
+        profile = self.panel.planner.session.profile(screw)
+        if profile is not None and profile.mean_hu == profile.mean_hu:
+            text += _("; HU {mean:.0f} (pedicle {pedicle:.0f}, body {body:.0f})").format(
+                mean=profile.mean_hu, pedicle=profile.pedicle_hu, body=profile.body_hu
+            )
+        self.ui.selectedLabel.text = text
+
+    # Hands.
+
+    def onPlace(self, on):
+        if self._clicks is not None:
+            self._clicks.stop()
+            self._clicks = None
+        if on:
+            self.ui.statusLabel.text = _("Click the entry, then the target; right-click gives up.")
+            self._clicks = Clicks(
+                self.panel.planner.scene, 2, "Entry and target", self.onClicked, self.onStopped,
+                lambda call: qt.QTimer.singleShot(0, call),
+            )  # fmt: skip
+
+    def onStopped(self):
+        self._clicks = None
+        self.ui.placeButton.checked = False
+        self.ui.statusLabel.text = ""
+
+    def onClicked(self, entry, target):
+        planner = self.panel.planner
+
+        def place():
+            model = planner.session.catalogue.screw(self.ui.screwModelCombo.currentText)
+            screw = screwFromClicks(
+                planner.plan, planner.session.spine, entry, target, model,
+                self.ui.materialCombo.currentText,
+            )  # fmt: skip
+            planner.do(PutImplant(screw))
+            planner.select(screw.id)
+
+        self.panel.runner.guarded(place)
+
+    def onCell(self, row, column):
+        planner = self.panel.planner
+        if row < len(self._ids):
+            planner.select(self._ids[row])
+            if column == _LOCK:
+                self.onLock()
+            else:
+                self.panel.views.showSelected()
+
+    def onModel(self, _index=0):
+        model = self.panel.planner.session.catalogue.screw(self.ui.screwModelCombo.currentText)
+        tables.choices(self.ui.materialCombo, model.materials)
+
+    def _do(self, make):
+        screw = self.panel.planner.selectedScrew()
+        if screw is not None:
+            self.panel.runner.guarded(lambda: self.panel.planner.do(make(screw)))
+
+    def onSize(self, _index=0):
+        diameter = float(self.ui.diameterCombo.currentText)
+        length = float(self.ui.lengthCombo.currentText)
+        self._do(lambda screw: ResizeScrew(screw.id, diameter, length))
+
+    def step(self, diameter=0, length=0):
+        """Take the next size of the catalogue."""
+        screw = self.panel.planner.selectedScrew()
+        if screw is None:
+            return
+        model = self.panel.planner.session.catalogue.screw(screw.model)
+        size = (
+            neighbourSize(model.diameters_mm, screw.diameter_mm, diameter),
+            neighbourSize(model.lengths_mm, screw.length_mm, length),
+        )
+        if size != (screw.diameter_mm, screw.length_mm):
+            self._do(lambda screw: ResizeScrew(screw.id, *size))
+
+    def stepSelection(self, rows):
+        """Select the next screw of the table, or the one before, and show it."""
+        if self._ids:
+            name = self.panel.planner.selected
+            row = self._ids.index(name) + rows if name in self._ids else 0
+            self.onCell(row % len(self._ids), 0)
+
+    def onSelectedModel(self, _index=0):
+        catalogue = self.panel.planner.session.catalogue
+        model = catalogue.screw(self.ui.selectedModelCombo.currentText)
+        self._do(lambda screw: PutImplant(withModel(screw, model)))
+
+    def onNumbers(self, _value=0.0):
+        values = tuple(float(spin.value) for spin in self._spins)
+        self._do(lambda screw: MoveScrew(screw.id, values[:3], values[3:]))
+
+    def onMirror(self):
+        session = self.panel.planner.session
+
+        def mirrored(screw):
+            field = session.field(screw.level)
+            if field is None:
+                raise InputError(
+                    f"{screw.id} has no vertebra to mirror in.", "Segment the spine in step 1."
+                )
+            return PutImplant(mirror_screw(screw, midsagittal_plane(field)))
+
+        self._do(mirrored)
+
+    def onSwap(self):
+        plan = self.panel.planner.plan
+        self._do(lambda screw: ReplacePlan(swapped(plan, screw.level), _("Swap sizes")))
+
+    def onLock(self):
+        self._do(lambda screw: LockImplant(screw.id, not screw.locked))
+
+    def onDelete(self):
+        self._do(lambda screw: RemoveImplant(screw.id))

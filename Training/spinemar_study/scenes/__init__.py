@@ -1,0 +1,1 @@
+"""Scenes to study: metal, lesions, conditions, and their corrections."""

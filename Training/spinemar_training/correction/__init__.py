@@ -1,0 +1,1 @@
+"""The correction as differentiable functions, and its scores."""

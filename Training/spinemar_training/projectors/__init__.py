@@ -1,0 +1,1 @@
+"""Differentiable Radon transforms."""

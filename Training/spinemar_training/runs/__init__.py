@@ -1,0 +1,1 @@
+"""Training runs: trainers, checkpoints, curves, comparisons of runs."""

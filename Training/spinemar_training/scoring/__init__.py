@@ -1,0 +1,1 @@
+"""Methods scored on scans that training never saw, and the gate's fit."""

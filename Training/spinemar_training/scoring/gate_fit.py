@@ -1,0 +1,110 @@
+"""Fit the gate on simulated slices whose truth is known.
+
+For one slice the squared error is quadratic in the strength w: with artifact a = input - truth
+and change d, mean((a + w d)^2) = A + 2 w B + w^2 C. So a record of a slice is its features and
+three numbers, and fitting needs no images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.errors import InputError
+from spinemar.mar.pipeline.gate import GateFeatures, GateParameters, decide
+
+_HARM_WEIGHT = 400.0
+_STARTS = 6
+
+
+@dataclass(frozen=True)
+class GateRecord:
+    """One slice with a known truth.
+
+    Parameters
+    ----------
+    features : GateFeatures
+    artifact, product, change : float
+        Means over the scored pixels of a^2, a d and d^2, HU^2.
+    """
+
+    features: GateFeatures
+    artifact: float
+    product: float
+    change: float
+
+    def rmse(self, strength: float) -> float:
+        """Error of the slice at a strength, HU."""
+        square = self.artifact + 2 * strength * self.product + strength**2 * self.change
+        return float(np.sqrt(max(square, 0.0)))
+
+
+def make_record(
+    features: GateFeatures,
+    artifact: NDArray[np.floating],
+    change: NDArray[np.floating],
+    scored: NDArray[np.bool_],
+) -> GateRecord:
+    """Reduce a slice to a record.
+
+    Parameters
+    ----------
+    features : GateFeatures
+    artifact, change : ndarray, shape (rows, columns)
+        Input minus truth, and the correction at full strength, HU.
+    scored : ndarray of bool, same shape
+        Pixels that count (metal and its rim excluded).
+    """
+    a, d = artifact[scored].astype(np.float64), change[scored].astype(np.float64)
+    n = max(1, a.size)
+    return GateRecord(features, float(a @ a) / n, float(a @ d) / n, float(d @ d) / n)
+
+
+def fit_gate(records: Sequence[GateRecord], *, seed: int = 0) -> GateParameters:
+    """Find the parameters with the least error that hardly ever do harm.
+
+    Parameters
+    ----------
+    records : sequence of GateRecord
+        Of many slices: materials, doses, sizes, mild and strong artifacts.
+    seed : int
+        For the starting points of the search.
+
+    Returns
+    -------
+    GateParameters
+
+    Raises
+    ------
+    InputError
+        If the slices are too few.
+    """
+    from scipy.optimize import minimize
+
+    if len(records) < 8:
+        raise InputError(
+            f"{len(records)} slices are too few to fit a gate.", "Simulate a few dozen."
+        )
+    before = np.array([max(record.rmse(0.0), 1e-3) for record in records])
+
+    def loss(values: NDArray[np.float64]) -> float:
+        gate = _parameters(values, minimum=0.0)
+        after = [record.rmse(decide(record.features, gate).strength) for record in records]
+        ratio = np.maximum(np.array(after), 1e-3) / before
+        harm = np.maximum(ratio - 0.995, 0.0)
+        return float(np.mean(after) / 10 + 5 * np.mean(np.log(ratio)) + _HARM_WEIGHT * harm.mean())
+
+    rng = np.random.default_rng(seed)
+    default = GateParameters()
+    first = np.array([default.offset, default.by_gain, default.by_log_spread, default.by_log_ratio])
+    starts = [first] + [first + rng.normal(0.0, 0.3, 4) for _ in range(_STARTS)]
+    found = [minimize(loss, s, method="Nelder-Mead", options={"maxiter": 2000}) for s in starts]
+    return _parameters(min(found, key=lambda result: float(result.fun)).x, default.minimum)
+
+
+def _parameters(values: NDArray[np.float64], minimum: float) -> GateParameters:
+    offset, by_gain, by_log_spread, by_log_ratio = (round(float(v), 4) for v in values)
+    return GateParameters(offset, by_gain, by_log_spread, by_log_ratio, minimum=minimum)

@@ -1,0 +1,238 @@
+"""From weights to the shipped model: ONNX files, their hashes and the manifest.
+
+Files are simplified (constants folded) and checked against PyTorch. Each network is written twice:
+in FP32, and with its U-Net in FP16 for GPUs (line integrals and the blend with x stay in FP32, so
+that rays outside the trace leave bit by bit as they came). Weights are rounded to 16 bits first and
+stored so in both, which halves what is shipped.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spinemar.mar.inpainters.models.manifest import SCHEMA
+from spinemar.mar.inpainters.models.runtime import onnx_runtime
+from spinemar.mar.result import PIPELINE_VERSION
+from spinemar_training.networks.features import HIGH_HU, LOW_HU, N_FEATURES, PIXEL_MM, SCALE_HU
+from spinemar_training.run_settings import RunSettings
+from spinemar_training.runs.running import RESIDUAL_VIEWS, build_generator, build_prior
+from spinemar_training.shipping.half_storage import round_to_half, store_halved
+
+OPSET = 17
+MAX_BYTES = 30_000_000
+PARITY = {"fp32": 1e-4, "fp16": 2e-2}
+"""Largest difference from PyTorch in FP32 on random input, in nepers and units of the prior."""
+MARGIN_MM = 24.0
+BINS_CONTEXT = 32
+
+
+class _HalfUNet(nn.Module):
+    """A U-Net in FP16 with FP32 on both sides."""
+
+    def __init__(self, unet: nn.Module) -> None:
+        super().__init__()
+        self.inner = copy.deepcopy(unet).half()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.half()).float()
+
+
+def halved(network: nn.Module) -> nn.Module:
+    """Copy a network with its U-Net in half precision."""
+    half = copy.deepcopy(network)
+    half.unet = _HalfUNet(network.unet)
+    return half
+
+
+def _export(
+    network: nn.Module,
+    inputs: dict[str, tuple[Tensor, dict[int, str]]],
+    output: tuple[str, dict[int, str]],
+    path: Path,
+) -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval(),
+            tuple(tensor for tensor, _ in inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            output_names=[output[0]],
+            dynamic_axes={
+                **{name: axes for name, (_, axes) in inputs.items()},
+                output[0]: output[1],
+            },
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        _simplify(path)
+
+
+def _simplify(path: Path) -> None:
+    """Fold constants; what is left depends on the input."""
+    import onnx
+    import onnxscript.optimizer
+
+    model = store_halved(onnxscript.optimizer.optimize(onnx.load(path)))
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def parity(network: nn.Module, path: Path, inputs: dict[str, Tensor]) -> float:
+    """Largest difference between PyTorch and ONNX Runtime on given inputs."""
+    session = onnx_runtime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        expected = network.eval()(*inputs.values()).numpy()
+    found = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})[0]
+    return float(np.abs(expected - found).max())
+
+
+def export_prior(settings: RunSettings, weights: Path, path: Path) -> dict[str, Any]:
+    """Write the prior network in both precisions and return its manifest entry."""
+    network = round_to_half(build_prior(settings, weights))
+    multiple = network.unet.multiple
+    axes = {0: "B", 2: "H", 3: "W"}
+    sample = {"features": torch.rand(1, N_FEATURES, 2 * multiple, 3 * multiple)}
+    other = {"features": torch.rand(2, N_FEATURES, 3 * multiple, 2 * multiple)}
+    return {
+        **_written(network, path, (sample, axes), ("maps", axes), other),
+        "inputs": {"features": ["B", N_FEATURES, "H", "W"]},
+        "outputs": {"maps": ["B", 2, "H", "W"]},
+        "normalisation": {"scale_hu": SCALE_HU, "low_hu": LOW_HU, "high_hu": HIGH_HU},
+        "settings": {
+            "pixel_mm": PIXEL_MM,
+            "multiple": multiple,
+            "margin_mm": MARGIN_MM,
+            "widening_bins": settings.widening_bins,
+        },
+    }
+
+
+def export_generator(settings: RunSettings, weights: Path, path: Path) -> dict[str, Any]:
+    """Write the generator in both precisions and return its manifest entry."""
+    network = build_generator(settings, weights)
+    with torch.no_grad():  # the head is linear and last: its scale is that of the residual
+        for parameter in network.unet.head.parameters():
+            parameter.mul_(settings.residual_share)
+    round_to_half(network)
+    views = int(settings.options.get("residual_views", RESIDUAL_VIEWS))
+    multiple = network.unet.multiple
+    names = ["sinogram", "trace"] + (["measured"] if network.sees_measured else [])
+    axes = {0: "B", 3: "R"}
+
+    def sample(batch: int, bins: int) -> dict[str, Tensor]:
+        made = {name: torch.rand(batch, 3, views, bins) for name in names}
+        return {**made, "trace": (made["trace"] > 0.5).float()}
+
+    first, other = sample(1, 8 * multiple), sample(2, 4 * multiple)
+    return {
+        **_written(network, path, (first, axes), ("inpainted", axes), other),
+        "inputs": {name: ["B", 3, views, "R"] for name in names},
+        "outputs": {"inpainted": ["B", 1, views, "R"]},
+        "normalisation": {"scale": 1.0},
+        "residual_share": settings.residual_share,
+        "settings": {"views": views, "bins_multiple": multiple, "bins_context": BINS_CONTEXT},
+    }
+
+
+def _written(
+    network: nn.Module,
+    path: Path,
+    sample: tuple[dict[str, Tensor], dict[int, str]],
+    output: tuple[str, dict[int, str]],
+    other: dict[str, Tensor],
+) -> dict[str, Any]:
+    """Write a network in both precisions, compare each with PyTorch on `other` input."""
+    entries = []
+    inputs = {name: (tensor, sample[1]) for name, tensor in sample[0].items()}
+    for precision, target, one in (
+        ("fp32", path, network),
+        ("fp16", path.with_suffix(".fp16.onnx"), halved(network)),
+    ):
+        _export(one, inputs, output, target)
+        difference = parity(network, target, other)
+        if not difference < PARITY[precision]:
+            raise ValueError(f"{target.name} differs from PyTorch by {difference:.1e}.")
+        if target.stat().st_size > MAX_BYTES:
+            raise ValueError(f"{target.name} has more than {MAX_BYTES} bytes.")
+        digest = hashlib.sha256(target.read_bytes()).hexdigest()
+        entries.append(
+            {"file": target.name, "sha256": digest, "parity": float(f"{difference:.2g}")}
+        )
+    return {**entries[0], "fp16": entries[1]}
+
+
+def export_model(
+    settings: RunSettings,
+    weights: Path,
+    output: Path,
+    facts: dict[str, Any],
+    name: str,
+    *,
+    prior_of: Path | None = None,
+    variant: str = "",
+) -> Path:
+    """Write ONNX files and their manifest into a folder.
+
+    Parameters
+    ----------
+    settings : RunSettings
+        Of the run that made the weights.
+    weights : Path
+    output : Path
+    facts : dict
+        Further entries: version, licence, training_data, metrics, gate...
+    name : str
+    prior_of : Path, optional
+        Folder of a model whose prior this one shares, for weights that hold a generator alone.
+        In the same folder nothing is stored twice.
+    variant : str
+        Of a second model in the folder: `generator-VARIANT.onnx` and `manifest-VARIANT.json`.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    tail = f"-{variant}" if variant else ""
+    stored = torch.load(weights, weights_only=True)
+    networks = {}
+    if "prior" in stored:
+        networks["prior"] = export_prior(settings, weights, output / "prior.onnx")
+    elif prior_of is not None:
+        networks["prior"] = _shared_prior(prior_of, output, settings.widening_bins)
+    if "generator" in stored:
+        path = output / f"generator{tail}.onnx"
+        networks["generator"] = export_generator(settings, weights, path)
+    manifest = {
+        "schema": SCHEMA,
+        "name": name,
+        "pipeline_version": PIPELINE_VERSION,
+        "geometry": {"views": 720, "bins": 736, "bins_per_fov": 512},
+        **facts,
+        "networks": networks,
+    }
+    path = output / f"manifest{tail}.json"
+    path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def _shared_prior(folder: Path, output: Path, widening_bins: int) -> dict[str, Any]:
+    """Take over another model's prior: its manifest entry, and its file if it lies elsewhere."""
+    content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    entry: dict[str, Any] = content["networks"]["prior"]
+    entry["settings"]["widening_bins"] = widening_bins
+    for one in [entry, *([entry["fp16"]] if "fp16" in entry else [])]:
+        source = folder / one["file"]
+        if hashlib.sha256(source.read_bytes()).hexdigest() != one["sha256"]:
+            raise ValueError(f"{source} is not the file that its manifest describes.")
+        if not (output / one["file"]).exists() or not source.samefile(output / one["file"]):
+            shutil.copyfile(source, output / one["file"])
+    return entry

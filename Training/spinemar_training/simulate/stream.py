@@ -1,0 +1,196 @@
+"""An endless stream of simulated slabs: a buffer on the GPU that is renewed while it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from spinemar_training.projectors.radon import TorchRadon
+from spinemar_training.simulate.anatomy import Patient, load_patient
+from spinemar_training.simulate.scan import Projectors, make_projectors
+from spinemar_training.simulate.slabs import CHANNELS, SlabSettings, make_slab
+
+
+class Batch(NamedTuple):
+    """Slabs (b, slices, channels, h, w) float16 and their pixel size (b,)."""
+
+    slabs: Tensor
+    pixel_mm: Tensor
+
+
+class SlabMaker:
+    """Makes slabs one after another from a seed."""
+
+    def __init__(
+        self,
+        patient_files: Sequence[Path],
+        settings: SlabSettings,
+        seed: int,
+        device: torch.device | str,
+    ) -> None:
+        self.settings = settings
+        self._patients: list[Patient] = [load_patient(p, device) for p in patient_files]
+        self._projectors: Projectors = make_projectors(settings.size, settings.scan_views, device)
+        bins = self._projectors.coarse.n_bins
+        self._radon = TorchRadon(settings.size, 720, bins, device=device)
+        self._rng = np.random.default_rng(seed)
+        self._generator = torch.Generator(device=device).manual_seed(seed)
+
+    def reseed(self, seed: Sequence[int]) -> None:
+        """Start the random draws anew."""
+        self._rng = np.random.default_rng(seed)
+        self._generator.manual_seed(int(self._rng.integers(2**62)))
+
+    def make(self):  # type: ignore[no-untyped-def]
+        """Make the next slab that holds metal."""
+        while True:
+            slab = make_slab(
+                self._patients,
+                self.settings,
+                self._projectors,
+                self._radon,
+                self._rng,
+                self._generator,
+            )
+            if slab is not None:
+                return slab
+
+
+class SlabStream(IterableDataset):  # type: ignore[type-arg]
+    """Batches drawn from a buffer of slabs, of which some are replaced after each batch.
+
+    Parameters
+    ----------
+    maker : SlabMaker
+    capacity : int
+        Slabs in the buffer.
+    batch_size : int
+        Slabs a batch.
+    renew_every : int
+        Batches drawn for each new slab.
+    window : int
+        Slices a drawn slab keeps: 3 for one slice with its neighbours, or all.
+    """
+
+    def __init__(
+        self,
+        maker: SlabMaker,
+        *,
+        capacity: int,
+        batch_size: int,
+        renew_every: int,
+        window: int,
+        first_fill: int,
+        seed: int,
+    ) -> None:
+        self._maker = maker
+        self._capacity, self._batch_size, self._window = capacity, batch_size, window
+        self._renew_every, self._first_fill = renew_every, first_fill
+        self._rng = np.random.default_rng(seed)
+        self._slabs: Tensor | None = None
+        self._pixels: Tensor | None = None
+        self._filled = 0
+        self.made = 0
+
+    def _add(self) -> None:
+        slab = self._maker.make()
+        if self._slabs is None:
+            shape = (self._capacity, *slab.images.shape)
+            self._slabs = torch.empty(shape, dtype=torch.float16, device=slab.images.device)
+            self._pixels = torch.empty(self._capacity, device=slab.images.device)
+        assert self._pixels is not None
+        place = self.made % self._capacity
+        self._slabs[place] = slab.images
+        self._pixels[place] = slab.pixel_mm
+        self.made += 1
+        self._filled = min(self._capacity, self.made)
+
+    def _draw(self) -> Batch:
+        assert self._slabs is not None
+        assert self._pixels is not None
+        chosen = torch.from_numpy(self._rng.integers(self._filled, size=self._batch_size))
+        chosen = chosen.to(self._slabs.device)
+        if self._window >= self._slabs.shape[1]:
+            return Batch(self._slabs[chosen], self._pixels[chosen])
+        centre = torch.from_numpy(
+            self._rng.integers(self._slabs.shape[1], size=(self._batch_size, 1))
+        )
+        # A third of the cases are single slices repeated, as short volumes are.
+        reach = torch.from_numpy((self._rng.random((self._batch_size, 1)) > 0.3).astype(np.int64))
+        offset = torch.arange(self._window)[None] - self._window // 2
+        slices = (centre + offset * reach).clamp(0, self._slabs.shape[1] - 1)
+        slices = slices.to(self._slabs.device)
+        return Batch(self._slabs[chosen[:, None], slices], self._pixels[chosen])
+
+    def __iter__(self) -> Iterator[Batch]:
+        while self._filled < min(self._first_fill, self._capacity):
+            self._add()
+        drawn = 0
+        while True:
+            yield self._draw()
+            drawn += 1
+            if drawn % self._renew_every == 0:
+                self._add()
+
+
+class NumberedBatches(IterableDataset):  # type: ignore[type-arg]
+    """Batches that depend on the seed and their number only: a resumed run sees the same ones.
+
+    Every process of a distributed run takes numbers of its own.
+
+    Parameters
+    ----------
+    patient_files, settings : as for `SlabMaker`
+    seed : int
+    batch_size : int
+        Slabs a batch; each is drawn as a window of its slices around a random one.
+    device : str
+    """
+
+    def __init__(
+        self,
+        patient_files: Sequence[Path],
+        settings: SlabSettings,
+        seed: int,
+        batch_size: int,
+        device: str = "cpu",
+    ) -> None:
+        self._maker = SlabMaker(patient_files, settings, seed, device)
+        self._seed, self._batch_size = seed, batch_size
+        self.first = 0
+
+    def batch(self, number: int) -> Batch:
+        """Make batch `number`."""
+        self._maker.reseed([self._seed, number])
+        slabs = [self._maker.make() for _ in range(self._batch_size)]
+        middle = slabs[0].images.shape[0] // 2
+        return Batch(
+            torch.stack([s.images[middle - 1 : middle + 2] for s in slabs]),
+            torch.tensor([s.pixel_mm for s in slabs], device=slabs[0].images.device),
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        rank, world = 0, 1
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        number = self.first * world + rank
+        while True:
+            yield self.batch(number)
+            number += world
+
+
+def fixed_slabs(maker: SlabMaker, count: int) -> Batch:
+    """Make a fixed set, for validation."""
+    slabs = [maker.make() for _ in range(count)]
+    assert all(s.images.shape[1] == len(CHANNELS) for s in slabs)
+    device = slabs[0].images.device
+    return Batch(
+        torch.stack([s.images for s in slabs]),
+        torch.tensor([s.pixel_mm for s in slabs], device=device),
+    )

@@ -1,0 +1,248 @@
+"""`spinemar correct`: remove the metal artifacts of one CT."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spinemar.cli.console import print_json, progress_bars, stderr, stdout
+from spinemar.cli.correction_job import CorrectionJob
+from spinemar.errors import InputError
+
+if TYPE_CHECKING:
+    from spinemar.mar.result import CorrectionResult
+    from spinemar.volume import CTVolume
+
+_THRESHOLD_HU = (500.0, 30_000.0)
+
+
+class MethodChoice(str, Enum):
+    """Methods as the command line names them."""
+
+    AUTO = "auto"
+    GENERATOR = "generator"
+    NMAR = "nmar"
+    LI = "li"
+
+
+class DeviceChoice(str, Enum):
+    """Devices as the command line names them."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    CUDA_FP16 = "cuda-fp16"
+
+
+AllowReformatted = Annotated[
+    bool,
+    typer.Option(
+        "--allow-reformatted",
+        help="Correct DICOM series that are no acquired axial slices, too; expect little.",
+    ),
+]
+
+
+def correct(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="CT: DICOM folder, or a file of a series, NRRD, NIfTI, MetaImage. Or raw data.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Result: .nrrd, .nii, .nii.gz or .mha.")
+    ],
+    series: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", help="Which series, where a DICOM folder holds several."),
+    ] = None,
+    method: Annotated[
+        MethodChoice, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
+    ] = MethodChoice.AUTO,
+    metal_threshold: Annotated[
+        str, typer.Option(metavar="auto|HU", help="What counts as metal.")
+    ] = "auto",
+    metal_mask: Annotated[
+        Path | None, typer.Option(help="Metal known from elsewhere; any grid.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
+    ] = None,
+    device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = (
+        DeviceChoice.AUTO
+    ),
+    sinogram: Annotated[
+        bool, typer.Option("--sinogram", help="INPUT is raw data: .npz, .npy with .json, .zarr.")
+    ] = False,
+    fov: Annotated[
+        float | None, typer.Option(metavar="MM", help="Side of the image made of raw data.")
+    ] = None,
+    matrix: Annotated[int, typer.Option(help="Pixels a side of the image made of raw data.")] = 512,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write report.html into this folder.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace OUTPUT if it exists.")] = False,
+    allow_reformatted: AllowReformatted = False,
+) -> None:
+    """Remove the metal artifacts of a CT; slices without metal are not touched.
+
+    Beside OUTPUT a .json file says how it was made.
+
+    Examples:
+
+      spinemar correct scan.nii.gz -o corrected.nii.gz
+
+      spinemar correct DICOM/series7 -o corrected.nrrd --report report
+
+      spinemar correct DICOM --series 7 -o corrected.nrrd
+
+      spinemar correct scan.nrrd -o corrected.nrrd --method nmar --metal-threshold 2800 --json
+
+      spinemar correct --sinogram raw.npz -o corrected.nrrd --fov 250
+    """
+    from spinemar.base.file_locks import output_lock
+    from spinemar.io import write_volume
+    from spinemar.jobs.batches.sidecar import written_sidecar
+
+    threshold = _threshold(metal_threshold)
+    with output_lock(output), progress_bars(quiet=json) as (progress, cancel):
+        _check_paths(source, output, report, overwrite=overwrite)
+        job = CorrectionJob(
+            source,
+            output,
+            method=method.value,
+            threshold_hu=threshold,
+            mask=metal_mask,
+            model=model,
+            device=device.value,
+            series=series,
+            allow_reformatted=allow_reformatted,
+        )
+        if sinogram or job.is_raw:
+            volume, result = job.correct_raw(matrix, fov, progress, cancel)
+        else:
+            volume, result = job.correct_images(progress, cancel)
+        cancel.raise_if_cancelled()
+        facts = _facts(source, output, result)
+        if report is not None:
+            facts["report"] = str(_write_report(report, source, volume, result, model, device))
+        cancel.raise_if_cancelled()
+        # Both or none, and last of all, when nothing else can fail.
+        with written_sidecar(output, facts):
+            write_volume(output, result.volume)
+    if json:
+        print_json(facts)
+    else:
+        _tell(output, result, facts)
+
+
+def _threshold(text: str) -> float | None:
+    if text == "auto":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    low, high = _THRESHOLD_HU
+    if not low <= value <= high:
+        raise InputError(
+            f"'{text}' is no metal threshold.", f"Give auto or {low:.0f} to {high:.0f} HU."
+        )
+    return value
+
+
+def _check_paths(source: Path, output: Path, report: Path | None, *, overwrite: bool) -> None:
+    from spinemar.io.formats import check_exists, check_writable_format
+    from spinemar.jobs.batches.sidecar import check_sidecar
+
+    check_exists(source)
+    check_writable_format(output)
+    check_sidecar(output)
+    if output.exists():
+        if output.samefile(source):
+            raise InputError("OUTPUT is the input itself.", "Choose another name for the result.")
+        if not overwrite:
+            raise InputError(
+                f"{output} exists already.", "Choose another name, or allow it with --overwrite."
+            )
+    if report is not None:
+        from spinemar.report import check_report_tools
+
+        check_report_tools()
+        if report.exists() and not report.is_dir():
+            raise InputError(f"{report} is no folder.", "Give a folder for the report.")
+
+
+def _facts(source: Path, output: Path, result: CorrectionResult) -> dict[str, Any]:
+    """Everything about a correction as one JSON object."""
+    made = result.provenance
+    return {
+        "status": "done",
+        "message": result.message,
+        "input": str(source),
+        "output": str(output),
+        "method": made.method,
+        "model": made.model_name and f"{made.model_name} {made.model_version}",
+        "provider": made.provider,
+        "fallback": made.fallback,
+        "metal_voxels": int(result.metal_mask.sum()),
+        "corrected": list(result.corrected),
+        "left_alone": [
+            {"slice": report.index, "reason": report.reason}
+            for report in result.slices
+            if not report.corrected
+        ],
+        **{name: value for name, value in result.to_json().items() if name != "message"},
+    }
+
+
+def _write_report(
+    folder: Path,
+    source: Path,
+    volume: CTVolume,
+    result: CorrectionResult,
+    model: Path | None,
+    device: DeviceChoice,
+) -> Path:
+    from spinemar.mar.inpainters.methods import METHODS
+    from spinemar.report import ReportContent, ReportedCorrection, write_report
+    from spinemar.report.sinogram import SinogramStudy
+
+    sinogram, filled = None, None
+    if result.slices:
+        study = SinogramStudy(volume, result.metal_mask)
+        sinogram = study.before()
+        method = next(m for m in METHODS if m == result.provenance.method)
+        filled = study.filled(method, model, device.value)
+    content = ReportContent(
+        title=f"Metal artifact reduction: {source.name}",
+        before=volume,
+        corrected=(ReportedCorrection(result, filled=filled),),
+        metal=result.metal_mask,
+        sinogram=sinogram,
+        facts={"Input": str(source)},
+    )
+    return write_report(folder, content)
+
+
+def _tell(output: Path, result: CorrectionResult, facts: dict[str, Any]) -> None:
+    made = result.provenance
+    console = stdout()
+    console.print(result.message)
+    if made.method != "none":
+        model = f", {facts['model']} on {made.provider}" if facts["model"] else ""
+        console.print(f"Method {made.method}{model}; {result.seconds['total']:.1f} s.")
+    if made.fallback:
+        stderr().print(made.fallback)
+    for one in facts["left_alone"][:10]:
+        console.print(f"Left alone: slice {one['slice'] + 1}: {one['reason']}", soft_wrap=True)
+    console.print(f"Written: {output}", highlight=False, soft_wrap=True)
+    if "report" in facts:
+        console.print(f"Report: {facts['report']}", highlight=False, soft_wrap=True)

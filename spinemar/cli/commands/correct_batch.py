@@ -1,0 +1,121 @@
+"""`spinemar correct-batch`: remove the metal artifacts of many CTs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spinemar.cli.commands.correct import AllowReformatted, DeviceChoice, MethodChoice
+from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.errors import FaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spinemar.jobs.batches.items import BatchRow
+
+
+def correct_batch(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...",
+            help="CTs, or folders that hold CTs and DICOM series.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for results and summary.csv.")
+    ],
+    method: Annotated[
+        MethodChoice, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
+    ] = MethodChoice.AUTO,
+    metal_threshold: Annotated[
+        float | None, typer.Option(min=500, max=30_000, help="HU; automatic by default.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
+    ] = None,
+    device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = (
+        DeviceChoice.AUTO
+    ),
+    suffix: Annotated[str, typer.Option(help="Format of the results.")] = ".nrrd",
+    workers: Annotated[int, typer.Option(min=1, help="Local processes.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, for many machines.")
+    ] = None,
+    allow_reformatted: AllowReformatted = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Remove the metal artifacts of many CTs; run it again to go on where it stopped.
+
+    A CT that cannot be corrected is a row of the summary and stops nothing; the exit code is then
+    1. A result is made again only when its source, the settings or the software changed.
+
+    Examples:
+
+      spinemar correct-batch study/ -o corrected
+
+      spinemar correct-batch a.nrrd b.nii.gz DICOM/series7 -o corrected --method nmar
+
+      spinemar correct-batch study/ -o corrected --scheduler tcp://head:8786
+    """
+    from spinemar.jobs.batches.batch import BatchSettings
+    from spinemar.jobs.batches.batch import correct_batch as run_batch
+    from spinemar.jobs.batches.items import SUMMARY
+    from spinemar.mar.inpainters.methods import find_model
+
+    settings = BatchSettings(
+        method=method.value,
+        device=device.value,
+        metal_threshold_hu=metal_threshold,
+        model=str(find_model(model).resolve()) if model else None,
+        allow_reformatted=allow_reformatted,
+    )
+    with progress_bars(quiet=json) as (progress, cancel):
+        rows = run_batch(
+            sources,
+            output.resolve(),
+            settings,
+            suffix=suffix,
+            workers=workers,
+            scheduler=scheduler,
+            progress=progress,
+            cancel=cancel,
+        )
+    failed = [row for row in rows if row.status == "failed"]
+    if json:
+        status = "failed" if failed else "done"
+        print_json({"status": status, "rows": [asdict(r) for r in rows]})
+    else:
+        _show(rows, output / SUMMARY)
+    if failed:
+        raise FaultError(
+            f"{len(failed)} of {len(rows)} volumes could not be corrected.",
+            f"See {output / SUMMARY}; what is done is kept.",
+        )
+
+
+def _name(row: BatchRow) -> str:
+    name = Path(row.source).name
+    return f"{name}, series {row.series}" if row.series else name
+
+
+def _show(rows: Sequence[BatchRow], summary: Path) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("volume", "status", "slices", "change HU", "s"):
+        table.add_column(name, justify="right" if name in ("slices", "change HU", "s") else "left")
+    for row in rows:
+        cells = (str(row.slices_corrected), f"{row.change_hu:.1f}", f"{row.seconds:.1f}")
+        table.add_row(_name(row), row.status, *cells)
+    console = stdout()
+    console.print(table)
+    for row in rows:
+        if row.status == "failed":
+            console.print(f"{_name(row)}: {row.message}", soft_wrap=True)
+    console.print(f"Summary: {summary}", highlight=False, soft_wrap=True)

@@ -1,0 +1,239 @@
+"""`spinemar dataset`: make, look at, split and verify training pairs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.errors import FaultError, InputError
+
+app = typer.Typer(
+    no_args_is_help=True, help="Make, look at, split and verify stores of training pairs."
+)
+
+Store = Annotated[Path, typer.Argument(metavar="STORE", help="A store of training pairs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def make(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="CTS|MANIFEST...", help="CTs, or lists of CTs.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="STORE", help="The store.")],
+    pairs: Annotated[int, typer.Option(help="Pairs that the store shall hold.")],
+    placement: Annotated[
+        str, typer.Option(metavar="realistic|random|mix:R", help="Where the metal goes.")
+    ] = "mix:0.7",
+    domain: Annotated[
+        str, typer.Option(metavar="post|raw|mix:R", help="Images projected again, or raw data.")
+    ] = "mix:0.3",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="A running Dask scheduler.")
+    ] = None,
+    landmarks: Annotated[
+        Path | None, typer.Option(help="Folder of landmark files, found by the CTs' names.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Take the CTs of this split alone (repeatable).")
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="File with other settings.")
+    ] = None,
+    block: Annotated[int, typer.Option(min=1, help="Pairs of a shard.")] = 8,
+    json: Json = False,
+) -> None:
+    """Make training pairs; run again, it goes on where it stopped, or adds pairs.
+
+    A list of CTs is JSON or CSV; see Docs/dataset.md.
+
+    Examples:
+
+      spinemar dataset make cts.json -o pairs.zarr --pairs 200
+
+      spinemar dataset make a.nii.gz b.nii.gz -o pairs.zarr --pairs 5000 --workers 8
+
+      spinemar dataset make cts.csv -o pairs.zarr --pairs 1000000 --scheduler tcp://head:8786
+    """
+    from spinemar.dataset.make import make_store
+    from spinemar.dataset.manifest import read_inputs
+
+    inputs = read_inputs(sources, landmarks, only or ())
+    chosen = _settings(settings, placement, domain)
+    start = time.perf_counter()
+    with progress_bars(quiet=json) as (progress, cancel):
+        made = make_store(
+            output,
+            inputs,
+            pairs,
+            settings=chosen,
+            seed=seed,
+            workers=workers,
+            scheduler=scheduler,
+            block_pairs=block,
+            progress=progress,
+            cancel=cancel,
+        )
+    seconds = time.perf_counter() - start
+    fresh = sum(one.pairs for one in made.done)
+    stored = sum(one.stored_bytes for one in made.done)
+    peak = max((one.peak_bytes for one in made.done), default=0)
+    facts = {
+        "status": "done",
+        "store": str(output),
+        "pairs": made.pairs,
+        "made_now": fresh,
+        "seconds": round(seconds, 1),
+        "pairs_per_minute": round(60 * fresh / seconds, 2),
+        "bytes_per_pair": round(stored / fresh) if fresh else None,
+        "peak_bytes_per_worker": peak,
+        "workers": sorted({one.worker for one in made.done}),
+    }
+    if json:
+        print_json(facts)
+        return
+    console = stdout()
+    console.print(f"{output} holds {made.pairs} pairs, {fresh} of them made now.", highlight=False)
+    if fresh:
+        console.print(
+            f"{facts['pairs_per_minute']} pairs a minute, {stored / fresh / 1e6:.1f} MB a pair, "
+            f"at most {peak / 1e6:.0f} MB of memory a worker."
+        )
+
+
+@app.command()
+def inspect(
+    store: Store,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for contact sheets.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Pairs on the sheets.")] = 24,
+    json: Json = False,
+) -> None:
+    """Draw contact sheets of pairs spread over a store, and say what it holds.
+
+    Examples:
+
+      spinemar dataset inspect pairs.zarr -o sheets --count 60
+    """
+    from spinemar.dataset.storage.reader import PairStore
+    from spinemar.dataset.storage.sheets import draw_sheets
+
+    pairs = PairStore(store)
+    sheets = draw_sheets(store, output, count) if output is not None else []
+    facts: dict[str, Any] = {"status": "done", "store": str(store), "pairs": len(pairs)}
+    for name in ("domain", "placement", "ct"):
+        values = [row[name] for row in pairs.rows]
+        facts[name] = {value: values.count(value) for value in sorted(set(values))}
+    facts["sheets"] = [str(path) for path in sheets]
+    if json:
+        print_json(facts)
+        return
+    console = stdout()
+    console.print(f"{len(pairs)} pairs.")
+    for name in ("domain", "placement", "ct"):
+        shares = ", ".join(f"{value} {number}" for value, number in facts[name].items())
+        console.print(f"{name}: {shares}", highlight=False)
+    for path in sheets:
+        console.print(str(path), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def split(
+    store: Store,
+    shares: Annotated[
+        str, typer.Option(metavar="A,B,C", help="Shares of training, validation and test.")
+    ] = "0.8,0.1,0.1",
+    seed: Annotated[int, typer.Option(min=0, help="Draws the patients.")] = 0,
+    json: Json = False,
+) -> None:
+    """Divide the patients into sets; splits stated in the list of CTs stay.
+
+    Examples:
+
+      spinemar dataset split pairs.zarr --shares 0.7,0.15,0.15 --seed 3
+    """
+    from spinemar.dataset.storage.finish import finish_store
+    from spinemar.dataset.storage.layout import read_spec
+    from spinemar.dataset.storage.split import assign_patients, read_splits
+
+    try:
+        wanted = [float(part) for part in shares.split(",")]
+    except ValueError as error:
+        raise InputError(f"'{shares}' are no shares.", "Write them as 0.8,0.1,0.1.") from error
+    patients = assign_patients(read_spec(store).inputs, wanted, seed)
+    finish_store(store, patients)
+    pairs = read_splits(store)[1]
+    counts = {name: len(numbers) for name, numbers in pairs.items()}
+    if json:
+        print_json({"status": "done", "patients": patients, "pairs": counts})
+        return
+    console = stdout()
+    for name, number in counts.items():
+        people = [patient for patient, one in patients.items() if one == name]
+        console.print(f"{name}: {number} pairs of {len(people)} patients", highlight=False)
+
+
+@app.command()
+def verify(
+    store: Store,
+    deep: Annotated[bool, typer.Option(help="Also read every pair and check it.")] = False,
+    discard: Annotated[
+        bool, typer.Option(help="Give up damaged blocks, for the next `make` to make anew.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check every byte of a store; ends with 1 if something is wrong.
+
+    Examples:
+
+      spinemar dataset verify pairs.zarr --deep
+    """
+    from spinemar.dataset.storage.verify import discard_damaged, verify_store
+
+    with progress_bars(quiet=json) as (progress, cancel):
+        found = verify_store(store, deep=deep, progress=progress, cancel=cancel)
+    given_up = discard_damaged(store, found) if discard else 0
+    if json and not found.problems:
+        print_json(
+            {
+                "status": "done",
+                "pairs": found.pairs,
+                "files": found.files,
+                "bytes": found.stored_bytes,
+            }
+        )
+    elif not found.problems:
+        stdout().print(
+            f"All is well: {found.pairs} pairs in {found.files} files, "
+            f"{found.stored_bytes / 1e6:.1f} MB of shards."
+        )
+    if found.problems:
+        named = " ".join(problem.what for problem in found.problems[:10])
+        raise FaultError(
+            f"{store.name} is damaged ({len(found.problems)} problems). {named}",
+            f"{given_up} damaged blocks were given up: run `spinemar dataset make` again."
+            if given_up
+            else "Run this with --discard, then `spinemar dataset make` with the same options.",
+        )
+
+
+def _settings(path: Path | None, placement: str, domain: str) -> Any:
+    """Read settings; placement and domain of the command line go before the file's."""
+    from spinemar.base.json_text import read_json
+    from spinemar.dataset.pair_settings import PairSettings, parse_domain, parse_placement
+
+    values: dict[str, Any] = {}
+    if path is not None:
+        values = read_json(path, f"settings {path.name}")
+        if not isinstance(values, dict):
+            raise InputError(f"{path.name} is no JSON object.", "Write settings by name.")
+    values["realistic_share"] = parse_placement(placement)
+    values["raw_share"] = parse_domain(domain)
+    return PairSettings.from_json(values)

@@ -1,0 +1,100 @@
+"""`spinemar grade`: how well the screws of a plan lie in bone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.plan_inputs import (
+    plan_facts,
+    read_catalogue,
+    read_spine,
+    refuse_existing,
+    screw_lines,
+)
+
+
+def grade(
+    source: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan (.json).")],
+    volume: Annotated[Path, typer.Argument(metavar="CT", help="The patient, without metal.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Segmented vertebrae; without them the spine is segmented here."),
+    ] = None,
+    naming: Annotated[
+        str, typer.Option(help="Numbering of LABELS: auto, verse, totalsegmentator.")
+    ] = "auto",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The plan with its grades (.json).")
+    ] = None,
+    catalogue: Annotated[
+        list[Path] | None, typer.Option(help="Catalogue of your own. Repeatable.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for plan.html with pictures, and screws.csv.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace a plan that exists.")] = False,
+) -> None:
+    """Grade every screw after Gertzbein and Robbins, with direction; look for collisions.
+
+    A screw whose vertebra is not in the labels is not graded.
+
+    Examples:
+
+      spinemar grade plan.json ct.nii.gz --labels vertebrae.nii.gz
+
+      spinemar grade plan.json ct.nii.gz --labels vertebrae.nii.gz -o graded.json --report report
+    """
+    from spinemar.io import read_volume
+    from spinemar.planning.grades.collisions import find_collisions
+    from spinemar.planning.grades.gertzbein_robbins import grade_plan
+    from spinemar.planning.grades.hu_profile import hu_profile
+    from spinemar.planning.plans.plan_json import read_plan, write_plan
+    from spinemar.planning.report.page import check_report_tools, write_plan_report
+    from spinemar.planning.report.tables import collision_line
+
+    refuse_existing([output], overwrite=overwrite)
+    if report is not None:
+        check_report_tools()
+    models = read_catalogue(catalogue)
+    plan = read_plan(source)
+    with progress_bars(quiet=json) as (progress, cancel):
+        ct = read_volume(volume)
+        spine = read_spine(labels, naming, ct, progress=progress, cancel=cancel)
+        graded = grade_plan(plan, spine)
+        collisions = find_collisions(graded, models, spine.labels)
+        files: dict[str, Path] = {}
+        if output is not None:
+            write_plan(output, graded)
+            files["plan"] = output
+        if report is not None:
+            files["report"] = write_plan_report(
+                report, graded, spine, ct, models, progress=progress, cancel=cancel
+            )
+    if json:
+        facts = plan_facts(graded)
+        for screw, entry in zip(graded.screws, facts["screws"], strict=True):
+            frame = spine.vertebra(screw.level) if screw.level in spine.levels else None
+            profile = hu_profile(screw, ct, frame)
+            entry["hu"] = {
+                name: None if value != value else value  # noqa: PLR0124  (NaN is no JSON)
+                for name, value in (
+                    ("mean", profile.mean_hu),
+                    ("minimum", profile.minimum_hu),
+                    ("pedicle", profile.pedicle_hu),
+                    ("body", profile.body_hu),
+                )
+            }
+        facts["collisions"] = [c.__dict__ for c in collisions]
+        print_json({"status": "done", "input": source, "files": files, **facts})
+        return
+    console = stdout()
+    console.print(screw_lines(graded))
+    for collision in collisions:
+        console.print(collision_line(collision), soft_wrap=True)
+    for path in files.values():
+        console.print(str(path), highlight=False, soft_wrap=True)

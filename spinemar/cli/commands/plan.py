@@ -1,0 +1,169 @@
+"""`spinemar plan`: screws and rods for a spine, planned by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.plan_inputs import (
+    plan_facts,
+    read_catalogue,
+    read_spine,
+    refuse_existing,
+    screw_lines,
+)
+from spinemar.implants.checks import MATERIALS
+from spinemar.implants.placement import STANDARD_CROSSLINK, STANDARD_ROD
+from spinemar.planning.trajectories.targets import TRAJECTORIES
+
+if TYPE_CHECKING:
+    from spinemar.implants.catalogue import CageModel, Catalogue
+    from spinemar.planning.constructs.automatic import PlanSettings
+    from spinemar.planning.plans.plan import Cage
+    from spinemar.spine.model import SpineModel
+
+TrajectoryChoice = Enum("TrajectoryChoice", {t.upper(): t for t in TRAJECTORIES}, type=str)  # type: ignore[misc]
+
+_FIRST_TRAJECTORY = TrajectoryChoice[TRAJECTORIES[0].upper()]
+
+
+def plan(
+    source: Annotated[Path, typer.Argument(metavar="CT", help="The patient, without metal.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Plan (.json).")],
+    levels: Annotated[str, typer.Option(help="Such as T11-L2, or T12,L2.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Segmented vertebrae; without them the spine is segmented here."),
+    ] = None,
+    naming: Annotated[
+        str, typer.Option(help="Numbering of LABELS: auto, verse, totalsegmentator.")
+    ] = "auto",
+    trajectory: Annotated[
+        TrajectoryChoice, typer.Option(help="Along the pedicle, or cortical (T11 to L5).")
+    ] = _FIRST_TRAJECTORY,
+    screw_model: Annotated[str, typer.Option(help="Screw of the catalogue.")] = "generic-polyaxial",
+    material: Annotated[str, typer.Option(help="Ti-6Al-4V, 316L or CoCrMo.")] = MATERIALS[0],
+    rods: Annotated[bool, typer.Option(help="Contour rods through the screws.")] = True,
+    rod_model: Annotated[str, typer.Option(help="Rod of the catalogue.")] = STANDARD_ROD,
+    rod_diameter: Annotated[
+        float | None,
+        typer.Option(metavar="MM", help="Diameter of the rods: one of the model's, near 5.5."),
+    ] = None,
+    crosslink: Annotated[bool, typer.Option(help="Join the rods.")] = False,
+    crosslink_model: Annotated[
+        str, typer.Option(help="Crosslink of the catalogue.")
+    ] = STANDARD_CROSSLINK,
+    cage: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LEVEL[=MODEL]", help="Cage into the disc below. Repeatable."),
+    ] = None,
+    catalogue: Annotated[
+        list[Path] | None, typer.Option(help="Catalogue of your own. Repeatable.")
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Plan whose locked screws stay where they are.")
+    ] = None,
+    stl: Annotated[Path | None, typer.Option(help="Folder for surfaces, one per implant.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for plan.html with pictures, and screws.csv.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace a plan that exists.")] = False,
+) -> None:
+    """Plan pedicle screws and rods, and grade them on the labels.
+
+    Pedicles that take no screw are named, and why.
+
+    Examples:
+
+      spinemar plan ct.nii.gz --labels vertebrae.nii.gz --levels T11-L2 -o plan.json
+
+      spinemar plan ct.nrrd --levels L4-L5 --cage L4 --report report --stl stl -o plan.json
+    """
+    from spinemar.io import read_volume
+    from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
+    from spinemar.planning.constructs.rods import RodSettings
+    from spinemar.planning.plans.plan_json import read_plan, write_plan
+    from spinemar.planning.report.page import check_report_tools, write_plan_report
+
+    refuse_existing([output], overwrite=overwrite)
+    if report is not None:
+        check_report_tools()
+    models = read_catalogue(catalogue)
+    # Screws of one metal and rods of another are sold together: each model has its own.
+    same = material if material in models.rod(rod_model).materials else None
+    settings = PlanSettings(
+        trajectory=trajectory.value,
+        screw_model=screw_model,
+        material=material,
+        with_rods=rods,
+        with_crosslink=crosslink,
+        crosslink_model=crosslink_model,
+        rod=RodSettings(rod_model, rod_diameter, same),
+    )
+    _check(settings, models, levels, cage or [])
+    locked = None if keep is None else read_plan(keep)
+    with progress_bars(quiet=json) as (progress, cancel):
+        volume = read_volume(source)
+        spine = read_spine(labels, naming, volume, progress=progress, cancel=cancel)
+        # Cages first: a disc too low is refused before the long work.
+        cages = _cages(spine, cage or [], models)
+        made = plan_with_alternatives(
+            spine, volume, levels, models, settings, locked=locked, progress=progress, cancel=cancel
+        )
+        result = replace(made.plan, cages=cages)
+        write_plan(output, result)
+        files = {"plan": output}
+        if stl is not None:
+            from spinemar.implants.surfaces.construct_mesh import export_stl
+
+            export_stl(stl, result, models)
+            files["stl"] = stl
+        if report is not None:
+            files["report"] = write_plan_report(
+                report, result, spine, volume, models, fields=made.fields,
+                progress=progress, cancel=cancel,
+            )  # fmt: skip
+    if json:
+        print_json({"status": "done", "input": source, "files": files, **plan_facts(result)})
+        return
+    console = stdout()
+    console.print(screw_lines(result))
+    for warning in result.warnings:
+        console.print(warning, soft_wrap=True)
+    for path in files.values():
+        console.print(str(path), highlight=False, soft_wrap=True)
+
+
+def _check(settings: PlanSettings, catalogue: Catalogue, levels: str, cages: list[str]) -> None:
+    """Refuse levels, sizes and materials before the CT is read."""
+    from spinemar.implants.checks import check_choice
+    from spinemar.spine.labels.levels import level_range
+
+    model = catalogue.screw(settings.screw_model)
+    check_choice(f"material of {model.id}", settings.material, model.materials)
+    level_range(levels)
+    for text in cages:
+        _cage_request(text, catalogue)
+    settings.rod.checked(catalogue)
+    catalogue.crosslink(settings.crosslink_model)
+
+
+def _cages(spine: SpineModel, wanted: list[str], catalogue: Catalogue) -> tuple[Cage, ...]:
+    from spinemar.planning.constructs.cages import cage_for_disc
+
+    requests = [_cage_request(text, catalogue) for text in wanted]
+    return tuple(cage_for_disc(spine, level, model) for level, model in requests)
+
+
+def _cage_request(text: str, catalogue: Catalogue) -> tuple[str, CageModel]:
+    """Return level and model of "L4" or "L4=generic-plif"."""
+    from spinemar.spine.labels.levels import parse_level
+
+    level, _, model = text.partition("=")
+    return parse_level(level), catalogue.cage(model or "generic-alif")

@@ -1,0 +1,211 @@
+"""`spinemar segment`: label the vertebrae of a CT and find their pedicles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from spinemar.progress import CancelToken, ProgressCallback
+    from spinemar.spine.model import SpineModel
+    from spinemar.volume import CTVolume
+
+
+def segment(
+    ct: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CT", help="CT: DICOM folder, or a file of a series, NRRD, NIfTI, MetaImage."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="Labels (VerSe numbers): .nii.gz, .nrrd, .mha."),
+    ],
+    first_level: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help="Name of the uppermost vertebra in the result."),
+    ] = None,
+    seed: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LEVEL=R,A,S", help="A point in a vertebral body, RAS mm. May be repeated."
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Use this segmentation instead of an own one.")
+    ] = None,
+    naming: Annotated[
+        str,
+        typer.Option(help="Numbers in LABELS: auto, verse, totalsegmentator, totalsegmentator-v1."),
+    ] = "auto",
+    frames: Annotated[
+        Path | None, typer.Option(help="Write axes, endplates and pedicles to this .json file.")
+    ] = None,
+    surfaces: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a closed surface of each vertebra.")
+    ] = None,
+    surface_format: Annotated[str, typer.Option(metavar="stl|vtk")] = "stl",
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Write an overlay sheet to look at.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace files that exist.")] = False,
+) -> None:
+    """Label the vertebrae of a CT and find their axes and pedicles.
+
+    Levels are guessed from ribs, sacrum and lengths unless --first-level or a --seed names one.
+
+    Examples:
+
+      spinemar segment ct.nii.gz -o spine.nii.gz --frames spine.json
+
+      spinemar segment ct.nii.gz -o spine.nii.gz --first-level T10
+
+      spinemar segment ct.nii.gz -o spine.nii.gz --seed L1=-23,-39,-281 --sheet spine.png
+    """
+    from spinemar.io import read_volume, write_labels
+
+    targets = [path for path in (output, frames, sheet) if path is not None]
+    _check_targets(targets, surfaces, surface_format, overwrite)
+    seeds = _seeds(seed or ())
+    volume = read_volume(ct)
+    with progress_bars(quiet=json) as (progress, cancel):
+        model = _model(volume, labels, naming, first_level, seeds, progress=progress, cancel=cancel)
+    write_labels(output, model.labels)
+    if frames is not None:
+        from spinemar.spine.serial import spine_to_json
+
+        _write_text(frames, spine_to_json(model))
+    if surfaces is not None:
+        _write_surfaces(model, surfaces, surface_format)
+    if sheet is not None:
+        from spinemar.spine.drawing.sheets import write_overlay_sheet
+
+        write_overlay_sheet(sheet, volume, model, title=ct.name)
+    if json:
+        print_json({"status": "done", "labels": output, "vertebrae": _facts(model)})
+        return
+    stdout().print(_table(model))
+
+
+def _model(
+    volume: CTVolume,
+    labels: Path | None,
+    naming: str,
+    first_level: str | None,
+    seeds: Mapping[str, tuple[float, float, float]],
+    *,
+    progress: ProgressCallback,
+    cancel: CancelToken,
+) -> SpineModel:
+    if labels is not None:
+        from spinemar.io import read_labels
+        from spinemar.spine.providers import spine_from_segmentation
+
+        return spine_from_segmentation(
+            read_labels(labels),
+            volume,
+            naming=naming,
+            first_level=first_level,
+            seeds=seeds,
+            progress=progress,
+            cancel=cancel,
+        )
+    from spinemar.spine.segmentation.segment import segment_spine
+
+    return segment_spine(
+        volume, first_level=first_level, seeds=seeds, progress=progress, cancel=cancel
+    )
+
+
+def _seeds(texts: Sequence[str]) -> dict[str, tuple[float, float, float]]:
+    """Read LEVEL=R,A,S."""
+    seeds: dict[str, tuple[float, float, float]] = {}
+    for text in texts:
+        level, _, point = text.partition("=")
+        try:
+            right, anterior, superior = (float(part) for part in point.split(","))
+        except ValueError as error:
+            raise InputError(
+                f"'{text}' is no seed.", "Write it as LEVEL=R,A,S, for example L1=-23,-39,-281."
+            ) from error
+        seeds[level] = (right, anterior, superior)
+    return seeds
+
+
+def _check_targets(
+    targets: Sequence[Path], surfaces: Path | None, surface_format: str, overwrite: bool
+) -> None:
+    """Refuse before the work starts what could not be written after it."""
+    if surface_format not in {"stl", "vtk"}:
+        raise InputError(f"'{surface_format}' is no format of surfaces.", "Use stl or vtk.")
+    for path in targets:
+        if path.exists() and not overwrite:
+            raise InputError(
+                f"{path} exists already.", "Choose another name, or allow it with --overwrite."
+            )
+        if not path.expanduser().resolve().parent.is_dir():
+            raise InputError(
+                f"The folder {path.parent} does not exist.", "Make it, or choose another one."
+            )
+    if surfaces is not None and surfaces.exists() and not surfaces.is_dir():
+        raise InputError(f"{surfaces} is not a folder.", "Choose another one.")
+
+
+def _write_text(path: Path, text: str) -> None:
+    from spinemar.base.atomic_files import atomic_path
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _write_surfaces(model: SpineModel, folder: Path, kind: str) -> None:
+    from spinemar.spine.drawing.surfaces import vertebra_surface, write_surface
+    from spinemar.spine.labels.levels import VERSE_IDS
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for level in model.levels:
+        surface = vertebra_surface(model.labels, VERSE_IDS[level])
+        write_surface(folder / f"{level}.{kind}", surface, level)
+
+
+def _facts(model: SpineModel) -> list[dict[str, Any]]:
+    return [
+        {
+            "level": frame.level,
+            "confidence": round(frame.confidence, 3),
+            "pedicles": {
+                side: {
+                    "width_mm": round(pedicle.width_mm, 2),
+                    "height_mm": round(pedicle.height_mm, 2),
+                    "confidence": round(pedicle.confidence, 3),
+                }
+                for side, pedicle in frame.pedicles.items()
+            },
+            "warnings": frame.warnings,
+        }
+        for frame in model.vertebrae
+    ]
+
+
+def _table(model: SpineModel) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("Level", "Left width", "Right width", "Confidence", "Notes"):
+        table.add_column(name, justify="left" if name in {"Level", "Notes"} else "right")
+    for frame in model.vertebrae:
+        widths = [
+            f"{frame.pedicles[side].width_mm:.1f} mm" if side in frame.pedicles else "-"
+            for side in ("left", "right")
+        ]
+        table.add_row(frame.level, *widths, f"{frame.confidence:.2f}", " ".join(frame.warnings))
+    return table

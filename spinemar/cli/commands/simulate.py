@@ -1,0 +1,261 @@
+"""`spinemar simulate`: scan a patient with implants, and the same patient without."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.plan_inputs import read_catalogue
+from spinemar.errors import InputError
+from spinemar.physics.scanner_settings import GEOMETRIES, HU_SCALES, KERNELS, ScannerSettings
+
+if TYPE_CHECKING:
+    from spinemar.implants.catalogue import Catalogue
+    from spinemar.physics.scanner import SimulatedScan
+    from spinemar.volume import CTVolume, GridGeometry
+
+_OFF: dict[str, dict[str, Any]] = {
+    "beam-hardening": {"polychromatic": False},
+    "water-correction": {"water_correction": False},
+    "noise": {"quantum_noise": False, "electronic_noise": 0.0},
+    "electronic-noise": {"electronic_noise": 0.0},
+    "scatter": {"scatter": 0.0},
+    "bowtie": {"bowtie": 0.0},
+    "blur": {"focal_spot_mm": 0.0},
+    "starvation-filter": {"starvation_filter": False},
+    "saturation": {"saturation": None},
+}
+
+KernelChoice = Enum("KernelChoice", {k.upper(): k for k in KERNELS}, type=str)  # type: ignore[misc]
+GeometryChoice = Enum(  # type: ignore[misc]
+    "GeometryChoice", {g.upper().replace("-", "_"): g for g in GEOMETRIES}, type=str
+)
+ScaleChoice = Enum(  # type: ignore[misc]
+    "ScaleChoice", {s.upper().replace("-", "_"): s for s in HU_SCALES}, type=str
+)
+EffectChoice = Enum(  # type: ignore[misc]
+    "EffectChoice", {e.upper().replace("-", "_"): e for e in _OFF}, type=str
+)
+
+
+def simulate(
+    source: Annotated[Path, typer.Argument(metavar="CT", help="Patient without metal.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="Folder (all volumes), or one file (the scan alone)."),
+    ],
+    implants: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLAN|MASK[=MATERIAL]",
+            help="Plan (.json), or a mask and its material (Ti-6Al-4V unless stated). Repeatable.",
+        ),
+    ] = None,
+    catalogue: Annotated[
+        list[Path] | None, typer.Option(help="Catalogue of your own, for plans. Repeatable.")
+    ] = None,
+    kvp: Annotated[int, typer.Option(help="Tube voltage: 80, 100, 120 or 140.")] = 120,
+    photons: Annotated[float, typer.Option(help="Photons of an open ray.")] = 1e6,
+    kernel: Annotated[KernelChoice, typer.Option(help="Reconstruction kernel.")] = KernelChoice[
+        "STANDARD"
+    ],
+    geometry: Annotated[GeometryChoice, typer.Option(help="Where the rays run.")] = GeometryChoice[
+        "PARALLEL"
+    ],
+    hu_scale: Annotated[ScaleChoice, typer.Option(help="Stored range of HU.")] = ScaleChoice[
+        "12_BIT"
+    ],
+    fov: Annotated[
+        float | None, typer.Option(metavar="MM", help="Targeted reconstruction about the centre.")
+    ] = None,
+    matrix: Annotated[int | None, typer.Option(help="Pixels a side; as the CT by default.")] = None,
+    slice_thickness: Annotated[
+        float | None, typer.Option(metavar="MM", help="Width of the slice profile.")
+    ] = None,
+    detector_rows: Annotated[int, typer.Option(help="Rows of a helical detector.")] = 4,
+    pitch: Annotated[float, typer.Option(help="Helical pitch.")] = 1.0,
+    without: Annotated[
+        list[EffectChoice] | None, typer.Option(help="Leave an effect out. Repeatable.")
+    ] = None,
+    slices: Annotated[
+        str | None, typer.Option(metavar="FIRST:LAST", help="Only these slices, counted from 1.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same noise.")] = 0,
+    raw: Annotated[
+        Path | None, typer.Option(help="Also write the raw data: .npz or .zarr.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace files that exist.")] = False,
+) -> None:
+    """Simulate the CT scan of a patient with implants.
+
+    A folder gets scan.nrrd, truth.nrrd (without metal, noise shared ray by ray),
+    noise_free.nrrd (truth without noise), metal.nrrd (labels) and scan.json.
+
+    Examples:
+
+      spinemar simulate ct.nii.gz --implants plan.json -o simulated
+
+      spinemar simulate ct.nrrd --implants screws.nrrd=316L --kvp 140 --photons 2e6 -o scan.nrrd
+
+      spinemar simulate ct.nrrd --implants plan.json --geometry helical --raw raw.npz -o simulated
+    """
+    from spinemar.io import read_volume
+    from spinemar.physics.raw_scan import simulate_raw
+    from spinemar.physics.scanner import simulate_scan
+    from spinemar.tomography.raw_data.sinogram_files import write_sinogram
+
+    changes: dict[str, Any] = {}
+    for effect in without or []:
+        changes |= _OFF[effect.value]
+    settings = ScannerSettings(
+        kvp=kvp,
+        photons_per_ray=photons,
+        kernel=kernel.value,
+        geometry=geometry.value,
+        hu_scale=hu_scale.value,
+        reconstruction_fov_mm=fov,
+        matrix=matrix,
+        slice_thickness_mm=slice_thickness,
+        detector_rows=detector_rows,
+        pitch=pitch,
+        **changes,
+    )
+    models = read_catalogue(catalogue)
+    single = _check_output(source, output, raw, overwrite=overwrite)
+    with progress_bars(quiet=json) as (progress, cancel):
+        patient = read_volume(source)
+        chosen = _chosen(slices, len(patient.hu))
+        fractions = _fractions(implants or [], patient, models)
+        scan = simulate_scan(
+            patient,
+            fractions,
+            settings,
+            seed,
+            slices=chosen,
+            with_truth=not single,
+            with_noise_free=not single,
+            progress=progress,
+            cancel=cancel,
+        )
+        files = _write(scan, output, single=single)
+        if raw is not None:
+            write_sinogram(raw, simulate_raw(patient, fractions, settings, seed, slices=chosen))
+            files["raw"] = raw
+    facts = {
+        "status": "done",
+        "input": str(source),
+        "files": files,
+        "slices": len(scan.volume.hu),
+        "materials": sorted(fractions),
+        "metal_voxels": int((scan.metal_fraction > 0.5).sum()),
+        "seed": seed,
+        "settings": settings.to_json(),
+    }
+    if json:
+        print_json(facts)
+        return
+    console = stdout()
+    console.print(f"{len(scan.volume.hu)} slices scanned at {kvp} kVp, {settings.geometry}.")
+    for path in files.values():
+        console.print(str(path), highlight=False, soft_wrap=True)
+
+
+def _check_output(source: Path, output: Path, raw: Path | None, *, overwrite: bool) -> bool:
+    """Refuse early what would be refused in the end; return whether OUTPUT is one file."""
+    from spinemar.tomography.raw_data.sinogram_files import is_sinogram_path
+
+    single = output.suffix != "" and not output.is_dir()
+    if source.exists() and output.exists() and output.samefile(source):
+        raise InputError("OUTPUT is the input itself.", "Choose another name for the scan.")
+    taken = [output] if single else [output / name for name in ("scan.nrrd", "truth.nrrd")]
+    for path in [*taken, *([raw] if raw else [])]:
+        if path.exists() and not overwrite:
+            raise InputError(
+                f"{path} exists already.", "Choose another name, or allow it with --overwrite."
+            )
+    if raw is not None and (raw.suffix.lower() == ".npy" or not is_sinogram_path(raw)):
+        raise InputError(f"Raw data cannot be written as '{raw.suffix}'.", "Use .npz or .zarr.")
+    parent = output.parent
+    if not parent.is_dir():
+        raise InputError(f"The folder {parent} does not exist.", "Make it, or choose another one.")
+    return single
+
+
+def _chosen(text: str | None, count: int) -> slice | None:
+    if text is None:
+        return None
+    first, _, last = text.partition(":")
+    try:
+        start, stop = int(first), int(last or first)
+    except ValueError:
+        start, stop = 0, 0
+    if not 1 <= start <= stop <= count:
+        raise InputError(
+            f"'{text}' names no slices of this CT.", f"Give FIRST:LAST within 1:{count}."
+        )
+    return slice(start - 1, stop)
+
+
+def _fractions(
+    implants: list[str], patient: CTVolume, catalogue: Catalogue
+) -> dict[str, NDArray[np.float32]]:
+    """Volume fractions of all implants by material; where they overlap the first stays."""
+    total: dict[str, NDArray[np.float32]] = {}
+    for text in implants:
+        for material, fraction in _one_source(text, patient.geometry, catalogue).items():
+            room = np.clip(1.0 - sum(total.values()), 0.0, 1.0)
+            added = np.minimum(fraction, room).astype(np.float32)
+            total[material] = total[material] + added if material in total else added
+    return total
+
+
+def _one_source(
+    text: str, geometry: GridGeometry, catalogue: Catalogue
+) -> dict[str, NDArray[np.float32]]:
+    name, _, material = text.rpartition("=") if "=" in text else (text, "", "")
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise InputError(f"The file {path} does not exist.", "Check the path of the implants.")
+    if path.suffix.lower() == ".json":
+        from spinemar.implants.voxelize import voxelize_plan
+        from spinemar.planning.plans.plan_json import read_plan
+
+        return voxelize_plan(read_plan(path), geometry, catalogue)
+    from spinemar.io import read_mask
+    from spinemar.physics.materials import density_g_cm3
+
+    material = material or "Ti-6Al-4V"
+    density_g_cm3(material)  # refuses unknown materials
+    return {material: read_mask(path, geometry).astype(np.float32)}
+
+
+def _write(scan: SimulatedScan, output: Path, *, single: bool) -> dict[str, Path]:
+    import json as text
+
+    from spinemar.base.atomic_files import atomic_path
+    from spinemar.io import write_labels, write_volume
+    from spinemar.volume import LabelVolume
+
+    if single:
+        write_volume(output, scan.volume)
+        return {"scan": output}
+    output.mkdir(exist_ok=True)
+    files = {name: output / f"{name}.nrrd" for name in ("scan", "truth", "noise_free", "metal")}
+    volumes = {"scan": scan.volume, "truth": scan.truth, "noise_free": scan.noise_free}
+    for name, volume in volumes.items():
+        assert volume is not None  # a folder gets all of them
+        write_volume(files[name], volume)
+    metal = (scan.metal_fraction > 0.5).astype(np.int16)
+    write_labels(files["metal"], LabelVolume(metal, scan.volume.ijk_to_ras))
+    files["settings"] = output / "scan.json"
+    facts = {"seed": scan.seed, "settings": scan.settings.to_json()}
+    with atomic_path(files["settings"]) as temporary:
+        temporary.write_text(text.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return files

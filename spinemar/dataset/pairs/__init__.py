@@ -1,0 +1,1 @@
+"""One pair: exposures with and without metal, in both domains."""

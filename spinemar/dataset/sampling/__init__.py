@@ -1,0 +1,1 @@
+"""What a pair shows: patient, shape, implants, scanner."""

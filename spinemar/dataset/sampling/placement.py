@@ -1,0 +1,242 @@
+"""Which implants a pair shows: a surgeon's construct, anything anywhere, or very little."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from spinemar.dataset.sampling.deformation import Deformation, FloatArray
+from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.placement import Cage
+from spinemar.implants.shapes.solids import unit
+from spinemar.planning.constructs.assemble import (
+    ConstructSettings,
+    construct_from_pedicles,
+    crosslink_model,
+    with_rods,
+)
+from spinemar.planning.constructs.rods import RodSettings
+from spinemar.planning.plans.plan import Plan, Screw
+from spinemar.planning.sampling.random_plan import RandomSettings, random_plan
+from spinemar.planning.sampling.variation import Spread, vary_plan
+from spinemar.planning.trajectories.sites import PedicleSite
+from spinemar.planning.vectors import as_point
+from spinemar.volume import GridGeometry
+
+# Metals of screws and rods with relative frequency: mostly titanium, and mixed constructs
+# as they are sold.
+_METALS = (
+    ("Ti-6Al-4V", "Ti-6Al-4V", 0.40),
+    ("316L", "316L", 0.18),
+    ("CoCrMo", "CoCrMo", 0.14),
+    ("Ti-6Al-4V", "CoCrMo", 0.18),
+    ("Ti-6Al-4V", "316L", 0.10),
+)
+_ROD_DIAMETERS_MM = (5.5, 6.0, 6.35)
+_MOST_LEVELS = 4  # on either side of the anchor
+_REALM_MM = 600.0
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Implants in the new patient.
+
+    Parameters
+    ----------
+    plan : Plan
+        RAS mm of the new patient.
+    kind : {"realistic", "random"}
+    mild : bool
+        One small implant.
+    """
+
+    plan: Plan
+    kind: str
+    mild: bool
+
+
+def draw_realistic(
+    sites: Sequence[PedicleSite],
+    anchor: str,
+    catalogue: Catalogue,
+    mild: bool,
+    rng: np.random.Generator,
+) -> Placed | None:
+    """Draw a construct about the level `anchor` as one of many surgeons would make it.
+
+    None where no pedicle takes a screw.
+    """
+    levels = list(dict.fromkeys(site.level for site in sites))
+    middle = levels.index(anchor)
+    first = max(middle - int(rng.integers(0, _MOST_LEVELS)), 0)
+    last = middle + int(rng.integers(0, _MOST_LEVELS))
+    chosen = [site for site in sites if site.level in levels[first : last + 1]]
+    settings = draw_construct(catalogue, rng)
+    plan = construct_from_pedicles(chosen, catalogue, settings)
+    if not plan.screws:
+        return None
+    if not mild and len(chosen) > 2 and rng.random() < 0.2:
+        plan = _with_cage(plan, chosen, catalogue, rng)
+    plan = _varied(plan, catalogue, rng)
+    return Placed(_mildest(plan, catalogue, rng) if mild else plan, "realistic", mild)
+
+
+def draw_construct(catalogue: Catalogue, rng: np.random.Generator) -> ConstructSettings:
+    """Draw implants and metals of a construct."""
+    weights = np.array([weight for _, _, weight in _METALS])
+    screw_metal, rod_metal, _ = _METALS[int(rng.choice(len(_METALS), p=weights / weights.sum()))]
+    models = [m for m in catalogue.screws if screw_metal in m.materials]
+    model = models[int(rng.integers(len(models)))]
+    return ConstructSettings(
+        screw_model=model.id,
+        material=screw_metal,
+        diameter_share=rng.uniform(0.7, 0.88),
+        with_rods=bool(rng.random() > 0.06),
+        with_crosslink=bool(rng.random() < 0.2),
+        rod=RodSettings(diameter_mm=float(rng.choice(_ROD_DIAMETERS_MM)), material=rod_metal),
+    )
+
+
+def draw_from_plan(
+    plan: Plan,
+    deformation: Deformation,
+    catalogue: Catalogue,
+    mild: bool,
+    rng: np.random.Generator,
+) -> Placed:
+    """Draw a variation of the patient's own plan, moved into the new patient."""
+    varied = _varied(moved_plan(plan, deformation, catalogue), catalogue, rng)
+    return Placed(_mildest(varied, catalogue, rng) if mild else varied, "realistic", mild)
+
+
+def draw_random(
+    centre: FloatArray, catalogue: Catalogue, mild: bool, rng: np.random.Generator
+) -> Placed | None:
+    """Draw implants of any pose about a point, shape (3,), RAS mm; None where none was drawn."""
+    at = as_point(centre + rng.normal(scale=(18.0, 18.0, 5.0)))
+    settings = RandomSettings(
+        screws=(1, 1) if mild else (0, 4),
+        rods=(0, 0) if mild else (0, 2),
+        cages=(0, 0) if mild else (0, 1),
+        crosslinks=(0, 0) if mild else (0, 1),
+        centre=at,
+        spread_mm=rng.uniform(15.0, 50.0),
+    )
+    affine = np.eye(4)
+    affine[:3, 3] = centre - _REALM_MM / 2
+    realm = GridGeometry((int(_REALM_MM),) * 3, affine)
+    plan = random_plan(realm, int(rng.integers(2**31)), catalogue, settings=settings)
+    if not (plan.screws or plan.rods or plan.cages or plan.crosslinks):
+        return None
+    return Placed(plan, "random", mild)
+
+
+def moved_plan(plan: Plan, deformation: Deformation, catalogue: Catalogue) -> Plan:
+    """Return a plan's screws, rods and crosslink in the new patient; lengths stay as sold."""
+    screws = []
+    for screw in plan.screws:
+        entry, tip = deformation.to_new(np.array([screw.entry, screw.tip]))
+        end = entry + screw.length_mm * unit(tip - entry)
+        side = {"left": "right", "right": "left"}[screw.side]
+        screws.append(
+            replace(
+                screw,
+                side=side if deformation.mirrored else screw.side,
+                entry=as_point(entry),
+                tip=as_point(end),
+                head_axis=None,
+                slot_axis=None,
+                locked=False,
+                grade=None,
+            )
+        )
+    moved = Plan(levels=plan.levels, screws=tuple(screws), notes=plan.notes)
+    if not plan.rods:
+        return moved
+    rod = RodSettings.of(plan.rods[0])
+    return with_rods(moved, catalogue, rod, crosslink=crosslink_model(plan))
+
+
+def draw_height(plan: Plan, edge: bool, rng: np.random.Generator) -> float:
+    """Draw z (mm) of a slice through the implants, or at an end of all of them."""
+    spans = np.array(_spans(plan))
+    if edge:
+        top = bool(rng.random() < 0.5)
+        return float(spans[:, 1].max() if top else spans[:, 0].min())
+    # Screws make the artifacts worth learning; rods alone are the easy slices between them.
+    weights = np.array([3.0] * len(plan.screws) + [1.0] * (len(spans) - len(plan.screws)))
+    low, high = spans[int(rng.choice(len(spans), p=weights / weights.sum()))]
+    return float(rng.uniform(low, high))
+
+
+def plan_facts(plan: Plan) -> dict[str, Any]:
+    """Count implants, for the sidecar table."""
+    return {
+        "n_screws": len(plan.screws),
+        "n_rods": len(plan.rods),
+        "n_cages": len(plan.cages),
+        "n_crosslinks": len(plan.crosslinks),
+    }
+
+
+def _spans(plan: Plan) -> list[tuple[float, float]]:
+    """Return lowest and highest z of every part, screws first."""
+    found = [_ordered(s.entry[2], s.tip[2], s.diameter_mm / 3) for s in plan.screws]
+    for rod in plan.rods:
+        heights = [point[2] for point in rod.control_points]
+        found.append(_ordered(min(heights), max(heights), 0.0))
+    found += [_ordered(c.centre[2], c.centre[2], c.height_mm / 2) for c in plan.cages]
+    found += [_ordered(x.start[2], x.end[2], x.diameter_mm / 3) for x in plan.crosslinks]
+    return found
+
+
+def _ordered(a: float, b: float, reach: float) -> tuple[float, float]:
+    return min(a, b) - reach, max(a, b) + reach
+
+
+def _varied(plan: Plan, catalogue: Catalogue, rng: np.random.Generator) -> Plan:
+    spread = Spread(misplaced=0.02, revision_plan=0.05).scaled(rng.uniform(0.2, 0.7))
+    return vary_plan(plan, catalogue, spread, int(rng.integers(2**31)))
+
+
+def _mildest(plan: Plan, catalogue: Catalogue, rng: np.random.Generator) -> Plan:
+    """Return one titanium screw of the plan alone."""
+    screw: Screw = plan.screws[int(rng.integers(len(plan.screws)))]
+    model = catalogue.screw(screw.model)
+    metal = "Ti-6Al-4V" if "Ti-6Al-4V" in model.materials else screw.material
+    alone = replace(screw, material=metal, head_axis=None, slot_axis=None)
+    return replace(plan, screws=(alone,), rods=(), cages=(), crosslinks=())
+
+
+def _with_cage(
+    plan: Plan, sites: Sequence[PedicleSite], catalogue: Catalogue, rng: np.random.Generator
+) -> Plan:
+    """Add an interbody cage between two neighbouring levels."""
+    bodies = list({site.level: site for site in sites}.values())
+    if len(bodies) < 2:
+        return plan
+    n = int(rng.integers(len(bodies) - 1))
+    above, below = bodies[n], bodies[n + 1]
+    superior = unit(above.body_centre - below.body_centre)
+    right = unit(above.right - superior * (superior @ above.right))
+    model = catalogue.cages[int(rng.integers(len(catalogue.cages)))]
+    cage = Cage(
+        id=f"cage-{above.level}-{below.level}",
+        level=above.level,
+        centre=as_point(
+            (above.body_centre + below.body_centre) / 2 + rng.normal(scale=1.5, size=3)
+        ),
+        right=as_point(right),
+        anterior=as_point(np.cross(superior, right)),
+        width_mm=float(rng.choice(model.widths_mm)),
+        depth_mm=float(rng.choice(model.depths_mm)),
+        height_mm=float(rng.choice(model.heights_mm)),
+        lordosis_deg=float(rng.choice(model.lordoses_deg)),
+        shape=model.shape,
+        material=str(rng.choice(model.materials)),
+        marker_material=model.marker_material,
+    )
+    return replace(plan, cages=(cage,))

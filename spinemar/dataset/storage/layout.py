@@ -1,0 +1,282 @@
+"""The store on disk: a Zarr v3 group, its shards, and the records that commit them.
+
+    STORE/zarr.json              group; one array for each of `domains.FIELDS`, a chunk a pair
+    STORE/sinogram/c/12/0/0/0    a shard: the pairs of block 12, each chunk with its CRC-32C
+    STORE/blocks/000012.json     block 12 is complete: its rows and the SHA-256 of its shards
+    STORE/dataset.json           seed, settings, inputs: what fixes every byte
+    STORE/pairs.jsonl            all rows, one a line
+    STORE/splits.json            which patients, and so which pairs, are in which set
+    STORE/README.md              the card
+    STORE/SHA256SUMS             of the other files
+
+A block is written by one worker: its shards first (elsewhere, then moved into place), its record
+last. Without the record the shards do not count and are written again, to the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spinemar import __version__
+from spinemar.base.atomic_files import atomic_path
+from spinemar.base.json_text import read_json
+from spinemar.dataset.pair_settings import N_SLICES, PairSettings
+from spinemar.dataset.pairs.domains import FIELDS, IMAGES, MASKS, SINOGRAMS, TRACES
+from spinemar.dataset.pairs.encoding import INTEGRALS_PER_UNIT
+from spinemar.errors import InputError
+
+FORMAT = "spinemar-pairs"
+VERSION = 1
+SPEC, TABLE, SPLITS = "dataset.json", "pairs.jsonl", "splits.json"
+CARD, SUMS = "README.md", "SHA256SUMS"
+BLOCKS, WORK = "blocks", ".work"
+_ZSTD_LEVEL = 3
+_MAX_SPEC_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class InputFact:
+    """A CT as the store remembers it."""
+
+    name: str
+    patient: str
+    split: str | None
+    source: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What fixes every byte of a store, but for the number of pairs.
+
+    Parameters
+    ----------
+    seed : int
+    settings : PairSettings
+    inputs : tuple of InputFact
+    block_pairs : int
+        Pairs of a shard.
+    software_version : str
+    """
+
+    seed: int
+    settings: PairSettings
+    inputs: tuple[InputFact, ...]
+    block_pairs: int
+    software_version: str = __version__
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "seed": self.seed,
+            "block_pairs": self.block_pairs,
+            "software_version": self.software_version,
+            "settings": self.settings.to_json(),
+            "inputs": [asdict(item) for item in self.inputs],
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Spec:
+        """Read a JSON object.
+
+        Raises
+        ------
+        InputError
+            If it is of another version.
+        """
+        if values.get("format") != FORMAT or values.get("version") != VERSION:
+            raise InputError(
+                f"This is no store of training pairs of version {VERSION}.",
+                "Make one with `spinemar dataset make`.",
+            )
+        return cls(
+            int(values["seed"]),
+            PairSettings.from_json(values["settings"]),
+            tuple(InputFact(**item) for item in values["inputs"]),
+            int(values["block_pairs"]),
+            str(values["software_version"]),
+        )
+
+
+def read_spec(store: Path) -> Spec:
+    """Read the specification of a store.
+
+    Raises
+    ------
+    InputError
+        If the folder is no store, or its specification is damaged.
+    """
+    path = store / SPEC
+    if not path.is_file():
+        raise InputError(
+            f"{store} is no store of training pairs.", "Make one with `spinemar dataset make`."
+        )
+    try:
+        return Spec.from_json(read_json(path, f"file {path.name}", _MAX_SPEC_BYTES))
+    except (AttributeError, OverflowError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}).", "Make the store again.") from error
+
+
+def write_spec(store: Path, spec: Spec) -> None:
+    """Write the specification of a new store."""
+    write_text(store / SPEC, json.dumps(spec.to_json(), indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file at once or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def array_shape(name: str, settings: PairSettings) -> tuple[int, int, int]:
+    """Return the shape of one pair's array."""
+    if name in (*SINOGRAMS, *TRACES):
+        return N_SLICES, settings.n_views, settings.n_bins
+    return N_SLICES, settings.matrix, settings.matrix
+
+
+def create_arrays(store: Path, spec: Spec, pairs: int) -> None:
+    """Make the arrays of a new store, or give those of an old one another length."""
+    import zarr
+    from zarr.codecs import BloscCodec, Crc32cCodec
+
+    group = zarr.open_group(store, mode="a", zarr_format=3)
+    for name in FIELDS:
+        shape = array_shape(name, spec.settings)
+        if name in group:
+            array = group[name]
+            if array.shape[0] != pairs:
+                array.resize((pairs, *shape))
+            continue
+        masks = name in (*TRACES, *MASKS)
+        group.create_array(
+            name,
+            shape=(pairs, *shape),
+            dtype="bool" if masks else "int16",
+            chunks=(1, *shape),
+            shards=(spec.block_pairs, *shape),
+            compressors=[
+                BloscCodec(cname="zstd", clevel=_ZSTD_LEVEL, shuffle="shuffle"),
+                Crc32cCodec(),
+            ],
+            fill_value=False if masks else 0,
+            attributes=_attributes(name),
+        )
+
+
+def _attributes(name: str) -> dict[str, Any]:
+    if name in SINOGRAMS:
+        return {"scale": 1.0 / INTEGRALS_PER_UNIT, "unit": "1", "axes": "pair slice view bin"}
+    if name in TRACES:
+        return {"axes": "pair slice view bin"}
+    unit = {"unit": "HU"} if name in IMAGES else {}
+    return {**unit, "axes": "pair slice row column"}
+
+
+def shard_path(store: Path, name: str, block: int) -> Path:
+    """Return the file of one array's shard."""
+    return store / name / "c" / str(block) / "0" / "0" / "0"
+
+
+def block_range(spec: Spec, block: int, pairs: int) -> range:
+    """Return the numbers of a block's pairs."""
+    first = block * spec.block_pairs
+    return range(first, min(first + spec.block_pairs, pairs))
+
+
+def block_count(spec: Spec, pairs: int) -> int:
+    """Return the number of blocks that hold so many pairs."""
+    return -(-pairs // spec.block_pairs)
+
+
+@dataclass(frozen=True)
+class BlockRecord:
+    """The commitment of a block.
+
+    Parameters
+    ----------
+    block : int
+    rows : list of dict
+        Of the sidecar table.
+    sha256 : dict of str to str
+        Of each shard, by array.
+    """
+
+    block: int
+    rows: list[dict[str, Any]]
+    sha256: dict[str, str]
+
+    def to_text(self) -> str:
+        """Return JSON text that carries its own digest."""
+        body = {"block": self.block, "sha256": self.sha256, "rows": self.rows}
+        text = json.dumps(body, separators=(",", ":"), sort_keys=True, allow_nan=False)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return json.dumps({"digest": digest}) + "\n" + text + "\n"
+
+
+def record_path(store: Path, block: int) -> Path:
+    """Return the file that commits a block."""
+    return store / BLOCKS / f"{block:06d}.json"
+
+
+def read_record(store: Path, block: int) -> BlockRecord | None:
+    """Read a block's record; None where the block is not complete.
+
+    Raises
+    ------
+    InputError
+        If the record is there but damaged.
+    """
+    path = record_path(store, block)
+    if not path.exists():
+        return None
+    try:
+        head, text = path.read_text(encoding="utf-8").splitlines()
+        if json.loads(head)["digest"] != hashlib.sha256(text.encode()).hexdigest():
+            raise ValueError("its digest does not fit")
+        body = json.loads(text)
+        record = BlockRecord(body["block"], body["rows"], body["sha256"])
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"The record {path.name} is damaged ({error}).",
+            "Delete it and run `spinemar dataset make` again: it makes that block anew.",
+        ) from error
+    return record
+
+
+def write_record(store: Path, record: BlockRecord) -> None:
+    """Commit a block."""
+    path = record_path(store, record.block)
+    path.parent.mkdir(exist_ok=True)
+    write_text(path, record.to_text())
+
+
+def held_pairs(store: Path) -> int:
+    """Return how many pairs a store has room for at least: one more than its highest number."""
+    last = max((int(path.stem) for path in (store / BLOCKS).glob("[0-9]*.json")), default=None)
+    record = None if last is None else read_record(store, last)
+    return 0 if record is None else int(record.rows[-1]["index"]) + 1
+
+
+def records(store: Path) -> Iterator[BlockRecord]:
+    """Yield the records of complete blocks in order."""
+    for path in sorted((store / BLOCKS).glob("[0-9]*.json")):
+        record = read_record(store, int(path.stem))
+        if record is not None:
+            yield record
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while part := stream.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()

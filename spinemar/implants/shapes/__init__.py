@@ -1,0 +1,1 @@
+"""Implants as solids: screws, rods, cages, crosslinks."""

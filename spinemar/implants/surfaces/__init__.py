@@ -1,0 +1,1 @@
+"""Implants as triangle surfaces, and surfaces of the user's own."""

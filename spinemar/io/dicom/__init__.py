@@ -1,0 +1,1 @@
+"""DICOM series: read as one volume, written as a derived series."""

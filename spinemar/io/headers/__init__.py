@@ -1,0 +1,1 @@
+"""What headers of image files promise, checked before memory is asked for."""

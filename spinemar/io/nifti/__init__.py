@@ -1,0 +1,1 @@
+"""What a NIfTI file says: where its voxels lie, and their values."""

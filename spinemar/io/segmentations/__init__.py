@@ -1,0 +1,1 @@
+"""Segmentations of any format: labels, masks, the names of segments."""

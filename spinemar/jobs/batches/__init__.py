@@ -1,0 +1,1 @@
+"""Many corrections: items of a batch, their run, the facts beside each result."""

@@ -1,0 +1,303 @@
+"""Correct many volumes: one after the other, in several processes, or on many machines.
+
+A volume that fails is a row in the summary and stops nothing. A batch that was interrupted goes
+on where it stopped: a result whose sidecar names the same source, settings and software is not
+made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from spinemar.base.file_locks import output_lock
+from spinemar.errors import CancelledError, FaultError, InputError, SpinemarError
+from spinemar.jobs.batches.items import SUMMARY, BatchItem, BatchRow, plan_batch, write_summary
+from spinemar.jobs.batches.sidecar import check_sidecar, read_sidecar, stamp_of, written_sidecar
+from spinemar.mar.inpainters.methods import Device, Method
+from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+
+_STAGE = "Volumes"
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How every volume of a batch is corrected.
+
+    Parameters
+    ----------
+    method, device, metal_threshold_hu, model
+        As for `correct_volume`.
+    allow_reformatted : bool
+        Whether DICOM series that are no acquired axial slices are corrected too.
+    """
+
+    method: Method = "auto"
+    device: Device = "auto"
+    metal_threshold_hu: float | None = None
+    model: str | None = None
+    allow_reformatted: bool = False
+
+
+def correct_batch(
+    sources: Sequence[str | Path],
+    folder: Path,
+    settings: BatchSettings | None = None,
+    *,
+    suffix: str = ".nrrd",
+    workers: int = 1,
+    scheduler: str | None = None,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> tuple[BatchRow, ...]:
+    """Correct all volumes of `sources` into `folder`, with a summary.csv that grows with them.
+
+    Parameters
+    ----------
+    sources : sequence of path
+        Files, DICOM folders, or folders that hold such; of each, every series.
+    folder : Path
+        Made where it is missing.
+    settings : BatchSettings, optional
+    suffix : str
+        Format of the results.
+    workers : int
+        Local processes, each with a volume in memory.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers see the same paths; overrides `workers`.
+    progress, cancel
+        Volumes that are not finished when cancelled are left out and made the next time.
+
+    Returns
+    -------
+    tuple of BatchRow
+        In the order of the sources.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to do or the folder cannot be made.
+    CancelledError
+        After the summary was written.
+    """
+    chosen = settings or BatchSettings()
+    token = cancel or CancelToken()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder {folder} cannot be made ({error.strerror}).", "Choose another folder."
+        ) from error
+    items = plan_batch(sources, folder, suffix)
+    rows: dict[BatchItem, BatchRow] = {}
+    with output_lock(folder / SUMMARY):
+        progress(Progress(_STAGE, 0, len(items)))
+        for item, row in _each(items, chosen, workers, scheduler, token):
+            rows[item] = row
+            write_summary(folder / SUMMARY, [rows[i] for i in items if i in rows])
+            progress(Progress(_STAGE, len(rows), len(items)))
+    token.raise_if_cancelled()
+    return tuple(rows[item] for item in items)
+
+
+def correct_one(
+    item: BatchItem, settings: BatchSettings, cancel: CancelToken | None = None
+) -> BatchRow:
+    """Correct one volume of a batch; every problem but a cancel becomes a row."""
+    from spinemar.io import check_writable, read_volume, write_volume
+    from spinemar.io.dicom.acquired import check_acquired
+    from spinemar.jobs.requests.correct import facts_of
+    from spinemar.mar.correct import correct_volume
+
+    try:
+        wanted = _fingerprint(item, settings)
+        known = read_sidecar(item.output)
+        if known is not None and known.get("batch") == wanted and item.output.exists():
+            return replace(_row(item, known), status="skipped", message="Done before.")
+        check_sidecar(item.output)
+        volume = read_volume(item.source, series=item.series or None)
+        if not settings.allow_reformatted:
+            check_acquired(volume)
+        check_writable(item.output, volume)
+        result = correct_volume(
+            volume,
+            method=settings.method,
+            metal_threshold_hu=settings.metal_threshold_hu,
+            model=Path(settings.model) if settings.model else None,
+            device=settings.device,
+            cancel=cancel,
+        )
+        facts = {
+            "input": str(item.source),
+            "series": item.series,
+            "output": str(item.output),
+            **facts_of(result),
+        }
+        with written_sidecar(item.output, {**facts, "batch": wanted}):
+            write_volume(item.output, result.volume)
+    except CancelledError:
+        raise
+    except SpinemarError as error:
+        return _failed(item, str(error))
+    except MemoryError:
+        return _failed(item, "There is not enough memory for this volume.")
+    except Exception as error:  # a fault of ours with one volume must not stop the others
+        return _failed(item, f"This is a fault of SpineMAR ({type(error).__name__}: {error}).")
+    return _row(item, facts)
+
+
+def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
+    """Run the job "batch": sources, folder, settings, suffix, workers, scheduler.
+
+    Raises
+    ------
+    InputError
+        If a setting is unknown.
+    """
+    try:
+        settings = BatchSettings(**job.get("settings", {}))
+    except TypeError as error:
+        raise InputError(f"The batch's settings are not known ({error}).", "Check them.") from error
+    rows = correct_batch(
+        [str(source) for source in job.get("sources", ())],
+        Path(str(job["folder"])),
+        settings,
+        suffix=str(job.get("suffix", ".nrrd")),
+        workers=int(job.get("workers", 1)),
+        scheduler=job.get("scheduler"),
+        progress=progress,
+        cancel=cancel,
+    )
+    return {"rows": [asdict(row) for row in rows], "summary": str(Path(job["folder"]) / SUMMARY)}
+
+
+def _fingerprint(item: BatchItem, settings: BatchSettings) -> dict[str, Any]:
+    import spinemar
+    from spinemar.mar.result import PIPELINE_VERSION
+
+    return {
+        "source": stamp_of(item.source),
+        "series": item.series,
+        "settings": asdict(settings),
+        "software": spinemar.__version__,
+        "pipeline": PIPELINE_VERSION,
+    }
+
+
+def _failed(item: BatchItem, message: str) -> BatchRow:
+    return BatchRow(str(item.source), str(item.output), "failed", message, series=item.series)
+
+
+def _row(item: BatchItem, facts: Mapping[str, Any]) -> BatchRow:
+    made, slices = facts["provenance"], facts["slices"]
+    corrected = [s for s in slices if s["corrected"]]
+    model = f"{made['model_name']} {made['model_version']}" if made["model_name"] else ""
+    return BatchRow(
+        source=str(item.source),
+        output=str(item.output),
+        status="done" if slices else "no metal",
+        message=facts["message"],
+        method=made["method"],
+        model=model,
+        provider=made["provider"] or "",
+        slices_corrected=len(corrected),
+        slices_left_alone=len(slices) - len(corrected),
+        metal_mm2=round(sum(s["metal_area_mm2"] for s in slices), 1),
+        change_hu=round(sum(s["change_hu"] for s in corrected) / max(len(corrected), 1), 2),
+        seconds=round(facts["seconds"].get("total", 0.0), 2),
+        series=item.series,
+    )
+
+
+Pairs = Iterator[tuple[BatchItem, BatchRow]]
+
+
+def _each(
+    items: Sequence[BatchItem],
+    settings: BatchSettings,
+    workers: int,
+    scheduler: str | None,
+    cancel: CancelToken,
+) -> Pairs:
+    if scheduler is not None:
+        return _on_dask(items, partial(correct_one, settings=settings), scheduler, cancel)
+    if workers > 1:
+        return _in_processes(items, partial(correct_one, settings=settings), workers, cancel)
+    return _one_by_one(items, settings, cancel)
+
+
+def _one_by_one(items: Sequence[BatchItem], settings: BatchSettings, cancel: CancelToken) -> Pairs:
+    for item in items:
+        try:
+            row = correct_one(item, settings, cancel)
+        except CancelledError:
+            return
+        yield item, row
+
+
+def _in_processes(
+    items: Sequence[BatchItem],
+    job: Callable[[BatchItem], BatchRow],
+    workers: int,
+    cancel: CancelToken,
+) -> Pairs:
+    from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+    from multiprocessing import get_context
+
+    # Spawned, not forked: transforms and runtimes keep threads that a fork would lose.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        pending = {pool.submit(job, item): item for item in items}
+        while pending:
+            finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            if cancel.cancelled:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in list(getattr(pool, "_processes", {}).values()):
+                    process.terminate()
+                return
+            for future in finished:
+                item = pending.pop(future)
+                yield item, _result_or_row(future, item)
+
+
+def _on_dask(
+    items: Sequence[BatchItem],
+    job: Callable[[BatchItem], BatchRow],
+    scheduler: str,
+    cancel: CancelToken,
+) -> Pairs:
+    try:
+        from dask.distributed import Client, wait
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "Dask is not installed.", "Run: pip install 'spinemar[dataset]', or leave it out."
+        ) from error
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"There is no Dask scheduler at {scheduler}.", "Start one, or check its address."
+        ) from error
+    with client:
+        pending = {client.submit(job, item, pure=False): item for item in items}
+        while pending and not cancel.cancelled:
+            try:
+                finished = wait(list(pending), timeout=0.5, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                continue
+            for future in finished:
+                item = pending.pop(future)
+                yield item, _result_or_row(future, item)
+        client.cancel(list(pending))
+
+
+def _result_or_row(future: Any, item: BatchItem) -> BatchRow:
+    """Take a future's row; a worker that died becomes a row of its own."""
+    try:
+        row: BatchRow = future.result()
+    except Exception as error:  # the pool's and Dask's own: broken pool, lost worker
+        fault = FaultError(f"The worker was lost ({type(error).__name__}).", "Run the batch again.")
+        return _failed(item, str(fault))
+    return row

@@ -1,0 +1,93 @@
+"""Volumes handed over as raw arrays: no file format, no compression, mapped instead of read.
+
+A volume is named in a job either by the path of a file or series, or as
+``{"npy": PATH, "ijk_to_ras": 4x4, "metadata": {...}}``, the way a program hands over what it
+already holds in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.base.array_files import load_npy
+from spinemar.base.atomic_files import atomic_path
+from spinemar.errors import InputError
+from spinemar.volume import CTVolume, GridGeometry, LabelVolume
+
+
+def load_volume(named: Any, series: Any = None) -> CTVolume:
+    """Read the volume that a job names, and which series of its folder."""
+    from spinemar.io import read_volume
+    from spinemar.io.hounsfield import check_hounsfield
+
+    if not isinstance(named, Mapping):
+        label = None if series is None else str(series)
+        return read_volume(_path(named, "input"), series=label)
+    hu = np.asarray(_map(named), dtype=np.float32)
+    check_hounsfield(hu, str(named.get("name", "The volume")))
+    metadata = {str(k): str(v) for k, v in dict(named.get("metadata", {})).items()}
+    return CTVolume(hu, np.asarray(named.get("ijk_to_ras"), dtype=np.float64), metadata)
+
+
+def load_labels(named: Any) -> LabelVolume | None:
+    """Read the labels that a job names, if it names some."""
+    from spinemar.io import read_labels
+
+    if named is None:
+        return None
+    if isinstance(named, Mapping):
+        matrix = np.asarray(named.get("ijk_to_ras"), dtype=np.float64)
+        return LabelVolume(np.asarray(_map(named), dtype=np.int16), matrix)
+    return read_labels(_path(named, "labels"))
+
+
+def load_mask(named: Any, geometry: GridGeometry) -> NDArray[np.bool_] | None:
+    """Read the metal mask (k, j, i) that a job names, if it names one."""
+    from spinemar.io import read_mask
+
+    if named is None:
+        return None
+    if isinstance(named, Mapping):
+        mask: NDArray[np.bool_] = np.not_equal(_map(named), 0)
+        return mask
+    return read_mask(_path(named, "metal_mask"), geometry)
+
+
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a raw array of any shape, complete or not at all."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.save(stream, array, allow_pickle=False)
+
+
+def stored_like(hu: NDArray[np.float32], dtype: str | None) -> NDArray[Any]:
+    """Return HU in the type that the source was stored in.
+
+    Integer types are rounded and clipped to their range, so that voxels that were not changed
+    keep their exact value.
+
+    Parameters
+    ----------
+    hu : ndarray of float32, any shape
+    dtype : str, optional
+        NumPy's name of the source's type; float32 by default.
+    """
+    kind = np.dtype(dtype or "float32")
+    if kind.kind not in "iu":
+        return hu.astype(kind, copy=False)
+    limits = np.iinfo(kind)
+    return np.clip(np.rint(hu), limits.min, limits.max).astype(kind)
+
+
+def _map(named: Mapping[str, Any]) -> NDArray[Any]:
+    return load_npy(_path(named.get("npy"), "npy"), mapped=True)
+
+
+def _path(value: Any, name: str) -> Path:
+    if not isinstance(value, str) or not value:
+        raise InputError(f"The job names no {name}.", "Give a path.")
+    return Path(value)

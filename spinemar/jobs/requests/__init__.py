@@ -1,0 +1,1 @@
+"""The jobs, one a file: what is asked for, and what runs."""

@@ -1,0 +1,54 @@
+"""The job "voxelize": the implants of a plan as volume fractions on a CT's grid.
+
+::
+
+    {"schema": "spinemar-job/1", "kind": "voxelize", "plan": plan JSON text,
+     "shape": [k, j, i], "ijk_to_ras": 4x4, "catalogue": JSON text or null, "folder": PATH}
+
+Each material becomes ``FOLDER/N.npy``, cropped to where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinemar.jobs.engine.arrays import save_array
+from spinemar.jobs.plan_context import catalogue_of
+from spinemar.progress import CancelToken, Progress, ProgressCallback
+from spinemar.volume import GridGeometry
+
+
+def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
+    """Run the job; return file and first voxel (k, j, i) of each material."""
+    from spinemar.implants.voxelize import voxelize_plan
+    from spinemar.planning.plans.plan_json import plan_from_json
+
+    progress(Progress("Putting in the implants", 0, 1))
+    k, j, i = (int(n) for n in job["shape"])
+    geometry = GridGeometry((k, j, i), np.asarray(job["ijk_to_ras"], dtype=np.float64))
+    found = voxelize_plan(plan_from_json(str(job.get("plan"))), geometry, catalogue_of(job))
+    cancel.raise_if_cancelled()
+    materials = {}
+    for number, (name, fraction) in enumerate(found.items()):
+        cut = _extent(fraction)
+        if cut is None:
+            continue
+        path = Path(str(job["folder"])) / f"{number}.npy"
+        save_array(path, np.ascontiguousarray(fraction[cut]))
+        materials[name] = {"npy": str(path), "first": [part.start for part in cut]}
+    progress(Progress("Putting in the implants", 1, 1))
+    return {"materials": materials}
+
+
+def _extent(fraction: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[slice, ...] | None:
+    if not fraction.any():
+        return None
+    cuts = []
+    for axis in range(3):
+        used = np.flatnonzero(fraction.any(axis=tuple(a for a in range(3) if a != axis)))
+        cuts.append(slice(int(used[0]), int(used[-1]) + 1))
+    return tuple(cuts)

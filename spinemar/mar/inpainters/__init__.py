@@ -1,0 +1,1 @@
+"""What fills a trace: the protocol, linear interpolation, NMAR, learned models."""

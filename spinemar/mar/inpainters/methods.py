@@ -1,0 +1,120 @@
+"""From the name of a method to the inpainter that does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from spinemar.base.json_text import read_json
+from spinemar.errors import InputError, ModelError
+from spinemar.mar.inpainters.classical import LinearInterpolation, NormalizedInterpolation
+from spinemar.mar.inpainters.protocol import Inpainter
+
+Method = Literal["auto", "generator", "nmar", "li"]
+Device = Literal["auto", "cpu", "cuda", "cuda-fp16"]
+
+METHODS: tuple[Method, ...] = ("auto", "generator", "nmar", "li")
+
+
+def shipped_model() -> Path | None:
+    """Return the manifest of the model that came with this software, if one did."""
+    for folder in _model_folders():
+        manifest = folder / "manifest.json"
+        if manifest.is_file():
+            return manifest
+    return None
+
+
+def shipped_models() -> dict[str, Path]:
+    """Return the manifests that came with this software by their models' names, default first.
+
+    Further models lie beside the default one, as `manifest-*.json`, and may share its files.
+    """
+    default = shipped_model()
+    if default is None:
+        return {}
+    found: dict[str, Path] = {}
+    for path in (default, *sorted(default.parent.glob("manifest-*.json"))):
+        try:
+            content = read_json(path, "model manifest")
+        except InputError:  # said when that model is used
+            continue
+        if isinstance(content, dict) and isinstance(content.get("name"), str):
+            found.setdefault(content["name"], path)
+    return found
+
+
+def find_model(model: Path) -> Path:
+    """Return the manifest that a path or a shipped model's name means.
+
+    Raises
+    ------
+    ModelError
+        If a bare name is neither a file here nor the name of a shipped model.
+    """
+    if model.exists() or model.name != str(model) or model.suffix == ".json":
+        return model
+    shipped = shipped_models()
+    if str(model) in shipped:
+        return shipped[str(model)]
+    raise ModelError(
+        f"There is no model called {model}.",
+        f"Give a model's manifest.json, or one of: {', '.join(shipped) or 'none came along'}.",
+    )
+
+
+def _model_folders() -> tuple[Path, ...]:
+    package = Path(__file__).resolve().parents[2]
+    return package / "resources" / "Models", package.parent / "Resources" / "Models"
+
+
+def make_inpainter(method: Method, model: Path | None, device: Device) -> Inpainter:
+    """Make the inpainter for a method.
+
+    Parameters
+    ----------
+    method : {"auto", "generator", "nmar", "li"}
+        "auto" takes the given or shipped model if there is one, else NMAR.
+    model : Path, optional
+        Manifest of a model, the folder that holds it, or the name of a shipped one.
+    device : {"auto", "cpu", "cuda", "cuda-fp16"}
+        Where networks run.
+
+    Returns
+    -------
+    Inpainter
+
+    Raises
+    ------
+    ModelError
+        If a model is asked for and missing or unfit.
+    InputError
+        If there is no such method.
+    """
+    if method not in METHODS:
+        raise InputError(f"There is no method '{method}'.", f"Use one of: {', '.join(METHODS)}.")
+    if method == "li":
+        return LinearInterpolation()
+    manifest = model or shipped_model()
+    if method == "nmar" or (method == "auto" and manifest is None):
+        return NormalizedInterpolation()
+    if manifest is None:
+        raise ModelError(
+            "No generator came with this software and none was given.",
+            "Give a model's manifest.json, or use the method nmar.",
+        )
+    return _learned(manifest, device)
+
+
+def _learned(path: Path, device: Device) -> Inpainter:
+    from spinemar.mar.inpainters.models.manifest import load_manifest
+
+    manifest = load_manifest(find_model(path))
+    if manifest.prior is not None:
+        from spinemar.mar.inpainters.learned import make_learned_inpainter
+
+        inpainter: Inpainter = make_learned_inpainter(manifest, device)
+        return inpainter
+    from spinemar.mar.inpainters.learned.generator import GeneratorInpainter
+
+    return GeneratorInpainter(manifest, device)

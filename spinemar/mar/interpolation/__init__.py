@@ -1,0 +1,1 @@
+"""The arithmetic of linear interpolation and NMAR on sinograms."""

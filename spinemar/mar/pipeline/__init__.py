@@ -1,0 +1,1 @@
+"""Slices on their way: slabs, what is derived of them, threads, the gate."""

@@ -1,0 +1,1 @@
+"""Where metal, body and lost values are, and which rays they spoil."""

@@ -1,0 +1,1 @@
+"""One scan: rays, line integrals, exposure, reconstruction, stored values."""

@@ -1,0 +1,1 @@
+"""Whole constructs: screws, heads, rods, crosslinks, cages."""

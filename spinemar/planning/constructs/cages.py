@@ -1,0 +1,87 @@
+"""Cages into a disc space."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spinemar.errors import InputError
+from spinemar.implants.catalogue import CageModel
+from spinemar.implants.placement import Cage
+from spinemar.implants.shapes.solids import FloatArray, perpendicular, unit
+from spinemar.planning.vectors import as_point
+from spinemar.spine.labels.levels import shift_level
+from spinemar.spine.model import SpineModel
+
+# A cage is chosen up to this much higher than the disc: it distracts.
+_DISTRACTION_MM = 1.0
+
+
+def cage_for_disc(
+    spine: SpineModel,
+    upper_level: str,
+    model: CageModel,
+    *,
+    material: str | None = None,
+    offset_mm: tuple[float, float] = (0.0, 0.0),
+) -> Cage:
+    """Return the cage that fits the disc below a level.
+
+    It lies midway between the two endplates, its height and lordosis the catalogue's
+    nearest to theirs; width and depth are the model's middle sizes.
+
+    Parameters
+    ----------
+    spine : SpineModel
+    upper_level : str
+        "L4" for the disc L4/L5.
+    model : CageModel
+        Of the catalogue.
+    material : str, optional
+        One of the model's; its first otherwise.
+    offset_mm : pair of float
+        Shift to the right and forwards, such as for a posterior (PLIF) pair.
+
+    Raises
+    ------
+    InputError
+        If an endplate is missing or no cage is low enough.
+    """
+    lower_level = shift_level(upper_level, 1)
+    above, below = spine.vertebra(upper_level), spine.vertebra(lower_level)
+    disc = f"{upper_level}/{lower_level}"
+    if "inferior" not in above.endplates or "superior" not in below.endplates:
+        raise InputError(f"The endplates of {disc} were not found.", "Place the cage by hand.")
+    roof, floor = above.endplates["inferior"], below.endplates["superior"]
+    superior = unit(roof.normal_ras + floor.normal_ras)
+    gap = float((roof.point_ras - floor.point_ras) @ superior)
+    fitting = [h for h in model.heights_mm if h <= gap + _DISTRACTION_MM]
+    if not fitting:
+        raise InputError(
+            f"The disc {disc} is {gap:.1f} mm high: too low for a cage of "
+            f"{min(model.heights_mm):g} mm.",
+            "Choose a lower cage.",
+        )
+    right = perpendicular(superior, above.right + below.right)
+    anterior = np.cross(superior, right)
+    centre = (roof.point_ras + floor.point_ras) / 2 + offset_mm[0] * right + offset_mm[1] * anterior
+    opening = _opening_deg(roof.normal_ras, floor.normal_ras, anterior)
+    return Cage(
+        id=f"cage-{disc}",
+        level=disc,
+        centre=as_point(centre),
+        right=as_point(right),
+        anterior=as_point(anterior),
+        width_mm=model.widths_mm[len(model.widths_mm) // 2],
+        depth_mm=model.depths_mm[len(model.depths_mm) // 2],
+        height_mm=max(fitting),
+        lordosis_deg=min(model.lordoses_deg, key=lambda angle: abs(angle - opening)),
+        shape=model.shape,
+        material=material or model.materials[0],
+        marker_material=model.marker_material,
+    )
+
+
+def _opening_deg(roof: FloatArray, floor: FloatArray, anterior: FloatArray) -> float:
+    """Return the angle by which the disc opens forwards."""
+    slopes = np.arcsin(np.clip([-roof @ anterior, -floor @ anterior], -1.0, 1.0))
+    return float(np.degrees(slopes[0] - slopes[1]))

@@ -1,0 +1,1 @@
+"""How well implants lie: breaches, bone density, collisions."""

@@ -1,0 +1,232 @@
+"""Gertzbein-Robbins grades of screws, with direction, from a vertebra's distance field.
+
+References
+----------
+Gertzbein and Robbins, Accuracy of pedicular screw placement in vivo, Spine 1990.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.implants.placement import Grade, Screw
+from spinemar.implants.shapes.screw import shank_axis
+from spinemar.implants.shapes.solids import FloatArray, perpendicular
+from spinemar.planning.grades.bone import BoneField, bone_field
+from spinemar.planning.plans.plan import Plan
+from spinemar.spine.model import SpineModel, VertebraFrame
+
+#: Lower limits in mm of grades B to E by the largest breach; A is no breach.
+GRADE_LIMITS_MM = ((6.0, "E"), (4.0, "D"), (2.0, "C"))
+# A screw can be dragged away from its vertebra altogether; farther than this says no more.
+_FAR_MM = 100.0
+#: A breach below this cannot be told from the voxels' edge and counts as none.
+RESOLVED_MM = 0.25
+
+_STATION_MM = 0.5
+_ANGLES = 24
+# The point of a screw narrows over this length to this share of its radius.
+_TIP_MM, _TIP_SHARE = 5.0, 0.25
+# The canal's wall counts from here behind the isthmus: further back a screw enters.
+_BEHIND_ISTHMUS_MM = 8.0
+_CANAL_HALF_HEIGHT_MM = 10.0
+
+
+@dataclass(frozen=True)
+class ScrewPoints:
+    """Points on the surface of a screw's shank.
+
+    Parameters
+    ----------
+    depth_mm : ndarray, shape (n,)
+        Way from the entry along the axis.
+    local : ndarray, shape (n, 3)
+        Vertebra coordinates (right, anterior, superior) in mm.
+    """
+
+    depth_mm: FloatArray
+    local: FloatArray
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Everything that grading finds out about a screw.
+
+    `breach_mm` maps medial, lateral, superior, inferior and anterior to the largest
+    breach that way; only breaches are listed.
+    """
+
+    grade: Grade
+    breach_mm: Mapping[str, float]
+    deepest_ras: FloatArray | None
+
+
+def letter_for(breach_mm: float) -> str:
+    """Return the Gertzbein-Robbins letter of a breach in mm.
+
+    Examples
+    --------
+    >>> [letter_for(breach_mm) for breach_mm in (0.0, 1.9, 2.0, 5.0, 6.0)]
+    ['A', 'B', 'C', 'D', 'E']
+    """
+    if breach_mm <= 0.0:
+        return "A"
+    return next((letter for limit, letter in GRADE_LIMITS_MM if breach_mm >= limit), "B")
+
+
+def assess_screw(screw: Screw, field: BoneField) -> Assessment:
+    """Grade a screw in the distance field of its vertebra.
+
+    The screw counts as a smooth cylinder of its outer diameter with a tapered point.
+    Its surface is looked at from just behind the isthmus of the pedicle to the tip: at
+    the entry every screw leaves the bone. The breach is the largest distance from that
+    surface back to the bone.
+
+    Parameters
+    ----------
+    screw : Screw
+    field : BoneField
+        Of the screw's own vertebra.
+    """
+    points = screw_points(screw, field.frame, _start_mm(screw, field.frame))
+    outside = field.distance_local_mm(points.local)
+    worst = int(np.argmax(outside))
+    breach = float(outside[worst])
+    breaches: dict[str, float] = {}
+    if breach > RESOLVED_MM:
+        breaches = _by_direction(points.local, outside, screw, field)
+    largest = max(breaches.values(), default=0.0)
+    grade = Grade(
+        letter=letter_for(largest),
+        breach_mm=min(largest, _FAR_MM),
+        direction=max(breaches, key=lambda name: breaches[name]) if breaches else None,
+        margin_mm=float(np.clip(-breach, -_FAR_MM, _FAR_MM)),
+        canal_intrusion_mm=canal_intrusion_mm(screw, field.frame),
+    )
+    deepest = field.frame.to_ras(points.local[worst]) if breaches else None
+    return Assessment(grade, breaches, deepest)
+
+
+def grade_screw(screw: Screw, field: BoneField) -> Grade:
+    """Return the grade of a screw; see `assess_screw`."""
+    return assess_screw(screw, field).grade
+
+
+def grade_plan(
+    plan: Plan, spine: SpineModel, fields: Mapping[str, BoneField] | None = None
+) -> Plan:
+    """Return the plan with every screw graded whose vertebra has a frame.
+
+    Screws of levels that the spine does not hold become *not graded*. Locks do not
+    matter: grading moves nothing.
+    """
+    known = dict(fields or {})
+    screws = []
+    for screw in plan.screws:
+        if screw.level not in spine.levels:
+            screws.append(replace(screw, grade=None))
+            continue
+        if screw.level not in known:
+            known[screw.level] = bone_field(spine.labels, spine.vertebra(screw.level))
+        screws.append(replace(screw, grade=grade_screw(screw, known[screw.level])))
+    return replace(plan, screws=tuple(screws))
+
+
+def screw_points(screw: Screw, frame: VertebraFrame, start_mm: float) -> ScrewPoints:
+    """Return rings of surface points from a depth to the tip, and the tip itself."""
+    axis = shank_axis(screw)
+    length = screw.length_mm
+    depth = np.linspace(min(start_mm, length), length, max(2, int(length / _STATION_MM) + 1))
+    taper = np.clip((length - depth) / _TIP_MM, 0.0, 1.0)
+    radius = screw.diameter_mm / 2 * (_TIP_SHARE + (1.0 - _TIP_SHARE) * taper)
+    first = perpendicular(axis, frame.right)
+    second = np.cross(axis, first)
+    angle = np.arange(_ANGLES) * (2 * np.pi / _ANGLES)
+    ring = np.cos(angle)[:, None] * first + np.sin(angle)[:, None] * second
+    centres = np.asarray(screw.entry) + depth[:, None] * axis
+    rings = centres[:, None] + radius[:, None, None] * ring
+    points = np.concatenate([rings.reshape(-1, 3), centres[-1:]])
+    depths = np.concatenate([np.repeat(depth, _ANGLES), depth[-1:]])
+    return ScrewPoints(depths, frame.to_local(points))
+
+
+def _start_mm(screw: Screw, frame: VertebraFrame) -> float:
+    """Return the depth from which on a screw has to stay in bone.
+
+    Without a pedicle on its side, the canal's centre tells how far in the isthmus lies.
+    """
+    axis, entry = shank_axis(screw), np.asarray(screw.entry)
+    pedicle = frame.pedicles.get(screw.side)
+    if pedicle is not None:
+        isthmus = float((pedicle.isthmus_ras - entry) @ axis)
+    else:
+        forwards = max(float(axis @ frame.anterior), 0.3)
+        isthmus = float((frame.canal_centre_ras - entry) @ frame.anterior) / forwards
+    return float(np.clip(isthmus - _BEHIND_ISTHMUS_MM, 0.0, 0.5 * screw.length_mm))
+
+
+def _by_direction(
+    local: FloatArray, outside: FloatArray, screw: Screw, field: BoneField
+) -> dict[str, float]:
+    """Return the largest breach per direction, told by where the bone's surface faces."""
+    chosen = np.flatnonzero(outside > RESOLVED_MM)
+    normal = field.outward_local(local[chosen])
+    names = _direction_names(normal, screw.side)
+    found: dict[str, float] = {}
+    for name in dict.fromkeys(names):
+        found[name] = float(outside[chosen][[n == name for n in names]].max())
+    return found
+
+
+def _direction_names(normal: FloatArray, side: str) -> list[str]:
+    """Return medial, lateral, superior, inferior or anterior for outward vectors (n, 3)."""
+    rightwards = 1.0 if side == "right" else -1.0
+    scores = np.stack(
+        [-rightwards * normal[:, 0], rightwards * normal[:, 0], normal[:, 2], -normal[:, 2],
+         normal[:, 1]],
+        axis=1,
+    )  # fmt: skip
+    names = ("medial", "lateral", "superior", "inferior", "anterior")
+    return [names[n] for n in np.argmax(scores, axis=1)]
+
+
+def canal_intrusion_mm(screw: Screw, frame: VertebraFrame) -> float:
+    """Return how deep a screw reaches into the canal of its vertebra, 0 if it does not.
+
+    The canal is the prism over its contour at the height of the pedicles.
+    """
+    if len(frame.canal_contour_ras) < 3:
+        return 0.0
+    contour = frame.to_local(frame.canal_contour_ras)
+    points = screw_points(screw, frame, 0.0).local
+    near = np.abs(points[:, 2] - contour[:, 2].mean()) <= _CANAL_HALF_HEIGHT_MM
+    points = points[near, :2]
+    inside = points[_in_polygon(points, contour[:, :2])]
+    if len(inside) == 0:
+        return 0.0
+    return float(_to_polygon_mm(inside, contour[:, :2]).max())
+
+
+def _in_polygon(points: FloatArray, polygon: FloatArray) -> NDArray[np.bool_]:
+    """Tell which points (n, 2) lie in a closed polygon (m, 2): even-odd rule."""
+    a, b = polygon, np.roll(polygon, -1, axis=0)
+    x, y = points[:, :1], points[:, 1:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = a[:, 0] + (y - a[:, 1]) / (b[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0])
+    spans = (a[:, 1] > y) != (b[:, 1] > y)
+    result: NDArray[np.bool_] = ((spans & (x < crossing)).sum(axis=1) % 2).astype(bool)
+    return result
+
+
+def _to_polygon_mm(points: FloatArray, polygon: FloatArray) -> FloatArray:
+    """Return the distance of points (n, 2) to the outline of a polygon (m, 2)."""
+    a, b = polygon, np.roll(polygon, -1, axis=0)
+    along = b - a
+    share = ((points[:, None] - a) * along).sum(-1) / np.maximum((along**2).sum(-1), 1e-12)
+    nearest = a + np.clip(share, 0.0, 1.0)[..., None] * along
+    result: FloatArray = np.linalg.norm(points[:, None] - nearest, axis=-1).min(axis=1)
+    return result

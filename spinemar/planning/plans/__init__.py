@@ -1,0 +1,1 @@
+"""Plans: their files, what a user does to them, undo, comparison."""

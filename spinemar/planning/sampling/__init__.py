@@ -1,0 +1,1 @@
+"""Plans for training data: varied, misplaced on purpose, or random."""

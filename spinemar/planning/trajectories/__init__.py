@@ -1,0 +1,1 @@
+"""Where a screw goes through a pedicle, found by itself."""

@@ -1,0 +1,1 @@
+"""Axes, endplates and pedicles of labelled vertebrae."""

@@ -1,0 +1,1 @@
+"""A segmented spine as overlay sheets and as surfaces."""

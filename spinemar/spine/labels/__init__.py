@@ -1,0 +1,1 @@
+"""Names and numbers of vertebral levels, and the conventions of other software."""

@@ -1,0 +1,1 @@
+"""From a CT to labelled vertebrae, without learned weights."""

@@ -1,0 +1,1 @@
+"""The canal's track, and the volume straightened along it."""

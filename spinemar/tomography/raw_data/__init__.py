@@ -1,0 +1,1 @@
+"""Raw data of scanners: fan beams and helices, their files, and rebinning."""
