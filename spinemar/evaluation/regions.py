@@ -8,6 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.axial import find_axial_slices
+from spinemar.errors import GeometryError
+from spinemar.volume import CTVolume
+
 METAL_MARGIN_PX = 2
 NEAR_MM = 20.0
 STREAK_MM = 60.0
@@ -28,11 +32,11 @@ class SliceRegions:
     Parameters
     ----------
     scored : ndarray of bool
-        All pixels but the metal and 2 pixels around it.
+        The body without the metal and 2 pixels around it; the whole slice where no body is found.
     near : ndarray of bool
         Scored pixels within 20 mm of metal.
     far : ndarray of bool
-        Scored pixels of the body farther than 20 mm from metal.
+        Scored pixels farther than 20 mm from metal.
     streaks : ndarray of bool
         Scored soft tissue within 60 mm of metal.
     """
@@ -56,22 +60,37 @@ def slice_regions(
     pixel_mm : (row spacing, column spacing)
     """
     body = filled_body(truth)
+    if not body.any():
+        body = np.ones(truth.shape, dtype=bool)
     if not metal.any():
         nowhere = np.zeros(truth.shape, dtype=bool)
-        return SliceRegions(np.ones(truth.shape, dtype=bool), nowhere, body, nowhere)
-    grown = ndimage.binary_dilation(
-        metal, iterations=METAL_MARGIN_PX, structure=np.ones((3, 3), bool)
-    )
+        return SliceRegions(body, nowhere, body, nowhere)
     distance = ndimage.distance_transform_edt(~metal, sampling=pixel_mm)
-    scored = ~grown
+    scored = body & ~with_margin(metal)
     near = scored & (distance <= NEAR_MM)
     soft = (truth > SOFT_TISSUE_HU[0]) & (truth < SOFT_TISSUE_HU[1])
     return SliceRegions(
         scored=scored,
         near=near,
-        far=scored & body & (distance > NEAR_MM),
-        streaks=scored & body & soft & (distance <= STREAK_MM),
+        far=scored & (distance > NEAR_MM),
+        streaks=scored & soft & (distance <= STREAK_MM),
     )
+
+
+def axial_layout(volume: CTVolume) -> tuple[int, tuple[float, float]]:
+    """Array axis of the axial slices and their pixel size; as stored where none is axial."""
+    try:
+        layout = find_axial_slices(volume.geometry)
+    except GeometryError:
+        spacing = volume.spacing_mm
+        return 0, (spacing[1], spacing[0])
+    return layout.axis, layout.pixel_mm
+
+
+def with_margin(metal: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Metal of one slice (rows, columns) and the 2 pixels around it that no score counts."""
+    square = np.ones((3, 3), bool)
+    return np.asarray(ndimage.binary_dilation(metal, square, iterations=METAL_MARGIN_PX))
 
 
 def filled_body(truth: NDArray[np.float32]) -> NDArray[np.bool_]:

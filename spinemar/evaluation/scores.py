@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.axial import find_axial_slices
 from spinemar.errors import GeometryError, InputError
 from spinemar.evaluation import metrics
-from spinemar.evaluation.regions import TISSUES_HU, SliceRegions, slice_regions
+from spinemar.evaluation.regions import TISSUES_HU, SliceRegions, axial_layout, slice_regions
 from spinemar.progress import (
     CancelToken,
     Progress,
@@ -42,8 +41,8 @@ class Scores:
     Parameters
     ----------
     rmse_hu, rmse_near_hu : float
-        Root mean square error outside the metal and 2 px around it; the same within 20 mm of
-        metal. HU.
+        Root mean square error in the body, outside the metal and 2 px around it; the same within
+        20 mm of metal. HU.
     psnr_db, psnr_near_db, ssim, ssim_near : float
         For a data range of 5000 HU.
     streak_hu : float
@@ -109,7 +108,7 @@ def evaluate(
     truth, result : CTVolume
         Of one grid.
     metal : ndarray of bool, shape (k, j, i), optional
-        The metal; without it every pixel of every slice counts and there is no "near".
+        The metal; without it the whole body in every slice counts and there is no "near".
     slices : sequence of int, optional
         Which axial slices; by default those with metal, or all if there is none.
     progress, cancel
@@ -135,7 +134,7 @@ def evaluate(
             f"The metal mask has {mask.shape} voxels, the volumes {truth.hu.shape}.",
             "Give the mask of this scan.",
         )
-    axis, pixel_mm = _stack(truth)
+    axis, pixel_mm = axial_layout(truth)
     wanted, found = np.moveaxis(truth.hu, axis, 0), np.moveaxis(result.hu, axis, 0)
     metal_slices = np.moveaxis(mask, axis, 0)
     chosen = _chosen_slices(metal_slices, slices)
@@ -146,16 +145,6 @@ def evaluate(
         sums.append(_score_slice(k, wanted[k], found[k], metal_slices[k], pixel_mm))
         progress(Progress(STAGE, done + 1, len(chosen)))
     return _total(sums)
-
-
-def _stack(volume: CTVolume) -> tuple[int, tuple[float, float]]:
-    """Array axis of the axial slices and their pixel size; as stored where none is axial."""
-    try:
-        layout = find_axial_slices(volume.geometry)
-    except GeometryError:
-        spacing = volume.spacing_mm
-        return 0, (spacing[1], spacing[0])
-    return layout.axis, layout.pixel_mm
 
 
 def _chosen_slices(mask: NDArray[np.bool_], slices: Sequence[int] | None) -> list[int]:

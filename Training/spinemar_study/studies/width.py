@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.evaluation.widths import profile_width_mm
 from spinemar.implants.placement import Screw
 from spinemar.implants.shapes.screw import shank_axis
 from spinemar.planning.grades.bone import BoneField
@@ -56,28 +57,6 @@ def stations(screw: Screw, scene: Scene) -> NDArray[np.float64]:
     height_mm = (geometry.to_ijk(points)[:, 2] - MIDDLE) * scene.volume.spacing_mm[2]
     kept: NDArray[np.float64] = points[np.abs(height_mm) < _SHAFT_IN_SLICE * screw.diameter_mm]
     return kept
-
-
-def profile_width_mm(profile: NDArray[np.floating], level: float, step_mm: float) -> float:
-    """Return the width of the part around the middle that is above a level; NaN if it never ends.
-
-    Edges are interpolated linearly between samples.
-    """
-    middle = len(profile) // 2
-    near = max(1, round(1.5 / step_mm))
-    start = middle - near + int(np.argmax(profile[middle - near : middle + near + 1]))
-    if profile[start] <= level:
-        return 0.0
-    edges = []
-    for direction in (-1, 1):
-        n = start
-        while 0 <= n + direction < len(profile) and profile[n + direction] > level:
-            n += direction
-        if not 0 <= n + direction < len(profile):
-            return float("nan")
-        inside, outside = float(profile[n]), float(profile[n + direction])
-        edges.append(n + direction * (inside - level) / (inside - outside))
-    return abs(edges[1] - edges[0]) * step_mm
 
 
 def across(screw: Screw, scene: Scene) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from spinemar.base.atomic_files import atomic_path
+from spinemar.dataset.judge import refuse_judge
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.volume import CTVolume
 
@@ -108,6 +109,7 @@ def make_cases(ct: Path, landmarks: Path, output: Path, *, per_group: int, seed:
     from spinemar.io import read_volume
     from spinemar.planning.trajectories.sites import sites_from_landmarks
 
+    refuse_judge(ct)
     volume = read_volume(ct)
     sites = sites_from_landmarks(json.loads(landmarks.read_text("utf-8")))
     low, high = 0.5, len(volume.hu) - 1.5

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.dataset.judge import refuse_judge
 from spinemar.errors import InputError
 
 SKIN_HU = -400.0
@@ -70,11 +71,12 @@ def prepare_patient(
     Raises
     ------
     InputError
-        If the CT or the landmarks cannot be read; nothing is written then.
+        If the CT or the landmarks cannot be read, or the CT is a judge's; nothing is written then.
     """
     import SimpleITK
     from scipy import ndimage
 
+    refuse_judge(ct)
     pedicles = read_landmarks(landmarks)
     try:
         image = SimpleITK.DICOMOrient(SimpleITK.ReadImage(str(ct)), "LPS")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from spinemar.base.atomic_files import atomic_path
 from spinemar.base.json_text import read_json
+from spinemar.dataset.judge import refuse_judge
 from spinemar.dataset.manifest import CtEntry
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import (
@@ -104,6 +105,7 @@ def prepare_patient(entry: CtEntry, folder: Path, cancel: CancelToken | None = N
     from spinemar.axial import find_axial_slices
     from spinemar.io import read_volume
 
+    refuse_judge(entry.ct)
     target = folder / entry.name
     key = _key(entry)
     if (target / "patient.json").exists():
