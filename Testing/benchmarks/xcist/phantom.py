@@ -102,11 +102,11 @@ def make_phantom(volume: CTVolume, plan: Plan, height_mm: float, slice_mm: float
     box = _box(sum(metal.values(), np.zeros(grid.shape[1:], np.float32)))
     metal = {name: np.ascontiguousarray(one[box]) for name, one in metal.items()}
     tissue = tissue_maps(hu)
-    share = sum(metal.values(), np.zeros(()))
+    filled = sum(metal.values(), np.zeros(()))
     displaced = {}
     for name, one in tissue.items():
         fine = np.repeat(np.repeat(one, METAL_FINER, axis=0), METAL_FINER, axis=1)
-        displaced[name] = np.ascontiguousarray(fine[box] * share, np.float32)
+        displaced[name] = np.ascontiguousarray(fine[box] * filled, np.float32)
     return Phantom(tissue, metal, displaced, box, pixel_mm, hu.shape)
 
 
