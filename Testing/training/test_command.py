@@ -59,7 +59,7 @@ def test_bad_input_is_a_sentence_too(tmp_path: Path) -> None:
         ),
         (["patient", "{0}/none.nii.gz", "{0}/none.json"], "none.json cannot be read"),
         (["prior", "{0}/none.yaml"], "The settings"),
-        (["prior", "{0}/wrong.yaml"], "Unknown settings for RunSettings: typo"),
+        (["prior", "{0}/wrong.yaml"], "holds an unknown entry 'typo'"),
         (["prior", "{0}/list.yaml"], "The settings"),
     ],
 )

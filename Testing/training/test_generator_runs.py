@@ -25,7 +25,7 @@ from spinemar_training.lightning.sinogram import SinogramTraining
 from spinemar_training.networks.discriminator import PatchDiscriminator
 from spinemar_training.networks.generator import PAD_VIEWS, SinogramGenerator
 from spinemar_training.projectors.nufft import NufftRadon
-from spinemar_training.run_settings import RunSettings
+from spinemar_training.run_settings import RunOptions, RunSettings
 from spinemar_training.runs.running import fit, seed_everything
 
 from spinemar.errors import InputError
@@ -129,9 +129,11 @@ def test_the_generator_changes_the_trace_alone(folder: Path, refinement: Refinem
     assert torch.equal(untouched, batch.prior_hu)
 
 
-def _settings(steps: int, **options: object) -> RunSettings:
+def _settings(steps: int, **options: Any) -> RunSettings:
     budget = Budget(max_steps=steps, learning_rate=5e-3, warmup_steps=2, ema_decay=0.5)
-    return RunSettings(budget=budget, options={"log_every": 1, "precision": "32-true", **options})
+    return RunSettings(
+        budget=budget, options=RunOptions(log_every=1, precision="32-true", **options)
+    )
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.projectors.nufft import NufftRadon
 from spinemar_training.projectors.radon import TorchRadon
-from spinemar_training.run_settings import RunSettings
+from spinemar_training.run_settings import RunOptions, RunSettings
 from spinemar_training.runs.running import fit, seed_everything
 from spinemar_training.simulate.slabs import SlabSettings
 from spinemar_training.simulate.stream import Batch, NumberedBatches
@@ -36,9 +37,9 @@ def batches(patient_file: Path) -> NumberedBatches:
     return NumberedBatches([patient_file], SLABS, seed=5, batch_size=2)
 
 
-def _settings(steps: int, **options: object) -> RunSettings:
+def _settings(steps: int, **options: Any) -> RunSettings:
     budget = Budget(max_steps=steps, learning_rate=3e-3, warmup_steps=2, ema_decay=0.5)
-    return RunSettings(budget=budget, slabs=SLABS, options={"log_every": 1, **options})
+    return RunSettings(budget=budget, slabs=SLABS, options=RunOptions(log_every=1, **options))
 
 
 def _module(settings: RunSettings) -> PriorTraining:
@@ -148,12 +149,28 @@ def test_two_processes_train_one_network(batches: NumberedBatches, tmp_path: Pat
     assert torch.load(tmp_path / "last.ckpt", weights_only=False)["optimizer_states"]
 
 
-def test_settings_refuse_unknown_keys(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("budget: {max_stepps: 3}", "max_stepps"),
+        ("seeds: 3", "seeds"),
+        ("options: {log_evry: 3}", "log_evry"),
+        ("options: {joint: {prior_rat: 0.3}}", "prior_rat"),
+        ("options: {sinogram: {near_wait: 0.3}}", "near_wait"),
+        ("options: {adversarial: {warmshare: 0.3}}", "warmshare"),
+        ("slabs: {vews: 3}", "vews"),
+        ("stream: {capacity: many}", "capacity"),
+        ("options: {minutes: '2'}", "minutes"),
+        ("generator: {widths: [1, 2], blocks: [1, 1], sees: true}", "sees"),
+        ("budget: {learning_rate: 0.1}", "max_steps"),
+    ],
+)
+def test_settings_refuse_what_they_do_not_know(tmp_path: Path, text: str, word: str) -> None:
     from spinemar_training.run_settings import load_settings
 
     path = tmp_path / "run.yaml"
-    path.write_text("budget: {max_stepps: 3}\n", encoding="utf-8")
-    with pytest.raises(InputError, match="max_stepps"):
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=word):
         load_settings(path)
 
 

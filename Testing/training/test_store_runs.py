@@ -17,7 +17,7 @@ from spinemar_training.data.slabs import StoredSlabs
 from spinemar_training.lightning.prior import PriorTraining
 from spinemar_training.lightning.schedule import Budget
 from spinemar_training.networks.prior import PriorNetwork
-from spinemar_training.run_settings import RunSettings, StreamSettings
+from spinemar_training.run_settings import RunOptions, RunSettings, StreamSettings
 from spinemar_training.runs.running import fit, make_stream, seed_everything
 
 from spinemar.dataset.pair_settings import PairSettings
@@ -76,13 +76,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _settings(store: Path, steps: int, **options: object) -> RunSettings:
+def _settings(store: Path, steps: int, **options: Any) -> RunSettings:
     budget = Budget(max_steps=steps, learning_rate=4e-3, warmup_steps=2, ema_decay=0.5)
     return RunSettings(
         store=str(store),
         stream=StreamSettings(batch_size=2),
         budget=budget,
-        options={"log_every": 1, **options},
+        options=RunOptions(log_every=1, **options),
     )
 
 

@@ -39,6 +39,7 @@ from spinemar_study.study_settings import (  # noqa: E402
 )
 
 from spinemar.axial import find_axial_slices  # noqa: E402
+from spinemar.errors import InputError  # noqa: E402
 from spinemar.mar.correct import correct_volume  # noqa: E402
 from spinemar.mar.inpainters.classical import LinearInterpolation  # noqa: E402
 from spinemar.planning.trajectories.sites import PedicleSite  # noqa: E402
@@ -406,5 +407,5 @@ def test_configurations_are_read_and_typing_errors_refused(tmp_path):
         assert load_study(ROOT / "Training" / "configs" / f"study-{name}.yaml", kind)
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("patients: []\nscnes: 3\n")
-    with pytest.raises(ValueError, match="scnes"):
+    with pytest.raises(InputError, match="scnes"):
         load_study(wrong, CollectionSettings)

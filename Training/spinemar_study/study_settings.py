@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from spinemar_training.run_settings import read_yaml
 
 SAMPLE = "sample"
 """As a CT's path: the sample CT that `spinemar sample-data` fetches."""
@@ -165,27 +166,11 @@ class PlacementSettings:
 
 
 def load_study(path: Path, kind: type[_T]) -> _T:
-    """Read a study's YAML file; unknown keys are refused."""
-    import yaml
+    """Read a study's YAML file; unknown keys and values of a wrong kind are refused.
 
-    return _build(kind, yaml.safe_load(path.read_text("utf-8")) or {})
-
-
-_NESTED: dict[str, type] = {"bank": CollectionSettings}
-_LISTS: dict[str, type] = {"patients": PatientSource, "cases": RealCase}
-
-
-def _build(kind: type[_T], values: dict[str, Any]) -> _T:
-    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = set(values) - known
-    if unknown:
-        raise ValueError(f"Unknown settings for {kind.__name__}: {', '.join(sorted(unknown))}.")
-    built: dict[str, Any] = {}
-    for name, value in values.items():
-        if name in _NESTED:
-            built[name] = _build(_NESTED[name], value)
-        elif name in _LISTS:
-            built[name] = tuple(_build(_LISTS[name], entry) for entry in value)
-        else:
-            built[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**built)
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or one is.
+    """
+    return read_yaml(kind, path)

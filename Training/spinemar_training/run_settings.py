@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from spinemar.base.json_records import build_record
 from spinemar.errors import InputError
 from spinemar_training.lightning.schedule import Budget
 from spinemar_training.simulate.slabs import SlabSettings
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,40 @@ class StreamSettings:
     renew_every: int = 4
     first_fill: int = 200
     window: int = 3
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is carried out, and the weights of its losses.
+
+    Parameters
+    ----------
+    log_every : int
+        Steps between two lines of the curves.
+    minutes, checkpoint_steps : float, int or None
+        Time between checkpoints; with steps given, those instead.
+    processes, nodes : int
+    precision : str or None
+        Lightning's name; by default bfloat16 where the device has it.
+    residual_views : int or None
+        Views at which the generator works; by default `RESIDUAL_VIEWS`.
+    lambdas : tuple of float
+        Weights that `sweep` tries.
+    joint, sinogram, adversarial : mapping of str to float
+        Keywords of `JointTraining`, `SinogramTraining` and `AdversarialTraining`.
+    """
+
+    log_every: int = 50
+    minutes: float = 3.0
+    checkpoint_steps: int | None = None
+    processes: int = 1
+    nodes: int = 1
+    precision: str | None = None
+    residual_views: int | None = None
+    lambdas: tuple[float, ...] = ()
+    joint: Mapping[str, float] = field(default_factory=dict)
+    sinogram: Mapping[str, float] = field(default_factory=dict)
+    adversarial: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,44 +115,59 @@ class RunSettings:
     grid: tuple[int, int] | None = (512, 640)
     crop_px: int = 384
     validation_slabs: int = 40
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-def _build(kind: type, values: dict[str, Any]) -> Any:
-    known = {f.name: f for f in dataclasses.fields(kind)}
-    unknown = set(values) - set(known)
-    if unknown:
-        raise InputError(
-            f"Unknown settings for {kind.__name__}: {', '.join(sorted(unknown))}.",
-            f"It has {', '.join(sorted(known))}.",
-        )
-    built = {}
-    for name, value in values.items():
-        default = known[name]
-        sample = (
-            default.default_factory()
-            if default.default_factory is not dataclasses.MISSING
-            else default.default
-        )
-        if dataclasses.is_dataclass(sample) and isinstance(value, dict):
-            built[name] = _build(type(sample), value)
-        elif isinstance(value, list):
-            built[name] = tuple(value)
-        else:
-            built[name] = value
-    return kind(**built)
+    options: RunOptions = RunOptions()
 
 
 def load_settings(path: Path) -> RunSettings:
-    """Read a run's YAML file; anything wrong with it is an `InputError`."""
+    """Read a run's YAML file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or an entry is unknown or of a wrong kind, however deep it lies.
+    """
+    settings = read_yaml(RunSettings, path)
+    _check_options(settings.options)
+    return settings
+
+
+def read_yaml(kind: type[_T], path: Path) -> _T:
+    """Read a YAML file as a dataclass, every entry checked.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or an entry is unknown or of a wrong kind.
+    """
     import yaml
 
+    remedy = "Give a YAML file like those of Training/configs."
     try:
         values = yaml.safe_load(path.read_text("utf-8")) or {}
-        settings: RunSettings = _build(RunSettings, values)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(
-            f"The settings {path} cannot be read ({type(error).__name__}).",
-            "Give a YAML file like those of Training/configs.",
+            f"The settings {path} cannot be read ({type(error).__name__}).", remedy
         ) from error
-    return settings
+    return build_record(kind, values, f"settings {path.name}", remedy=remedy)
+
+
+def _check_options(options: RunOptions) -> None:
+    """Refuse a weight that the training it is meant for does not know."""
+    from spinemar_training.lightning.adversarial import AdversarialTraining
+    from spinemar_training.lightning.joint import JointTraining
+    from spinemar_training.lightning.sinogram import SinogramTraining
+
+    for name, training in (
+        ("joint", JointTraining),
+        ("sinogram", SinogramTraining),
+        ("adversarial", AdversarialTraining),
+    ):
+        known = {
+            n for n, p in inspect.signature(training).parameters.items() if p.annotation == "float"
+        }
+        unknown = sorted(set(getattr(options, name)) - known)
+        if unknown:
+            raise InputError(
+                f"The settings' options.{name} holds an unknown entry {unknown[0]!r}.",
+                f"Known ones: {', '.join(sorted(known))}.",
+            )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from spinemar.base.json_records import build_record
 from spinemar.errors import InputError
 
 N_SLICES = 3
@@ -126,20 +127,9 @@ class PairSettings:
         InputError
             If a name is unknown or a value cannot be used.
         """
-        unknown = set(values) - {field.name for field in fields(cls)}
-        if unknown:
-            raise InputError(
-                f"Unknown data set settings: {', '.join(sorted(unknown))}.",
-                "Use the names in Docs/dataset.md.",
-            )
-        given: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list | tuple) else value
-            for name, value in values.items()
-        }
-        try:
-            return cls(**given)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"The data set settings cannot be used ({error}).") from error
+        return build_record(
+            cls, values, "data set settings", remedy="Use the names in Docs/dataset.md."
+        )
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from spinemar.base.json_records import build_record
 from spinemar.errors import InputError
 from spinemar.physics.spectra import tube_voltages
 
@@ -181,7 +183,7 @@ class ScannerSettings:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> ScannerSettings:
+    def from_json(cls, values: Mapping[str, Any]) -> ScannerSettings:
         """Read settings; unknown names are refused.
 
         Raises
@@ -189,16 +191,6 @@ class ScannerSettings:
         InputError
             If a name is unknown or a value cannot be used.
         """
-        unknown = set(values) - {field.name for field in fields(cls)}
-        if unknown:
-            raise InputError(
-                f"Unknown scanner settings: {', '.join(sorted(unknown))}.",
-                "Compare with `spinemar simulate --help`.",
-            )
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise InputError(
-                f"The scanner settings cannot be used ({error}).",
-                "Compare with `spinemar simulate --help`.",
-            ) from error
+        return build_record(
+            cls, values, "scanner settings", remedy="Compare with `spinemar simulate --help`."
+        )

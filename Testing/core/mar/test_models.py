@@ -118,7 +118,7 @@ def test_a_good_model_loads_from_file_or_folder(tmp_path) -> None:
         ({"networks__generator__inputs": {}}, "describes no inputs"),
         ({"networks__generator__inputs": {"sinogram": "all"}}, "no shape"),
         ({"networks__generator__normalisation": {"scale": "big"}}, "no number"),
-        ({"gate": {"offset": "much"}}, "wrong entry"),
+        ({"gate": {"offset": "much"}}, "not of kind float"),
     ],
 )
 def test_an_unfit_manifest_is_refused(tmp_path, changes, message) -> None:

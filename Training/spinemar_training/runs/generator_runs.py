@@ -52,7 +52,7 @@ def train_generator(settings: RunSettings, output: Path, start: Path | None = No
         build_generator(settings, start).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         settings.budget,
         make_refinement(device),
-        **settings.options.get("sinogram", {}),
+        **settings.options.sinogram,
     )
     fit(module, prefilled_stream(settings), output, settings, device)
     weights = output / "weights.pt"
@@ -66,7 +66,7 @@ def train_adversarial(
     """Stage two: the conditional GAN. `weight_l2` overrides the configured lambda."""
     seed_everything(settings.seed)
     device = pick_device()
-    options = dict(settings.options.get("adversarial", {}))
+    options = dict(settings.options.adversarial)
     if weight_l2 is not None:
         options["weight_l2"] = weight_l2
     module = AdversarialTraining(

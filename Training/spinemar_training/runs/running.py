@@ -47,7 +47,7 @@ def pick_device() -> str:
 def residual_radon(settings: RunSettings, device: str) -> Projector:
     """Build the projector that the residual is computed with."""
     size = settings.slabs.size
-    views = int(settings.options.get("residual_views", RESIDUAL_VIEWS))
+    views = settings.options.residual_views or RESIDUAL_VIEWS
     bins = int(2 * round(size * 1.4375 / 2))
     if device == "cpu":
         return NufftRadon(size, views, bins, threads=torch.get_num_threads())
@@ -80,7 +80,7 @@ def fit(
     facts = {
         "steps": reached["steps_taken"],
         "seconds": reached["training_seconds"],
-        "processes": int(settings.options.get("processes", 1)),
+        "processes": settings.options.processes,
         "slabs_made": getattr(stream, "made", None),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "torch": torch.__version__,
@@ -95,9 +95,9 @@ def _trainer(module: ScheduledModule, output: Path, settings: RunSettings, devic
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
     from lightning.pytorch.strategies import DDPStrategy
 
-    every = settings.options.get("checkpoint_steps")
-    minutes = float(settings.options.get("minutes", 3))
-    processes = int(settings.options.get("processes", 1))
+    every = settings.options.checkpoint_steps
+    minutes = settings.options.minutes
+    processes = settings.options.processes
     checkpoint = ModelCheckpoint(
         dirpath=output,
         save_last=True,
@@ -113,15 +113,13 @@ def _trainer(module: ScheduledModule, output: Path, settings: RunSettings, devic
     return lightning.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=processes,
-        num_nodes=int(settings.options.get("nodes", 1)),
+        num_nodes=settings.options.nodes,
         strategy="auto" if processes == 1 else ("ddp" if device == "cuda" else forked),
         max_steps=settings.budget.max_steps * (1 if module.automatic_optimization else 2),
-        precision=str(
-            settings.options.get("precision", "bf16-mixed" if has_bf16(device) else "32-true")
-        ),
+        precision=settings.options.precision or ("bf16-mixed" if has_bf16(device) else "32-true"),
         logger=loggers,
         callbacks=[checkpoint, last],
-        log_every_n_steps=int(settings.options.get("log_every", 50)),
+        log_every_n_steps=settings.options.log_every,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
@@ -178,7 +176,7 @@ def train_joint(settings: RunSettings, output: Path, start: Path) -> Path:
         residual_radon(settings, device),
         grid=settings.grid,
         widening_bins=settings.widening_bins,
-        **settings.options.get("joint", {}),
+        **settings.options.joint,
     )
     fit(module, make_stream(settings, device), output, settings, device)
     weights = output / "weights.pt"

@@ -33,7 +33,7 @@ def run_sweep(
     Parameters
     ----------
     settings : RunSettings
-        `options["lambdas"]` lists the lambdas.
+        `options.lambdas` lists the lambdas.
     output : Path
         A folder for each lambda, `sweep.json`, `sweep.md`.
     start : Path
@@ -46,7 +46,7 @@ def run_sweep(
     Path
         `sweep.md`.
     """
-    lambdas = [float(value) for value in settings.options["lambdas"]]
+    lambdas = settings.options.lambdas
     folders = {value: output / f"lambda-{value:g}" for value in lambdas}
     table: dict[str, dict[str, float]] = {"L2": _scored(settings, start, output / "l2")}
     for value, folder in folders.items():

@@ -126,7 +126,7 @@ def export_generator(settings: RunSettings, weights: Path, path: Path) -> dict[s
         for parameter in network.unet.head.parameters():
             parameter.mul_(settings.residual_share)
     round_to_half(network)
-    views = int(settings.options.get("residual_views", RESIDUAL_VIEWS))
+    views = settings.options.residual_views or RESIDUAL_VIEWS
     multiple = network.unet.multiple
     names = ["sinogram", "trace"] + (["measured"] if network.sees_measured else [])
     axes = {0: "B", 3: "R"}

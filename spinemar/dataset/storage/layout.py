@@ -24,6 +24,7 @@ from typing import Any
 
 from spinemar import __version__
 from spinemar.base.atomic_files import atomic_path
+from spinemar.base.json_records import build_record
 from spinemar.base.json_text import read_json
 from spinemar.dataset.pair_settings import N_SLICES, PairSettings
 from spinemar.dataset.pairs.domains import FIELDS, IMAGES, MASKS, SINOGRAMS, TRACES
@@ -99,7 +100,7 @@ class Spec:
         return cls(
             int(values["seed"]),
             PairSettings.from_json(values["settings"]),
-            tuple(InputFact(**item) for item in values["inputs"]),
+            tuple(build_record(InputFact, item, "store's input") for item in values["inputs"]),
             int(values["block_pairs"]),
             str(values["software_version"]),
         )

@@ -11,17 +11,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spinemar.errors import InputError
+from spinemar.base.json_records import build_record
 from spinemar.jobs.engine.arrays import load_volume, save_array
 from spinemar.jobs.plan_context import catalogue_of, spine_of
 from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
-from spinemar.planning.constructs.rods import RodSettings
 from spinemar.planning.grades.bone import BoneField
 from spinemar.planning.plans.plan_json import plan_from_json, write_plan
 from spinemar.progress import CancelToken, Progress, ProgressCallback
@@ -61,12 +59,7 @@ def settings_of(values: Mapping[str, Any] | None) -> PlanSettings:
     InputError
         If a name is unknown.
     """
-    given = dict(values or {})
-    rod = RodSettings(**given.pop("rod", {}))
-    unknown = set(given) - {field.name for field in fields(PlanSettings)}
-    if unknown:
-        raise InputError(f"Unknown settings: {', '.join(sorted(unknown))}.", "Correct the job.")
-    return replace(PlanSettings(rod=rod), **given)
+    return build_record(PlanSettings, values or {}, "plan's settings", remedy="Correct the job.")
 
 
 def save_field(path: Path, field: BoneField) -> dict[str, Any]:

@@ -16,12 +16,13 @@ not fitted on (Testing/benchmarks/score_classical.py): input 78.8 HU, corrected 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.base.json_records import build_record
 from spinemar.errors import ModelError
 from spinemar.mar.segmentation.body import Body
 from spinemar.mar.segmentation.trace import nearness_mm
@@ -98,15 +99,13 @@ class GateParameters:
         ModelError
             If one is.
         """
-        known = {field.name for field in fields(cls)}
-        for name, value in values.items():
-            good = isinstance(value, int | float) and np.isfinite(value)
-            if name not in known or not good:
-                raise ModelError(
-                    f"The model's gate has a wrong entry: {name} = {value!r}.",
-                    "Use the manifest that came with the model.",
-                )
-        return cls(**{k: float(v) for k, v in values.items()})  # type: ignore[arg-type]
+        return build_record(
+            cls,
+            values,
+            "model's gate",
+            remedy="Use the manifest that came with the model.",
+            error=ModelError,
+        )
 
     def to_json(self) -> dict[str, float]:
         """All parameters by name."""
