@@ -86,6 +86,26 @@ def dicom(compressors: tuple[str, ...] = ("", "JPEG", "JPEG2000")) -> list[bytes
     return found
 
 
+def dicom_encodings() -> list[bytes]:
+    """Return one slice in every plain encoding, one of them shown inverted, and companions."""
+    import io
+
+    import pydicom
+
+    from Testing.core.io.dicom_companions import ALL, write_companion
+    from Testing.core.io.dicom_encodings import SYNTAXES, encoded
+
+    found = []
+    for syntax in SYNTAXES:
+        data = pydicom.dcmread(io.BytesIO(dicom(("",))[0]))
+        data.PhotometricInterpretation = "MONOCHROME1" if syntax == "big" else "MONOCHROME2"
+        data.PatientName, data.SeriesNumber, data.InstanceNumber = "A^B", 3, 1
+        data.add_new(0x00290010, "LO", "SOMEBODY")
+        data.add_new(0x00291010, "OW", bytes(8))
+        found.append(_made("slice.dcm", lambda p, d=data, s=syntax: encoded(d, p, s)))
+    return found + [_made(w, lambda p, w=w: write_companion(p.parent, w, p.name)) for w in ALL]
+
+
 def raw_data() -> list[bytes]:
     """Return raw data of one turn, parallel and helical."""
     from spinemar.tomography.geometry import SinogramGeometry

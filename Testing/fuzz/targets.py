@@ -62,6 +62,34 @@ def _volume(path: Path) -> None:
     read_volume(path)
 
 
+def _dicom_kind(path: Path) -> None:
+    """Sort one file beside others of a folder, as every reader of folders does."""
+    from spinemar.io.dicom_folder import ct_series, find_dicom
+    from spinemar.io.dicom_kind import look_at, resampled_type
+
+    seen = look_at(path)
+    if seen is not None:
+        resampled_type([seen.image_type])
+    if not ct_series(find_dicom(path.parent)):
+        raise InputError("no CT", "")
+
+
+def _written_back(path: Path) -> None:
+    """Read a slice and write it back: what can be read can be written."""
+    import shutil
+
+    from spinemar.io import read_volume
+    from spinemar.io.dicom_export import write_derived_series
+
+    volume = read_volume(path)
+    out = path.with_name("out")
+    try:
+        (written,) = write_derived_series(volume, [path], out)
+        assert (read_volume(written).hu == volume.hu).all()
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
 def _labels(path: Path) -> None:
     from spinemar.io import read_mask
 
@@ -223,6 +251,8 @@ TARGETS = (
     Target("metaimage", "ct.mha",
            lambda: [*seeds.images(".mha"), *seeds.images_of_others(".mha")], _volume, share=1.5),
     Target("dicom", "slice.dcm", seeds.dicom, _volume, share=2.5),
+    Target("dicom-kind", "IM0", seeds.dicom_encodings, _dicom_kind, in_python=True),
+    Target("dicom-written-back", "slice.dcm", seeds.dicom_encodings, _written_back, share=1.5),
     Target("mask", "mask.nrrd", lambda: seeds.images_of_others(".nrrd"), _labels),
     Target("raw-data", "raw.npz", seeds.raw_data, _raw_data),
     Target("plan", "plan.json", seeds.plans, _plan, in_python=True),

@@ -1,13 +1,14 @@
-"""A corrected volume as a derived CT series in the study of its source.
+"""A volume as a derived CT series in the study of its source.
 
 Every slice keeps what its source says about patient, study, frame of reference and place; new are
 the series and instance UIDs, the pixels, and what says how they were made. Source files are only
-read. Pixels are stored as signed 16-bit HU, so any integer HU comes back exactly.
+read. HU come back exactly: whole ones, and others in steps of their source's scale.
 """
 
 from __future__ import annotations
 
 import datetime
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,12 @@ from numpy.typing import NDArray
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import GeometryError, InputError
 from spinemar.io.affine import LPS_RAS
+from spinemar.io.dicom_folder import series_of_files
+from spinemar.io.dicom_overlay import free_overlays
+from spinemar.io.dicom_plain import read_plain_header, text_of
+from spinemar.io.dicom_series import SliceStack, stack_of
+from spinemar.io.dicom_slice import DicomSlice
+from spinemar.io.dicom_stored import StoredScale, scales_for
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.volume import CTVolume
 
@@ -25,17 +32,22 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-_POSITION_TOLERANCE_MM = 0.01
+# Positions are rounded by scanners, and other software makes its own step of them.
+_PLACE_TOLERANCE_MM = 0.12
+_STEP_TOLERANCE = 0.1
 _SERIES_OFFSET = 1000
+_MAX_SERIES_NUMBER = 2**31
 _MAX_LONG_STRING = 64
 _MAX_SHORT_TEXT = 1024
 # What describes the stored pixels of the source, and would be false for the new ones.
 _STALE = (
     "SmallestImagePixelValue", "LargestImagePixelValue", "SmallestPixelValueInSeries",
-    "LargestPixelValueInSeries", "PixelPaddingRangeLimit", "ModalityLUTSequence",
-    "VOILUTSequence", "IconImageSequence", "FloatPixelData", "DoubleFloatPixelData",
+    "LargestPixelValueInSeries", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "ModalityLUTSequence", "VOILUTSequence", "PresentationLUTShape", "PresentationLUTSequence",
+    "RealWorldValueMappingSequence", "IconImageSequence", "FloatPixelData", "DoubleFloatPixelData",
     "DigitalSignaturesSequence", "MACParametersSequence", "OriginalAttributesSequence",
     "SourceImageSequence", "ReferencedImageSequence", "DerivationCodeSequence",
+    "NumberOfFrames", "PlanarConfiguration",
 )  # fmt: skip
 
 
@@ -56,11 +68,13 @@ def write_derived_series(
     volume : CTVolume
         On the grid of its source series.
     sources : sequence of path
-        The files of the source series, one a slice, in any order.
+        The files of the source series, one a slice, in any order; companions that lie beside
+        a CT are passed over.
     folder : path
         New folder for the files; must not exist yet.
     description : str
-        Series description; the source's own is put in front of it.
+        What was done, in English: it follows the source's own series description, and is how the
+        series says what it is. A description that says "simulated" marks the image type too.
     provenance : mapping, optional
         How the volume was made: method, model and so on, as in `Provenance.to_json`.
     progress, cancel
@@ -74,23 +88,28 @@ def write_derived_series(
     Raises
     ------
     InputError
-        If the sources are no single-frame CT images, or the folder exists.
+        If the sources are no single-frame CT series, or the folder exists.
     GeometryError
         If volume and sources do not lie on the same grid.
     """
     target = Path(folder)
     if target.exists():
         raise InputError(f"{target} exists already.", "Choose a new folder for the series.")
-    headers = _slices_of(volume, [_read(Path(path)) for path in sources])
+    slices = _slices_of(volume, _stack(sources))
+    headers = [read_plain_header(one.path) for one in slices]
+    scales = scales_for(volume.hu, [_scale_of(header) for header in headers])
     made = dict(provenance or {})
     uids = _new_uids(len(headers))
     now = datetime.datetime.now()
-    with atomic_path(target) as temporary:
+    with atomic_path(target) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pydicom, about values that are the source's
         temporary.mkdir()
-        for k, header in enumerate(headers):
+        for k, (header, one) in enumerate(zip(headers, slices, strict=True)):
             if cancel is not None:
                 cancel.raise_if_cancelled()
-            derived = _derived(header, volume.hu[k], description, made, now)
+            free_overlays(header, one.path)
+            derived = _derived(header, description, made, now)
+            _set_pixels(derived, volume.hu[k], scales[k], _padding_hu(header))
             derived.SeriesInstanceUID = uids[0]
             derived.SOPInstanceUID = uids[k + 1]
             derived.InstanceNumber = k + 1
@@ -103,64 +122,47 @@ def _file_name(k: int) -> str:
     return f"IM{k + 1:05d}.dcm"
 
 
-def _read(path: Path) -> Dataset:
-    import pydicom
-
-    try:
-        header = pydicom.dcmread(path, stop_before_pixels=True)
-    except (OSError, pydicom.errors.InvalidDicomError) as error:
-        raise InputError(
-            f"{path.name} of the source series cannot be read.", "Load the series again."
-        ) from error
-    if header.get("SOPClassUID") != _CT_IMAGE or int(header.get("NumberOfFrames", 1) or 1) != 1:
-        raise InputError(
-            f"{path.name} is not a single-frame CT image.",
-            "Only classic CT series can be written back as DICOM; save another format instead.",
-        )
-    for needed in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
-        if needed not in header:
+def _stack(sources: Sequence[str | Path]) -> SliceStack:
+    paths = [Path(path) for path in sources]
+    for path in paths:
+        if not path.is_file():
             raise InputError(
-                f"{path.name} does not say where its slice lies ({needed}).",
-                "Save another format instead.",
+                f"{path.name} of the source series cannot be read.", "Load the series again."
             )
-    return header
+    return stack_of(series_of_files(paths), "The source series")
 
 
-def _slices_of(volume: CTVolume, headers: list[Dataset]) -> list[Dataset]:
-    """Find for every slice of the volume the header of the same place."""
+def _slices_of(volume: CTVolume, stack: SliceStack) -> list[DicomSlice]:
+    """Find for every slice of the volume its source: counted from the end where it begins."""
     slices, rows, columns = volume.hu.shape
-    if len(headers) != slices:
+    if len(stack.slices) != slices:
         raise GeometryError(
-            f"The volume has {slices} slices, its source series {len(headers)} files.",
+            f"The volume has {slices} slices, its source series {len(stack.slices)} files.",
             "Correct the whole series as it was loaded.",
         )
-    lps = LPS_RAS @ volume.ijk_to_ras
-    row_mm, column_mm, step = lps[:3, 1], lps[:3, 0], lps[:3, 2]
-    first = headers[0]
-    orientation = np.array([float(x) for x in first.ImageOrientationPatient])
-    spacing = np.array([float(x) for x in first.PixelSpacing])
-    expected_column, expected_row = orientation[:3] * spacing[1], orientation[3:] * spacing[0]
-    same_matrix = (int(first.Rows), int(first.Columns)) == (rows, columns)
-    if not same_matrix or not (
-        np.allclose(column_mm, expected_column, atol=1e-4)
-        and np.allclose(row_mm, expected_row, atol=1e-4)
+    lps, source = LPS_RAS @ volume.ijk_to_ras, LPS_RAS @ stack.ijk_to_ras
+    first = stack.slices[0]
+    if (first.rows, first.columns) != (rows, columns) or not np.allclose(
+        lps[:3, :2], source[:3, :2], atol=1e-4
     ):
         raise GeometryError(
             "The volume's slices are not those of its source series.",
             "Correct the series as it was loaded, without resampling or flipping it.",
         )
-    places = np.array([[float(x) for x in h.ImagePositionPatient] for h in headers])
-    found: list[Dataset] = []
-    for k in range(slices):
-        gaps = np.linalg.norm(places - (lps[:3, 3] + k * step), axis=1)
-        nearest = int(np.argmin(gaps))
-        if gaps[nearest] > max(_POSITION_TOLERANCE_MM, 0.02 * float(np.linalg.norm(step))):
-            raise GeometryError(
-                f"Slice {k + 1} of the volume lies {gaps[nearest]:.2f} mm off any source image.",
-                "Correct the series as it was loaded; gaps and uneven steps cannot be kept.",
-            )
-        found.append(headers[nearest])
-    return found
+    forward = bool(lps[:3, 2] @ source[:3, 2] >= 0)
+    ordered = list(stack.slices if forward else stack.slices[::-1])
+    step = source[:3, 2] if forward else -source[:3, 2]
+    length = float(np.linalg.norm(step))
+    assert ordered[0].position is not None
+    gap = float(np.linalg.norm(ordered[0].position - lps[:3, 3]))
+    other_step = float(np.linalg.norm(step - lps[:3, 2])) > _STEP_TOLERANCE * length
+    if gap > max(_PLACE_TOLERANCE_MM, _STEP_TOLERANCE * length) or (slices > 1 and other_step):
+        raise GeometryError(
+            f"Slice 1 of the volume lies {gap:.2f} mm off its source image, or its slices have "
+            "another distance.",
+            "Correct the series as it was loaded; another place or step cannot be kept.",
+        )
+    return ordered
 
 
 def _new_uids(count: int) -> list[str]:
@@ -171,11 +173,7 @@ def _new_uids(count: int) -> list[str]:
 
 
 def _derived(
-    header: Dataset,
-    hu: NDArray[np.float32],
-    description: str,
-    made: Mapping[str, Any],
-    now: datetime.datetime,
+    header: Dataset, description: str, made: Mapping[str, Any], now: datetime.datetime
 ) -> Dataset:
     import copy
 
@@ -183,53 +181,78 @@ def _derived(
     for name in _STALE:
         if name in derived:
             delattr(derived, name)
-    kind = list(derived.get("ImageType", ["ORIGINAL", "PRIMARY", "AXIAL"]))
-    derived.ImageType = ["DERIVED", "SECONDARY", *(kind[2:3] or ["AXIAL"])]
-    own = str(derived.get("SeriesDescription", "")).strip()
-    derived.SeriesDescription = (f"{own} - {description}" if own else description)[
-        -_MAX_LONG_STRING:
-    ]
-    derived.SeriesNumber = (int(derived.get("SeriesNumber") or 0) + _SERIES_OFFSET) % 2**31
-    derived.DerivationDescription = _derivation(description, made)[:_MAX_SHORT_TEXT]
-    derived.SourceImageSequence = [_reference(header)]
-    derived.ContributingEquipmentSequence = [
-        *derived.get("ContributingEquipmentSequence", []),
-        _equipment(made, now),
-    ]
+    derived.SOPClassUID = _CT_IMAGE
+    derived.ImageType = _image_type(header, description)
+    derived.SeriesDescription = _series_description(header, description)
+    derived.SeriesNumber = _series_number(header)
+    derived.DerivationDescription = _ascii(_derivation(description, made))[:_MAX_SHORT_TEXT]
+    if text_of(header, "SOPInstanceUID"):
+        derived.SourceImageSequence = [_reference(header)]
+    known = list(header.get("ContributingEquipmentSequence") or [])
+    derived.ContributingEquipmentSequence = [*known, _equipment(description, made, now)]
     date, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S.%f")
     derived.InstanceCreationDate, derived.InstanceCreationTime = date, time
     derived.ContentDate, derived.ContentTime = date, time
     derived.SeriesDate, derived.SeriesTime = date, time
-    _set_pixels(derived, header, hu)
     return derived
 
 
-def _set_pixels(derived: Dataset, header: Dataset, hu: NDArray[np.float32]) -> None:
-    limits = np.iinfo(np.int16)
-    stored = np.clip(np.rint(hu), limits.min, limits.max).astype("<i2")
+def _image_type(header: Dataset, description: str) -> list[str]:
+    """Say derived, its source's kind of image, and that it is simulated (PS3.3 C.7.6.1.1.2)."""
+    stored = header.get("ImageType") or []
+    kind = [] if isinstance(stored, str) else list(stored)[2:3]
+    simulated = ["SIMULATED"] if "simulated" in description.lower() else []
+    return ["DERIVED", "SECONDARY", *(str(k) for k in kind or ["AXIAL"]), *simulated]
+
+
+def _series_description(header: Dataset, description: str) -> str:
+    own, said = text_of(header, "SeriesDescription"), _ascii(description)[:_MAX_LONG_STRING]
+    room = _MAX_LONG_STRING - len(said) - len(" - ")
+    return f"{own[:room]} - {said}" if own and room > 0 else said
+
+
+def _series_number(header: Dataset) -> int:
+    import re
+
+    match = re.match(r"[+-]?\d{1,12}", text_of(header, "SeriesNumber"))
+    return (int(match[0]) if match else 0) % (_MAX_SERIES_NUMBER - _SERIES_OFFSET) + _SERIES_OFFSET
+
+
+def _ascii(text: str) -> str:
+    """Keep to letters that every character set has."""
+    return text.encode("ascii", "replace").decode().replace("\\", "/")
+
+
+def _scale_of(header: Dataset) -> tuple[str, str]:
+    return text_of(header, "RescaleSlope"), text_of(header, "RescaleIntercept")
+
+
+def _set_pixels(
+    derived: Dataset, hu: NDArray[np.float32], scale: StoredScale, padding_hu: float | None
+) -> None:
     derived.SamplesPerPixel = 1
     derived.PhotometricInterpretation = "MONOCHROME2"
     derived.BitsAllocated, derived.BitsStored, derived.HighBit = 16, 16, 15
-    derived.PixelRepresentation = 1
-    derived.RescaleSlope, derived.RescaleIntercept, derived.RescaleType = "1", "0", "HU"
-    if "PixelPaddingValue" in derived:
-        padding = _padding_hu(header)
-        del derived.PixelPaddingValue
-        derived.add_new("PixelPaddingValue", "SS", int(np.clip(padding, limits.min, limits.max)))
-    derived.PixelData = stored.tobytes()
+    derived.PixelRepresentation = int(scale.signed)
+    derived.RescaleSlope, derived.RescaleIntercept = scale.slope, scale.intercept
+    derived.RescaleType = "HU"
+    if padding_hu is not None:
+        value = scale.stored(np.array([padding_hu], np.float32))
+        derived.add_new("PixelPaddingValue", "SS" if scale.signed else "US", int(value[0]))
+    derived.PixelData = scale.stored(hu).tobytes()
     derived["PixelData"].VR = "OW"
 
 
-def _padding_hu(header: Dataset) -> int:
+def _padding_hu(header: Dataset) -> float | None:
     """Return the padding value in HU; it is kept in stored units, sometimes with a wrong sign."""
-    value = int(header.PixelPaddingValue)
-    if int(header.get("PixelRepresentation", 0)) == 1 and value > 0x7FFF:
+    try:
+        value = int(text_of(header, "PixelPaddingValue"))
+    except ValueError:
+        return None
+    if text_of(header, "PixelRepresentation") == "1" and value > np.iinfo(np.int16).max:
         value -= 0x10000
-    slope, intercept = (
-        float(header.get("RescaleSlope", 1)),
-        float(header.get("RescaleIntercept", 0)),
-    )
-    return round(value * slope + intercept)
+    slope, intercept = (float(text) for text in _scale_of(header))
+    return value * slope + intercept
 
 
 def _derivation(description: str, made: Mapping[str, Any]) -> str:
@@ -258,13 +281,13 @@ def _reference(header: Dataset) -> Dataset:
     purpose.CodingSchemeDesignator = "DCM"
     purpose.CodeMeaning = "Source image for image processing operation"
     reference = Dataset()
-    reference.ReferencedSOPClassUID = header.SOPClassUID
-    reference.ReferencedSOPInstanceUID = header.SOPInstanceUID
+    reference.ReferencedSOPClassUID = _CT_IMAGE
+    reference.ReferencedSOPInstanceUID = text_of(header, "SOPInstanceUID")
     reference.PurposeOfReferenceCodeSequence = [purpose]
     return reference
 
 
-def _equipment(made: Mapping[str, Any], now: datetime.datetime) -> Dataset:
+def _equipment(description: str, made: Mapping[str, Any], now: datetime.datetime) -> Dataset:
     from pydicom.dataset import Dataset
 
     purpose = Dataset()
@@ -275,9 +298,11 @@ def _equipment(made: Mapping[str, Any], now: datetime.datetime) -> Dataset:
     equipment.PurposeOfReferenceCodeSequence = [purpose]
     equipment.Manufacturer = "SpineMAR"
     equipment.ManufacturerModelName = "SpineMAR"
-    equipment.SoftwareVersions = str(made.get("software_version", "unknown"))
+    version = str(made.get("software_version", "unknown"))
+    equipment.SoftwareVersions = _ascii(version)[:_MAX_LONG_STRING]
     equipment.ContributionDateTime = now.strftime("%Y%m%d%H%M%S")
-    equipment.ContributionDescription = "Metal artifact reduction; not for primary diagnosis"
+    said = f"{description}; not for primary diagnosis"
+    equipment.ContributionDescription = _ascii(said)[:_MAX_SHORT_TEXT]
     return equipment
 
 
