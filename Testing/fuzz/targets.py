@@ -64,8 +64,8 @@ def _volume(path: Path) -> None:
 
 def _dicom_kind(path: Path) -> None:
     """Sort one file beside others of a folder, as every reader of folders does."""
-    from spinemar.io.dicom_folder import ct_series, find_dicom
-    from spinemar.io.dicom_kind import look_at, resampled_type
+    from spinemar.io.dicom.folder import ct_series, find_dicom
+    from spinemar.io.dicom.kind import look_at, resampled_type
 
     seen = look_at(path)
     if seen is not None:
@@ -79,7 +79,7 @@ def _written_back(path: Path) -> None:
     import shutil
 
     from spinemar.io import read_volume
-    from spinemar.io.dicom_export import write_derived_series
+    from spinemar.io.dicom.export import write_derived_series
 
     volume = read_volume(path)
     out = path.with_name("out")

@@ -136,15 +136,17 @@ def test_volume_of_another_grid_is_refused(series: list[Path], tmp_path: Path) -
 def test_bad_sources_and_folders(series: list[Path], tmp_path: Path) -> None:
     volume = read_volume(series[0].parent)
     (tmp_path / "note.txt").write_text("no DICOM")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="not a CT series"):
         write_derived_series(volume, [tmp_path / "note.txt"], tmp_path / "out")
+    with pytest.raises(InputError, match="cannot be read"):
+        write_derived_series(volume, [tmp_path / "gone.dcm"], tmp_path / "out")
     (tmp_path / "there").mkdir()
     with pytest.raises(InputError, match="exists already"):
         write_derived_series(volume, series, tmp_path / "there")
     header = pydicom.dcmread(series[0])
     header.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
     header.save_as(tmp_path / "mr.dcm")
-    with pytest.raises(InputError, match="not a single-frame CT"):
+    with pytest.raises(InputError, match=r"mr\.dcm is not a CT series"):
         write_derived_series(volume, [tmp_path / "mr.dcm"], tmp_path / "out")
 
 

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import GeometryError, InputError
 from spinemar.io.affine import LPS_RAS
-from spinemar.io.dicom_folder import series_of_files
-from spinemar.io.dicom_overlay import free_overlays
-from spinemar.io.dicom_plain import read_plain_header, text_of
-from spinemar.io.dicom_series import SliceStack, stack_of
-from spinemar.io.dicom_slice import DicomSlice
-from spinemar.io.dicom_stored import StoredScale, scales_for
+from spinemar.io.dicom.folder import series_of_files
+from spinemar.io.dicom.overlay import free_overlays
+from spinemar.io.dicom.plain import read_plain_header, text_of
+from spinemar.io.dicom.series import SliceStack, stack_of
+from spinemar.io.dicom.slice import DicomSlice
+from spinemar.io.dicom.stored import StoredScale, scales_for
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.volume import CTVolume
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.io.dicom_plain import text_of
+from spinemar.io.dicom.plain import text_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
