@@ -43,18 +43,35 @@ def _packages() -> dict[str, list[Path]]:
 def _page(package: str, modules: list[Path]) -> str:
     place = CORE / "__init__.py" if package == "spinemar" else CORE / package / "__init__.py"
     name = "spinemar" if package == "spinemar" else f"spinemar.{package}"
-    lines = [f"# {name}", "", ast.get_docstring(ast.parse(place.read_text("utf-8"))) or "", ""]
+    face = ast.parse(place.read_text("utf-8"))
+    lines = [f"# {name}", "", ast.get_docstring(face) or "", ""]
+    lines += _front_door(face) if package == "spinemar" else []
     for path in modules:
         dotted = ".".join(path.relative_to(CORE.parent).with_suffix("").parts)
         lines += [f"::: {dotted}", ""]
     return "\n".join(lines)
 
 
+def _front_door(face: ast.Module) -> list[str]:
+    """List the names that type checkers see on `spinemar`, with links to where they are from."""
+    lines = ["| name | from |", "|---|---|"]
+    typed = next(node for node in face.body if isinstance(node, ast.If))
+    for node in typed.body:
+        if isinstance(node, ast.ImportFrom) and node.module != "typing":
+            room = str(node.module).split(".")[1]
+            page = room if (CORE / room).is_dir() else "spinemar"
+            names = ", ".join(f"`{alias.name}`" for alias in node.names)
+            lines.append(f"| {names} | [`{node.module}`]({page}.md) |")
+    return [*lines, ""]
+
+
 def _index() -> str:
     lines = [
         "# API reference",
         "",
-        "Everything public in the Python package `spinemar`, from its docstrings. Arrays are",
+        "The [front door](spinemar.md) is what stays: about forty names, `import spinemar` and",
+        "`spinemar.correct_volume(...)`. Everything else is internal and may move from one version",
+        "to the next; it is documented here all the same, from its docstrings. Arrays are",
         "`(k, j, i)` for volumes and `(slices, views, bins)` for sinograms; lengths are mm,",
         "angles radians unless a name says otherwise (`_deg`), positions RAS; images are HU,",
         "line integrals dimensionless. Errors are of the family `SpinemarError`.",

@@ -5,11 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.mar.correct import correct_volume
-from spinemar.mar.inpainters.protocol import ModelFacts, Trace
-from spinemar.mar.pipeline.gate import GateParameters
-from spinemar.mar.pipeline.slab import Slab
-from spinemar.volume import CTVolume
+from spinemar import CTVolume, GateParameters, ModelFacts, Slab, Trace, correct_volume
 
 
 class MedianOfTheView:

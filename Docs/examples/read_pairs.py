@@ -5,7 +5,7 @@ import sys
 from monai.data import DataLoader, Dataset
 from monai.transforms import RandSpatialCropd
 
-from spinemar.dataset.storage.reader import PairStore
+from spinemar import PairStore
 
 pairs = PairStore(sys.argv[1], fields=("input", "truth"), split="training")
 crop = RandSpatialCropd(("input", "truth"), (64, 64), random_size=False)

@@ -5,7 +5,7 @@ import sys
 import torchio as tio
 from torch.utils.data import Dataset
 
-from spinemar.dataset.storage.reader import PairStore
+from spinemar import PairStore
 
 
 class Subjects(Dataset):
