@@ -33,6 +33,7 @@ lint: ## ruff and mypy alone
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	PATH="$$PWD/.venv/bin:$$PATH" scripts/lint_imports.sh
 
 format: ## let ruff format and fix the code
 	@scripts/bootstrap.sh lint

@@ -12,6 +12,7 @@ status=0
 ruff check --output-format concise . || status=1
 ruff format --check . || status=1
 mypy || status=1
+scripts/lint_imports.sh || status=1
 run_tests() { # run_tests "OPTIONS" FOLDER...
   options="$1"
   shift

@@ -63,7 +63,7 @@ def test_it_corrects() -> None:
     assert isinstance(result, spinemar.CorrectionResult)
     assert result.volume.hu.shape == scan.hu.shape
     assert result.provenance.method == "li"
-    assert result.metal.any()
+    assert result.metal_mask.any()
 
 
 def test_a_name_that_is_none_is_an_attribute_error() -> None:

@@ -1,8 +1,10 @@
-"""Arrows point one way: no module imports one above it, and importing the core stays light."""
+"""Arrows point one way (contracts in pyproject.toml), and importing the core stays light."""
 
 from __future__ import annotations
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,22 +13,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "spinemar"
-
-# From the ground up; a module may import its own layer and those before it.
-LAYERS = (
-    ("errors", "progress"),
-    ("base", "volume"),
-    ("axial", "tomography"),
-    ("io",),
-    ("physics", "implants", "spine"),
-    ("planning", "mar"),
-    ("evaluation", "dataset"),
-    ("report",),
-    ("demo",),
-    ("jobs",),
-    ("cli",),
-)
-RANK = {name: n for n, layer in enumerate(LAYERS) for name in layer}
 
 FORBIDDEN = {"slicer", "qt", "ctk", "PythonQt", "torch", "lightning", "monai", "astra", "mrml"}
 # Only inside functions: each costs start-up time or may be missing.
@@ -54,27 +40,8 @@ def imported(tree: ast.AST) -> list[tuple[str, ast.stmt]]:
     return found
 
 
-def rank(module: str) -> int | None:
-    """Layer of a full module name of ours; None for the package itself."""
-    parts = module.split(".")
-    if parts[0] != "spinemar" or len(parts) == 1:
-        return None
-    return RANK.get(parts[1])
-
-
 def own_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
-
-
-@pytest.mark.parametrize("path", modules(), ids=own_name)
-def test_no_module_imports_a_higher_layer_or_a_foreign_world(path: Path) -> None:
-    own = rank(own_name(path))
-    for name, node in imported(ast.parse(path.read_text(encoding="utf-8"))):
-        top = name.split(".")[0]
-        assert top not in FORBIDDEN, f"{path}:{node.lineno} imports {top}"
-        other = rank(name)
-        if own is not None and other is not None:
-            assert other <= own, f"{path}:{node.lineno} imports {name} from a higher layer"
 
 
 @pytest.mark.parametrize("path", modules(), ids=own_name)
@@ -97,12 +64,6 @@ def test_heavy_packages_are_imported_inside_functions(path: Path) -> None:
             assert name.split(".")[0] not in HEAVY, f"{path}:{node.lineno} imports {name} at once"
 
 
-def test_every_package_of_the_core_has_a_layer() -> None:
-    names = {p.stem if p.is_file() else p.name for p in CORE.iterdir()}
-    names = {n for n in names if (CORE / n / "__init__.py").exists() or (CORE / f"{n}.py").exists()}
-    assert names - {"__init__"} <= set(RANK), "add it to LAYERS at the right height"
-
-
 def test_importing_the_whole_core_loads_nothing_heavy() -> None:
     names = [own_name(p) for p in modules() if p.name not in ("__init__.py", "__main__.py")]
     script = (
@@ -114,3 +75,67 @@ def test_importing_the_whole_core_loads_nothing_heavy() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+SIDES = ("spinemar", "Training/spinemar_training", "Training/spinemar_study",
+         "SpineImplantPlanner/SpineImplantPlannerLib",
+         "MetalArtifactReduction/MetalArtifactReductionLib")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> Path:
+    """Copy the packages, to build into the copy what must not be."""
+    folder = tmp_path_factory.mktemp("house")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    for side in SIDES:
+        shutil.copytree(ROOT / side, folder / side, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def lint_imports(house: Path) -> subprocess.CompletedProcess[str]:
+    pytest.importorskip("importlinter", reason="needs import-linter (pip install .[dev])")
+    places = [house, *(house / side for side in {side.split("/")[0] for side in SIDES[1:]})]
+    script = "from importlinter.cli import lint_imports_command as c; c(['--no-cache'])"
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=house, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places))},
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("room", "line", "broken"),
+    [
+        ("spinemar/mar/interpolation/linear.py", "", ""),
+        ("spinemar/mar/interpolation/linear.py", "from spinemar.mar import raw", "Rooms of mar"),
+        ("spinemar/volume.py", "import spinemar.io", "Rooms of the core"),
+        ("spinemar/planning/plans/plan.py", "import spinemar.planning.report.page", "of planning"),
+        ("spinemar/volume.py", "import spinemar_training.features", "stand on the core"),
+        ("spinemar/volume.py", "import slicer", "neither Slicer nor Qt"),
+        ("spinemar/volume.py", "import torch", "no PyTorch"),
+        ("Training/spinemar_training/cli.py", "import spinemar_study", "stand on the core"),
+        ("SpineImplantPlanner/SpineImplantPlannerLib/logic.py", "import torch", "never loaded"),
+    ],
+)
+def test_an_arrow_that_points_up_is_found(house: Path, room: str, line: str, broken: str) -> None:
+    """Inside a function too, where it would not run before it is called."""
+    path = house / room
+    text = path.read_text(encoding="utf-8")
+    try:
+        path.write_text(f"{text}\n\ndef up():\n    {line or 'pass'}\n", encoding="utf-8")
+        done = lint_imports(house)
+    finally:
+        path.write_text(text, encoding="utf-8")
+    assert (done.returncode == 0) == (not broken), done.stdout
+    failed = [one for one in done.stdout.splitlines() if one.endswith("BROKEN")]
+    assert [one for one in failed if broken in one] if broken else not failed
+
+
+def test_rooms_hold_at_most_ten_entries() -> None:
+    """In these packages and the folders in them, so that a newcomer sees all at a glance."""
+    tops = [CORE / name for name in ("mar", "planning", "spine", "physics")]
+    tops.append(ROOT / "SpineImplantPlanner" / "SpineImplantPlannerLib")
+    for top in tops:
+        for room in (top, *(path for path in top.rglob("*") if path.is_dir())):
+            entries = [p.name for p in room.iterdir() if p.is_file() or any(p.rglob("*.py"))]
+            assert len(entries) <= 10 or room.name == "__pycache__", (room, sorted(entries))
