@@ -16,6 +16,7 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback
 
 if TYPE_CHECKING:
     from spinemar.evaluation import Scores
+    from spinemar.evaluation.aapm import AapmCard
 
 
 def stdout() -> Console:
@@ -110,12 +111,56 @@ def score_lines(named: Mapping[str, Scores]) -> Any:
     """Make a table of scores: one row a metric, one column a result."""
     from rich.table import Table
 
-    from spinemar.report.tables import METRICS, bias_metrics, format_score
+    from spinemar.report.tables import (
+        METRICS,
+        bias_metrics,
+        format_score,
+        known_metrics,
+        true_metal_metrics,
+    )
 
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for name in named:
         table.add_column(name, justify="right")
-    for metric in (*METRICS, *bias_metrics()):
+    metal = known_metrics(true_metal_metrics(), list(named.values()))
+    for metric in (*METRICS, *bias_metrics(), *metal):
         table.add_row(metric.name, *(format_score(scores, metric) for scores in named.values()))
+    return table
+
+
+def card_lines(card: AapmCard) -> Any:
+    """Make a table of the eight scores of the AAPM benchmark, with what stands behind each."""
+    from rich.table import Table
+
+    scores, found, scan = card.scores, card.result, card.uncorrected
+
+    def share(value: float) -> str:
+        return f"{100 * value:.1f} %"
+
+    rows = (
+        ("CT numbers", scores.ct_number, f"RMSE {found.rmse_hu:.1f} HU, scan {scan.rmse_hu:.1f}"),
+        ("Noise", scores.noise, f"{found.noise_hu:.1f} HU, truth {card.truth.noise_hu:.1f}"),
+        ("Sharpness", scores.sharpness, "gradients at bone and fat, against blurred truths"),
+        ("Streaks", scores.streaks, f"{found.streak_hu:.0f} HU, scan {scan.streak_hu:.0f}"),
+        ("Integrity", scores.integrity, f"SSIM {found.ssim:.4f}, scan {scan.ssim:.4f}"),
+        ("Bone", scores.bone, f"Dice {found.bone_dice:.3f}, volume off {share(found.bone_change)}"),
+        (
+            "Metal",
+            scores.metal,
+            f"Dice {found.metal_dice:.3f}, volume off {share(found.metal_change)}",
+        ),
+        (
+            "Proton range",
+            scores.proton_range,
+            f"off {found.range_shift_mm:.2f} mm, {share(found.range_shift)}",
+        ),
+        ("Sum of the eight", scores.total, "0 as the truth, 32 as the scan"),
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("AAPM CT-MAR")
+    table.add_column("score", justify="right")
+    table.add_column("")
+    for name, score, facts in rows:
+        table.add_row(name, "–" if score != score else f"{score:.2f}", facts)  # noqa: PLR0124
     return table

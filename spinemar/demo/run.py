@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from spinemar.demo.sample_data import SOURCE, sample_ct, sample_labels
 from spinemar.errors import InputError
-from spinemar.evaluation import Scores, evaluate
+from spinemar.evaluation import Scores, TrueMetal, evaluate
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.io import read_labels, read_volume, write_labels, write_volume
 from spinemar.mar.correct import correct_volume
 from spinemar.mar.inpainters.methods import Method, shipped_model
+from spinemar.mar.segmentation.metal import segment_metal
 from spinemar.physics.scanner import SimulatedScan, simulate_scan
 from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.planning.plans.plan import Plan
@@ -137,7 +138,9 @@ def run_demo(
     assert scan.truth is not None
     metal = scan.metal_fraction >= _METAL_FRACTION
     paths = _write_scan(folder, scan, plan, metal)
-    before = evaluate(scan.truth, scan.volume, metal, cancel=cancel)
+    mask = segment_metal(scan.volume, None, cancel=cancel).mask
+    known = TrueMetal(scan.metal_fraction, mask, mask, plan)
+    before = evaluate(scan.truth, scan.volume, metal, true_metal=known, cancel=cancel)
     corrected = []
     scores = {"before": before}
     study = SinogramStudy(scan.volume, metal)
@@ -147,7 +150,8 @@ def run_demo(
             progress(Progress(f"{step.stage} ({method})", step.done, step.total))
 
         result = correct_volume(scan.volume, method=method, progress=show, cancel=cancel)
-        scores[method] = evaluate(scan.truth, result.volume, metal, cancel=cancel)
+        known = TrueMetal(scan.metal_fraction, result.metal_mask, result.metal_mask, plan)
+        scores[method] = evaluate(scan.truth, result.volume, metal, true_metal=known, cancel=cancel)
         corrected.append(ReportedCorrection(result, scores[method], study.filled(method)))
         paths[method] = folder / f"corrected_{method}.nii.gz"
         write_volume(paths[method], result.volume)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spinemar.errors import GeometryError, InputError
 from spinemar.evaluation import metrics
 from spinemar.evaluation.regions import TISSUES_HU, SliceRegions, axial_layout, slice_regions
+from spinemar.evaluation.true_metal import TrueMetal, TrueMetalScores, true_metal_scores
 from spinemar.progress import (
     CancelToken,
     Progress,
@@ -54,6 +55,8 @@ class Scores:
     bias_hu : mapping of str to float
         Mean error by tissue within 20 mm of metal.
     slices : tuple of SliceScores
+    true_metal : TrueMetalScores or None
+        Where the true metal is known.
     """
 
     rmse_hu: float
@@ -67,13 +70,18 @@ class Scores:
     sharpness: float
     bias_hu: dict[str, float]
     slices: tuple[SliceScores, ...]
+    true_metal: TrueMetalScores | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers; what cannot be scored is None, as JSON has no NaN."""
-        names = [n for n in self.__dataclass_fields__ if n not in ("bias_hu", "slices")]
+        names = [
+            n for n in self.__dataclass_fields__ if n not in ("bias_hu", "slices", "true_metal")
+        ]
         facts: dict[str, Any] = {name: _plain(getattr(self, name)) for name in names}
         facts["bias_hu"] = {tissue: _plain(bias) for tissue, bias in self.bias_hu.items()}
         facts["slices"] = [{k: _plain(v) for k, v in vars(one).items()} for one in self.slices]
+        if self.true_metal is not None:
+            facts["true_metal"] = self.true_metal.to_json()
         return facts
 
 
@@ -97,6 +105,7 @@ def evaluate(
     result: CTVolume,
     metal: NDArray[np.bool_] | None = None,
     *,
+    true_metal: TrueMetal | None = None,
     slices: Sequence[int] | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
@@ -109,6 +118,8 @@ def evaluate(
         Of one grid.
     metal : ndarray of bool, shape (k, j, i), optional
         The metal; without it the whole body in every slice counts and there is no "near".
+    true_metal : TrueMetal, optional
+        What is known of the metal, for the scores that need it.
     slices : sequence of int, optional
         Which axial slices; by default those with metal, or all if there is none.
     progress, cancel
@@ -144,7 +155,8 @@ def evaluate(
             cancel.raise_if_cancelled()
         sums.append(_score_slice(k, wanted[k], found[k], metal_slices[k], pixel_mm))
         progress(Progress(STAGE, done + 1, len(chosen)))
-    return _total(sums)
+    known = None if true_metal is None else true_metal_scores(truth, result, true_metal)
+    return replace(_total(sums), true_metal=known)
 
 
 def _chosen_slices(mask: NDArray[np.bool_], slices: Sequence[int] | None) -> list[int]:

@@ -15,10 +15,12 @@ from spinemar.report.pictures import reformats, sinogram_row, slice_groups
 from spinemar.report.tables import (
     METRICS,
     bias_metrics,
+    known_metrics,
     named_scores,
     provenance_rows,
     score_table,
     slice_table,
+    true_metal_metrics,
 )
 
 REPORT_NAME = "report.html"
@@ -85,6 +87,8 @@ def render(content: ReportContent) -> str:
 def _facts(content: ReportContent) -> dict[str, Any]:
     named = named_scores(content)
     headings, rows = slice_table(content)
+    metal = known_metrics(true_metal_metrics(), [scores for _, scores in named])
+    groups = (METRICS, bias_metrics(), metal)
     chart = line_chart(
         {name: [(s.index + 1, s.rmse_hu) for s in scores.slices] for name, scores in named},
         "Slice",
@@ -94,7 +98,7 @@ def _facts(content: ReportContent) -> dict[str, Any]:
         "title": content.title,
         "introduction": content.introduction,
         "summary": [f"{c.name}: {c.result.message}" for c in content.corrected],
-        "tables": [score_table(named, m) for m in (METRICS, bias_metrics())] if named else [],
+        "tables": [score_table(named, m) for m in groups if m] if named else [],
         "chart": chart,
         "groups": slice_groups(content),
         "reformats": reformats(content),

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spinemar.evaluation import Scores
+from spinemar.evaluation import Scores, TrueMetalScores
 from spinemar.evaluation.regions import TISSUES_HU
+from spinemar.evaluation.seen import METAL_SHARES
 from spinemar.report.content import ReportContent
 
 
@@ -27,7 +28,7 @@ class Metric:
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("RMSE, HU", lambda s: s.rmse_hu, ".1f", 0, "whole slices, metal and 2 px excluded"),
+    Metric("RMSE, HU", lambda s: s.rmse_hu, ".1f", 0, "body, metal and 2 px excluded"),
     Metric("RMSE ≤ 20 mm, HU", lambda s: s.rmse_near_hu, ".1f", 0, "within 20 mm of metal"),
     Metric("PSNR, dB", lambda s: s.psnr_db, ".1f", None, "range 5000 HU"),
     Metric("PSNR ≤ 20 mm, dB", lambda s: s.psnr_near_db, ".1f", None, "range 5000 HU"),
@@ -37,6 +38,44 @@ METRICS: tuple[Metric, ...] = (
     Metric("Bone Dice ≤ 20 mm", lambda s: s.bone_dice, ".3f", 1, "bone is 200 HU and more"),
     Metric("Sharpness", lambda s: s.sharpness, ".3f", 1, "edges farther than 20 mm from metal"),
 )
+
+
+def true_metal_metrics() -> tuple[Metric, ...]:
+    """List scores that need the true metal: errors that a reader sees, the put-back metal."""
+
+    def seen(number: int, field: str) -> Callable[[Scores], float]:
+        return lambda scores: (
+            float("nan")
+            if scores.true_metal is None
+            else float(getattr(scores.true_metal.seen[number], field))
+        )
+
+    def metal(read: Callable[[TrueMetalScores], float]) -> Callable[[Scores], float]:
+        return lambda s: float("nan") if s.true_metal is None else read(s.true_metal)
+
+    rows = [
+        Metric(f"{name}, metal > {share:.0%}, HU", seen(n, field), ".1f", 0, explanation)
+        for n, share in enumerate(METAL_SHARES)
+        for name, field, explanation in (
+            ("Seen RMSE", "rmse_hu", "body, true metal and 2 px excluded"),
+            ("Seen RMSE ≤ 20 mm", "rmse_near_hu", "within 20 mm of the true metal"),
+            ("RMSE outside masks", "rmse_outside_masks_hu", "the correction's mask excluded too"),
+            ("RMSE outside masks ≤ 20 mm", "rmse_near_outside_masks_hu", "and near the metal"),
+        )
+    ]
+    return (
+        *rows,
+        Metric("Metal Dice", metal(lambda m: m.metal_dice), ".3f", 1, "what was put back"),
+        Metric(
+            "Width error, mm", metal(lambda m: m.widths.mean_mm), ".2f", 0, "screws, rods: mean"
+        ),
+        Metric("Worst width, mm", metal(lambda m: m.widths.worst_mm), ".2f", 0, "largest error"),
+    )
+
+
+def known_metrics(metrics: Sequence[Metric], named: Sequence[Scores]) -> tuple[Metric, ...]:
+    """Those that at least one of the scores has."""
+    return tuple(m for m in metrics if any(not np.isnan(m.value(s)) for s in named))
 
 
 def bias_metrics() -> tuple[Metric, ...]:

@@ -26,8 +26,7 @@ from spinemar.base.atomic_files import atomic_path
 from spinemar.dataset.judge import mark_as_judge
 from spinemar.errors import FaultError, InputError
 from spinemar.evaluation.regions import filled_body
-from spinemar.io import read_mask, read_volume, write_labels, write_volume
-from spinemar.io.itk import read_image
+from spinemar.io import read_fraction, read_mask, read_volume, write_labels, write_volume
 from spinemar.physics.scans.stored_values import stored_hu
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_from_json, write_plan
@@ -185,7 +184,7 @@ def read_case(folder: Path) -> Case:
     """Read one case."""
     scans = {scale: read_volume(folder / name) for scale, name in SCALES.items()}
     truth = read_volume(folder / "truth.nii.gz")
-    fraction, _ = read_image(folder / "metal_fraction.nii.gz", "float32")
+    fraction = read_fraction(folder / "metal_fraction.nii.gz", truth.geometry)
     return Case(
         name=folder.name,
         scans=scans,

@@ -1,7 +1,7 @@
-"""The fifteen constructs of the judge: which levels, metal and protocol, and where the slice lies.
+"""The seventeen constructs of the judge: levels, metal, protocol, and where the slice lies.
 
 Heights are told by anatomy: through both pedicles of a level, half way between two levels (rods
-alone), or through a crosslink. Titanium 7, CoCr 3, 316L steel 5.
+alone), or through a crosslink. Titanium 7, CoCr 3, 316L steel 7.
 """
 
 from __future__ import annotations
@@ -89,6 +89,10 @@ CONSTRUCTS = (
     Construct("ti-t10-screws-100kvp", ("T10", "T11"), TITANIUM, TITANIUM, share=0.9,
               protocol={"kvp": 100}),
     Construct("ti-crosslink-l2-l3", ("L2", "L3"), TITANIUM, TITANIUM, where="crosslink"),
+    Construct("steel-l2-screws-100kvp", ("L2", "L3"), STEEL, STEEL, share=0.95, rod_mm=6.0,
+              protocol={"kvp": 100, "ma": 200.0, "scatter_correction": 0.6}),
+    Construct("steel-t11-screws-100kvp", ("T11", "T12"), STEEL, STEEL, share=0.9,
+              protocol={"kvp": 100, "ma": 120.0, "scatter_correction": 0.6}),
 )  # fmt: skip
 
 

@@ -48,6 +48,68 @@ def test_evaluate_prints_scores_and_json(spinemar, scan) -> None:
     assert perfect.json["psnr_db"] is None  # JSON knows no infinity
 
 
+@pytest.fixture
+def metal_fraction(scan, tmp_path: Path) -> Path:
+    """The scan's metal as shares of voxels, with a rim of faint metal."""
+    import numpy as np
+    from scipy import ndimage
+
+    from spinemar.io import read_mask, read_volume, write_volume
+    from spinemar.volume import CTVolume
+
+    volume = read_volume(scan.truth)
+    metal = read_mask(scan.metal, volume.geometry)
+    rim = ndimage.binary_dilation(metal, np.ones((1, 3, 3), bool)) & ~metal
+    shares = np.where(rim, 0.2, metal).astype(np.float32)
+    write_volume(tmp_path / "fraction.nrrd", CTVolume(shares, volume.ijk_to_ras))
+    return tmp_path / "fraction.nrrd"
+
+
+def test_evaluate_against_the_true_metal(spinemar, scan, metal_fraction: Path) -> None:
+    arguments = ("evaluate", scan.truth, scan.scan, "--metal-fraction", metal_fraction)
+    run = spinemar(*arguments, "--metal-mask", scan.metal, "--put-back", scan.metal)
+    assert run.code == 0, run.err
+    for words in ("Seen RMSE, metal > 50%", "Seen RMSE ≤ 20 mm, metal > 5%", "Metal Dice"):
+        assert words in run.out
+    assert "Width error" not in run.out  # without a plan
+    known = spinemar(*arguments, "--put-back", scan.metal, "--json").json["true_metal"]
+    assert known["metal_dice"] == 1
+    assert [one["metal_share"] for one in known["seen"]] == [0.5, 0.05]
+    assert known["seen"][0]["rmse_hu"] > known["seen"][1]["rmse_hu"] > 0
+    assert known["seen"][0]["rmse_outside_masks_hu"] is None
+    assert known["widths"]["mean_mm"] is None
+
+
+def test_evaluate_with_the_card_of_the_benchmark(spinemar, scan) -> None:
+    arguments = ("evaluate", scan.truth, scan.scan, "--metal-mask", scan.metal, "--card", "aapm")
+    run = spinemar(*arguments, "--scan", scan.scan)
+    assert run.code == 0, run.err
+    for words in ("AAPM CT-MAR", "Proton range", "Sum of the eight"):
+        assert words in run.out
+    card = spinemar(*arguments, "--scan", scan.scan, "--nmar", scan.truth, "--json").json["aapm"]
+    assert card["scores"]["streaks"] == pytest.approx(4)
+    assert card["result"]["rmse_hu"] == pytest.approx(card["uncorrected"]["rmse_hu"])
+    assert card["truth"]["rmse_hu"] == 0
+    assert card["slices"] == [1, 2, 3]
+
+
+def test_evaluate_says_what_its_options_need(spinemar, scan, metal_fraction, tmp_path) -> None:
+    both = ("evaluate", scan.truth, scan.scan)
+    run = spinemar(*both, "--card", "aapm")
+    assert run.code == 2
+    assert "--scan" in run.err
+    run = spinemar(*both, "--put-back", scan.metal)
+    assert run.code == 2
+    assert "--metal-fraction" in run.err
+    run = spinemar(*both, "--metal-fraction", scan.scan)
+    assert run.code == 2
+    assert "shares" in run.err
+    run = spinemar(*both, "--metal-fraction", tmp_path / "none.nrrd")
+    assert run.code == 2
+    run = spinemar(*both, "--metal-fraction", metal_fraction, "--plan", scan.scan)
+    assert run.code == 2
+
+
 def test_evaluate_of_unlike_volumes(spinemar, scan, tmp_path: Path) -> None:
     from spinemar.io import read_volume, write_volume
     from spinemar.volume import CTVolume

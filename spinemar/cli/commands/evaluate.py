@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spinemar.cli.console import print_json, progress_bars, score_lines, stdout
+from spinemar.cli.console import card_lines, print_json, progress_bars, score_lines, stdout
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from spinemar.evaluation import TrueMetal
+    from spinemar.volume import CTVolume
+
+
+class Card(str, Enum):
+    """Further sets of scores."""
+
+    aapm = "aapm"
 
 
 def evaluate(
@@ -17,33 +31,112 @@ def evaluate(
         Path | None,
         typer.Option(help="Metal, left out of all scores. Without it, it is found in RESULT."),
     ] = None,
+    metal_fraction: Annotated[
+        Path | None,
+        typer.Option(help="True share of each voxel that metal fills: scores what a reader sees."),
+    ] = None,
+    put_back: Annotated[
+        Path | None, typer.Option(help="Mask of the metal in RESULT, for its overlap.")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="Plan of the implants, for the widths of screws and rods.")
+    ] = None,
+    card: Annotated[
+        Card | None, typer.Option(help="Eight scores of the AAPM CT-MAR benchmark beside ours.")
+    ] = None,
+    scan: Annotated[
+        Path | None, typer.Option(help="The uncorrected scan, which the card needs.")
+    ] = None,
+    nmar: Annotated[
+        Path | None, typer.Option(help="NMAR's result: the middle mark of the card.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score a corrected CT against the truth: error, similarity, streaks, bone, sharpness, bias.
 
-    Only slices with metal count; the metal and 2 px around it are left out.
+    Only the body in slices with metal counts; the metal and 2 px around it are left out. With the
+    true metal of a simulated scan also what a reader sees, the put-back metal and its widths.
 
     Examples:
 
       spinemar evaluate truth.nii.gz corrected.nii.gz
 
-      spinemar evaluate truth.nii.gz corrected.nii.gz --metal-mask metal_mask.nii.gz --json
+      spinemar evaluate truth.nii.gz corrected.nii.gz --metal-fraction fraction.nii.gz
+
+      spinemar evaluate truth.nii.gz corrected.nii.gz --card aapm --scan scan.nii.gz --json
     """
     from spinemar.evaluation import evaluate as score
-    from spinemar.io import read_mask, read_volume
-    from spinemar.mar.segmentation.metal import segment_metal
+    from spinemar.evaluation.aapm import aapm_card
+    from spinemar.io import read_volume
 
+    _check_options(metal_fraction, put_back, plan, card, scan)
     with progress_bars(quiet=json) as (progress, cancel):
         wanted, found = read_volume(truth), read_volume(result)
-        if metal_mask is None:
-            metal = segment_metal(found, None, cancel=cancel).mask
-        else:
-            metal = read_mask(metal_mask, wanted.geometry)
-        scores = score(wanted, found, metal, progress=progress, cancel=cancel)
+        known = _true_metal(wanted, metal_fraction, metal_mask, put_back, plan)
+        metal = _metal(wanted, found, metal_mask, known)
+        scores = score(wanted, found, metal, true_metal=known, progress=progress, cancel=cancel)
+        eight = None
+        if card is not None and scan is not None:
+            true = metal if known is None else known.fraction >= 0.5
+            middle = None if nmar is None else read_volume(nmar)
+            eight = aapm_card(wanted, found, true, read_volume(scan), nmar=middle)
     if json:
-        print_json({"status": "done", "truth": truth, "result": result, **scores.to_json()})
+        facts: dict[str, Any] = {"status": "done", "truth": truth, "result": result}
+        facts |= scores.to_json()
+        print_json(facts if eight is None else {**facts, "aapm": eight.to_json()})
         return
     console = stdout()
     console.print(score_lines({result.name: scores}))
+    if eight is not None:
+        console.print(card_lines(eight))
     if not metal.any():
-        console.print("No metal was found: every slice was scored as a whole.")
+        console.print("No metal was found: the whole body was scored in every slice.")
+
+
+def _check_options(
+    fraction: Path | None, put_back: Path | None, plan: Path | None, card: Card | None,
+    scan: Path | None,
+) -> None:  # fmt: skip
+    from spinemar.errors import InputError
+
+    if fraction is None and (put_back or plan):
+        raise InputError(
+            "Overlap and widths of the metal need the true metal.", "Give --metal-fraction as well."
+        )
+    if card is not None and scan is None:
+        raise InputError(
+            "The card compares with the uncorrected scan.", "Give it with --scan as well."
+        )
+
+
+def _true_metal(
+    wanted: CTVolume, fraction: Path | None, mask: Path | None, put_back: Path | None,
+    plan: Path | None,
+) -> TrueMetal | None:  # fmt: skip
+    from spinemar.evaluation import TrueMetal
+    from spinemar.io import read_fraction, read_mask
+    from spinemar.planning.plans.plan_json import read_plan
+
+    if fraction is None:
+        return None
+    return TrueMetal(
+        read_fraction(fraction, wanted.geometry),
+        None if mask is None else read_mask(mask, wanted.geometry),
+        None if put_back is None else read_mask(put_back, wanted.geometry),
+        None if plan is None else read_plan(plan),
+    )
+
+
+def _metal(
+    wanted: CTVolume, found: CTVolume, mask: Path | None, known: TrueMetal | None
+) -> NDArray[np.bool_]:
+    """Return what the usual scores leave out: the mask, the true metal (faint too), or a guess."""
+    from spinemar.evaluation.seen import METAL_SHARES
+    from spinemar.io import read_mask
+    from spinemar.mar.segmentation.metal import segment_metal
+
+    if mask is not None:
+        return read_mask(mask, wanted.geometry)
+    if known is not None:
+        return known.fraction >= METAL_SHARES[-1]
+    return segment_metal(found, None).mask

@@ -67,6 +67,44 @@ def read_mask(path: str | Path, geometry: GridGeometry) -> NDArray[np.bool_]:
     return mask
 
 
+def read_fraction(path: str | Path, geometry: GridGeometry) -> NDArray[np.float32]:
+    """Read how much of each voxel metal fills.
+
+    Parameters
+    ----------
+    path : path
+        An image file of numbers from 0 to 1; a mask of 0 and 1 counts too.
+    geometry : GridGeometry
+        The CT's grid.
+
+    Returns
+    -------
+    ndarray of float32, shape `geometry.shape`
+
+    Raises
+    ------
+    InputError
+        If the numbers are no shares, or there is no metal.
+    GeometryError
+        If it lies on another grid.
+    """
+    source = Path(path).expanduser()
+    array, affine = read_image(source, "float32")
+    k, j, i = array.shape
+    if not GridGeometry((k, j, i), affine).same_as(geometry):
+        raise GeometryError(
+            f"{source.name} lies on another grid than the CT.", "Give the metal of this scan."
+        )
+    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+        raise InputError(
+            f"{source.name} holds numbers that are no shares of a voxel.",
+            "Give metal fractions from 0 to 1.",
+        )
+    if not array.any():
+        raise InputError(f"{source.name} holds no metal.", "Give the metal of this scan.")
+    return np.asarray(array, dtype=np.float32)
+
+
 def _resampled(labels: LabelVolume, geometry: GridGeometry) -> NDArray[np.bool_]:
     """Nearest neighbour, slice by slice to keep the coordinates' memory small."""
     source = labels.labels != 0
