@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from spinemar.errors import FaultError, ModelError
 from spinemar.mar.inpainters.models.manifest import Network, Shape
 from spinemar.mar.inpainters.models.memory import free_gpu_bytes, slices_that_fit
+from spinemar.mar.inpainters.models.refusals import refusal, telling_line
 from spinemar.mar.inpainters.models.runtime import onnx_runtime
 from spinemar.tomography.radon import available_threads
 
@@ -125,7 +126,7 @@ class NetworkSession:
 
     def _recover(self, session: Any, error: Exception, size: int) -> None:
         """Make the next try likelier to succeed: fewer slices, then the CPU; else give up."""
-        cause = _first_line(error)
+        cause = telling_line(error)
         with self._lock:
             if session is not self._session or size > self.batch:
                 return  # another thread has recovered already
@@ -159,7 +160,7 @@ class NetworkSession:
         except ModelError:
             raise
         except Exception as error:
-            return self._fall_back(_first_line(error))
+            return self._fall_back(telling_line(error))
         if session.get_providers()[0] != _CUDA:
             return self._fall_back("it could not be started")
         self.batch = slices_that_fit(free_gpu_bytes(), _input_bytes(self.network))
@@ -192,10 +193,8 @@ class NetworkSession:
         except Exception as error:
             if providers != [_CPU]:
                 raise
-            raise ModelError(
-                f"The model file {self.network.file} cannot be loaded ({_first_line(error)}).",
-                "Get the model again, or use the method nmar.",
-            ) from error
+            version = str(getattr(runtime, "__version__", "of unknown version"))
+            raise refusal(self.network.file, error, version) from error
 
     def _check_signature(self) -> None:
         for kind, declared, found in (
@@ -268,8 +267,3 @@ def _warm_up(session: Any, network: Network) -> None:
         for name, size in _sizes(network, _WARM_UP_SIDE).items()
     }
     session.run(None, feed)
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:200] if text else type(error).__name__
