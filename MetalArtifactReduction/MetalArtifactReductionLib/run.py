@@ -18,6 +18,7 @@ import numpy as np
 
 from MetalArtifactReductionLib.settings import Settings
 from spinemar.base.atomic_files import disk_fault, private_folder
+from spinemar.base.explain import explained
 from spinemar.errors import CancelledError, FaultError, SpinemarError
 from spinemar.jobs.engine import protocol
 from spinemar.jobs.engine.arrays import save_array, stored_like
@@ -141,10 +142,7 @@ class CorrectionRun:
         except OSError as error:
             self.error = disk_fault(error, self._folder)
         except Exception as error:
-            self.error = FaultError(
-                f"This is a fault of SpineMAR ({type(error).__name__}: {error}).",
-                "Please report it with the log.",
-            )
+            self.error = explained(error)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._finished.set()

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
+import tempfile
 import urllib.request
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from spinemar.demo import sample_data
 from spinemar.errors import FaultError, InputError
+from spinemar.io import read_labels, read_volume
 
 CONTENT = {"cxr.nii.gz": b"a ct" * 1000, "mask.nii.gz": b"labels" * 100}
 
@@ -119,10 +126,79 @@ def test_cache_folder_follows_the_environment(monkeypatch, tmp_path: Path) -> No
     assert sample_data.cache_folder() in (tmp_path / "x" / "spinemar", sample_data.cache_folder())
 
 
+def _no_home(*_arguments: object) -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+def _not_allowed(*_arguments: object, **_named: object) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("place", "broken", "problem"),
+    [
+        (None, (Path, "home", _no_home), "no home folder"),
+        ("~", (Path, "expanduser", _no_home), "no such home folder"),
+        ("{0}/file/cache", None, "cannot be used (Not a directory)"),
+        ("{0}/cache", (Path, "mkdir", _not_allowed), "cannot be used (Permission denied)"),
+        ("{0}/cache", (Path, "is_file", _not_allowed), "cannot be used (Permission denied)"),
+        ("{0}", (tempfile, "TemporaryDirectory", _not_allowed), "cannot be used (Permission"),
+    ],
+    ids=["no-home", "no-tilde", "a-file", "not-to-make", "not-to-read", "not-to-write"],
+)
+@pytest.mark.parametrize("command", ["sample-data", "demo"])
+def test_without_a_usable_home_the_remedy_is_named(
+    command, place, broken, problem, monkeypatch, tmp_path: Path, capfd
+) -> None:
+    """Containers run as users without a home, or with the home of another one."""
+    from spinemar.cli.main import main
+
+    (tmp_path / "file").touch()
+    for name in ("SPINEMAR_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    if place is not None:
+        monkeypatch.setenv("SPINEMAR_CACHE", place.format(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    if broken is not None:
+        monkeypatch.setattr(*broken)
+    code = main([command])
+    monkeypatch.undo()
+    said = capfd.readouterr().err
+    assert code == 2, said
+    assert problem in said
+    assert "SPINEMAR_CACHE" in said or "set HOME" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("home", [None, "/root", "/proc"])
+def test_a_real_user_without_a_home(home: str | None, tmp_path: Path) -> None:
+    kept = {k: v for k, v in os.environ.items() if k not in ("HOME", "SPINEMAR_CACHE",
+            "XDG_CACHE_HOME")}  # fmt: skip
+    if home is not None:
+        kept["HOME"] = home
+    user: dict[str, Any] = {"user": 12345, "group": 12345, "extra_groups": []}
+    command = [sys.executable, "-m", "spinemar.cli.main", "sample-data"]
+    try:
+        subprocess.run([sys.executable, "-c", "import numpy"], check=True, cwd="/", env=kept,
+                       capture_output=True, **user)  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        pytest.skip("this Python cannot be started by another user")
+    done = subprocess.run(
+        command, env=kept, cwd="/", capture_output=True, text=True, check=False, **user
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Set SPINEMAR_CACHE to a folder that you may write to." in done.stderr
+
+
+def test_a_tilde_without_a_home_is_a_sentence() -> None:
+    for use in (read_volume, read_labels, sample_data.sample_ct):
+        with pytest.raises(InputError, match="begins with ~, and there is no such home folder"):
+            use("~nobody-of-this-name/ct.nrrd")
+
+
 @pytest.mark.slow
 def test_the_real_one_if_it_can_be_had() -> None:
-    from spinemar.io import read_labels, read_volume
-
     try:
         path = sample_data.sample_ct()
     except InputError as error:

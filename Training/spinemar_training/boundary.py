@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import typer
 
+from spinemar.base.extras import missing_package
 from spinemar.base.privacy import keep_matplotlib_out_of_home, keep_to_this_machine
 from spinemar.errors import SpinemarError
-
-EXTRA = ("torch", "lightning", "monai", "tensorboard", "onnx", "onnxscript", "yaml")
-"""What the extra `training` brings; a plain install has none of it."""
 
 
 def run(app: typer.Typer) -> None:
@@ -23,15 +23,15 @@ def run(app: typer.Typer) -> None:
     keep_matplotlib_out_of_home()
     try:
         app()
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").split(".")[0] not in EXTRA:
+    except ImportError as missing:
+        told = missing_package(missing, "Training")
+        if told is None:
             raise
-        typer.echo(
-            f"Error: training needs the package {missing.name}, which is not installed.\n"
-            'Install it with the extra: pip install "spinemar[training]".',
-            err=True,
-        )
-        raise SystemExit(2) from None
+        _end(told)
     except SpinemarError as error:
-        typer.echo(f"Error: {error.problem}\n{error.remedy or ''}".rstrip(), err=True)
-        raise SystemExit(error.exit_code) from None
+        _end(error)
+
+
+def _end(error: SpinemarError) -> NoReturn:
+    typer.echo(f"Error: {error.problem}\n{error.remedy or ''}".rstrip(), err=True)
+    raise SystemExit(error.exit_code) from None

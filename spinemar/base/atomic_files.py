@@ -30,6 +30,23 @@ _SECONDS_UNTIL_FORGOTTEN = 24 * 3600
 _PREFIX = "spinemar-"
 
 
+def full_path(path: str | Path) -> Path:
+    """Return a path with a leading ~ replaced by the user's home.
+
+    Raises
+    ------
+    InputError
+        If there is no such home: a container's user often has none.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} begins with ~, and there is no such home folder.",
+            "Write the whole path, or set HOME.",
+        ) from error
+
+
 def full_suffix(path: Path) -> str:
     """Return the suffix that says the format: ``.nii.gz`` as one, else the last one."""
     suffixes = [s.lower() for s in path.suffixes]

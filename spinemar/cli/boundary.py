@@ -8,8 +8,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from spinemar.base.explain import explained
 from spinemar.cli.console import print_json, printable, stderr
-from spinemar.errors import CancelledError, FaultError, InputError, SpinemarError
+from spinemar.errors import CancelledError, InputError, SpinemarError
 
 _INTERRUPTED = 130  # what a shell calls ended by Ctrl+C
 _DEBUG = "SPINEMAR_DEBUG"
@@ -44,22 +45,9 @@ def run(build_app: Callable[[], Any], arguments: list[str]) -> int:
 
 def _explained(error: BaseException) -> SpinemarError:
     """Put any error into one sentence and a remedy."""
-    if isinstance(error, SpinemarError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return CancelledError()
-    if isinstance(error, MemoryError):
-        return FaultError(
-            "There is not enough memory.", "Close other programs, or crop the volume first."
-        )
-    if os.environ.get(_DEBUG):
+    if os.environ.get(_DEBUG) and not isinstance(error, SpinemarError | KeyboardInterrupt):
         traceback.print_exception(error)
-    if isinstance(error, OSError):
-        return FaultError(f"The machine refused ({error}).", "Check disk and permissions.")
-    return FaultError(
-        f"This is a fault of SpineMAR ({type(error).__name__}: {error}).",
-        f"Please report it; {_DEBUG}=1 shows where it happened.",
-    )
+    return explained(error, f"Please report it; {_DEBUG}=1 shows where it happened.")
 
 
 def _tell(error: SpinemarError, arguments: list[str]) -> int:

@@ -29,12 +29,8 @@ def read_spine(
     if labels is not None:
         found = read_labels(labels)
         return frames_from_labels(found, naming=naming, progress=progress, cancel=cancel)
-    try:
-        from spinemar.spine.segmentation.segment import segment_spine
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "This version cannot segment a spine by itself.", "Give --labels."
-        ) from error
+    from spinemar.spine.segmentation.segment import segment_spine
+
     return segment_spine(volume, progress=progress, cancel=cancel)
 
 

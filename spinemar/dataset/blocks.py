@@ -28,6 +28,7 @@ from spinemar.dataset.storage.layout import (
     record_path,
     shard_path,
     write_record,
+    zarr_package,
 )
 
 
@@ -101,7 +102,7 @@ def _write_shards(staging: Path, spec: Spec, numbers: range, made: list[Pair]) -
     From there whole files are moved into place: whatever lies there (half a shard, the same one
     of a worker that was thought dead) is never read, and no worker disturbs another.
     """
-    import zarr
+    zarr = zarr_package()
 
     create_arrays(staging, spec, numbers.stop)
     group = zarr.open_group(staging, mode="r+")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from spinemar.base.extras import optional
 from spinemar.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,12 +59,8 @@ def cluster_client(workers: int, scheduler: str | None) -> Iterator[Any]:
     InputError
         If Dask is not installed, or no scheduler answers.
     """
-    try:
+    with optional("Work on several workers"):
         from distributed import Client
-    except ModuleNotFoundError as missing:
-        raise InputError(
-            f"Several workers need '{missing.name}'.", "Run: pip install 'spinemar[dataset]'"
-        ) from missing
     if scheduler is None:
         with local_cluster(workers) as cluster, Client(cluster) as client:
             yield client

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spinemar.base.extras import require
 from spinemar.dataset.blocks import BlockDone, block_is_done, make_block
 from spinemar.dataset.cluster import cluster_client
 from spinemar.dataset.manifest import CtEntry
@@ -26,6 +27,7 @@ from spinemar.dataset.storage.layout import (
     held_pairs,
     read_spec,
     write_spec,
+    zarr_package,
 )
 from spinemar.errors import CancelledError, FaultError, InputError
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
@@ -102,6 +104,9 @@ def make_store(
     """
     if pairs < 1 or block_pairs < 1 or workers < 1:
         raise InputError("Pairs, pairs of a block and workers are 1 or more.", "Raise them.")
+    zarr_package()  # before anything is made
+    if workers > 1 or scheduler is not None:
+        require("Work on several workers", "distributed")
     settings = settings or PairSettings()
     store = store.absolute()
     work = store / WORK

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.atomic_files import full_path
 from spinemar.demo.sample_data import SOURCE, sample_ct, sample_labels
 from spinemar.errors import InputError
 from spinemar.evaluation import Scores, TrueMetal, evaluate
@@ -128,9 +129,9 @@ def run_demo(
         If the sample CT cannot be had, or the plan meets no slice of the patient.
     """
     check_report_tools()
-    folder = _made(output)
     progress(Progress("Sample CT", 0, 1))
     patient = patient or read_volume(sample_ct())
+    folder = _made(output)
     plan = plan or planned(patient, levels, progress, cancel)
     settings = settings or ScannerSettings()
     progress(Progress("Sample CT", 1, 1))
@@ -170,7 +171,7 @@ def run_demo(
 
 
 def _made(output: str | Path) -> Path:
-    folder = Path(output).expanduser()
+    folder = full_path(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

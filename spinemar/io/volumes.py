@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spinemar.base.atomic_files import full_path
 from spinemar.errors import InputError
 from spinemar.io.dicom.kind import is_dicom
 from spinemar.io.dicom.series import read_dicom_series
@@ -38,7 +39,7 @@ def read_volume(path: str | Path, *, series: str | None = None) -> CTVolume:
         If the file cannot be read, is no CT in HU, or its slices are not a regular stack; if a
         folder holds several series and none was named.
     """
-    source = Path(path).expanduser()
+    source = full_path(path)
     check_exists(source)
     try:
         if is_image_file(source) and source.is_file():

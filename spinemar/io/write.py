@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.base.atomic_files import atomic_path
+from spinemar.base.atomic_files import atomic_path, full_path
 from spinemar.errors import FaultError, GeometryError, InputError
 from spinemar.io.affine import check_affine, set_image_geometry, tilt_deg
 from spinemar.io.formats import NIFTI, check_writable_format, suffix_of
@@ -40,14 +40,14 @@ def write_volume(path: str | Path, volume: CTVolume) -> None:
     hu = volume.hu
     fits = np.isfinite(hu).all() and hu.min() >= -32768 and hu.max() <= 32767
     whole = bool(fits) and bool((hu == np.rint(hu)).all())
-    _write(Path(path).expanduser(), hu.astype(np.int16) if whole else hu, volume.ijk_to_ras)
+    _write(full_path(path), hu.astype(np.int16) if whole else hu, volume.ijk_to_ras)
 
 
 def write_labels(path: str | Path, labels: LabelVolume) -> None:
     """Write a label volume; see `write_volume` for formats and errors."""
     array = labels.labels
     small = array.min() >= 0 and array.max() <= 255
-    _write(Path(path).expanduser(), array.astype(np.uint8) if small else array, labels.ijk_to_ras)
+    _write(full_path(path), array.astype(np.uint8) if small else array, labels.ijk_to_ras)
 
 
 def check_writable(path: str | Path, volume: CTVolume) -> None:
@@ -57,7 +57,7 @@ def check_writable(path: str | Path, volume: CTVolume) -> None:
     ------
     InputError, GeometryError
     """
-    target = Path(path).expanduser()
+    target = full_path(path)
     _check_target(target, volume.ijk_to_ras)
     if not target.parent.is_dir():
         raise InputError(

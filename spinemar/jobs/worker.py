@@ -19,9 +19,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from spinemar.base.explain import explained
 from spinemar.base.json_text import parse_json
 from spinemar.base.privacy import keep_to_this_machine
-from spinemar.errors import CancelledError, FaultError, InputError, SpinemarError
+from spinemar.errors import InputError, SpinemarError
 from spinemar.jobs.engine import protocol
 from spinemar.jobs.registry import function_of, warm_up
 from spinemar.progress import CancelToken, Progress
@@ -93,18 +94,10 @@ def _run(job: Mapping[str, Any], reporter: _Reporter, cancel: CancelToken) -> Ma
         return function(job, reporter.progress, cancel)
     except SpinemarError:
         raise
-    except KeyboardInterrupt:
-        raise CancelledError from None
-    except MemoryError as error:
-        raise FaultError(
-            "There is not enough memory.", "Close other programs, or crop the volume first."
-        ) from error
-    except Exception as error:
-        traceback.print_exc()  # to stderr, which the parent keeps for the log
-        raise FaultError(
-            f"This is a fault of SpineMAR ({type(error).__name__}: {error}).",
-            "Please report it with the log.",
-        ) from error
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, Exception):
+            traceback.print_exc()  # to stderr, which the parent keeps for the log
+        raise explained(error) from error
 
 
 def _take_stdout() -> IO[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from spinemar import __version__
-from spinemar.base.atomic_files import atomic_path
+from spinemar.base.atomic_files import atomic_path, full_path
+from spinemar.base.extras import require
 from spinemar.errors import InputError
 from spinemar.report.chart import line_chart
 from spinemar.report.content import ReportContent
@@ -35,12 +35,7 @@ def check_report_tools() -> None:
     InputError
         If a package is missing; the message names it.
     """
-    missing = [name for name, module in (("jinja2", "jinja2"), ("pillow", "PIL"))
-               if find_spec(module) is None]  # fmt: skip
-    if missing:
-        raise InputError(
-            f"A report needs {' and '.join(missing)}.", "Run: pip install jinja2 pillow"
-        )
+    require("A report", "jinja2", "PIL")
 
 
 def write_report(folder: str | Path, content: ReportContent) -> Path:
@@ -57,7 +52,7 @@ def write_report(folder: str | Path, content: ReportContent) -> Path:
         If the folder cannot be made, or a package is missing.
     """
     check_report_tools()
-    target = Path(folder).expanduser()
+    target = full_path(folder)
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:

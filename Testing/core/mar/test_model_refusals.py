@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from spinemar.errors import ModelError
@@ -113,6 +116,33 @@ def test_through_the_command_line(tmp_path, capfd) -> None:
 )  # fmt: skip
 def test_places_in_foreign_sources_are_left_out(text, line) -> None:
     assert telling_line(RuntimeError(text)) == line
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        (None, "needs the package onnxruntime"),
+        (ImportError("DLL load failed"), "is installed but cannot be loaded (DLL load failed)"),
+        (SimpleNamespace(), "is installed but cannot be loaded (it is empty)"),
+    ],
+    ids=["missing", "broken", "empty"],
+)
+def test_a_runtime_that_is_missing_or_broken(found, problem, monkeypatch) -> None:
+    class Finder:
+        @staticmethod
+        def find_spec(name, _path=None, _target=None):
+            if name == "onnxruntime":
+                raise found or ModuleNotFoundError(name, name=name)
+
+    if isinstance(found, SimpleNamespace):
+        monkeypatch.setitem(sys.modules, "onnxruntime", found)
+    else:
+        monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+        monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    with pytest.raises(ModelError) as refused:
+        onnx_runtime()
+    assert problem in refused.value.problem
+    assert "the method nmar" in refused.value.remedy
 
 
 def test_a_kernel_that_is_missing_is_an_operator_that_is_missing() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.cli.plan_inputs import (
     plan_facts,
@@ -94,6 +95,8 @@ def plan(
     refuse_existing([output], overwrite=overwrite)
     if report is not None:
         check_report_tools()
+    if stl is not None:
+        require("A surface", "vtkmodules")
     models = read_catalogue(catalogue)
     # Screws of one metal and rods of another are sold together: each model has its own.
     same = material if material in models.rod(rod_model).materials else None

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from spinemar.base.atomic_files import full_path
 from spinemar.cli.console import print_json, stdout
 from spinemar.errors import InputError
 
@@ -32,7 +33,7 @@ def sample_data(
 
     paths = {"ct": source.sample_ct(), "labels": source.sample_labels()}
     if output is not None:
-        folder = output.expanduser()
+        folder = full_path(output)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spinemar.base.atomic_files import full_path
+from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.errors import InputError
 
@@ -75,6 +77,8 @@ def segment(
 
     targets = [path for path in (output, frames, sheet) if path is not None]
     _check_targets(targets, surfaces, surface_format, overwrite)
+    if sheet is not None:
+        require("An overlay sheet", "matplotlib")
     seeds = _seeds(seed or ())
     volume = read_volume(ct)
     with progress_bars(quiet=json) as (progress, cancel):
@@ -152,7 +156,7 @@ def _check_targets(
             raise InputError(
                 f"{path} exists already.", "Choose another name, or allow it with --overwrite."
             )
-        if not path.expanduser().resolve().parent.is_dir():
+        if not full_path(path).resolve().parent.is_dir():
             raise InputError(
                 f"The folder {path.parent} does not exist.", "Make it, or choose another one."
             )

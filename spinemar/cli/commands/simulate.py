@@ -10,6 +10,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from spinemar.base.atomic_files import full_path
+from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.cli.plan_inputs import read_catalogue
 from spinemar.errors import InputError
@@ -127,6 +129,8 @@ def simulate(
         pitch=pitch,
         **changes,
     )
+    if raw is not None and raw.suffix.lower() == ".zarr":
+        require("Raw data in .zarr (a .npz does not)", "zarr")
     models = read_catalogue(catalogue)
     single = _check_output(source, output, raw, overwrite=overwrite)
     with progress_bars(quiet=json) as (progress, cancel):
@@ -220,7 +224,7 @@ def _one_source(
     text: str, geometry: GridGeometry, catalogue: Catalogue
 ) -> dict[str, NDArray[np.float32]]:
     name, _, material = text.rpartition("=") if "=" in text else (text, "", "")
-    path = Path(name).expanduser()
+    path = full_path(name)
     if not path.exists():
         raise InputError(f"The file {path} does not exist.", "Check the path of the implants.")
     if path.suffix.lower() == ".json":

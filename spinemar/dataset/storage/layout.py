@@ -24,6 +24,7 @@ from typing import Any
 
 from spinemar import __version__
 from spinemar.base.atomic_files import atomic_path
+from spinemar.base.extras import optional
 from spinemar.base.json_records import build_record
 from spinemar.base.json_text import read_json
 from spinemar.dataset.pair_settings import N_SLICES, PairSettings
@@ -143,9 +144,22 @@ def array_shape(name: str, settings: PairSettings) -> tuple[int, int, int]:
     return N_SLICES, settings.matrix, settings.matrix
 
 
+def zarr_package() -> Any:
+    """Load Zarr, which keeps the arrays of a store.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+    """
+    with optional("A store of training pairs"):
+        import zarr
+    return zarr
+
+
 def create_arrays(store: Path, spec: Spec, pairs: int) -> None:
     """Make the arrays of a new store, or give those of an old one another length."""
-    import zarr
+    zarr = zarr_package()
     from zarr.codecs import BloscCodec, Crc32cCodec
 
     group = zarr.open_group(store, mode="a", zarr_format=3)

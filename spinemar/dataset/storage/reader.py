@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spinemar.dataset.pairs.domains import FIELDS, IMAGES, SINOGRAMS
 from spinemar.dataset.pairs.encoding import decode_integrals
-from spinemar.dataset.storage.layout import TABLE, read_spec, records
+from spinemar.dataset.storage.layout import TABLE, read_spec, records, zarr_package
 from spinemar.dataset.storage.split import read_splits
 from spinemar.errors import InputError
 
@@ -89,7 +89,7 @@ class PairStore(Sequence[dict[str, Any]]):
 
     def _arrays(self) -> Any:
         if self._group is None:
-            import zarr
+            zarr = zarr_package()
 
             self._group = zarr.open_group(self.path, mode="r")
         return self._group

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from spinemar.dataset.storage.layout import records
+from spinemar.dataset.storage.layout import records, zarr_package
 from spinemar.dataset.storage.reader import PairStore
 from spinemar.errors import InputError
 
@@ -49,6 +49,7 @@ def draw_sheets(store: Path, output: Path, count: int = 24) -> list[Path]:
     InputError
         If the store holds no complete block yet.
     """
+    zarr_package()  # before anything is made
     pairs = PairStore(store)
     if len(pairs) == 0:
         raise InputError(f"{store.name} holds no complete block yet.", "Make pairs first.")

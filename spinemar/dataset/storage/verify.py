@@ -24,6 +24,7 @@ from spinemar.dataset.storage.layout import (
     read_spec,
     record_path,
     shard_path,
+    zarr_package,
 )
 from spinemar.dataset.storage.split import read_splits
 from spinemar.errors import InputError
@@ -139,7 +140,7 @@ def _small_problems(store: Path) -> Iterator[Problem]:
 
 
 def _length(store: Path) -> int:
-    import zarr
+    zarr = zarr_package()
 
     try:
         return int(zarr.open_group(store, mode="r")[FIELDS[0]].shape[0])
@@ -162,7 +163,7 @@ def _shard_problems(store: Path, record: BlockRecord) -> Iterator[Problem]:
 
 
 def _pair_problems(store: Path, record: BlockRecord) -> Iterator[Problem]:
-    import zarr
+    zarr = zarr_package()
 
     group = zarr.open_group(store, mode="r")
     for row in record.rows:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.errors import InputError
+from spinemar.base.extras import optional
 from spinemar.implants.catalogue import Thread
 from spinemar.implants.shapes.solids import FloatArray, Solid, perpendicular, unit
 from spinemar.implants.shapes.thread import ThreadedShank
@@ -97,14 +97,10 @@ def solid_mesh(solid: Solid, step_mm: float = 0.4) -> Mesh:
     InputError
         If VTK is not installed.
     """
-    try:
+    with optional("A surface"):
         from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
         from vtkmodules.vtkCommonDataModel import vtkImageData
         from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
-    except ImportError as error:
-        raise InputError(
-            "VTK is needed to build surfaces.", "Install it: pip install spinemar[mesh]."
-        ) from error
     low, high = solid.bounds()
     # An odd fraction of a step keeps flat faces off the grid's own planes.
     low = low - 2.37 * step_mm

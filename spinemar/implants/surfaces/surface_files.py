@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.extras import require
 from spinemar.base.interpreter import own_interpreter, worker_environment
 from spinemar.base.json_text import shown
 from spinemar.errors import InputError
@@ -82,9 +83,7 @@ def _read_apart(path: str, _changed_ns: int, _size: int) -> Surface:
     except subprocess.TimeoutExpired as late:
         raise _damaged(Path(path).name) from late
     if done.returncode == _NO_VTK:
-        raise InputError(
-            "VTK is needed to read surfaces.", "Install it: pip install 'spinemar[mesh]'."
-        )
+        require("Reading a surface", "vtkmodules.vtkIOGeometry")
     if done.returncode != 0:
         raise _damaged(Path(path).name)
     stream = io.BytesIO(done.stdout)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.atomic_files import full_path
 from spinemar.errors import GeometryError, InputError
 from spinemar.io.itk import read_image
 from spinemar.volume import GridGeometry, LabelVolume
@@ -20,7 +21,7 @@ def read_labels(path: str | Path) -> LabelVolume:
     InputError
         If it holds fractions, or labels outside -32768 to 32767.
     """
-    source = Path(path).expanduser()
+    source = full_path(path)
     array, affine = read_image(source, "native")
     low, high = float(array.min()), float(array.max())
     whole = array.dtype.kind in "iu" or bool((array == np.round(array)).all())
@@ -53,7 +54,7 @@ def read_mask(path: str | Path, geometry: GridGeometry) -> NDArray[np.bool_]:
     GeometryError
         If it lies outside the CT.
     """
-    source = Path(path).expanduser()
+    source = full_path(path)
     labels = read_labels(source)
     if not labels.labels.any():
         raise InputError(f"The mask {source.name} is empty.", "Give a mask that marks the metal.")

@@ -13,13 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from spinemar.base.explain import explained
+from spinemar.base.extras import optional, require
 from spinemar.base.file_locks import output_lock
-from spinemar.errors import CancelledError, FaultError, InputError, SpinemarError
+from spinemar.errors import CancelledError, FaultError, InputError
 from spinemar.jobs.batches.items import SUMMARY, BatchItem, BatchRow, plan_batch, write_summary
 from spinemar.jobs.batches.sidecar import check_sidecar, read_sidecar, stamp_of, written_sidecar
 from spinemar.mar.inpainters.methods import Device, Method
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 
+_DASK = "A batch on a Dask cluster"
 _STAGE = "Volumes"
 
 
@@ -85,6 +88,8 @@ def correct_batch(
     """
     chosen = settings or BatchSettings()
     token = cancel or CancelToken()
+    if scheduler is not None:
+        require(_DASK, "distributed")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -140,12 +145,8 @@ def correct_one(
             write_volume(item.output, result.volume)
     except CancelledError:
         raise
-    except SpinemarError as error:
-        return _failed(item, str(error))
-    except MemoryError:
-        return _failed(item, "There is not enough memory for this volume.")
     except Exception as error:  # a fault of ours with one volume must not stop the others
-        return _failed(item, f"This is a fault of SpineMAR ({type(error).__name__}: {error}).")
+        return _failed(item, str(explained(error)))
     return _row(item, facts)
 
 
@@ -268,12 +269,8 @@ def _on_dask(
     scheduler: str,
     cancel: CancelToken,
 ) -> Pairs:
-    try:
-        from dask.distributed import Client, wait
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "Dask is not installed.", "Run: pip install 'spinemar[dataset]', or leave it out."
-        ) from error
+    with optional(_DASK):
+        from distributed import Client, wait
     try:
         client = Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:

@@ -6,7 +6,6 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from spinemar import __version__
 from spinemar.base.atomic_files import atomic_path
-from spinemar.errors import InputError
+from spinemar.base.extras import require
 from spinemar.implants.catalogue import Catalogue
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.collisions import find_collisions
@@ -56,13 +55,7 @@ def check_report_tools() -> None:
     InputError
         If a package is missing; the message names it.
     """
-    needs = (("jinja2", "jinja2"), ("pillow", "PIL"), ("vtk", "vtkmodules"))
-    missing = [name for name, module in needs if find_spec(module) is None]
-    if missing:
-        raise InputError(
-            f"A report needs {' and '.join(missing)}.",
-            "Run: pip install jinja2 pillow vtk",
-        )
+    require("A report of a plan", "jinja2", "PIL", "vtkmodules.vtkRenderingOpenGL2")
 
 
 def write_plan_report(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.base.extras import optional
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.shapes.solids import FloatArray, unit
@@ -157,7 +158,7 @@ def _colour(plan: Plan, part: Any) -> tuple[float, float, float]:
 
 
 def _vtk() -> dict[str, Any]:
-    try:
+    with optional("The 3-D view of a report"):
         import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  (registers the renderer)
         from vtkmodules.vtkCommonCore import vtkPoints
         from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
@@ -170,10 +171,6 @@ def _vtk() -> dict[str, Any]:
             vtkRenderWindow,
             vtkWindowToImageFilter,
         )
-    except ImportError as error:
-        raise InputError(
-            "VTK is needed for the 3-D view.", "Install it: pip install spinemar[mesh]."
-        ) from error
     classes = (vtkPoints, vtkCellArray, vtkPolyData, vtkPolyDataNormals, vtkActor, vtkLight,
                vtkPolyDataMapper, vtkRenderer, vtkRenderWindow, vtkWindowToImageFilter)  # fmt: skip
     return {c.__name__: c for c in classes}

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from spinemar.base.atomic_files import atomic_path
+from spinemar.base.extras import optional
 from spinemar.base.privacy import keep_matplotlib_out_of_home
 from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.spine.model import SpineModel, VertebraFrame
@@ -49,8 +50,9 @@ def write_overlay_sheet(
         Independent isthmus centres (RAS mm), drawn as green crosses beside the found red ones.
     """
     keep_matplotlib_out_of_home()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with optional("An overlay sheet"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     count = max(len(model.vertebrae), 1)
     rows = -(-count // (_COLUMNS - 1))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from spinemar.base.atomic_files import atomic_path
+from spinemar.base.atomic_files import atomic_path, full_path
 from spinemar.errors import InputError
 from spinemar.spine.labels.levels import level_of_id
 from spinemar.volume import LabelVolume
@@ -141,7 +141,7 @@ def write_surface(path: str | Path, surface: Surface, name: str = "vertebra") ->
     InputError
         If the suffix is another one.
     """
-    target = Path(path).expanduser()
+    target = full_path(path)
     lps = surface.points * [-1.0, -1.0, 1.0]
     # Turning two axes keeps the orientation of triangles.
     kind = target.suffix.lower()

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from spinemar.base.array_files import load_npy, load_npz
 from spinemar.base.atomic_files import atomic_path
+from spinemar.base.extras import optional
 from spinemar.base.json_text import parse_json, read_json
 from spinemar.base.memory import machine_bytes
 from spinemar.errors import InputError, SpinemarError
@@ -185,11 +186,6 @@ def _write_zarr(path: Path, sinogram: Sinogram, header: dict[str, Any]) -> None:
 
 
 def _zarr() -> Any:
-    try:
+    with optional("Raw data in .zarr (a .npz does not)"):
         import zarr
-    except ModuleNotFoundError as missing:
-        raise InputError(
-            "Reading and writing Zarr needs the package zarr.",
-            "Run: pip install 'spinemar[dataset]', or use .npz.",
-        ) from missing
     return zarr
