@@ -228,3 +228,31 @@ def test_a_targeted_field_of_view_without_fat_or_air(write_series) -> None:
     assert read_volume(write_series(PixelData=soft.tobytes())).hu.min() == 40
     with pytest.raises(InputError, match="not in Hounsfield units: fat and air"):
         read_volume(write_series("lost", PixelData=soft.tobytes(), RescaleIntercept=0))
+
+
+@pytest.mark.parametrize(
+    "name", ["IM", "a b.txt", "ü.jpg", "slice.nii", "slice.mha", "x.nii.gz.dcm"]
+)
+def test_slices_may_be_called_anything(write_series, tmp_path: Path, name: str) -> None:
+    folder = write_series()
+    alone = read_volume(folder)
+    for n, path in enumerate(sorted(folder.iterdir())):
+        (tmp_path / "named" / str(n)).mkdir(parents=True)
+        path.rename(tmp_path / "named" / str(n) / name)
+    np.testing.assert_array_equal(read_volume(tmp_path / "named").hu, alone.hu)
+
+
+def test_tags_that_do_not_matter_may_be_damaged(write_series) -> None:
+    """The thickness of a slice among others is nobody's business; of a single one it is."""
+    folder = write_series()
+    alone = read_volume(folder)
+    for path in folder.iterdir():
+        data = path.read_bytes()
+        path.write_bytes(data.replace(b"DS\4\x002.5 ", b"DS\4\0thin", 1))
+    again = read_volume(folder)
+    np.testing.assert_array_equal(again.hu, alone.hu)
+    np.testing.assert_array_equal(again.ijk_to_ras, alone.ijk_to_ras)
+    for path in sorted(folder.iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(InputError, match="how thick its slice is"):
+        read_volume(folder)

@@ -119,7 +119,7 @@ def look_at(path: Path) -> DicomFile | None:
         return None
     text = scan.texts.get
     sop_class = _class_of(scan) or (_CT_CLASS if _claims_ct(path) else "")
-    modality = text(_MODALITY, "")
+    modality = text(_MODALITY, "").upper()
     if not sop_class and not (modality and scan.has_pixels):
         return None
     image_type = text(_IMAGE_TYPE, "").upper()

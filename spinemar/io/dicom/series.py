@@ -20,6 +20,9 @@ from spinemar.io.dicom.stack import stacked
 from spinemar.io.formats import check_size
 from spinemar.io.itk import quiet_itk, unreadable
 
+# Without it ITK goes by the file's name, and slices are called anything.
+_IO = "GDCMImageIO"
+
 
 @dataclass(frozen=True)
 class SliceStack:
@@ -140,7 +143,7 @@ def _pixels(sitk: Any, one: DicomSlice) -> NDArray[np.float32]:
         if one.file.scan.texts.get(PHOTOMETRIC) == "MONOCHROME1":
             image = _read_uninverted(sitk, one)
         else:
-            image = sitk.ReadImage(str(one.path), sitk.sitkFloat32)
+            image = sitk.ReadImage(str(one.path), sitk.sitkFloat32, _IO)
     except RuntimeError as error:
         raise unreadable(one.path, "its pixels are incomplete") from error
     array = np.asarray(sitk.GetArrayFromImage(image), dtype=np.float32)
@@ -159,4 +162,4 @@ def _read_uninverted(sitk: Any, one: DicomSlice) -> Any:
     with tempfile.TemporaryDirectory(prefix="spinemar-", ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / "slice.dcm"
         copy.write_bytes(with_value(one.path, one.file.scan, PHOTOMETRIC, b"MONOCHROME2"))
-        return sitk.ReadImage(str(copy), sitk.sitkFloat32)
+        return sitk.ReadImage(str(copy), sitk.sitkFloat32, _IO)

@@ -35,7 +35,7 @@ class DicomSlice:
     columns: int
     row_spacing_mm: float
     column_spacing_mm: float
-    thickness_mm: float
+    thickness_mm: float | None
     position: NDArray[np.float64] | None
     orientation: NDArray[np.float64] | None
     facts: dict[str, str] = field(default_factory=dict)
@@ -140,9 +140,13 @@ def _numbers(tags: dict[str, Any], key: str, count: int, path: Path) -> NDArray[
     return values
 
 
-def _thickness(tags: dict[str, Any], path: Path) -> float:
+def _thickness(tags: dict[str, Any], path: Path) -> float | None:
+    """Read the slice thickness; None where it is damaged, which matters to single slices alone."""
     for key in ("0018|0088", "0018|0050"):
-        values = _numbers(tags, key, 1, path)
+        try:
+            values = _numbers(tags, key, 1, path)
+        except InputError:
+            return None
         if values is not None and abs(float(values[0])) > 0:
             return abs(float(values[0]))
     return 1.0

@@ -50,6 +50,10 @@ def stacked(slices: Sequence[DicomSlice]) -> tuple[list[DicomSlice], NDArray[np.
     order = np.argsort(depth, kind="stable")
     ordered = [slices[n] for n in order]
     if len(ordered) == 1:
+        if first.thickness_mm is None:
+            raise GeometryError(
+                f"{first.path.name} does not say how thick its slice is.", _EXPORT_AGAIN
+            )
         return ordered, normal * first.thickness_mm
     positions = positions[order]
     _check_steps(np.diff(depth[order]), ordered)
