@@ -394,12 +394,13 @@ class MetalArtifactReductionTest(ScriptedLoadableModuleTest):
 
     def test_correct(self):
         from MetalArtifactReductionLib.selftest import drawnVolume, waitFor
-        from MetalArtifactReductionLib.settings import Method, Settings
+
+        from spinemar.mar.settings import CorrectionSettings
 
         self.delayDisplay("Correcting a drawn body")
         volume = drawnVolume(slicer.mrmlScene)
         corrections = MetalArtifactReductionLogic().corrections(slicer.mrmlScene)
-        run = corrections.start(volume, Settings(method=Method.linear))
+        run = corrections.start(volume, CorrectionSettings("li"))
         waitFor(lambda: not run.running)
         nodes = corrections.finish(run, volume)
         assert provenanceOf(nodes.volume)["method"] == "li"

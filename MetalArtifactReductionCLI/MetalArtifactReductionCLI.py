@@ -15,28 +15,30 @@ for _folder in (_HERE.parent, *_HERE.parent.glob("qt-scripted-modules"), _HERE):
 
 def main(arguments=None):
     """Correct one volume and return the exit status."""
+    from spinemar.errors import SpinemarError
+    from spinemar.jobs.requests.correct import run
+    from spinemar.mar.settings import DEVICES, METHODS
+    from spinemar.progress import CancelToken
+
     parser = argparse.ArgumentParser(prog="MetalArtifactReductionCLI")
     parser.add_argument("inputVolume")
     parser.add_argument("outputVolume")
     parser.add_argument("--metal-mask")
-    parser.add_argument("--method", default="auto", choices=["auto", "generator", "nmar", "li"])
+    parser.add_argument("--method", default=METHODS[0], choices=METHODS)
     parser.add_argument("--metal-threshold", type=float, default=0.0)
-    parser.add_argument("--device", default="auto", choices=["auto", "cuda", "cpu"])
+    parser.add_argument("--device", default=DEVICES[0], choices=DEVICES)
     parser.add_argument("--model")
     options = parser.parse_args(arguments)
-
-    from spinemar.errors import SpinemarError
-    from spinemar.jobs.requests.correct import run
-    from spinemar.progress import CancelToken
-
     job = {
         "input": options.inputVolume,
         "output": options.outputVolume,
         "metal_mask": options.metal_mask or None,
-        "method": options.method,
-        "metal_threshold_hu": options.metal_threshold or None,
-        "device": options.device,
-        "model": options.model or None,
+        "settings": {
+            "method": options.method,
+            "metal_threshold_hu": options.metal_threshold or None,
+            "device": options.device,
+            "model": options.model or None,
+        },
     }
     print("<filter-start><filter-name>Metal artifact reduction</filter-name></filter-start>")
     try:

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from spinemar.base.atomic_files import atomic_path
 from spinemar.demo.run import methods_at_hand, run_demo
 from spinemar.io import read_mask, read_volume
-from spinemar.report.content import METHOD_NAMES
+from spinemar.mar.settings import METHOD_TITLES
 from spinemar.report.display import BONE, SOFT_TISSUE, View, Window, box_around
 from spinemar.report.pictures import telling_slices
 from spinemar.volume import CTVolume
@@ -36,7 +36,7 @@ def demo_volumes() -> dict[str, CTVolume]:
         run_demo(DEMO)
     return {
         "Scan with metal": read_volume(DEMO / "scan.nii.gz"),
-        f"Corrected ({METHOD_NAMES[method]})": read_volume(DEMO / f"corrected_{method}.nii.gz"),
+        f"Corrected ({METHOD_TITLES[method]})": read_volume(DEMO / f"corrected_{method}.nii.gz"),
         "The same without metal": read_volume(DEMO / "truth.nii.gz"),
     }
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from spinemar.mar.raw import correct_sinogram
     from spinemar.mar.result import CorrectionResult
     from spinemar.mar.segmentation.metal import segment_metal
+    from spinemar.mar.settings import CorrectionSettings
     from spinemar.physics.scanner import simulate_scan
     from spinemar.physics.scanner_settings import ScannerSettings
     from spinemar.planning.constructs.automatic import (
@@ -62,6 +63,7 @@ __all__ = [
     "CancelToken",
     "Catalogue",
     "CorrectionResult",
+    "CorrectionSettings",
     "GateParameters",
     "Inpainter",
     "LabelVolume",
@@ -122,6 +124,7 @@ _MODULES = {
     "spinemar.mar.raw": "correct_sinogram",
     "spinemar.mar.result": "CorrectionResult",
     "spinemar.mar.segmentation.metal": "segment_metal",
+    "spinemar.mar.settings": "CorrectionSettings",
     "spinemar.physics.scanner": "simulate_scan",
     "spinemar.physics.scanner_settings": "ScannerSettings",
     "spinemar.planning.constructs.automatic": "PlanSettings plan_construct plan_with_alternatives",

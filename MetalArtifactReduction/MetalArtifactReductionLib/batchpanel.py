@@ -40,7 +40,7 @@ class BatchPanel:
         if not source or not target:
             raise InputError(_("No folders are chosen."), _("Choose both folders first."))
         settings, command = self._prepare()
-        job = settings.asJob()
+        job = settings.to_json()
         self._process = JobProcess(
             {"kind": "batch", "sources": [source], "folder": target, "settings": job}, command
         )

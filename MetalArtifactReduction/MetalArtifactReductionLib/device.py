@@ -23,16 +23,16 @@ def hasNvidiaDriver(platform: str = sys.platform) -> bool:
     return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
 
 
-def effectiveMethod(method: Method, hasModel: bool) -> str:
+def effectiveMethod(method: str, hasModel: bool) -> str:
     """Say which method "automatic" means here."""
-    if method is Method.automatic:
+    if method == Method.automatic.value:
         return "generator" if hasModel else "nmar"
-    return method.value
+    return method
 
 
 def plannedText(method: Method, device: Device, hasModel: bool, driver: bool) -> str:
     """Say what will run."""
-    effective = effectiveMethod(method, hasModel)
+    effective = effectiveMethod(method.value, hasModel)
     if effective != "generator":
         return f"Will run {_METHOD_NAMES[effective]} on the CPU"
     if not hasModel:

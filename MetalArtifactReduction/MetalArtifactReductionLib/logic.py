@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from MetalArtifactReductionLib import results
 from MetalArtifactReductionLib.run import CorrectionRun, Source
-from MetalArtifactReductionLib.settings import Settings
 from MetalArtifactReductionLib.volumes import arrayOf, ijkToRas, segmentMask
 from spinemar.errors import FaultError, InputError
+from spinemar.mar.settings import CorrectionSettings
 
 if TYPE_CHECKING:
     from spinemar.io.dicom.kind import DicomFile
@@ -40,7 +40,7 @@ class CorrectionLogic:
     def start(
         self,
         inputNode: Any,
-        settings: Settings,
+        settings: CorrectionSettings,
         segmentation: Any = None,
         segmentId: str = "",
     ) -> CorrectionRun:

@@ -1,17 +1,18 @@
 """What the panel remembers in the scene."""
 
+from pathlib import Path
 from typing import Annotated
 
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from MetalArtifactReductionLib.settings import (
-    AUTOMATIC_THRESHOLD_HU,
     Device,
     MetalSource,
     Method,
-    Settings,
 )
+from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU
+from spinemar.mar.settings import CorrectionSettings
 
 
 @parameterNodeWrapper
@@ -21,7 +22,7 @@ class MetalArtifactReductionParameterNode:
     inputVolume: vtkMRMLScalarVolumeNode
     outputVolume: vtkMRMLScalarVolumeNode
     metalSource: MetalSource = MetalSource.automatic
-    metalThresholdHu: Annotated[float, WithinRange(500, 8000)] = AUTOMATIC_THRESHOLD_HU
+    metalThresholdHu: Annotated[float, WithinRange(500, 8000)] = MASK_THRESHOLD_HU
     metalSegmentation: vtkMRMLSegmentationNode
     metalSegmentId: str = ""
     showPreview: bool = False
@@ -31,14 +32,14 @@ class MetalArtifactReductionParameterNode:
     showCompare: bool = True
 
 
-def settingsOf(parameters: MetalArtifactReductionParameterNode) -> Settings:
+def settingsOf(parameters: MetalArtifactReductionParameterNode) -> CorrectionSettings:
     """Read the settings of a run out of the parameters."""
     byThreshold = parameters.metalSource is MetalSource.threshold
-    return Settings(
-        method=parameters.method,
-        device=parameters.device,
-        metalThresholdHu=parameters.metalThresholdHu if byThreshold else None,
-        model=parameters.model,
+    return CorrectionSettings(
+        method=parameters.method.value,
+        device=parameters.device.value,
+        metal_threshold_hu=parameters.metalThresholdHu if byThreshold else None,
+        model=Path(parameters.model) if parameters.model else None,
     )
 
 
@@ -47,5 +48,5 @@ def previewThreshold(parameters: MetalArtifactReductionParameterNode) -> float |
     if parameters.metalSource is MetalSource.segment:
         return None
     if parameters.metalSource is MetalSource.automatic:
-        return AUTOMATIC_THRESHOLD_HU
+        return MASK_THRESHOLD_HU
     return parameters.metalThresholdHu

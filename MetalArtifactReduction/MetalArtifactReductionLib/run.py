@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from MetalArtifactReductionLib.settings import Settings
 from spinemar.base.atomic_files import disk_fault, private_folder
 from spinemar.base.explain import explained
 from spinemar.errors import CancelledError, FaultError, SpinemarError
 from spinemar.jobs.engine import protocol
 from spinemar.jobs.engine.arrays import save_array, stored_like
 from spinemar.jobs.engine.process import JobProcess
+from spinemar.mar.settings import CorrectionSettings
 from spinemar.progress import Progress
 
 
@@ -77,7 +77,7 @@ class CorrectionRun:
     def __init__(
         self,
         source: Source,
-        settings: Settings,
+        settings: CorrectionSettings,
         temporaryFolder: str | Path,
         command: Sequence[str] | None = None,
     ) -> None:
@@ -154,7 +154,7 @@ class CorrectionRun:
             "output": str(self._folder / "output.npy"),
             "metal_output": str(self._folder / "metal.npy"),
             "stored_as": self.source.voxels.dtype.name,
-            **self._settings.asJob(),
+            "settings": self._settings.to_json(),
         }
         if self.source.metal is not None:
             job["metal_mask"] = self._named("mask.npy", self.source.metal.astype(np.uint8))

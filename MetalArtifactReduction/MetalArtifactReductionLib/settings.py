@@ -1,9 +1,8 @@
-"""What the user chooses, as plain data. Only `label`, which the panel asks, needs Slicer."""
+"""The choices of the panel: what `CorrectionSettings` knows, with labels for people."""
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 
 class Method(enum.Enum):
@@ -63,34 +62,3 @@ class MetalSource(enum.Enum):
             "threshold": _("Threshold"),
             "segment": _("Segment"),
         }[self.name]
-
-
-AUTOMATIC_THRESHOLD_HU = 2500.0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How one volume shall be corrected.
-
-    Parameters
-    ----------
-    method, device
-    metalThresholdHu : float or None
-        None for automatic.
-    model : str
-        Folder or manifest of a model; empty for the shipped one.
-    """
-
-    method: Method = Method.automatic
-    device: Device = Device.automatic
-    metalThresholdHu: float | None = None
-    model: str = ""
-
-    def asJob(self) -> dict[str, object]:
-        """Return the settings as the worker takes them."""
-        return {
-            "method": self.method.value,
-            "device": self.device.value,
-            "metal_threshold_hu": self.metalThresholdHu,
-            "model": self.model or None,
-        }

@@ -159,8 +159,8 @@ def landmarks() -> list[bytes]:
 def jobs() -> list[bytes]:
     """Return jobs of several kinds."""
     kinds: list[dict[str, Any]] = [
-        {"kind": "correct", "input": "ct.nrrd", "output": "out.nrrd", "method": "li",
-         "metal_threshold_hu": None, "metal_mask": None, "model": None, "device": "cpu"},
+        {"kind": "correct", "input": "ct.nrrd", "output": "out.nrrd", "metal_mask": None,
+         "settings": {"method": "li", "metal_threshold_hu": None, "model": None, "device": "cpu"}},
         {"kind": "scan", "input": {"npy": "a.npy", "ijk_to_ras": np.eye(4).tolist()}, "plan": "{}",
          "catalogue": None, "settings": {"kvp": 120}, "seed": 0, "slices": [0, 3],
          "output": "o.npy"},

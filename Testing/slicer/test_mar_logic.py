@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spinemar.errors import CancelledError, FaultError, GeometryError, InputError
+from spinemar.mar.settings import CorrectionSettings
 
 pytestmark = pytest.mark.slicer
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +54,7 @@ def other():
 def correct(lib, scene, tmp_path, volume=None, **settings):
     volume = volume or lib.selftest.drawnVolume(scene)
     corrections = lib.logic.CorrectionLogic(scene, tmp_path)
-    chosen = lib.settings.Settings(method=lib.settings.Method.linear, **settings)
+    chosen = CorrectionSettings("li", **settings)
     run = corrections.start(volume, chosen)
     wait(run)
     return volume, corrections.finish(run, volume), run
@@ -80,7 +81,7 @@ def test_a_result_in_any_scene(lib, other, tmp_path):
 
 
 def test_provenance_goes_with_the_volume(lib, other, tmp_path):
-    _, nodes, _ = correct(lib, other, tmp_path, metalThresholdHu=2600.0)
+    _, nodes, _ = correct(lib, other, tmp_path, metal_threshold_hu=2600.0)
     volume = nodes.volume
     assert volume.GetAttribute("SpineMAR.Method") == "li"
     assert volume.GetAttribute("SpineMAR.MetalSource") == "threshold"
@@ -144,7 +145,7 @@ def test_several_runs_and_one_output_overwritten(lib, slicerScene, tmp_path):
     assert second.volume.GetName() != first.volume.GetName()
     count = slicerScene.GetNumberOfNodes()
     corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path)
-    run = corrections.start(volume, lib.settings.Settings(method=lib.settings.Method.nmar))
+    run = corrections.start(volume, CorrectionSettings("nmar"))
     wait(run)
     third = corrections.finish(run, volume, first.volume)
     assert third.volume is first.volume
@@ -164,25 +165,23 @@ def test_metal_from_a_segment(lib, slicerScene, tmp_path):
     mask[1:-1, 50:60, 55:64] = lib.volumes.arrayOf(volume)[1:-1, 50:60, 55:64] > 2500
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, segment, volume)
     corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path)
-    run = corrections.start(
-        volume, lib.settings.Settings(method=lib.settings.Method.linear), segmentation, segment
-    )
+    run = corrections.start(volume, CorrectionSettings("li"), segmentation, segment)
     wait(run)
     nodes = corrections.finish(run, volume)
     assert lib.results.provenanceOf(nodes.volume)["metal_source"] == "mask"
     assert run.result.facts["metal_voxels"] == mask.sum()
     with pytest.raises(InputError, match="No segment"):
-        corrections.start(volume, lib.settings.Settings(), segmentation, "nonsense")
+        corrections.start(volume, CorrectionSettings(), segmentation, "nonsense")
     empty = segmentation.GetSegmentation().AddEmptySegment("empty", "empty")
     with pytest.raises(InputError, match="empty on this volume"):
-        corrections.start(volume, lib.settings.Settings(), segmentation, empty)
+        corrections.start(volume, CorrectionSettings(), segmentation, empty)
 
 
 def test_cancel_leaves_no_node_and_no_file(lib, slicerScene, tmp_path):
     volume = lib.selftest.drawnVolume(slicerScene, slices=300, size=128)
     count = slicerScene.GetNumberOfNodes()
     corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path)
-    run = corrections.start(volume, lib.settings.Settings(method=lib.settings.Method.nmar))
+    run = corrections.start(volume, CorrectionSettings("nmar"))
     end = time.monotonic() + 60
     while run.progress.done < 1 or run.progress.stage != "Correcting":
         assert run.running
@@ -205,7 +204,7 @@ def test_worker_that_crashes_is_explained(lib, slicerScene, tmp_path):
     volume = lib.selftest.drawnVolume(slicerScene)
     command = [sys.executable, "-c", "import os; os.abort()"]
     corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path, command)
-    run = corrections.start(volume, lib.settings.Settings())
+    run = corrections.start(volume, CorrectionSettings())
     wait(run)
     with pytest.raises(FaultError, match="ended unexpectedly"):
         corrections.finish(run, volume)
@@ -225,7 +224,7 @@ def test_no_metal_makes_no_node(lib, slicerScene, tmp_path):
 def test_input_removed_meanwhile(lib, slicerScene, tmp_path):
     volume = lib.selftest.drawnVolume(slicerScene)
     corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path)
-    run = corrections.start(volume, lib.settings.Settings(method=lib.settings.Method.linear))
+    run = corrections.start(volume, CorrectionSettings("li"))
     slicerScene.RemoveNode(volume)
     wait(run)
     with pytest.raises(InputError, match="removed"):

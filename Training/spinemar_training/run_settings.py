@@ -148,7 +148,7 @@ def read_yaml(kind: type[_T], path: Path) -> _T:
         raise InputError(
             f"The settings {path} cannot be read ({type(error).__name__}).", remedy
         ) from error
-    return build_record(kind, values, f"settings {path.name}", remedy=remedy)
+    return build_record(kind, values, f"settings file {path.name}", remedy=remedy)
 
 
 def _check_options(options: RunOptions) -> None:

@@ -10,7 +10,7 @@ from gallery.patient import SOFT, close_up, scan, telling_slices
 from gallery.style import grey, marked, save, sheet, show
 from spinemar.demo.run import methods_at_hand
 from spinemar.mar.correct import correct_volume
-from spinemar.report.content import METHOD_NAMES
+from spinemar.mar.settings import METHOD_TITLES
 from spinemar.report.display import View
 from spinemar.report.sinogram import SinogramStudy
 
@@ -37,7 +37,7 @@ def draw(folder: Path) -> None:
     show(axes[1, 0], SOFT.apply(view.cut(result.volume.hu, 0))[box], _error(result, truth, outside))
     show(axes[1, 1], marked(SOFT.apply(truth), ~outside)[box], "where the metal is")
     for column, method in enumerate(methods, start=2):
-        name = METHOD_NAMES[method]
+        name = METHOD_TITLES[method]
         filled = grey(study.filled(method), 0, 9)
         show(axes[0, column], filled[crop], f"trace filled by {name}", aspect="auto")
         done = correct_volume(result.volume, method=method, metal_mask=metal).volume

@@ -28,9 +28,9 @@ from spinemar.evaluation import Scores, evaluate
 from spinemar.mar.correct import correct_volume
 from spinemar.mar.inpainters.methods import shipped_model
 from spinemar.mar.inpainters.models.manifest import load_manifest
+from spinemar.mar.settings import METHOD_TITLES
 from spinemar.physics.scanner import SimulatedScan, simulate_scan
 from spinemar.physics.scanner_settings import ScannerSettings
-from spinemar.report.content import METHOD_NAMES
 from spinemar.report.display import View
 from spinemar.volume import CTVolume
 
@@ -161,7 +161,7 @@ def _sheet(cases: list[Case], path: Path) -> None:
 
 
 def _head(name: str) -> str:
-    return {"scan": "scan", "li": "LI"}.get(name, METHOD_NAMES.get(name, name))
+    return {"scan": "scan", "li": "LI"}.get(name, METHOD_TITLES.get(name, name))
 
 
 def _near(case: Case, name: str) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from spinemar.progress import CancelToken, ProgressCallback
 
 if TYPE_CHECKING:
-    from spinemar.mar.inpainters.methods import Device, Method
     from spinemar.mar.result import CorrectionResult
+    from spinemar.mar.settings import CorrectionSettings
     from spinemar.volume import CTVolume
 
 
@@ -20,13 +20,9 @@ class CorrectionJob:
 
     source: Path
     output: Path
-    method: Method
-    threshold_hu: float | None
+    settings: CorrectionSettings
     mask: Path | None
-    model: Path | None
-    device: Device
     series: str | None = None
-    allow_reformatted: bool = False
 
     @property
     def is_raw(self) -> bool:
@@ -44,19 +40,12 @@ class CorrectionJob:
         from spinemar.mar.correct import correct_volume
 
         volume = read_volume(self.source, series=self.series)
-        if not self.allow_reformatted:
+        if not self.settings.allow_reformatted:
             check_acquired(volume)
         check_writable(self.output, volume)
         mask = None if self.mask is None else read_mask(self.mask, volume.geometry)
         result = correct_volume(
-            volume,
-            method=self.method,
-            metal_threshold_hu=self.threshold_hu,
-            metal_mask=mask,
-            model=self.model,
-            device=self.device,
-            progress=progress,
-            cancel=cancel,
+            volume, self.settings, metal_mask=mask, progress=progress, cancel=cancel
         )
         return volume, result
 
@@ -78,13 +67,10 @@ class CorrectionJob:
         mask = None if self.mask is None else read_mask(self.mask, grid)
         done = correct_sinogram(
             sinogram,
+            self.settings,
             matrix=matrix,
             fov_mm=fov_mm,
-            method=self.method,
-            metal_threshold_hu=self.threshold_hu,
             metal_mask=mask,
-            model=self.model,
-            device=self.device,
             progress=progress,
             cancel=cancel,
         )

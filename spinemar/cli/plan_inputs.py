@@ -73,6 +73,8 @@ def screw_lines(plan: Plan) -> Any:
 
 def plan_facts(plan: Plan) -> dict[str, Any]:
     """Return what the commands print as JSON about a plan."""
+    from spinemar.implants.kinds import GROUPS
+
     return {
         "levels": plan.levels,
         "screws": [
@@ -86,8 +88,6 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
             }
             for screw in plan.screws
         ],
-        "rods": [rod.id for rod in plan.rods],
-        "crosslinks": [link.id for link in plan.crosslinks],
-        "cages": [cage.id for cage in plan.cages],
+        **{group: [item.id for item in getattr(plan, group)] for group in GROUPS[1:]},
         "warnings": plan.warnings,
     }

@@ -18,8 +18,9 @@ from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.io import read_labels, read_volume, write_labels, write_volume
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.inpainters.methods import Method, shipped_model
+from spinemar.mar.inpainters.methods import shipped_model
 from spinemar.mar.segmentation.metal import segment_metal
+from spinemar.mar.settings import Method
 from spinemar.physics.scanner import SimulatedScan, simulate_scan
 from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.planning.plans.plan import Plan

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue
-from spinemar.implants.parts import construct_parts
+from spinemar.implants.kinds import construct_parts
 from spinemar.implants.placement import Construct
 from spinemar.implants.shapes.solids import FloatArray, Solid, dots
 from spinemar.volume import GridGeometry

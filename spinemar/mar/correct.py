@@ -10,14 +10,15 @@ Memory: the result, the mask, and about 15 MB for each slice that is in work.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.axial import AxialSlices, find_axial_slices
 from spinemar.errors import FaultError, GeometryError, InputError
-from spinemar.mar.inpainters.methods import Device, Method, make_inpainter
+from spinemar.mar.inpainters.methods import make_inpainter
 from spinemar.mar.inpainters.protocol import Inpainter
 from spinemar.mar.pipeline.gate import GateParameters, decide, gate_features
 from spinemar.mar.pipeline.slab import Slab
@@ -34,6 +35,7 @@ from spinemar.mar.segmentation.metal import (
 )
 from spinemar.mar.segmentation.padding import padding_mask
 from spinemar.mar.segmentation.trace import LostRays
+from spinemar.mar.settings import CorrectionSettings
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.tomography.cuda import make_radon
 from spinemar.tomography.geometry import SinogramGeometry
@@ -46,18 +48,16 @@ _STAGE = "Correcting"
 
 def correct_volume(
     volume: CTVolume,
+    settings: CorrectionSettings | None = None,
     *,
-    method: Method = "auto",
-    metal_threshold_hu: float | None = None,
     metal_mask: NDArray[np.bool_] | None = None,
-    model: Path | None = None,
-    device: Device = "auto",
     inpainter: Inpainter | None = None,
     gate: GateParameters | None = None,
     measured: NDArray[np.float32] | None = None,
     threads: int | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
+    **changes: Any,
 ) -> CorrectionResult:
     """Remove metal artifacts.
 
@@ -65,17 +65,12 @@ def correct_volume(
     ----------
     volume : CTVolume
         Acquired axial slices in any axis order and direction, any matrix, any number.
-    method : {"auto", "generator", "nmar", "li"}
-        "auto" takes the given or shipped model if there is one, else NMAR.
-    metal_threshold_hu : float, optional
-        By default metal is found automatically.
+    settings : CorrectionSettings, optional
+        Method, threshold, model, device.
     metal_mask : ndarray of bool, shape of `volume.hu`, optional
         Metal known from elsewhere; overrides the threshold.
-    model : Path, optional
-        Manifest of a model, or its folder.
-    device : {"auto", "cpu", "cuda", "cuda-fp16"}
     inpainter : Inpainter, optional
-        Overrides `method`, `model` and `device`.
+        Overrides the settings' method and model.
     gate : GateParameters, optional
         Overrides the inpainter's do-no-harm gate.
     measured : ndarray of float32, shape (slices, views, bins), optional
@@ -84,6 +79,8 @@ def correct_volume(
         By default the processors this process may use; the result is the same with any number.
     progress : callable
     cancel : CancelToken, optional
+    **changes
+        Settings by name, in place of those of `settings`: ``method="nmar"``.
 
     Returns
     -------
@@ -111,24 +108,25 @@ def correct_volume(
     >>> correct_volume(volume, method="nmar").volume is volume
     True
     """
+    chosen = replace(settings or CorrectionSettings(), **changes)
     watch = Stopwatch()
     layout = find_axial_slices(volume.geometry)
     _refuse_constant(volume)
     progress(Progress("Finding metal", 0, 1))
     with watch.stage("metal"):
-        metal = _find_metal(volume, layout, metal_threshold_hu, metal_mask, cancel)
+        metal = _find_metal(volume, layout, chosen.metal_threshold_hu, metal_mask, cancel)
     progress(Progress("Finding metal", 1, 1))
     touched = np.flatnonzero(layout.of(metal.mask).any(axis=(1, 2)))
     rays = SinogramGeometry.for_image(layout.shape, layout.pixel_mm)
     geometry = geometry_facts(layout, rays)
     if touched.size == 0:
         message = "No metal was found; the volume is unchanged."
-        provenance = make_provenance(method, metal, geometry, None)
+        provenance = make_provenance(chosen.method, metal, geometry, None)
         return CorrectionResult(volume, metal.mask, (), provenance, watch.finished(), message)
     with watch.stage("model"):
-        worker = inpainter or make_inpainter(method, model, device)
+        worker = inpainter or make_inpainter(chosen.method, chosen.model, chosen.device)
     plan = ThreadPlan.for_machine(threads, getattr(worker, "most_workers", None))
-    radon = make_radon(layout.shape, layout.pixel_mm, rays, plan.threads_each, device)
+    radon = make_radon(layout.shape, layout.pixel_mm, rays, plan.threads_each, chosen.device)
     run = _Run(
         volume,
         metal.mask,
@@ -142,7 +140,7 @@ def correct_volume(
     )
     hu, reports = run.all_slices(touched, progress, cancel)
     geometry = {**geometry, "transforms": radon.engine}
-    provenance = make_provenance(method, metal, geometry, worker, radon.fallback)
+    provenance = make_provenance(chosen.method, metal, geometry, worker, radon.fallback)
     fixed = sum(report.corrected for report in reports)
     message = f"{fixed} of {len(reports)} slices with metal were corrected."
     return CorrectionResult(

@@ -8,15 +8,15 @@ on them as on images, with the measured rays in place of the projected ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.inpainters.methods import Device, Method
 from spinemar.mar.result import CorrectionResult
+from spinemar.mar.settings import CorrectionSettings
 from spinemar.physics.scanner_settings import KERNELS, ScanKernel
 from spinemar.physics.scans.kernels import apply_kernel
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
@@ -47,18 +47,16 @@ class RawCorrection:
 
 def correct_sinogram(
     sinogram: Sinogram,
+    settings: CorrectionSettings | None = None,
     *,
     matrix: int = 512,
     fov_mm: float | None = None,
     kernel: ScanKernel = "standard",
     interpolation: Interpolation = "180",
-    method: Method = "auto",
-    metal_threshold_hu: float | None = None,
     metal_mask: NDArray[np.bool_] | None = None,
-    model: Path | None = None,
-    device: Device = "auto",
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
+    **changes: Any,
 ) -> RawCorrection:
     """Reconstruct raw data without and with metal artifact reduction.
 
@@ -66,15 +64,19 @@ def correct_sinogram(
     ----------
     sinogram : Sinogram
         Parallel, fan or helical.
+    settings : CorrectionSettings, optional
+        As for `correct_volume`, as are `changes`.
     matrix, fov_mm : int, float, optional
         Image; by default the square inside the measured field.
     kernel : {"soft", "standard", "bone"}
     interpolation : {"180", "360"}
         For helical data.
-    method, metal_threshold_hu, metal_mask, model, device
-        As for `correct_volume`; the mask on the grid of `sinogram.image_grid(matrix, fov_mm)`.
+    metal_mask : ndarray of bool, optional
+        Metal known from elsewhere, on the grid of `sinogram.image_grid(matrix, fov_mm)`.
     progress, cancel : optional
         See `spinemar.progress`.
+    **changes
+        Settings by name.
 
     Returns
     -------
@@ -101,14 +103,12 @@ def correct_sinogram(
     before = CTVolume(hu, grid.ijk_to_ras, {"source": "raw data"})
     result = correct_volume(
         before,
-        method=method,
-        metal_threshold_hu=metal_threshold_hu,
+        settings,
         metal_mask=metal_mask,
-        model=model,
-        device=device,
         measured=_middle_bins(measured, image.n_bins),
         progress=progress,
         cancel=cancel,
+        **changes,
     )
     return RawCorrection(before, result)
 

@@ -131,10 +131,26 @@ class CorrectionResult:
         """Indices of the slices with metal that the gate left alone."""
         return tuple(report.index for report in self.slices if not report.corrected)
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the arrays, for reports and --json."""
+    def facts(self) -> dict[str, Any]:
+        """Return everything but the arrays, as JSON has it: the one schema.
+
+        What --json prints, what lies beside every corrected file, what jobs return and what the
+        module keeps.
+        """
+        made = self.provenance
         return {
             "message": self.message,
+            "method": made.method,
+            "model": made.model_name and f"{made.model_name} {made.model_version}",
+            "provider": made.provider,
+            "fallback": made.fallback,
+            "metal_voxels": int(self.metal_mask.sum()),
+            "corrected": list(self.corrected),
+            "left_alone": [
+                {"slice": report.index, "reason": report.reason}
+                for report in self.slices
+                if not report.corrected
+            ],
             "provenance": self.provenance.to_json(),
             "slices": [asdict(report) for report in self.slices],
             "seconds": dict(self.seconds),

@@ -10,14 +10,8 @@ from numpy.typing import NDArray
 
 from spinemar.evaluation import Scores
 from spinemar.mar.result import CorrectionResult
+from spinemar.mar.settings import METHOD_TITLES
 from spinemar.volume import CTVolume
-
-METHOD_NAMES = {
-    "li": "Linear interpolation",
-    "nmar": "NMAR",
-    "generator": "Generator",
-    "none": "Unchanged",
-}
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,7 @@ class ReportedCorrection:
     def name(self) -> str:
         """The method's name for people."""
         method = self.result.provenance.method
-        return METHOD_NAMES.get(method, method)
+        return METHOD_TITLES.get(method, method)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.axial import find_axial_slices
-from spinemar.mar.inpainters.methods import Device, Method, make_inpainter
+from spinemar.mar.inpainters.methods import make_inpainter
 from spinemar.mar.pipeline.slab import Slab
 from spinemar.mar.pipeline.slice_cache import SliceCache
+from spinemar.mar.settings import Device, Method
 from spinemar.report.content import Sinogram
 from spinemar.report.pictures import telling_slices
 from spinemar.tomography.radon import RadonTransform

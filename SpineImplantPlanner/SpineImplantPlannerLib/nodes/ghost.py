@@ -8,6 +8,7 @@ from typing import Any
 from SpineImplantPlannerLib import probe
 from SpineImplantPlannerLib.nodes.surfaces import polyDataOf
 from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.kinds import GROUPS
 from spinemar.implants.placement import Screw
 from spinemar.implants.surfaces.construct_mesh import construct_meshes
 from spinemar.planning.plans.plan import Plan
@@ -67,7 +68,7 @@ class Ghost:
 
 def _different(plan: Plan, present: Plan) -> Plan:
     groups: dict[str, Any] = {}
-    for group in ("screws", "rods", "cages", "crosslinks", "meshes"):
+    for group in GROUPS:
         known = {item.id: _ungraded(item) for item in getattr(present, group)}
         groups[group] = tuple(
             item for item in getattr(plan, group) if known.get(item.id) != _ungraded(item)

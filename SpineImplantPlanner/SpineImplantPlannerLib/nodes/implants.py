@@ -12,6 +12,7 @@ from SpineImplantPlannerLib import probe
 from SpineImplantPlannerLib.nodes import hierarchy
 from SpineImplantPlannerLib.nodes.surfaces import Surfaces
 from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.kinds import KINDS
 from spinemar.implants.placement import Screw
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import grade_colour
@@ -22,8 +23,7 @@ MODEL, HANDLE = "model", "handle"
 # Two points, not a line: a line would take the clicks meant for the handle on the shaft.
 _SCREW_HANDLE = "vtkMRMLMarkupsFiducialNode"
 PLAN_FOLDER = "Implant plan"
-_FOLDERS = {"screws": "Screws", "rods": "Rods", "cages": "Cages", "crosslinks": "Crosslinks",
-            "meshes": "Imported"}  # fmt: skip
+_FOLDERS = {kind.group: kind.title for kind in KINDS}
 METAL_COLOUR = (0.78, 0.80, 0.84)
 COLLISION_COLOUR = (0.90, 0.10, 0.12)
 SELECTED_COLOUR = (0.20, 0.75, 1.0)
@@ -82,8 +82,8 @@ class ImplantNodes:
         before = set(self._nodes)
         self.scene.StartState(self.scene.BatchProcessState)
         try:
-            wanted = {item.id: item for group in _FOLDERS for item in getattr(plan, group)}
-            for name in {name for _, name in self._nodes} - set(wanted):
+            wanted = {item.id for item in plan.items()}
+            for name in {name for _, name in self._nodes} - wanted:
                 self._remove(name)
             for group, folder in _FOLDERS.items():
                 for item in getattr(plan, group):

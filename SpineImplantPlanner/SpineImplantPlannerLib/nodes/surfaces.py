@@ -9,13 +9,8 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
 
 from spinemar.implants.catalogue import Catalogue
-from spinemar.implants.placement import Cage, Crosslink, ImportedMesh, Rod, Screw
-from spinemar.implants.surfaces.construct_mesh import construct_meshes, screw_meshes
+from spinemar.implants.kinds import kind_of
 from spinemar.implants.surfaces.mesh import Mesh
-from spinemar.planning.plans.plan import Plan
-
-_GROUP = {Screw: "screws", Rod: "rods", Cage: "cages", Crosslink: "crosslinks",
-          ImportedMesh: "meshes"}  # fmt: skip
 
 
 class Surfaces:
@@ -40,11 +35,7 @@ class Surfaces:
             modelNode.SetAndObservePolyData(_polyData(points, triangles))
 
     def _meshes(self, item: Any) -> list[Mesh]:
-        if isinstance(item, Screw):
-            model = self._catalogue.screw(item.model)
-            return [part.mesh for part in screw_meshes(item, model)]
-        alone = Plan(**{_GROUP[type(item)]: (item,)})
-        return [part.mesh for part in construct_meshes(alone, self._catalogue)]
+        return [part.mesh for part in kind_of(item).surfaces(item, self._catalogue)]
 
 
 def polyDataOf(meshes: list[Mesh]) -> Any:

@@ -48,7 +48,7 @@ def exportPlan(
     InputError
         If the plan is empty.
     """
-    if not any((plan.screws, plan.rods, plan.cages, plan.crosslinks, plan.meshes)):
+    if not any(True for _ in plan.items()):
         raise InputError("The plan is empty.", "Plan at least one implant, then export.")
     folder.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from SpineImplantPlannerLib.panel import tables
 from SpineImplantPlannerLib.plan.session import withRod
 from spinemar.errors import InputError
+from spinemar.implants.placement import Rod, Screw
 from spinemar.planning.constructs.assemble import add_crosslink
 from spinemar.planning.constructs.cages import cage_for_disc
 from spinemar.planning.constructs.rods import RodSettings
@@ -54,7 +55,7 @@ class RodsStep:
         ui, planner = self.ui, self.panel.planner
         plan = planner.plan
         tables.choices(ui.rodCombo, [rod.id for rod in plan.rods])
-        others = [item.id for item in (*plan.cages, *plan.crosslinks)]
+        others = [item.id for item in plan.items() if not isinstance(item, Screw | Rod)]
         tables.choices(ui.implantCombo, others)
         ui.removeImplantButton.enabled = bool(others)
         ui.contourButton.enabled = len(plan.screws) > 1

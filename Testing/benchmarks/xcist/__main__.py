@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import SpinemarError
-from spinemar.mar.inpainters.methods import METHODS
+from spinemar.mar.settings import METHODS
 from Testing.benchmarks.xcist.cases import CASES, SCALES, find_patient, make_cases, read_cases
 from Testing.benchmarks.xcist.install import HOME, install
 from Testing.benchmarks.xcist.score import HEADING, line, score_cases, summary

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spinemar.evaluation.seen import SeenScores, metal_dice, seen_scores
 from spinemar.evaluation.widths import ImplantWidth, implant_widths, width_errors
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.inpainters.methods import Method
+from spinemar.mar.settings import Method
 from spinemar.volume import CTVolume
 from Testing.benchmarks.xcist.cases import SLICES, Case
 

@@ -10,7 +10,7 @@ import pytest
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.implants.parts import construct_parts
+from spinemar.implants.kinds import construct_parts
 from spinemar.implants.placement import Cage, Crosslink, ImportedMesh, Rod, Screw
 from spinemar.implants.shapes.rod import Tube, rod_curve
 from spinemar.implants.shapes.thread import ThreadedShank

@@ -13,13 +13,14 @@ import pytest
 
 from spinemar.errors import CancelledError, InputError
 from spinemar.io import read_volume, write_volume
-from spinemar.jobs.batches.batch import BatchSettings, correct_batch
+from spinemar.jobs.batches.batch import correct_batch
 from spinemar.jobs.batches.items import plan_batch
+from spinemar.mar.settings import CorrectionSettings
 from spinemar.progress import CancelToken, Progress
 from spinemar.volume import CTVolume
 from Testing.core.io.dicom_companions import write_companion
 
-LI = BatchSettings(method="li")
+LI = CorrectionSettings(method="li")
 AFFINE = np.diag([-2.0, -2.0, 2.0, 1.0])
 
 
@@ -81,9 +82,12 @@ def test_changed_source_or_settings_are_done_again(study: Path, tmp_path: Path) 
     out = tmp_path / "out"
     correct_batch([study / "a.nrrd"], out, LI)
     assert correct_batch([study / "a.nrrd"], out, LI)[0].status == "skipped"
-    assert correct_batch([study / "a.nrrd"], out, BatchSettings(method="nmar"))[0].status == "done"
+    assert (
+        correct_batch([study / "a.nrrd"], out, CorrectionSettings(method="nmar"))[0].status
+        == "done"
+    )
     write_volume(study / "a.nrrd", body(metal=False))
-    again = correct_batch([study / "a.nrrd"], out, BatchSettings(method="nmar"))[0]
+    again = correct_batch([study / "a.nrrd"], out, CorrectionSettings(method="nmar"))[0]
     assert again.status == "no metal"
 
 
@@ -145,7 +149,7 @@ def test_series_that_cannot_be_corrected_are_rows(write_series, tmp_path: Path) 
     assert [row.status for row in rows] == ["failed", "failed"]
     assert "image type is DERIVED" in rows[0].message
     assert "003.dcm cannot be read" in rows[1].message
-    allowed = BatchSettings(method="li", allow_reformatted=True)
+    allowed = CorrectionSettings(method="li", allow_reformatted=True)
     rows = correct_batch([tmp_path / "study" / "a"], tmp_path / "out", allowed)
     assert rows[0].status == "no metal"
 

@@ -46,7 +46,7 @@ def job(tmp_path: Path) -> dict[str, object]:
         "output": str(tmp_path / "out.npy"),
         "metal_output": str(tmp_path / "metal.npy"),
         "stored_as": "int16",
-        "method": "li",
+        "settings": {"method": "li"},
     }
 
 
@@ -73,7 +73,7 @@ def test_arrays_in_arrays_out(job: dict[str, object], tmp_path: Path) -> None:
 def test_files_in_files_out(tmp_path: Path) -> None:
     write_volume(tmp_path / "in.nrrd", screwed_body())
     result = run_job(
-        {"kind": "correct", "input": str(tmp_path / "in.nrrd"), "method": "li",
+        {"kind": "correct", "input": str(tmp_path / "in.nrrd"), "settings": {"method": "li"},
          "output": str(tmp_path / "out.nrrd")}
     )  # fmt: skip
     assert result["provenance"]["method"] == "li"
@@ -93,11 +93,13 @@ def test_same_as_in_this_process(job: dict[str, object], tmp_path: Path) -> None
     [
         ({"input": "/nowhere.nrrd"}, InputError, "nowhere"),
         ({"input": None}, InputError, "names no input"),
-        ({"output": ""}, InputError, "names no output"),
+        ({"output": ""}, InputError, "job.output"),
         ({"kind": "dance"}, InputError, "no job called"),
-        ({"method": "magic"}, InputError, "magic"),
-        ({"model": "/nowhere", "method": "generator"}, ModelError, "manifest"),
-        ({"metal_threshold_hu": -900.0}, InputError, "threshold"),
+        ({"settings": {"method": "magic"}}, InputError, "magic"),
+        ({"settings": {"methd": "li"}}, InputError, "methd"),
+        ({"method": "li"}, InputError, "unknown entry 'method'"),
+        ({"settings": {"model": "/nowhere", "method": "generator"}}, ModelError, "manifest"),
+        ({"settings": {"metal_threshold_hu": -900.0}}, InputError, "threshold"),
     ],
 )
 def test_errors_arrive_as_themselves(
@@ -121,7 +123,7 @@ def test_constant_and_truncated_arrays_are_refused(job: dict[str, object], tmp_p
 def _long(job: dict[str, object], tmp_path: Path) -> dict[str, object]:
     volume = screwed_body(slices=240, size=256)
     save_array(tmp_path / "in.npy", volume.hu.astype(np.int16))
-    return {**job, "method": "nmar"}
+    return {**job, "settings": {"method": "nmar"}}
 
 
 def _first_progress(process: JobProcess, stage: str) -> None:

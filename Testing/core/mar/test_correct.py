@@ -265,7 +265,7 @@ def test_the_result_states_its_provenance_as_json(scan) -> None:
 
     case = scan("316L")
     result = correct_volume(case.volume, method="nmar")
-    facts = json.loads(json.dumps(result.to_json()))
+    facts = json.loads(json.dumps(result.facts()))
     assert facts["provenance"]["method"] == "nmar"
     assert facts["provenance"]["metal_threshold_hu"] == 2500.0
     assert facts["provenance"]["geometry"]["bins"] == 736

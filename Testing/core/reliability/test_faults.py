@@ -47,7 +47,8 @@ def _job(folder: Path) -> dict[str, object]:
     volume = drawn_ct()
     save_array(folder / "in.npy", volume.hu.astype(np.int16))
     return {
-        "kind": "correct", "method": "li", "output": str(folder / "out.npy"), "stored_as": "int16",
+        "kind": "correct", "settings": {"method": "li"}, "stored_as": "int16",
+        "output": str(folder / "out.npy"),
         "input": {"npy": str(folder / "in.npy"), "ijk_to_ras": volume.ijk_to_ras.tolist()},
     }  # fmt: skip
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from spinemar.io import read_volume, write_volume
-from spinemar.jobs.batches.batch import BatchSettings, correct_batch
+from spinemar.jobs.batches.batch import correct_batch
+from spinemar.mar.settings import CorrectionSettings
 from spinemar.volume import CTVolume
 from Testing.core.reliability.conftest import drawn_ct
 
@@ -20,7 +21,7 @@ def test_twenty_corrections_queued(tmp_path: Path) -> None:
     for n in range(20):
         write_volume(study / f"case{n:02d}.nrrd", drawn_ct((3, 64, 64)))
     (study / "case07.nrrd").write_text("NRRD0004\nbroken")
-    rows = correct_batch([study], tmp_path / "out", BatchSettings(method="li"))
+    rows = correct_batch([study], tmp_path / "out", CorrectionSettings(method="li"))
     assert [row.status for row in rows] == ["done"] * 7 + ["failed"] + ["done"] * 12
     with (tmp_path / "out" / "summary.csv").open() as stream:
         assert len(list(csv.DictReader(stream))) == 20

@@ -35,10 +35,10 @@ import sys, time
 from spinemar.jobs.engine.process import JobProcess, run_job
 from spinemar.jobs.engine.standby import StandbyWorker
 scan = sys.argv[1]
-run_job({"kind": "correct", "input": scan, "output": "a.nrrd", "method": "generator"})
+run_job({"kind": "correct", "input": scan, "output": "a.nrrd", "settings": {"method": "generator"}})
 spare = StandbyWorker("correct")
 spare.prepare()
-job = {"kind": "correct", "input": scan, "output": "b.nrrd", "method": "generator"}
+job = {"kind": "correct", "input": scan, "output": "b.nrrd", "settings": {"method": "generator"}}
 process = JobProcess(job, waiting=spare.take())
 while not any(event["event"] in ("done", "error") for event in process.poll()):
     time.sleep(0.05)

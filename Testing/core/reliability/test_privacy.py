@@ -93,7 +93,7 @@ def test_no_identifier_in_training_pairs_sources(series: Path, tmp_path: Path) -
 def test_no_identifier_in_the_workers_log_or_temporary_names(series: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    process = JobProcess({"kind": "correct", "input": str(series), "method": "li",
+    process = JobProcess({"kind": "correct", "input": str(series), "settings": {"method": "li"},
                           "output": str(out / "o.nrrd")})  # fmt: skip
     names: set[str] = set()
     ending = None
@@ -166,12 +166,13 @@ def test_nothing_talks_to_the_network(scan_file: Path, tmp_path: Path) -> None:
             main(["voxelize", "plan.json", scan, "-o", "metal.nrrd"]),
             main(["evaluate", "li.nrrd", scan]),
         ]
-        run_job({{"kind": "correct", "input": scan, "output": "worker.nrrd", "method": "li"}})
+        settings = {{"method": "li"}}
+        run_job({{"kind": "correct", "input": scan, "output": "w.nrrd", "settings": settings}})
         assert codes == [0, 0, 0, 0], codes
         """
     done = _guarded(tmp_path, script)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "worker.nrrd").exists()
+    assert (tmp_path / "w.nrrd").exists()
     assert not (tmp_path / "log").exists(), (tmp_path / "log").read_text()
 
 

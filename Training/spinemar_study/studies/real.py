@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from spinemar.mar.inpainters.methods import Method
 from spinemar.mar.result import CorrectionResult
 from spinemar.mar.segmentation.trace import nearness_mm
+from spinemar.mar.settings import Method
 from spinemar.volume import CTVolume
 from spinemar_study.study_settings import RealCase, RealSettings
 

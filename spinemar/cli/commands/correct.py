@@ -11,31 +11,17 @@ import typer
 from spinemar.cli.console import print_json, progress_bars, stderr, stdout
 from spinemar.cli.correction_job import CorrectionJob
 from spinemar.errors import InputError
+from spinemar.mar.settings import DEVICES, METHODS, THRESHOLD_RANGE_HU, CorrectionSettings
 
 if TYPE_CHECKING:
     from spinemar.mar.result import CorrectionResult
     from spinemar.volume import CTVolume
 
-_THRESHOLD_HU = (500.0, 30_000.0)
-
-
-class MethodChoice(str, Enum):
-    """Methods as the command line names them."""
-
-    AUTO = "auto"
-    GENERATOR = "generator"
-    NMAR = "nmar"
-    LI = "li"
-
-
-class DeviceChoice(str, Enum):
-    """Devices as the command line names them."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-    CUDA_FP16 = "cuda-fp16"
-
+MethodChoice = Enum("MethodChoice", {m.upper(): m for m in METHODS}, type=str)  # type: ignore[misc]
+DeviceChoice = Enum(  # type: ignore[misc]
+    "DeviceChoice", {d.upper().replace("-", "_"): d for d in DEVICES}, type=str
+)
+FIRST_METHOD, FIRST_DEVICE = MethodChoice[METHODS[0].upper()], DeviceChoice[DEVICES[0].upper()]
 
 AllowReformatted = Annotated[
     bool,
@@ -63,7 +49,7 @@ def correct(
     ] = None,
     method: Annotated[
         MethodChoice, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
-    ] = MethodChoice.AUTO,
+    ] = FIRST_METHOD,
     metal_threshold: Annotated[
         str, typer.Option(metavar="auto|HU", help="What counts as metal.")
     ] = "auto",
@@ -74,9 +60,7 @@ def correct(
         Path | None,
         typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
     ] = None,
-    device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = (
-        DeviceChoice.AUTO
-    ),
+    device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = FIRST_DEVICE,
     sinogram: Annotated[
         bool, typer.Option("--sinogram", help="INPUT is raw data: .npz, .npy with .json, .zarr.")
     ] = False,
@@ -109,7 +93,7 @@ def correct(
     """
     from spinemar.base.file_locks import output_lock
     from spinemar.io import write_volume
-    from spinemar.jobs.batches.sidecar import written_sidecar
+    from spinemar.jobs.batches.sidecar import sidecar_facts, written_sidecar
 
     threshold = _threshold(metal_threshold)
     with output_lock(output), progress_bars(quiet=json) as (progress, cancel):
@@ -117,22 +101,20 @@ def correct(
         job = CorrectionJob(
             source,
             output,
-            method=method.value,
-            threshold_hu=threshold,
-            mask=metal_mask,
-            model=model,
-            device=device.value,
-            series=series,
-            allow_reformatted=allow_reformatted,
+            CorrectionSettings(
+                method.value, threshold, model, device.value, allow_reformatted=allow_reformatted
+            ),
+            metal_mask,
+            series,
         )
         if sinogram or job.is_raw:
             volume, result = job.correct_raw(matrix, fov, progress, cancel)
         else:
             volume, result = job.correct_images(progress, cancel)
         cancel.raise_if_cancelled()
-        facts = _facts(source, output, result)
+        facts = sidecar_facts(source, output, result)
         if report is not None:
-            facts["report"] = str(_write_report(report, source, volume, result, model, device))
+            facts["report"] = str(_write_report(report, source, volume, result, job.settings))
         cancel.raise_if_cancelled()
         # Both or none, and last of all, when nothing else can fail.
         with written_sidecar(output, facts):
@@ -150,7 +132,7 @@ def _threshold(text: str) -> float | None:
         value = float(text)
     except ValueError:
         value = float("nan")
-    low, high = _THRESHOLD_HU
+    low, high = THRESHOLD_RANGE_HU
     if not low <= value <= high:
         raise InputError(
             f"'{text}' is no metal threshold.", f"Give auto or {low:.0f} to {high:.0f} HU."
@@ -180,38 +162,13 @@ def _check_paths(source: Path, output: Path, report: Path | None, *, overwrite: 
             raise InputError(f"{report} is no folder.", "Give a folder for the report.")
 
 
-def _facts(source: Path, output: Path, result: CorrectionResult) -> dict[str, Any]:
-    """Everything about a correction as one JSON object."""
-    made = result.provenance
-    return {
-        "status": "done",
-        "message": result.message,
-        "input": str(source),
-        "output": str(output),
-        "method": made.method,
-        "model": made.model_name and f"{made.model_name} {made.model_version}",
-        "provider": made.provider,
-        "fallback": made.fallback,
-        "metal_voxels": int(result.metal_mask.sum()),
-        "corrected": list(result.corrected),
-        "left_alone": [
-            {"slice": report.index, "reason": report.reason}
-            for report in result.slices
-            if not report.corrected
-        ],
-        **{name: value for name, value in result.to_json().items() if name != "message"},
-    }
-
-
 def _write_report(
     folder: Path,
     source: Path,
     volume: CTVolume,
     result: CorrectionResult,
-    model: Path | None,
-    device: DeviceChoice,
+    settings: CorrectionSettings,
 ) -> Path:
-    from spinemar.mar.inpainters.methods import METHODS
     from spinemar.report import ReportContent, ReportedCorrection, write_report
     from spinemar.report.sinogram import SinogramStudy
 
@@ -220,7 +177,7 @@ def _write_report(
         study = SinogramStudy(volume, result.metal_mask)
         sinogram = study.before()
         method = next(m for m in METHODS if m == result.provenance.method)
-        filled = study.filled(method, model, device.value)
+        filled = study.filled(method, settings.model, settings.device)
     content = ReportContent(
         title=f"Metal artifact reduction: {source.name}",
         before=volume,

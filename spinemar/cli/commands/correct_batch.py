@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spinemar.cli.commands.correct import AllowReformatted, DeviceChoice, MethodChoice
+from spinemar.cli.commands.correct import (
+    FIRST_DEVICE,
+    FIRST_METHOD,
+    AllowReformatted,
+    DeviceChoice,
+    MethodChoice,
+)
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.errors import FaultError
+from spinemar.mar.settings import THRESHOLD_RANGE_HU, CorrectionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,17 +38,18 @@ def correct_batch(
     ],
     method: Annotated[
         MethodChoice, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
-    ] = MethodChoice.AUTO,
+    ] = FIRST_METHOD,
     metal_threshold: Annotated[
-        float | None, typer.Option(min=500, max=30_000, help="HU; automatic by default.")
+        float | None,
+        typer.Option(
+            min=THRESHOLD_RANGE_HU[0], max=THRESHOLD_RANGE_HU[1], help="HU; automatic by default."
+        ),
     ] = None,
     model: Annotated[
         Path | None,
         typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
     ] = None,
-    device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = (
-        DeviceChoice.AUTO
-    ),
+    device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = FIRST_DEVICE,
     suffix: Annotated[str, typer.Option(help="Format of the results.")] = ".nrrd",
     workers: Annotated[int, typer.Option(min=1, help="Local processes.")] = 1,
     scheduler: Annotated[
@@ -63,16 +71,15 @@ def correct_batch(
 
       spinemar correct-batch study/ -o corrected --scheduler tcp://head:8786
     """
-    from spinemar.jobs.batches.batch import BatchSettings
     from spinemar.jobs.batches.batch import correct_batch as run_batch
     from spinemar.jobs.batches.items import SUMMARY
     from spinemar.mar.inpainters.methods import find_model
 
-    settings = BatchSettings(
+    settings = CorrectionSettings(
         method=method.value,
         device=device.value,
         metal_threshold_hu=metal_threshold,
-        model=str(find_model(model).resolve()) if model else None,
+        model=find_model(model).resolve() if model else None,
         allow_reformatted=allow_reformatted,
     )
     with progress_bars(quiet=json) as (progress, cancel):

@@ -8,7 +8,7 @@ made again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,37 +18,25 @@ from spinemar.base.extras import optional, require
 from spinemar.base.file_locks import output_lock
 from spinemar.errors import CancelledError, FaultError, InputError
 from spinemar.jobs.batches.items import SUMMARY, BatchItem, BatchRow, plan_batch, write_summary
-from spinemar.jobs.batches.sidecar import check_sidecar, read_sidecar, stamp_of, written_sidecar
-from spinemar.mar.inpainters.methods import Device, Method
+from spinemar.jobs.batches.sidecar import (
+    check_sidecar,
+    read_sidecar,
+    sidecar_facts,
+    stamp_of,
+    written_sidecar,
+)
+from spinemar.jobs.engine.request import request_of
+from spinemar.mar.settings import CorrectionSettings
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 
 _DASK = "A batch on a Dask cluster"
 _STAGE = "Volumes"
 
 
-@dataclass(frozen=True)
-class BatchSettings:
-    """How every volume of a batch is corrected.
-
-    Parameters
-    ----------
-    method, device, metal_threshold_hu, model
-        As for `correct_volume`.
-    allow_reformatted : bool
-        Whether DICOM series that are no acquired axial slices are corrected too.
-    """
-
-    method: Method = "auto"
-    device: Device = "auto"
-    metal_threshold_hu: float | None = None
-    model: str | None = None
-    allow_reformatted: bool = False
-
-
 def correct_batch(
     sources: Sequence[str | Path],
     folder: Path,
-    settings: BatchSettings | None = None,
+    settings: CorrectionSettings | None = None,
     *,
     suffix: str = ".nrrd",
     workers: int = 1,
@@ -64,7 +52,7 @@ def correct_batch(
         Files, DICOM folders, or folders that hold such; of each, every series.
     folder : Path
         Made where it is missing.
-    settings : BatchSettings, optional
+    settings : CorrectionSettings, optional
     suffix : str
         Format of the results.
     workers : int
@@ -86,7 +74,7 @@ def correct_batch(
     CancelledError
         After the summary was written.
     """
-    chosen = settings or BatchSettings()
+    chosen = settings or CorrectionSettings()
     token = cancel or CancelToken()
     if scheduler is not None:
         require(_DASK, "distributed")
@@ -109,12 +97,11 @@ def correct_batch(
 
 
 def correct_one(
-    item: BatchItem, settings: BatchSettings, cancel: CancelToken | None = None
+    item: BatchItem, settings: CorrectionSettings, cancel: CancelToken | None = None
 ) -> BatchRow:
     """Correct one volume of a batch; every problem but a cancel becomes a row."""
     from spinemar.io import check_writable, read_volume, write_volume
     from spinemar.io.dicom.acquired import check_acquired
-    from spinemar.jobs.requests.correct import facts_of
     from spinemar.mar.correct import correct_volume
 
     try:
@@ -127,20 +114,8 @@ def correct_one(
         if not settings.allow_reformatted:
             check_acquired(volume)
         check_writable(item.output, volume)
-        result = correct_volume(
-            volume,
-            method=settings.method,
-            metal_threshold_hu=settings.metal_threshold_hu,
-            model=Path(settings.model) if settings.model else None,
-            device=settings.device,
-            cancel=cancel,
-        )
-        facts = {
-            "input": str(item.source),
-            "series": item.series,
-            "output": str(item.output),
-            **facts_of(result),
-        }
+        result = correct_volume(volume, settings, cancel=cancel)
+        facts = {**sidecar_facts(item.source, item.output, result), "series": item.series}
         with written_sidecar(item.output, {**facts, "batch": wanted}):
             write_volume(item.output, result.volume)
     except CancelledError:
@@ -150,39 +125,42 @@ def correct_one(
     return _row(item, facts)
 
 
-def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
-    """Run the job "batch": sources, folder, settings, suffix, workers, scheduler.
+@dataclass(frozen=True)
+class BatchRequest:
+    """The job "batch"; see `correct_batch`."""
 
-    Raises
-    ------
-    InputError
-        If a setting is unknown.
-    """
-    try:
-        settings = BatchSettings(**job.get("settings", {}))
-    except TypeError as error:
-        raise InputError(f"The batch's settings are not known ({error}).", "Check them.") from error
+    sources: tuple[str, ...]
+    folder: Path
+    settings: CorrectionSettings = field(default_factory=CorrectionSettings)
+    suffix: str = ".nrrd"
+    workers: int = 1
+    scheduler: str | None = None
+
+
+def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
+    """Run the job "batch"; return its rows and the path of the summary."""
+    asked = request_of(BatchRequest, job)
     rows = correct_batch(
-        [str(source) for source in job.get("sources", ())],
-        Path(str(job["folder"])),
-        settings,
-        suffix=str(job.get("suffix", ".nrrd")),
-        workers=int(job.get("workers", 1)),
-        scheduler=job.get("scheduler"),
+        asked.sources,
+        asked.folder,
+        asked.settings,
+        suffix=asked.suffix,
+        workers=asked.workers,
+        scheduler=asked.scheduler,
         progress=progress,
         cancel=cancel,
     )
-    return {"rows": [asdict(row) for row in rows], "summary": str(Path(job["folder"]) / SUMMARY)}
+    return {"rows": [asdict(row) for row in rows], "summary": str(asked.folder / SUMMARY)}
 
 
-def _fingerprint(item: BatchItem, settings: BatchSettings) -> dict[str, Any]:
+def _fingerprint(item: BatchItem, settings: CorrectionSettings) -> dict[str, Any]:
     import spinemar
     from spinemar.mar.result import PIPELINE_VERSION
 
     return {
         "source": stamp_of(item.source),
         "series": item.series,
-        "settings": asdict(settings),
+        "settings": settings.to_json(),
         "software": spinemar.__version__,
         "pipeline": PIPELINE_VERSION,
     }
@@ -218,7 +196,7 @@ Pairs = Iterator[tuple[BatchItem, BatchRow]]
 
 def _each(
     items: Sequence[BatchItem],
-    settings: BatchSettings,
+    settings: CorrectionSettings,
     workers: int,
     scheduler: str | None,
     cancel: CancelToken,
@@ -230,7 +208,9 @@ def _each(
     return _one_by_one(items, settings, cancel)
 
 
-def _one_by_one(items: Sequence[BatchItem], settings: BatchSettings, cancel: CancelToken) -> Pairs:
+def _one_by_one(
+    items: Sequence[BatchItem], settings: CorrectionSettings, cancel: CancelToken
+) -> Pairs:
     for item in items:
         try:
             row = correct_one(item, settings, cancel)

@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spinemar.base.atomic_files import atomic_path, full_suffix
 from spinemar.errors import InputError
 from spinemar.jobs.engine.protocol import finite
+
+if TYPE_CHECKING:
+    from spinemar.mar.result import CorrectionResult
 
 
 def sidecar_path(output: Path) -> Path:
@@ -32,6 +35,11 @@ def check_sidecar(output: Path) -> None:
             f"{beside.name} exists already and would be replaced by the facts about {output.name}.",
             "Choose another name for the result.",
         )
+
+
+def sidecar_facts(source: Path, output: Path, result: CorrectionResult) -> dict[str, Any]:
+    """Return what is said of a corrected file: the result's facts, and what it was made of."""
+    return {"status": "done", "input": str(source), "output": str(output), **result.facts()}
 
 
 @contextmanager

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from spinemar.base.json_text import read_json
 from spinemar.errors import InputError, ModelError
 from spinemar.mar.inpainters.classical import LinearInterpolation, NormalizedInterpolation
 from spinemar.mar.inpainters.protocol import Inpainter
-
-Method = Literal["auto", "generator", "nmar", "li"]
-Device = Literal["auto", "cpu", "cuda", "cuda-fp16"]
-
-METHODS: tuple[Method, ...] = ("auto", "generator", "nmar", "li")
+from spinemar.mar.settings import Device, Method
 
 
 def shipped_model() -> Path | None:
@@ -88,11 +83,7 @@ def make_inpainter(method: Method, model: Path | None, device: Device) -> Inpain
     ------
     ModelError
         If a model is asked for and missing or unfit.
-    InputError
-        If there is no such method.
     """
-    if method not in METHODS:
-        raise InputError(f"There is no method '{method}'.", f"Use one of: {', '.join(METHODS)}.")
     if method == "li":
         return LinearInterpolation()
     manifest = model or shipped_model()

@@ -9,14 +9,28 @@ import numpy as np
 
 from spinemar.errors import InputError
 from spinemar.implants.checks import Point
-from spinemar.implants.placement import Cage, Crosslink, ImportedMesh, Rod, Screw
+from spinemar.implants.kinds import GROUPS, kind_of
+from spinemar.implants.placement import Screw
 from spinemar.implants.shapes.screw import shank_axis
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.vectors import as_point
 
-Implant = Screw | Rod | Cage | Crosslink | ImportedMesh
-_Kind = TypeVar("_Kind", Screw, Rod, Cage, Crosslink, ImportedMesh, Implant)
-_GROUPS = ("screws", "rods", "cages", "crosslinks", "meshes")
+
+class Implant(Protocol):
+    """What an implant of any kind has: a record of `spinemar.implants.kinds`."""
+
+    @property
+    def id(self) -> str:
+        """Unique in the plan."""
+        ...
+
+    @property
+    def locked(self) -> bool:
+        """Whether no step may change it."""
+        ...
+
+
+_Kind = TypeVar("_Kind", bound=Implant)
 
 
 class Command(Protocol):
@@ -94,7 +108,7 @@ class PutImplant:
 
     def apply(self, plan: Plan) -> Plan:
         """See `Command`."""
-        group = group_of(self.implant)
+        group = kind_of(self.implant).group
         items = getattr(plan, group)
         if any(item.id == self.implant.id for item in items):
             changed = tuple(
@@ -121,7 +135,7 @@ class RemoveImplant:
         unlocked(find(plan, self.implant_id))
         groups: dict[str, Any] = {
             name: tuple(item for item in getattr(plan, name) if item.id != self.implant_id)
-            for name in _GROUPS
+            for name in GROUPS
         }
         groups["rods"] = tuple(
             replace(rod, screw_ids=tuple(n for n in rod.screw_ids if n != self.implant_id))
@@ -144,8 +158,9 @@ class LockImplant:
 
     def apply(self, plan: Plan) -> Plan:
         """See `Command`."""
-        item = replace(find(plan, self.implant_id), locked=self.locked)
-        group = group_of(item)
+        found: Any = find(plan, self.implant_id)
+        item = replace(found, locked=self.locked)
+        group = kind_of(item).group
         changed = tuple(item if old.id == item.id else old for old in getattr(plan, group))
         return _with_group(plan, group, changed)
 
@@ -180,7 +195,7 @@ class ReplacePlan:
 
     def apply(self, plan: Plan) -> Plan:
         """See `Command`; an `InputError` if it would change what is locked."""
-        for group in _GROUPS:
+        for group in GROUPS:
             new = {item.id: item for item in getattr(self.plan, group)}
             for item in getattr(plan, group):
                 if item.locked and not _same_place(item, new.get(item.id)):
@@ -201,18 +216,11 @@ def find(plan: Plan, implant_id: str) -> Implant:
     InputError
         If there is none.
     """
-    for group in _GROUPS:
-        for item in getattr(plan, group):
-            if item.id == implant_id:
-                found: Implant = item
-                return found
+    for item in plan.items():
+        if item.id == implant_id:
+            found: Implant = item
+            return found
     raise InputError(f"The plan has no implant {implant_id!r}.", "Choose one of the plan's.")
-
-
-def group_of(implant: Implant) -> str:
-    """Return the name of the plan's entry that holds implants of this kind."""
-    kinds = (Screw, Rod, Cage, Crosslink, ImportedMesh)
-    return next(n for n, kind in zip(_GROUPS, kinds, strict=True) if isinstance(implant, kind))
 
 
 def unlocked(implant: _Kind) -> _Kind:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from spinemar import __version__
 from spinemar.errors import InputError
@@ -39,14 +41,21 @@ class Plan:
     version: int = PLAN_VERSION
 
     def __post_init__(self) -> None:
-        groups = (self.screws, self.rods, self.cages, self.crosslinks, self.meshes)
-        names = Counter(item.id for group in groups for item in group)
+        names = Counter(item.id for item in self.items())
         twice = [name for name, count in names.items() if count > 1]
         if twice:
             raise InputError(
                 f"Two implants of the plan are called {twice[0]!r}.",
                 "Give every implant its own id.",
             )
+
+    def items(self) -> Iterator[Any]:
+        """Yield every implant, kind by kind."""
+        # Here, since shapes need SciPy, which whoever only reads a plan's type does not.
+        from spinemar.implants.kinds import implants_of
+
+        for _, item in implants_of(self):
+            yield item
 
     def screw(self, screw_id: str) -> Screw:
         """Return the screw of that id.

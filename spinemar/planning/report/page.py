@@ -16,6 +16,7 @@ from spinemar import __version__
 from spinemar.base.atomic_files import atomic_path
 from spinemar.base.extras import require
 from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.kinds import GROUPS
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.collisions import find_collisions
 from spinemar.planning.grades.hu_profile import HuProfile, hu_profile
@@ -133,10 +134,11 @@ def _facts(
 ) -> dict[str, Any]:
     letters = [NOT_GRADED if s.grade is None else s.grade.letter for s in plan.screws]
     counts = [f"{letters.count(x)} {x}" for x in (*"ABCDE", NOT_GRADED) if x in letters]
+    others = [f"{len(getattr(plan, g))} {g}" for g in GROUPS[1:] if getattr(plan, g)]
     return {
         "title": f"Plan {_span(plan.levels)}",
         "introduction": f"{len(plan.screws)} screws ({', '.join(counts) or 'none'}), "
-        f"{len(plan.rods)} rods, {len(plan.crosslinks)} crosslinks, {len(plan.cages)} cages.",
+        f"{', '.join(others) or 'nothing else'}.",
         "warnings": plan.warnings,
         "notes": plan.notes,
         "screw_headings": HEADINGS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spinemar.mar.inpainters.learned.inpainter import LearnedInpainter
 from spinemar.mar.inpainters.models.manifest import Manifest
-from spinemar.mar.inpainters.models.session import Device
+from spinemar.mar.settings import Device
 
 __all__ = ["LearnedInpainter", "make_learned_inpainter"]
 

@@ -21,13 +21,14 @@ from spinemar.errors import ModelError
 from spinemar.mar.inpainters.learned.prior_network import PriorNetwork
 from spinemar.mar.inpainters.learned.sinogram_network import SinogramNetwork, ThreeSlices
 from spinemar.mar.inpainters.models.manifest import Manifest
-from spinemar.mar.inpainters.models.session import Device, NetworkSession
+from spinemar.mar.inpainters.models.session import NetworkSession
 from spinemar.mar.inpainters.protocol import ModelFacts, Trace
 from spinemar.mar.interpolation.normalized import matched_prior
 from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.mar.pipeline.slab import Slab
 from spinemar.mar.pipeline.slice_cache import SliceCache, Unit
 from spinemar.mar.pipeline.threads import ThreadPlan
+from spinemar.mar.settings import Device
 from spinemar.tomography.units import hu_to_mu
 
 Float = NDArray[np.float32]

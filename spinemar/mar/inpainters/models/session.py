@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,8 @@ from spinemar.mar.inpainters.models.manifest import Network, Shape
 from spinemar.mar.inpainters.models.memory import free_gpu_bytes, slices_that_fit
 from spinemar.mar.inpainters.models.refusals import refusal, telling_line
 from spinemar.mar.inpainters.models.runtime import onnx_runtime
+from spinemar.mar.settings import Device
 from spinemar.tomography.radon import available_threads
-
-Device = Literal["auto", "cpu", "cuda", "cuda-fp16"]
 
 _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
