@@ -16,7 +16,7 @@ import numpy as np
 from bench_tomography import best_seconds, machine_facts, record
 
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.implants.surfaces.construct_mesh import construct_meshes
+from spinemar.implants.construct_mesh import construct_meshes
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.planning.constructs.assemble import with_rods
 from spinemar.planning.constructs.automatic import plan_construct, plan_with_alternatives

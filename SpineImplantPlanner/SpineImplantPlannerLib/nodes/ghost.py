@@ -8,9 +8,9 @@ from typing import Any
 from SpineImplantPlannerLib import probe
 from SpineImplantPlannerLib.nodes.surfaces import polyDataOf
 from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.construct_mesh import construct_meshes
 from spinemar.implants.kinds import GROUPS
 from spinemar.implants.placement import Screw
-from spinemar.implants.surfaces.construct_mesh import construct_meshes
 from spinemar.planning.plans.plan import Plan
 
 _COLOUR = (0.72, 0.45, 0.95)

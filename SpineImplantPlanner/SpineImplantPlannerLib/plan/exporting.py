@@ -12,7 +12,7 @@ from SpineImplantPlannerLib.nodes.surfaces import polyDataOf
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue
-from spinemar.implants.surfaces.construct_mesh import construct_meshes, export_stl, write_stl
+from spinemar.implants.construct_mesh import construct_meshes, export_stl, write_stl
 from spinemar.implants.surfaces.mesh import Mesh
 from spinemar.planning.grades.hu_profile import HuProfile
 from spinemar.planning.plans.plan import Plan

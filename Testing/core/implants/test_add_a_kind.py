@@ -21,7 +21,7 @@ from spinemar.cli.plan_inputs import plan_facts
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.shapes.hook import Hook
-from spinemar.implants.surfaces.construct_mesh import construct_meshes, export_stl
+from spinemar.implants.construct_mesh import construct_meshes, export_stl
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.planning.plans.commands import LockImplant, PutImplant, RemoveImplant
 from spinemar.planning.plans.history import History

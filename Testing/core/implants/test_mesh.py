@@ -10,11 +10,11 @@ import pytest
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
+from spinemar.implants.construct_mesh import construct_meshes, export_stl
 from spinemar.implants.kinds import construct_parts
 from spinemar.implants.placement import Cage, Crosslink, ImportedMesh, Rod, Screw
 from spinemar.implants.shapes.rod import Tube, rod_curve
 from spinemar.implants.shapes.thread import ThreadedShank
-from spinemar.implants.surfaces.construct_mesh import construct_meshes, export_stl
 from spinemar.implants.surfaces.imported import is_closed, read_mesh, sha256_of, voxelize_triangles
 from spinemar.implants.surfaces.mesh import shank_mesh, tube_mesh
 from spinemar.implants.voxelize import voxelize_plan, voxelize_solid

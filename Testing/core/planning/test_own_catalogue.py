@@ -19,8 +19,8 @@ from spinemar.implants.catalogue import (
     catalogue_to_json,
     load_catalogue,
 )
+from spinemar.implants.construct_mesh import export_stl
 from spinemar.implants.shapes.rod import rod_length_mm
-from spinemar.implants.surfaces.construct_mesh import export_stl
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.io import write_labels, write_volume
 from spinemar.planning.constructs.assemble import (

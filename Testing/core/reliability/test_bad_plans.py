@@ -11,7 +11,7 @@ import pytest
 
 from spinemar.errors import InputError, ModelError
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.implants.surfaces.construct_mesh import export_stl
+from spinemar.implants.construct_mesh import export_stl
 from spinemar.implants.surfaces.imported import read_mesh
 from spinemar.io import write_volume
 from spinemar.planning.plans.plan import ImportedMesh, Plan, Screw

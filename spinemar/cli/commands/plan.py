@@ -123,7 +123,7 @@ def plan(
         write_plan(output, result)
         files = {"plan": output}
         if stl is not None:
-            from spinemar.implants.surfaces.construct_mesh import export_stl
+            from spinemar.implants.construct_mesh import export_stl
 
             export_stl(stl, result, models)
             files["stl"] = stl

@@ -12,8 +12,8 @@ from scipy import ndimage
 from spinemar.base.extras import optional
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.construct_mesh import construct_meshes
 from spinemar.implants.shapes.solids import FloatArray, unit
-from spinemar.implants.surfaces.construct_mesh import construct_meshes
 from spinemar.implants.surfaces.mesh import Mesh
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import grade_colour
