@@ -23,11 +23,14 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_pr
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.raw_data.helical import Interpolation
+from spinemar.tomography.raw_data.plausible import check_half_turn, check_line_integrals
 from spinemar.tomography.raw_data.sinogram import Sinogram
 from spinemar.tomography.units import mu_to_hu
 from spinemar.volume import CTVolume
 
 _SLICES_AT_A_TIME = 8
+_ABOVE_AIR_HU, _SOFT_TISSUE_HU, _SHARE_OF_SOFT_TISSUE = -700.0, 300.0, 0.15
+_SMALLEST_BODY = 0.02  # share of the image
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,14 @@ def correct_sinogram(
     Raises
     ------
     InputError
-        If there is no such kernel, or as `correct_volume`.
+        If there is no such kernel, the data are no line integrals or of another angle or unit,
+        or as `correct_volume`.
     """
     if kernel not in KERNELS:
         raise InputError(f"There is no kernel {kernel!r}.", f"Use one of: {', '.join(KERNELS)}.")
+    check_line_integrals(sinogram.projections)
+    if sinogram.kind == "parallel":
+        check_half_turn(sinogram.projections)
     grid = sinogram.image_grid(matrix, fov_mm)
     _, rows, columns = grid.shape
     pixel = grid.spacing_mm[1], grid.spacing_mm[0]
@@ -100,6 +107,7 @@ def correct_sinogram(
     measured = apply_kernel(sinogram.to_parallel(wide, interpolation), wide.bin_mm, kernel)
     progress(Progress("Rebinning", 1, 1))
     hu = _reconstruct(measured, RadonTransform((rows, columns), pixel, wide), progress, cancel)
+    _check_hounsfield(hu)
     before = CTVolume(hu, grid.ijk_to_ras, {"source": "raw data"})
     result = correct_volume(
         before,
@@ -111,6 +119,21 @@ def correct_sinogram(
         **changes,
     )
     return RawCorrection(before, result)
+
+
+def _check_hounsfield(hu: NDArray[np.float32]) -> None:
+    """Refuse a reconstruction without soft tissue: bins in another unit, another logarithm."""
+    body = hu[hu > _ABOVE_AIR_HU]
+    # Metal alone in what looks like air is no body either.
+    size = max(body.size, _SMALLEST_BODY * hu.size)
+    soft = float(np.count_nonzero(np.abs(body) < _SOFT_TISSUE_HU)) / size
+    if soft < _SHARE_OF_SOFT_TISSUE:
+        raise InputError(
+            f"The raw data give no Hounsfield units: {100 * soft:.0f} % of what is not air lies "
+            f"within {_SOFT_TISSUE_HU:.0f} HU of water.",
+            "Check that bin_mm is in millimetres, and that the projections are natural logarithms "
+            "of open over measured beam.",
+        )
 
 
 def _whole_field(image: SinogramGeometry, field_mm: float) -> SinogramGeometry:
