@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from spinemar.base.explain import explained
-from spinemar.cli.console import print_json, printable, stderr
+from spinemar.cli.console import open_missing_streams, print_json, printable, stderr
 from spinemar.errors import CancelledError, InputError, SpinemarError
 
 _INTERRUPTED = 130  # what a shell calls ended by Ctrl+C
@@ -31,6 +31,7 @@ def run(build_app: Callable[[], Any], arguments: list[str]) -> int:
     int
         0 done, 1 a fault of ours or of the machine, 2 bad input or usage, 3 cancelled.
     """
+    open_missing_streams()
     try:
         build_app()(args=arguments, prog_name="spinemar")
     except SystemExit as stop:

@@ -18,6 +18,9 @@ from spinemar.io.headers.nrrd import stored_in_nrrd
 from spinemar.io.headers.stored_size import StoredVoxels, check_holds
 from spinemar.io.nifti.voxels import read_nifti
 
+# Of 3D Slicer's segmentation files (.seg.nrrd).
+_SLICER_SEGMENTATION = "Segmentation_ContainedRepresentationNames"
+
 
 @contextmanager
 def quiet_itk() -> Iterator[Any]:
@@ -104,12 +107,10 @@ def _checked_header(reader: Any, path: Path) -> NDArray[np.float64]:
     check_size(size, path.name)
     if stored is not None:
         check_holds(stored, path.name)
-    if reader.GetNumberOfComponents() != 1:
-        raise InputError(
-            f"{path.name} has {reader.GetNumberOfComponents()} values per voxel (colour or "
-            "vectors); a CT has one.",
-            "Load the CT itself, not a picture of it.",
-        )
+    if (values := reader.GetNumberOfComponents()) != 1:
+        named = path.name.lower().endswith(".seg.nrrd")
+        layers = named or _SLICER_SEGMENTATION in reader.GetMetaDataKeys()
+        raise _several_values(path, values, is_segmentation=layers)
     if len(size) < 3 or any(n > 1 for n in size[3:]):
         what = "a single picture" if len(size) < 3 else "a series of volumes"
         raise InputError(
@@ -119,6 +120,20 @@ def _checked_header(reader: Any, path: Path) -> NDArray[np.float64]:
     affine = ras_from_image(reader)
     check_affine(affine, path.name)
     return affine
+
+
+def _several_values(path: Path, values: int, *, is_segmentation: bool) -> InputError:
+    if is_segmentation:
+        return InputError(
+            f"{path.name} is a segmentation in {values} layers, since its segments overlap.",
+            "Save it without overlaps (in Slicer: export its segments to a labelmap), or give one "
+            "segment alone.",
+        )
+    return InputError(
+        f"{path.name} has {values} values per voxel (colour or vectors); a CT has one, and a "
+        "segmentation whose segments do not overlap as well.",
+        "Load the CT itself, not a picture of it; save a segmentation without overlaps.",
+    )
 
 
 def _stored_voxels(path: Path) -> StoredVoxels | None:

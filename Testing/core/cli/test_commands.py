@@ -163,3 +163,20 @@ def test_sample_data_copies_what_is_cached(spinemar, tmp_path: Path, monkeypatch
     run = spinemar("sample-data", "-o", tmp_path / "file" / "x")
     assert run.code == 2
     assert "cannot be made" in run.err
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("json", ["--json", ""])
+def test_closed_streams_are_no_fault(scan, tmp_path: Path, closed: str, json: str) -> None:
+    """The result is written, whole, and nothing is printed into it."""
+    from spinemar.io import read_volume
+
+    command = (f"{sys.executable} -m spinemar.cli.main correct {scan.scan} -o {tmp_path}/o.nrrd "
+               f"--method li {json} {closed}")  # fmt: skip
+    done = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert read_volume(tmp_path / "o.nrrd").hu.shape == read_volume(scan.scan).hu.shape
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".") == [
+        "o.json", "o.nrrd",
+    ]  # fmt: skip

@@ -34,6 +34,20 @@ def rotation(angles: tuple[float, float, float]) -> np.ndarray:
     return np.array(about_x) @ np.array(about_y) @ np.array(about_z)
 
 
+def test_overlapping_segments_are_told_from_a_picture(tmp_path: Path) -> None:
+    """Slicer stores overlapping segments in layers, which ITK reads as vectors."""
+    one = np.zeros((4, 8, 8), np.uint8)
+    one[1:3, 2:6, 2:6] = 1
+    image = sitk.Compose(sitk.GetImageFromArray(one), sitk.GetImageFromArray(one[::-1].copy()))
+    sitk.WriteImage(image, str(tmp_path / "plain.nrrd"))
+    image.SetMetaData("Segmentation_ContainedRepresentationNames", "Binary labelmap|")
+    sitk.WriteImage(image, str(tmp_path / "layers.seg.nrrd"))
+    for name, problem in (("layers.seg.nrrd", "its segments overlap"), ("plain.nrrd", "2 values")):
+        with pytest.raises(InputError, match=problem) as refused:
+            read_labels(tmp_path / name)
+        assert "without overlaps" in refused.value.remedy
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_round_trip_is_exact(ct: CTVolume, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"ct{suffix}"
