@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,8 +11,11 @@ from spinemar.errors import InputError
 
 PADDING_BELOW_HU = -1500.0
 """Scanners mark pixels outside the reconstruction circle with -2000, -3024 and the like."""
+HOUNSFIELD_STATED = ("SpineMAR.units", "HU")
+"""Key and value of a NRRD header that say so of a volume that we wrote."""
 _FAT_AND_AIR_BELOW_HU = -50.0
 _LEAST_FAT_AND_AIR = 1e-3
+_HEADER_BYTES = 4096
 _LARGEST_HU = 1e6
 _SMALLEST_RANGE_HU = 50.0
 
@@ -55,6 +60,15 @@ def check_hounsfield(hu: NDArray[np.float32], name: str, *, stated: bool = False
             "It may be an MR, or a CT whose rescale intercept got lost.",
             "Load the original CT series.",
         )
+
+
+def states_hounsfield(path: Path) -> bool:
+    """Whether a NRRD file says that it was written by us, in HU."""
+    if path.suffix.lower() != ".nrrd":
+        return False
+    with path.open("rb") as stream:
+        head = stream.read(_HEADER_BYTES).split(b"\n\n", 1)[0]
+    return ":=".join(HOUNSFIELD_STATED).encode() in head.splitlines()
 
 
 def _fat_and_air_share(hu: NDArray[np.float32]) -> float:

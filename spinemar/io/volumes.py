@@ -11,7 +11,7 @@ from spinemar.errors import InputError
 from spinemar.io.dicom.kind import is_dicom
 from spinemar.io.dicom.series import read_dicom_series
 from spinemar.io.formats import READABLE, check_exists, is_image_file, suffix_of
-from spinemar.io.hounsfield import check_hounsfield
+from spinemar.io.hounsfield import check_hounsfield, states_hounsfield
 from spinemar.io.itk import read_image
 from spinemar.volume import CTVolume
 
@@ -45,6 +45,8 @@ def read_volume(path: str | Path, *, series: str | None = None) -> CTVolume:
         if is_image_file(source) and source.is_file():
             array, affine = read_image(source, "float32")
             metadata = {"source_format": suffix_of(source)}
+            if states_hounsfield(source):
+                metadata["rescale_type"] = "HU"
         elif source.is_dir() or is_dicom(source):
             array, affine, metadata = read_dicom_series(source, series)
         else:

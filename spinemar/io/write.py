@@ -12,6 +12,7 @@ from spinemar.base.atomic_files import atomic_path, full_path
 from spinemar.errors import FaultError, GeometryError, InputError
 from spinemar.io.affine import check_affine, set_image_geometry, tilt_deg
 from spinemar.io.formats import NIFTI, check_writable_format, suffix_of
+from spinemar.io.hounsfield import HOUNSFIELD_STATED
 from spinemar.io.itk import quiet_itk, read_image, reason
 from spinemar.volume import CTVolume, LabelVolume
 
@@ -40,7 +41,9 @@ def write_volume(path: str | Path, volume: CTVolume) -> None:
     hu = volume.hu
     fits = np.isfinite(hu).all() and hu.min() >= -32768 and hu.max() <= 32767
     whole = bool(fits) and bool((hu == np.rint(hu)).all())
-    _write(full_path(path), hu.astype(np.int16) if whole else hu, volume.ijk_to_ras)
+    stored = hu.astype(np.int16) if whole else hu
+    stated = volume.metadata.get("rescale_type") == "HU"
+    _write(full_path(path), stored, volume.ijk_to_ras, hounsfield=stated)
 
 
 def write_labels(path: str | Path, labels: LabelVolume) -> None:
@@ -76,11 +79,16 @@ def _check_target(path: Path, ijk_to_ras: NDArray[np.float64]) -> None:
         )
 
 
-def _write(path: Path, array: NDArray[Any], ijk_to_ras: NDArray[np.float64]) -> None:
+def _write(
+    path: Path, array: NDArray[Any], ijk_to_ras: NDArray[np.float64], *, hounsfield: bool = False
+) -> None:
     _check_target(path, ijk_to_ras)
     with atomic_path(path) as temporary, quiet_itk() as sitk:
         image = sitk.GetImageFromArray(array)
         set_image_geometry(image, ijk_to_ras)
+        if hounsfield and suffix_of(path) == ".nrrd":
+            # A targeted field of view may hold no fat or air to tell it by.
+            image.SetMetaData(*HOUNSFIELD_STATED)
         try:
             sitk.WriteImage(image, str(temporary), True, 1)
         except RuntimeError as error:

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from spinemar.errors import InputError
-from spinemar.io import read_volume
+from spinemar.io import read_volume, write_volume
 from spinemar.io.dicom.folder import ct_series, find_dicom
 from spinemar.io.dicom.kind import Kind, is_ct_slice, is_dicom, look_at
 from Testing.core.io.conftest import series_pixels
@@ -221,11 +221,14 @@ def test_monochrome1_is_a_way_to_show_not_a_scale(
     np.testing.assert_array_equal(hu, np.broadcast_to(stored.reshape(12, 10) - 1024.0, hu.shape))
 
 
-def test_a_targeted_field_of_view_without_fat_or_air(write_series) -> None:
+def test_a_targeted_field_of_view_without_fat_or_air(write_series, tmp_path: Path) -> None:
     """Values that the file says are HU are HU; an intercept of 0 may be a lost one."""
     soft = np.full(120, 1064, np.int16)
     soft[:20] = 4095
-    assert read_volume(write_series(PixelData=soft.tobytes())).hu.min() == 40
+    volume = read_volume(write_series(PixelData=soft.tobytes()))
+    assert volume.hu.min() == 40
+    write_volume(tmp_path / "result.nrrd", volume)  # the result says so too
+    np.testing.assert_array_equal(read_volume(tmp_path / "result.nrrd").hu, volume.hu)
     with pytest.raises(InputError, match="not in Hounsfield units: fat and air"):
         read_volume(write_series("lost", PixelData=soft.tobytes(), RescaleIntercept=0))
 
