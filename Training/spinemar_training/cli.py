@@ -113,7 +113,7 @@ def sweep(
 
 @app.command()
 def prefill(
-    source: Annotated[Path, typer.Argument(help="Store of pairs, or folder of foreign cases.")],
+    source: Annotated[Path, typer.Argument(help="Store of pairs, or folder of fan-beam cases.")],
     output: Output,
     model: Annotated[Path, typer.Option(help="Manifest whose prior fills the traces.")],
     split: Annotated[str, typer.Option(help="Of a store.")] = "training",
@@ -143,7 +143,7 @@ def foreign_cases(
     per_group: Annotated[int, typer.Option(help="Cases for each metal and HU scale.")] = 3,
     seed: Annotated[int, typer.Option()] = 100,
 ) -> None:
-    """Scan a patient with planned implants on the foreign scanner (fan beam)."""
+    """Scan a patient with planned implants in fan beam."""
     from spinemar_training.data.out_of_domain import make_cases
 
     for path in make_cases(ct, landmarks, output, per_group=per_group, seed=seed):
@@ -152,7 +152,7 @@ def foreign_cases(
 
 @app.command()
 def evaluate(
-    cases: Annotated[Path, typer.Argument(help="Folder of foreign cases.")],
+    cases: Annotated[Path, typer.Argument(help="Folder of fan-beam cases.")],
     output: Output,
     model: Annotated[Path, typer.Option(help="Manifest of the model.")],
     prior_only: Annotated[Path | None, typer.Option(help="The same without generator.")] = None,
@@ -169,7 +169,7 @@ def evaluate(
 
 @app.command(name="fit-gate")
 def fit_gate_command(
-    cases: Annotated[Path, typer.Argument(help="Folder of foreign cases, validation patient.")],
+    cases: Annotated[Path, typer.Argument(help="Folder of fan-beam cases, validation patient.")],
     model: Annotated[Path, typer.Option(help="Manifest of the model.")],
 ) -> None:
     """Fit the do-no-harm gate of a model; prints the manifest's `gate`."""

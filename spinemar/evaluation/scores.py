@@ -155,7 +155,7 @@ def evaluate(
             cancel.raise_if_cancelled()
         sums.append(_score_slice(k, wanted[k], found[k], metal_slices[k], pixel_mm))
         progress(Progress(STAGE, done + 1, len(chosen)))
-    known = None if true_metal is None else true_metal_scores(truth, result, true_metal)
+    known = None if true_metal is None else true_metal_scores(truth, result, true_metal, slices)
     return replace(_total(sums), true_metal=known)
 
 

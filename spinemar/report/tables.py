@@ -69,6 +69,7 @@ def true_metal_metrics() -> tuple[Metric, ...]:
         Metric(
             "Width error, mm", metal(lambda m: m.widths.mean_mm), ".2f", 0, "screws, rods: mean"
         ),
+        Metric("Mask's width error, mm", metal(lambda m: m.mask_widths.mean_mm), ".2f", 0, "mean"),
         Metric("Worst width, mm", metal(lambda m: m.widths.worst_mm), ".2f", 0, "largest error"),
     )
 

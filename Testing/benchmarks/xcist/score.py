@@ -50,6 +50,7 @@ class Row:
     seen: tuple[SeenScores, ...]
     dice: float
     widths: tuple[ImplantWidth, ...]
+    mask_widths: tuple[ImplantWidth, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers."""
@@ -60,7 +61,10 @@ class Row:
             **facts,
             "dice": self.dice if np.isfinite(self.dice) else None,
             "seen": [one.to_json() for one in self.seen],
-            "widths": [{**vars(one), "error_mm": one.error_mm} for one in self.widths],
+            **{
+                name: [{**vars(one), "error_mm": one.error_mm} for one in getattr(self, name)]
+                for name in ("widths", "mask_widths")
+            },
         }
 
 
@@ -87,6 +91,9 @@ def score_picture(case: Case, picture: Picture, scale: str, method: str) -> Row:
         if put_back is None
         else metal_dice(put_back, case.metal_fraction[middle]),
         widths=widths,
+        mask_widths=()
+        if picture.put_back is None
+        else implant_widths(picture.put_back, case.metal_fraction, case.truth.geometry, case.plan),
     )
 
 
@@ -119,19 +126,19 @@ def score_cases(
 def line(row: Row) -> str:
     """One row as text: RMSE / within 20 mm, as seen and outside the masks; Dice; widths."""
     strict, faint = row.seen
-    errors = width_errors(row.widths)
+    mask, errors = width_errors(row.mask_widths), width_errors(row.widths)
     return (
         f"{row.case:28} {row.scale:8} {row.method:10}"
         f" {strict.rmse_hu:6.1f} /{strict.rmse_near_hu:6.1f}"
         f"  {faint.rmse_hu:6.1f} /{faint.rmse_near_hu:6.1f}"
         f"  {strict.rmse_outside_masks_hu:6.1f} /{strict.rmse_near_outside_masks_hu:6.1f}"
-        f"  {row.dice:5.2f}  {errors.mean_mm:5.2f} {errors.worst_mm:5.2f}"
+        f"  {row.dice:5.2f}  {mask.mean_mm:5.2f}  {errors.mean_mm:5.2f} {errors.worst_mm:5.2f}"
     )
 
 
 HEADING = (
     f"{'case':28} {'scale':8} {'method':10} {'seen, metal > 50%':>14}"
-    f"  {'metal > 5%':>14}  {'outside masks':>14}  {'Dice':>5}  width error, mm: mean worst"
+    f"  {'metal > 5%':>14}  {'outside masks':>14}  {'Dice':>5}  width error, mm: mask, mean, worst"
 )
 
 
@@ -154,7 +161,8 @@ def _mean(rows: Sequence[Row], name: str, scale: str, method: str) -> Row:
         for share in zip(*(row.seen for row in rows), strict=True)
     )  # fmt: skip
     widths = tuple(width for row in rows for width in row.widths)
-    return Row(name, "", "", scale, method, seen, _nanmean([r.dice for r in rows]), widths)
+    masks = tuple(width for row in rows for width in row.mask_widths)
+    return Row(name, "", "", scale, method, seen, _nanmean([r.dice for r in rows]), widths, masks)
 
 
 def _nanmean(values: Sequence[float]) -> float:

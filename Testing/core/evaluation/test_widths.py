@@ -85,6 +85,14 @@ def test_metal_that_was_erased_is_zero_wide() -> None:
     assert [one.shown_mm for one in widths] == [0.0, 0.0]
 
 
+def test_a_rod_in_a_tulip_is_not_measured() -> None:
+    truth = drawn(ROD_MM, SHAFT_MM)
+    beside = Screw("b", "L2", "right", (20.0, 18.0, 0.0), (20.0, 58.0, 0.0), 6.0, 40.0, "316L")
+    with_head = Plan(screws=(*plan().screws, beside), rods=plan().rods)
+    widths = implant_widths(picture(truth, 9000), truth, GEOMETRY, with_head)
+    assert [one.kind for one in widths] == ["shaft"]
+
+
 def test_a_shaft_that_leaves_its_slice_is_not_measured() -> None:
     truth = drawn(ROD_MM, SHAFT_MM)
     high = implant_widths(picture(truth, 9000), truth, GEOMETRY, plan(shaft_height_mm=9.0))

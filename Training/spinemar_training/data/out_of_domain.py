@@ -1,8 +1,10 @@
-"""Scans of a foreign scanner: fan beam, its own spectrum, kernel and noise, planned implants.
+"""Scans in fan beam with planned implants, of patients that were not trained on.
 
 The training stream scans in parallel beam with its own PyTorch code; these scans come from
-`spinemar.physics` in fan geometry, with implants voxelised from catalogue plans, of patients
-that were not trained on. They judge models, and fit the gate (validation patient only).
+`spinemar.physics` in fan geometry, with implants voxelised from catalogue plans. The patients are
+new to a model, the scanner is not any more: since 1.1.0 training pairs come from the same code
+(Docs/judge.md has a scanner that nobody trains on). They compare models, and fit the gate
+(validation patient only).
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ import numpy as np
 
 from spinemar.base.atomic_files import atomic_path
 from spinemar.dataset.judge import refuse_judge
+from spinemar.evaluation import TrueMetal
 from spinemar.implants.catalogue import load_catalogue
+from spinemar.planning.plans.plan import Plan
+from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
 from spinemar.volume import CTVolume
 
 METALS = ("Ti-6Al-4V", "316L", "CoCrMo")
@@ -25,12 +30,16 @@ METALS = ("Ti-6Al-4V", "316L", "CoCrMo")
 
 @dataclass(frozen=True)
 class OutOfDomainCase:
-    """Three adjacent slices with implants, their truth, and how they were made."""
+    """Three adjacent slices with implants, their truth, and how they were made.
+
+    `metal` is the true metal with the plan; None in files that were made before it was kept.
+    """
 
     name: str
     scan: CTVolume
     truth: CTVolume
     facts: dict[str, Any]
+    metal: TrueMetal | None = None
 
 
 def _settings(rng: np.random.Generator, extended: bool) -> Any:
@@ -101,7 +110,8 @@ def make_case(
         "seed": seed,
     }
     name = f"{patient}-{metal}-{settings.hu_scale}-{seed}"
-    return OutOfDomainCase(name, scan.volume, scan.truth, facts)
+    known = TrueMetal(scan.metal_fraction, plan=plan)
+    return OutOfDomainCase(name, scan.volume, scan.truth, facts, known)
 
 
 def make_cases(ct: Path, landmarks: Path, output: Path, *, per_group: int, seed: int) -> list[Path]:
@@ -136,9 +146,15 @@ def make_cases(ct: Path, landmarks: Path, output: Path, *, per_group: int, seed:
 
 def save_case(path: Path, case: OutOfDomainCase) -> None:
     """Write one case, at once or not at all."""
+    known: dict[str, Any] = {}
+    if case.metal is not None:
+        known["metal_fraction"] = case.metal.fraction.astype(np.float16)
+        if isinstance(case.metal.plan, Plan):
+            known["plan"] = plan_to_json(case.metal.plan)
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(
             stream,
+            **known,
             scan=case.scan.hu,
             truth=case.truth.hu,
             ijk_to_ras=case.scan.ijk_to_ras,
@@ -156,4 +172,12 @@ def load_cases(folder: Path) -> Iterator[OutOfDomainCase]:
                 CTVolume(stored["scan"], affine),
                 CTVolume(stored["truth"], affine),
                 json.loads(str(stored["facts"])),
+                _true_metal(stored),
             )
+
+
+def _true_metal(stored: Any) -> TrueMetal | None:
+    if "metal_fraction" not in stored:
+        return None
+    plan = plan_from_json(str(stored["plan"])) if "plan" in stored else None
+    return TrueMetal(stored["metal_fraction"].astype(np.float32), plan=plan)

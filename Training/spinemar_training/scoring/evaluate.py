@@ -1,17 +1,18 @@
-"""Score methods on foreign scans, fit the gate, and say it all in one table."""
+"""Score methods on scans in fan beam, fit the gate, and say it all in one table."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.evaluation import TrueMetalScores
 from spinemar.evaluation.metrics import sharpness_ratio
 from spinemar.evaluation.regions import slice_regions
 from spinemar.evaluation.texture import noise_power, texture_distance
@@ -22,6 +23,10 @@ from spinemar_training.data.out_of_domain import OutOfDomainCase, load_cases
 
 METRICS = ("rmse_hu", "rmse_near_hu", "ssim", "bone_dice", "sharpness", "streak_hu")
 NEAR_METRICS = ("sharpness_near", "texture")
+METAL_METRICS = ("seen_hu", "seen_near_hu", "seen_faint_out_hu", "seen_near_faint_out_hu",
+                 "outside_masks_hu", "outside_masks_near_hu", "metal_dice", "mask_width_mm",
+                 "width_mm", "width_worst_mm")  # fmt: skip
+"""What needs the true metal: see `spinemar.evaluation.seen`, `.widths`; NaN without it."""
 OPEN_GATE = GateParameters(1.0, 0.0, 0.0, 0.0, minimum=0.0, blind_strength=1.0)
 VISIBLE_HU = 30.0
 """A slice whose input differs by more from the truth has a visible artifact."""
@@ -120,9 +125,11 @@ def score_case(
     rows = []
 
     def add(name: str, volume: CTVolume, strength: float) -> None:
-        scores = evaluate(case.truth, volume, metal, slices=[1])
+        mask = None if case.metal is None else replace(case.metal, mask=metal, put_back=metal)
+        scores = evaluate(case.truth, volume, metal, true_metal=mask, slices=[1])
         row = {"case": case.name, "method": name, "strength": strength, **case.facts}
         row.update({m: float(getattr(scores, m)) for m in METRICS})
+        row.update(_metal_scores(scores.true_metal))
         row["sharpness_near"] = sharpness_ratio(case.truth.hu[1], volume.hu[1], near)
         found = noise_power(volume.hu[1], near, _pixel(case))
         known = grain is not None and found is not None
@@ -134,6 +141,18 @@ def score_case(
         for row in CorrectedCase(case, metal, worker).rows(one):
             add(*row)
     return rows
+
+
+def _metal_scores(scores: TrueMetalScores | None) -> dict[str, float]:
+    """`METAL_METRICS` of one picture; the input's mask counts as put back in it."""
+    if scores is None:
+        return dict.fromkeys(METAL_METRICS, float("nan"))
+    drawn, faint = scores.seen
+    values = (drawn.rmse_hu, drawn.rmse_near_hu, faint.rmse_hu, faint.rmse_near_hu,
+              drawn.rmse_outside_masks_hu, drawn.rmse_near_outside_masks_hu, scores.metal_dice,
+              scores.mask_widths.mean_mm, scores.widths.mean_mm,
+              scores.widths.worst_mm)  # fmt: skip
+    return dict(zip(METAL_METRICS, values, strict=True))
 
 
 def score_folder(
@@ -149,6 +168,11 @@ def score_folder(
             rows += score_case(case, ready)
             print(f"{number + 1}: {case.name}", flush=True)
     return rows
+
+
+def _known_mean(values: Sequence[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def _interval(logs: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
@@ -172,7 +196,8 @@ def table(rows: Sequence[dict[str, Any]], group: dict[str, str] | None = None) -
     before = np.array([by["input"][c]["rmse_hu"] for c in cases])
     for name in methods:
         entry = {
-            m: float(np.nanmean([by[name][c][m] for c in cases])) for m in METRICS + NEAR_METRICS
+            m: _known_mean([by[name][c].get(m, np.nan) for c in cases])
+            for m in METRICS + NEAR_METRICS + METAL_METRICS
         }
         values = np.array([by[name][c]["rmse_hu"] for c in cases])
         logs = np.log(values / np.array([by["nmar"][c]["rmse_hu"] for c in cases]))
@@ -208,6 +233,27 @@ def as_text(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def metal_text(summary: dict[str, Any]) -> str:
+    """Markdown table of a summary's scores against the true metal; empty where it is not known."""
+    found = summary["methods"]
+    if not any(np.isfinite(entry["seen_hu"]) for entry in found.values()):
+        return ""
+    lines = [
+        "| method | seen, metal > 50 %, HU | metal > 5 % | outside masks (> 50 %) | metal Dice "
+        "| width error of mask, of picture (mean of largest), mm |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, e in found.items():
+        lines.append(
+            f"| {name} | {e['seen_hu']:.1f} / {e['seen_near_hu']:.1f} "
+            f"| {e['seen_faint_out_hu']:.1f} / {e['seen_near_faint_out_hu']:.1f} "
+            f"| {e['outside_masks_hu']:.1f} / {e['outside_masks_near_hu']:.1f} "
+            f"| {e['metal_dice']:.2f} | {e['mask_width_mm']:.2f}, {e['width_mm']:.2f} "
+            f"({e['width_worst_mm']:.2f}) |"
+        )
+    return "\n".join(lines)
+
+
 def report(rows: Sequence[dict[str, Any]], output: Path) -> None:
     """Write scores.json, summary.json and tables.md."""
     groups: dict[str, dict[str, str]] = {"all": {}}
@@ -221,7 +267,8 @@ def report(rows: Sequence[dict[str, Any]], output: Path) -> None:
     price = gate_price(summaries["all"])
     (output / "gate.json").write_text(json.dumps(price, indent=1), encoding="utf-8")
     text = "\n\n".join(
-        f"### {name} ({s['slices']} slices)\n\n{as_text(s)}" for name, s in summaries.items()
+        f"### {name} ({s['slices']} slices)\n\n{as_text(s)}\n\n{metal_text(s)}".rstrip()
+        for name, s in summaries.items()
     )
     (output / "tables.md").write_text(text + "\n", encoding="utf-8")
 
