@@ -259,3 +259,21 @@ def test_tags_that_do_not_matter_may_be_damaged(write_series) -> None:
         path.unlink()
     with pytest.raises(InputError, match="how thick its slice is"):
         read_volume(folder)
+
+
+def test_elements_of_another_encoding_than_the_header_names(write_series) -> None:
+    """Named explicit, written implicit: GDCM would read on for ever."""
+    folder = write_series(positions=[(0, 0, 0)])
+    path = folder / "001.dcm"
+    data = pydicom.dcmread(path)
+    encoded(data, path, "implicit")
+    packed = path.read_bytes()
+    old = struct.pack("<HH2sH", 2, 0x10, b"UI", 18) + b"1.2.840.10008.1.2\0"
+    new = struct.pack("<HH2sH", 2, 0x10, b"UI", 20) + b"1.2.840.10008.1.2.1\0"
+    assert packed.count(old) == 1
+    length = packed.index(struct.pack("<HH2sH", 2, 0, b"UL", 4)) + 8
+    (meta,) = struct.unpack("<I", packed[length : length + 4])
+    packed = packed[:length] + struct.pack("<I", meta + 2) + packed[length + 4 :]
+    path.write_bytes(packed.replace(old, new))
+    with pytest.raises(InputError, match="names another encoding"):
+        read_volume(folder)

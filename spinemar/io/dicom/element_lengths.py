@@ -62,6 +62,7 @@ class _Found:
     pixel_bytes: int | None = None
     packed: bool = False
     understood: bool = False
+    mislabelled: bool = False
 
     def text(self, tag: int) -> str:
         """Return a value as text, without its padding."""
@@ -134,6 +135,12 @@ def scan_dicom(path: Path) -> DicomScan | None:
             f"{path.name} is packed with {name} ({syntax[:64]}), which cannot be unpacked here.",
             "Export the series uncompressed, or unpack it first (gdcmconv --raw).",
         )
+    if problem is None and found.mislabelled and _SYNTAX in found.values:
+        # GDCM reads such a file for ever.
+        problem = InputError(
+            f"{path.name} is damaged: its header names another encoding than its elements have.",
+            "Copy or export the file again.",
+        )
     return DicomScan(
         texts={tag: found.text(tag) for tag in found.values},
         places=found.places,
@@ -203,6 +210,7 @@ def _walk_dataset(data: mmap.mmap, start: int, syntax: str, found: _Found) -> No
     # Files exist whose header names the wrong one of the two plain encodings, or none.
     form = data[start + 4 : start + 6]
     implicit = syntax in (_IMPLICIT, _EXPLICIT) and not (form.isalpha() and form.isupper())
+    found.mislabelled = implicit and syntax == _EXPLICIT and len(form) == 2
     walk = _Walk(data, found, ">" if syntax == _BIG else "<", implicit=implicit)
     walk.elements(start, len(data))
 
