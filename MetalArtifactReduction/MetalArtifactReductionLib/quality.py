@@ -10,9 +10,9 @@ import vtk
 from scipy import ndimage
 
 from MetalArtifactReductionLib.volumes import arrayOf, ijkToRas
+from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU
 
 REGION_ATTRIBUTE = "SpineMAR.Region"
-METAL_HU = 2500.0
 _STREAK_SMOOTHING_MM = 1.0
 _STREAK_PERCENTILES = (5.0, 95.0)
 
@@ -50,7 +50,7 @@ def measure(volumeNode: Any, roiNode: Any, exclude: np.ndarray | None = None) ->
         return None
     window, inside = found
     hu = np.asarray(arrayOf(volumeNode)[window], dtype=np.float32)
-    keep = inside & ((hu < METAL_HU) if exclude is None else ~exclude[window])
+    keep = inside & ((hu < MASK_THRESHOLD_HU) if exclude is None else ~exclude[window])
     if not keep.any():
         return None
     values = hu[keep]

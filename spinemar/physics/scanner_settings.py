@@ -9,6 +9,7 @@ from typing import Any, Literal
 from spinemar.base.json_records import build_record
 from spinemar.errors import InputError
 from spinemar.physics.spectra import tube_voltages
+from spinemar.tomography.geometry import STANDARD_BINS
 
 ScanKernel = Literal["soft", "standard", "bone"]
 ScanGeometry = Literal[
@@ -93,7 +94,7 @@ class ScannerSettings:
     kernel: ScanKernel = "standard"
     geometry: ScanGeometry = "parallel"
     n_views: int = 720
-    n_bins: int = 736
+    n_bins: int = STANDARD_BINS
     ray_oversampling: int = 2
     n_energies: int = 24
     source_mm: float = 570.0

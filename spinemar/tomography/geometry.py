@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from spinemar.errors import GeometryError
 from spinemar.tomography.units import MU_WATER_PER_MM
 
-__all__ = ["BINS_PER_FOV", "MU_WATER_PER_MM", "SinogramGeometry"]
+__all__ = ["BINS_PER_FOV", "MU_WATER_PER_MM", "STANDARD_BINS", "SinogramGeometry"]
 
 BINS_PER_FOV = 512
 """Bins across the field of view, whatever the pixel grid: one generator serves every matrix."""
+
+STANDARD_BINS = 736
+"""Bins of the standard grid: a square's diagonal (724), and some more."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class SinogramGeometry:
     """
 
     n_views: int = 720
-    n_bins: int = 736
+    n_bins: int = STANDARD_BINS
     bin_mm: float = 1.0
 
     def __post_init__(self) -> None:
@@ -54,7 +57,7 @@ class SinogramGeometry:
         pixel_mm: tuple[float, float],
         *,
         n_views: int = 720,
-        n_bins: int = 736,
+        n_bins: int = STANDARD_BINS,
     ) -> SinogramGeometry:
         """Choose the geometry for an image.
 

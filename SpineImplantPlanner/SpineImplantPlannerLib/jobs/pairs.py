@@ -12,6 +12,7 @@ from SpineImplantPlannerLib.jobs.jobrun import JobRun
 from SpineImplantPlannerLib.jobs.plannerjobs import Ct, PlannerJobs
 from spinemar.dataset.pair_settings import PairSettings
 from spinemar.errors import InputError
+from spinemar.tomography.geometry import STANDARD_BINS
 from spinemar.volume import CTVolume, LabelVolume
 
 
@@ -58,7 +59,7 @@ class PairsWanted:
             "slice_mm": slices,
             "bone_density": list(self.boneDensity),
             "matrix": self.matrix,
-            "n_bins": round(736 * scale / 16) * 16,
+            "n_bins": round(STANDARD_BINS * scale / 16) * 16,
             "n_views": max(round(720 * scale), 180),
         }
 

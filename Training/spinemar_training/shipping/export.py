@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from spinemar.mar.inpainters.models.manifest import SCHEMA
 from spinemar.mar.inpainters.models.runtime import onnx_runtime
 from spinemar.mar.result import PIPELINE_VERSION
+from spinemar.tomography.geometry import STANDARD_BINS
 from spinemar_training.networks.features import HIGH_HU, LOW_HU, N_FEATURES, PIXEL_MM, SCALE_HU
 from spinemar_training.run_settings import RunSettings
 from spinemar_training.runs.running import RESIDUAL_VIEWS, build_generator, build_prior
@@ -215,7 +216,7 @@ def export_model(
         "schema": SCHEMA,
         "name": name,
         "pipeline_version": PIPELINE_VERSION,
-        "geometry": {"views": 720, "bins": 736, "bins_per_fov": 512},
+        "geometry": {"views": 720, "bins": STANDARD_BINS, "bins_per_fov": 512},
         **facts,
         "networks": networks,
     }

@@ -12,12 +12,11 @@ from spinemar.dataset.pair_settings import PairSettings
 from spinemar.dataset.sampling.deformation import Deformation, FloatArray
 from spinemar.dataset.sampling.patients import Patient
 from spinemar.physics.scanner_settings import HuScale, ScannerSettings
-from spinemar.tomography.geometry import BINS_PER_FOV
+from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS
 from spinemar.tomography.units import hu_to_mu
 
 Domain = Literal["post", "raw"]
 
-_STANDARD_BINS = 736
 _WIDEST_SCAN_MM = 600.0
 _KVP = ((80, 0.08), (100, 0.22), (120, 0.5), (140, 0.2))
 _KERNELS = (("soft", 0.25), ("standard", 0.45), ("bone", 0.3))
@@ -197,7 +196,7 @@ def _draw_settings(
     photons = float(np.exp(rng.uniform(lowest, high)))
     fan = rng.random() < _FAN_SHARE
     scale: HuScale = "extended" if rng.random() < settings.extended_share else "12-bit"
-    bins = scan_fov_mm / BINS_PER_FOV * _STANDARD_BINS / settings.scan_bin_mm
+    bins = scan_fov_mm / BINS_PER_FOV * STANDARD_BINS / settings.scan_bin_mm
     post = domain == "post"
     return ScannerSettings(
         kvp=int(_pick(_KVP, rng)),

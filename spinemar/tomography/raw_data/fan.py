@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import GeometryError
+from spinemar.tomography.geometry import STANDARD_BINS
 
 Detector = Literal["arc", "flat"]
 
@@ -74,7 +75,7 @@ class FanGeometry:
         *,
         source_mm: float = 570.0,
         views_per_turn: int = 1440,
-        n_bins: int = 736,
+        n_bins: int = STANDARD_BINS,
         detector: Detector = "arc",
         short: bool = False,
     ) -> FanGeometry:

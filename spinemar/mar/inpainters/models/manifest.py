@@ -33,7 +33,7 @@ from spinemar.errors import InputError, ModelError
 from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
 from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.mar.result import PIPELINE_VERSION
-from spinemar.tomography.geometry import BINS_PER_FOV
+from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS
 
 SCHEMA = "spinemar-model/1"
 _ROLES = ("prior", "generator")
@@ -119,7 +119,11 @@ def load_manifest(path: Path) -> Manifest:
         raise _unfit(path, f"was made for pipeline {pipeline}; this software is {PIPELINE_VERSION}")
     geometry = _mapping(content, "geometry", path)
     views, bins = (_whole(geometry, key, path) for key in ("views", "bins"))
-    if _whole(geometry, "bins_per_fov", path) != BINS_PER_FOV or bins != 736 or views != 720:
+    if (
+        _whole(geometry, "bins_per_fov", path) != BINS_PER_FOV
+        or bins != STANDARD_BINS
+        or views != 720
+    ):
         raise _unfit(path, "was trained on sinograms of another geometry")
     networks = _mapping(content, "networks", path)
     if not networks or set(networks) - set(_ROLES):
