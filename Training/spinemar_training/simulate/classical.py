@@ -8,13 +8,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from spinemar.mar.segmentation.trace import (
+    ADDED_SHARE_CAP,
+    TRACE_DILATION_BINS,
+    TRACE_LENGTH_PX,
+)
 from spinemar.tomography.units import MU_WATER_PER_MM
 from spinemar_training.projectors.projector import Projector
 
 AIR_HU, BONE_HU = -400.0, 225.0
 FLOOR_PIXELS = 10.0
 FEW_PIXELS = 200
-ADDED_SHARE_CAP = 0.12
 
 
 def to_mu(hu: Tensor) -> Tensor:
@@ -41,16 +45,16 @@ def dilate_bins(trace: Tensor, bins: int = 1) -> Tensor:
     return wide > 0.5
 
 
-def trace_of(mask: Tensor, radon: Projector, dilation: int = 1) -> Tensor:
+def trace_of(mask: Tensor, radon: Projector, dilation: int = TRACE_DILATION_BINS) -> Tensor:
     """Rays through a boolean mask (n, size, size): more than half a pixel of it, dilated."""
-    return dilate_bins(radon.forward(mask.float()) > 0.5, dilation)
+    return dilate_bins(radon.forward(mask.float()) > TRACE_LENGTH_PX, dilation)
 
 
 def lost_rays_of(metal: Tensor, saturated: Tensor, radon: Projector) -> Tensor:
     """Metal trace and the rays through saturated pixels, those capped at a share of all rays."""
     trace = trace_of(metal, radon)
     lengths = radon.forward(saturated.float())
-    added = (lengths > 0.5) & ~trace
+    added = (lengths > TRACE_LENGTH_PX) & ~trace
     allowed = int(ADDED_SHARE_CAP * added[0].numel())
     for n in range(len(added)):
         if int(added[n].sum()) > allowed:
