@@ -65,7 +65,8 @@ def bootstrap(
 def geometric(ratios: Sequence[float], groups: Sequence[Any] | None = None) -> Estimate:
     """Geometric mean of ratios with its interval."""
     found = bootstrap(np.log(np.asarray(ratios, dtype=np.float64)), groups)
-    return Estimate(*(float(np.exp(v)) for v in (found.mean, found.low, found.high)), found.cases)
+    mean, low, high = (float(np.exp(v)) for v in (found.mean, found.low, found.high))
+    return Estimate(mean, low, high, found.cases)
 
 
 def pooled_ratio(

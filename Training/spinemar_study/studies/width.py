@@ -66,14 +66,15 @@ def across(screw: Screw, scene: Scene) -> NDArray[np.float64]:
     return normal / np.linalg.norm(normal)
 
 
-def _profiles(image: Image, points: NDArray[np.float64], step: NDArray[np.float64], scene: Scene,
-              order: int = 1) -> NDArray[np.float64]:  # fmt: skip
+def _profiles(
+    image: Image, points: NDArray[np.float64], step: NDArray[np.float64], scene: Scene
+) -> NDArray[np.float64]:
     count = round(_REACH_MM / _STEP_MM)
     offsets = np.arange(-count, count + 1) * _STEP_MM
     ras = points[:, None] + offsets[:, None] * step
     ijk = scene.volume.geometry.to_ijk(ras)
     sampled = ndimage.map_coordinates(
-        image.astype(np.float64), [ijk[..., 1], ijk[..., 0]], order=order, mode="nearest"
+        image.astype(np.float64), [ijk[..., 1], ijk[..., 0]], order=1, mode="nearest"
     )
     return np.asarray(sampled)
 

@@ -138,7 +138,7 @@ def _scores(one: PrefilledSlice, image: NDArray[np.float32]) -> dict[str, float]
 def summary(rows: Sequence[dict[str, object]]) -> dict[str, float]:
     """Means by method, and the generator's geometric-mean ratio of RMSE to the prior alone."""
     names = [key for key in rows[0] if key.split("_")[0] in METHODS]
-    means = {key: float(np.nanmean([row[key] for row in rows])) for key in names}  # type: ignore[misc]
+    means = {key: float(np.nanmean([row[key] for row in rows])) for key in names}
     for near in ("hu", "near_hu"):
         ratio = [row[f"generator_{near}"] / row[f"prior_{near}"] for row in rows]  # type: ignore[operator]
         means[f"ratio_{near}"] = float(np.exp(np.nanmean(np.log(ratio))))

@@ -50,7 +50,7 @@ class Order:
         return self._known[1][start : start + self._batch_size]
 
 
-class NumberedStream(IterableDataset):  # type: ignore[type-arg]
+class NumberedStream(IterableDataset):
     """An endless stream of batches from a store; give it to a loader with `batch_size=None`.
 
     Parameters
@@ -93,7 +93,7 @@ class NumberedStream(IterableDataset):  # type: ignore[type-arg]
             step += workers
 
 
-class OnePass(IterableDataset):  # type: ignore[type-arg]
+class OnePass(IterableDataset):
     """All pairs of a stream once, in the store's order, for validation."""
 
     def __init__(self, stream: NumberedStream, batch_size: int) -> None:

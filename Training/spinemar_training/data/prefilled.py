@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,34 +65,34 @@ class PrefilledSlice:
     def save(self, path: Path) -> None:
         """Write one file, at once or not at all; line integrals and HU in whole steps."""
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.savez(
-                stream,
-                filled=encode_integrals(self.filled),
-                measured=encode_integrals(self.measured),
-                trace=np.packbits(self.trace, axis=-1),
-                target=encode_integrals(self.target),
+            arrays: dict[str, Any] = {
+                "filled": encode_integrals(self.filled),
+                "measured": encode_integrals(self.measured),
+                "trace": np.packbits(self.trace, axis=-1),
+                "target": encode_integrals(self.target),
                 **{name: encode_hu(getattr(self, name)) for name in _IMAGES},
                 **{name: np.packbits(getattr(self, name), axis=-1) for name in _MASKS},
-                pixel_mm=np.float32(self.pixel_mm),
-                facts=json.dumps(self.facts),
-            )
+                "pixel_mm": np.float32(self.pixel_mm),
+                "facts": json.dumps(self.facts),
+            }
+            np.savez(stream, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> PrefilledSlice:
         """Read a file."""
         with np.load(path, allow_pickle=False) as stored:
             filled = decode_integrals(stored["filled"])
-            images = [stored[name].astype(np.float32) for name in _IMAGES]
-            columns = images[0].shape[-1]
+            images: dict[str, Any] = {name: stored[name].astype(np.float32) for name in _IMAGES}
+            columns = images[_IMAGES[0]].shape[-1]
             return cls(
                 filled,
                 decode_integrals(stored["measured"]),
                 _unpacked(stored["trace"], filled.shape[-1]),
                 decode_integrals(stored["target"]),
-                *images,
-                *(_unpacked(stored[name], columns) for name in _MASKS),
-                float(stored["pixel_mm"]),
-                json.loads(str(stored["facts"])),
+                **images,
+                **{name: _unpacked(stored[name], columns) for name in _MASKS},
+                pixel_mm=float(stored["pixel_mm"]),
+                facts=json.loads(str(stored["facts"])),
             )
 
 
@@ -196,11 +196,13 @@ def mirrored(one: PrefilledSlice, *, rows: bool) -> PrefilledSlice:
     def flipped(image: NDArray[Any]) -> NDArray[Any]:
         return np.ascontiguousarray(image[::-1] if rows else image[:, ::-1])
 
-    return PrefilledSlice(
-        *(turned(s) for s in (one.filled, one.measured, one.trace, one.target)),
-        *(flipped(getattr(one, name)) for name in (*_IMAGES, *_MASKS)),
-        one.pixel_mm,
-        one.facts,
+    return replace(
+        one,
+        filled=turned(one.filled),
+        measured=turned(one.measured),
+        trace=turned(one.trace),
+        target=turned(one.target),
+        **{name: flipped(getattr(one, name)) for name in (*_IMAGES, *_MASKS)},
     )
 
 
@@ -305,7 +307,7 @@ class PrefilledStream(NumberedStream):
 
     def collect(self, positions: list[int], rng: np.random.Generator) -> PrefilledBatch:
         """Read slices and put them together."""
-        varied = [self._varied(self.store[p], rng) for p in positions]  # type: ignore[arg-type]
+        varied = [self._varied(self.store[p], rng) for p in positions]
         batch: PrefilledBatch = collate(varied)
         return batch
 
@@ -315,12 +317,9 @@ class PrefilledStream(NumberedStream):
                 one = mirrored(one, rows=rows)
         order = [1, 1, 1] if rng.random() < self._alone_share else [0, 1, 2]
         order = order[::-1] if rng.random() < 0.5 else order
-        return PrefilledSlice(
-            one.filled[order],
-            one.measured[order],
-            one.trace[order],
-            one.target,
-            *(getattr(one, name) for name in (*_IMAGES, *_MASKS)),
-            one.pixel_mm,
-            one.facts,
+        return replace(
+            one,
+            filled=one.filled[order],
+            measured=one.measured[order],
+            trace=one.trace[order],
         )

@@ -81,7 +81,7 @@ class AdversarialTraining(ScheduledModule):
         ]
 
     def training_step(self, batch: PrefilledBatch | PatchBatch, batch_idx: int) -> None:
-        optimizer_g, optimizer_d = self.optimizers()  # type: ignore[misc]
+        optimizer_g, optimizer_d = self.optimizers()
         learn_generator = self.progress >= self.warm_share
         self._freeze_encoder(self.progress < self.frozen_share)
         with torch.set_grad_enabled(learn_generator):

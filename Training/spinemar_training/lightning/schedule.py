@@ -100,7 +100,7 @@ class ScheduledModule(lightning.LightningModule):
         """Count the step and update the averages, before any checkpoint is written."""
         self.steps_taken += 1
         for name, average in self.averages.items():
-            average.update_parameters(getattr(self, name))  # type: ignore[operator]
+            average.update_parameters(getattr(self, name))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["training_seconds"] = self.seconds

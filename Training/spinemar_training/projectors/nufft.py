@@ -69,10 +69,10 @@ class _Linear(torch.autograd.Function):
     """A linear map of arrays, and its transpose for the gradient."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, apply: _Map, transpose: _Map) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, values: Tensor, apply: _Map, transpose: _Map) -> Tensor:
         ctx.transpose = transpose
         return torch.from_numpy(apply(_array(values)))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         return torch.from_numpy(ctx.transpose(_array(grad))), None, None

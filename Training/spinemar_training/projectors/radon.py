@@ -17,7 +17,7 @@ oversampling ratio", IEEE Trans. Med. Imaging 24 (2005) 799-808 (kernel width an
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,12 +47,12 @@ class _SparseProduct(torch.autograd.Function):
     """Multiply by a fixed sparse matrix; the gradient uses its stored transpose."""
 
     @staticmethod
-    def forward(ctx, dense: Tensor, matrix: _Gathering, transpose: _Gathering) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, dense: Tensor, matrix: _Gathering, transpose: _Gathering) -> Tensor:
         ctx.matrices = (matrix, transpose)
         return matrix.times(dense)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         matrix, transpose = ctx.matrices
         return _SparseProduct.apply(grad.contiguous(), transpose, matrix), None, None
 

@@ -49,7 +49,7 @@ def train_generator(settings: RunSettings, output: Path, start: Path | None = No
     seed_everything(settings.seed)
     device = pick_device()
     module = SinogramTraining(
-        build_generator(settings, start).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        build_generator(settings, start).to(memory_format=torch.channels_last),
         settings.budget,
         make_refinement(device),
         **settings.options.sinogram,
@@ -70,7 +70,7 @@ def train_adversarial(
     if weight_l2 is not None:
         options["weight_l2"] = weight_l2
     module = AdversarialTraining(
-        build_generator(settings, start).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        build_generator(settings, start).to(memory_format=torch.channels_last),
         PatchDiscriminator(),
         settings.budget,
         make_refinement(device),
@@ -90,4 +90,4 @@ def validate_generator(settings: RunSettings, weights: Path, output: Path) -> di
     table = {"summary": summary(rows), "slices": rows}
     output.mkdir(parents=True, exist_ok=True)
     (output / "validation.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
-    return table["summary"]  # type: ignore[return-value]
+    return table["summary"]

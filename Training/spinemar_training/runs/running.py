@@ -132,7 +132,7 @@ def save_weights(path: Path, **networks: nn.Module) -> None:
 
 def averaged(module: ScheduledModule, name: str) -> nn.Module:
     """Return the averaged copy of a tracked network."""
-    return module.averages[name].module  # type: ignore[union-attr, return-value]
+    return module.averages[name].module
 
 
 def build_prior(settings: RunSettings, weights: Path | None = None) -> PriorNetwork:
@@ -170,8 +170,8 @@ def train_joint(settings: RunSettings, output: Path, start: Path) -> Path:
     seed_everything(settings.seed)
     device = pick_device()
     module = JointTraining(
-        build_prior(settings, start).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
-        build_generator(settings, start).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        build_prior(settings, start).to(memory_format=torch.channels_last),
+        build_generator(settings, start).to(memory_format=torch.channels_last),
         settings.budget,
         residual_radon(settings, device),
         grid=settings.grid,

@@ -195,7 +195,7 @@ def table(rows: Sequence[dict[str, Any]], group: dict[str, str] | None = None) -
     out: dict[str, Any] = {"slices": len(cases), "methods": {}}
     before = np.array([by["input"][c]["rmse_hu"] for c in cases])
     for name in methods:
-        entry = {
+        entry: dict[str, Any] = {
             m: _known_mean([by[name][c].get(m, np.nan) for c in cases])
             for m in METRICS + NEAR_METRICS + METAL_METRICS
         }

@@ -88,7 +88,7 @@ def prepare_patient(
     spacing = np.array(image.GetSpacing())
     origin = np.array(image.GetOrigin())
     body = _body_mask(hu)
-    hu = np.where(ndimage.binary_dilation(body, np.ones((1, 3, 3))), hu, -1000.0)
+    hu = np.where(ndimage.binary_dilation(body, np.ones((1, 3, 3), dtype=bool)), hu, -1000.0)
     rows = np.flatnonzero(body.any((0, 2)))
     columns = np.flatnonzero(body.any((0, 1)))
     window = (slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))

@@ -99,7 +99,7 @@ def _transmission(lengths_mm: Tensor, mu: np.ndarray, signal: np.ndarray) -> Ten
     total = torch.zeros_like(lengths_mm[:, 0])
     for energy in range(len(signal)):
         exponent = sum(lengths_mm[:, m] * -float(mu[m, energy]) for m in range(len(mu)))
-        total += torch.exp(exponent) * float(signal[energy])  # type: ignore[arg-type]
+        total += torch.exp(exponent) * float(signal[energy])
     return total
 
 
@@ -203,7 +203,7 @@ def scan(
     mu = beam.mu_table(names)
     n = hu.shape[0]
     body = decompose(hu, scanner.bone_fraction_top_hu)
-    free = 1 - torch.clamp(sum(metals.values()), max=1) if metals else torch.ones_like(hu)  # type: ignore[call-overload]
+    free = 1 - torch.clamp(sum(metals.values()), max=1) if metals else torch.ones_like(hu)
     maps = torch.cat([body, body * free[:, None], *(m[:, None] for m in metals.values())], 1)
     lengths = projectors.fine.forward(maps.reshape(-1, *hu.shape[1:])) * pixel_mm
     lengths = lengths.reshape(n, -1, *lengths.shape[1:])
@@ -222,7 +222,7 @@ def scan(
     window = kernel_window(projector, scanner, 2.0 if targeted else 1.0)
     images = []
     for transmission in (dirty, clean):
-        p = correct(detect(transmission, noise, scanner, bowtie))  # type: ignore[arg-type]
+        p = correct(detect(transmission, noise, scanner, bowtie))
         mu_image = projector.fbp(p, window) / pixel
         images.append(1000 * (mu_image / MU_WATER_PER_MM - 1))
     return images[0], images[1]

@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset
 from spinemar_training.projectors.radon import TorchRadon
 from spinemar_training.simulate.anatomy import Patient, load_patient
 from spinemar_training.simulate.scan import Projectors, make_projectors
-from spinemar_training.simulate.slabs import CHANNELS, SlabSettings, make_slab
+from spinemar_training.simulate.slabs import CHANNELS, SlabSettings, TrainingSlab, make_slab
 
 
 class Batch(NamedTuple):
@@ -47,7 +47,7 @@ class SlabMaker:
         self._rng = np.random.default_rng(seed)
         self._generator.manual_seed(int(self._rng.integers(2**62)))
 
-    def make(self):  # type: ignore[no-untyped-def]
+    def make(self) -> TrainingSlab:
         """Make the next slab that holds metal."""
         while True:
             slab = make_slab(
@@ -62,7 +62,7 @@ class SlabMaker:
                 return slab
 
 
-class SlabStream(IterableDataset):  # type: ignore[type-arg]
+class SlabStream(IterableDataset):
     """Batches drawn from a buffer of slabs, of which some are replaced after each batch.
 
     Parameters
@@ -139,7 +139,7 @@ class SlabStream(IterableDataset):  # type: ignore[type-arg]
                 self._add()
 
 
-class NumberedBatches(IterableDataset):  # type: ignore[type-arg]
+class NumberedBatches(IterableDataset):
     """Batches that depend on the seed and their number only: a resumed run sees the same ones.
 
     Every process of a distributed run takes numbers of its own.
