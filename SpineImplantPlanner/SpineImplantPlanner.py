@@ -355,8 +355,9 @@ class SpineImplantPlannerTest(ScriptedLoadableModuleTest):
         assert {screw.grade.letter for screw in planner.plan.screws} == {"A"}
         before = planner.plan
         screw = before.screw("L1-right")
-        moved = [tuple(p - (7, 0, 0)[n] for n, p in enumerate(end))
-                 for end in (screw.entry, screw.tip)]  # fmt: skip
+        moved = [
+            tuple(p - (7, 0, 0)[n] for n, p in enumerate(end)) for end in (screw.entry, screw.tip)
+        ]
         planner.do(MoveScrew(screw.id, *moved))
         assert planner.plan.screw(screw.id).grade.direction == "medial"
         planner.undo()

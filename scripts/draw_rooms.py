@@ -71,10 +71,26 @@ def picture() -> str:
         drawn.append(box(LINE, y, (WIDTH - LINE) * 0.62, title, "", colour))
         y += ROW + GAP
     training = (WIDTH - LINE) * 0.62 + LINE + GAP
-    drawn.append(box(training, 10, WIDTH - training - 10, "spinemar_study",
-                     "Studies of safety and benefit", "#dfe8d8"))  # fmt: skip
-    drawn.append(box(training, 10 + ROW + GAP, WIDTH - training - 10, "spinemar_training",
-                     "Training; the only one with PyTorch", "#dfe8d8"))  # fmt: skip
+    drawn.append(
+        box(
+            training,
+            10,
+            WIDTH - training - 10,
+            "spinemar_study",
+            "Studies of safety and benefit",
+            "#dfe8d8",
+        )
+    )
+    drawn.append(
+        box(
+            training,
+            10 + ROW + GAP,
+            WIDTH - training - 10,
+            "spinemar_training",
+            "Training; the only one with PyTorch",
+            "#dfe8d8",
+        )
+    )
     for names in layers():
         width = (WIDTH - LINE - 10 - GAP * (len(names) - 1)) / len(names)
         for n, name in enumerate(names):

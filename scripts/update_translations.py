@@ -54,9 +54,9 @@ def python_texts(path: Path) -> Iterator[Text]:
         literals = [_literal(argument) for argument in node.args]
         if None in literals or len(literals) != (1 if node.func.id == "_" else 2):
             raise ValueError(f"{path}:{node.lineno}: this text cannot be looked up")
-        yield (own, str(literals[0])) if len(literals) == 1 else (
-            str(literals[0]), str(literals[1])
-        )  # fmt: skip
+        yield (
+            (own, str(literals[0])) if len(literals) == 1 else (str(literals[0]), str(literals[1]))
+        )
 
 
 def _literal(node: ast.expr) -> str | None:

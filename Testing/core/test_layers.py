@@ -139,3 +139,24 @@ def test_rooms_hold_at_most_ten_entries() -> None:
         for room in (top, *(path for path in top.rglob("*") if path.is_dir())):
             entries = [p.name for p in room.iterdir() if p.is_file() or any(p.rglob("*.py"))]
             assert len(entries) <= 10 or room.name == "__pycache__", (room, sorted(entries))
+
+
+def ends_of_tables(tree: ast.AST) -> set[int]:
+    """Lines on which a table ends: a statement whose value is one collection."""
+    found = set()
+    for node in ast.walk(tree):
+        value = getattr(node, "value", None) if isinstance(node, ast.stmt) else None
+        if isinstance(value, ast.Call) and len(value.args) == 1:
+            value = value.args[0]  # frozenset({...}), np.array([...])
+        if isinstance(value, ast.Tuple | ast.List | ast.Set | ast.Dict):
+            found.add(node.end_lineno)
+    return found
+
+
+@pytest.mark.parametrize("side", ["scripts", *SIDES])
+def test_the_formatter_is_switched_off_for_tables_alone(side: str) -> None:
+    for path in (ROOT / side).rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        skipped = [n for n, line in enumerate(text.splitlines(), 1) if line.endswith("# fmt: skip")]
+        wrong = set(skipped) - ends_of_tables(ast.parse(text))
+        assert not wrong, f"{path.relative_to(ROOT)}: {sorted(wrong)}"

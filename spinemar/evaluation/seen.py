@@ -86,8 +86,10 @@ def seen_scores(
     """
     _check_grids(truth, result, metal_fraction, *(a for a in (mask, body) if a is not None))
     axis, pixel_mm = axial_layout(truth)
-    turned = [None if a is None else np.moveaxis(np.asarray(a), axis, 0)
-              for a in (truth.hu, result.hu, metal_fraction, mask, body)]  # fmt: skip
+    turned = [
+        None if a is None else np.moveaxis(np.asarray(a), axis, 0)
+        for a in (truth.hu, result.hu, metal_fraction, mask, body)
+    ]
     fraction = np.moveaxis(np.asarray(metal_fraction), axis, 0)
     chosen = slices if slices is not None else with_metal(fraction)
     return tuple(_scores(share, turned, chosen, pixel_mm) for share in METAL_SHARES)

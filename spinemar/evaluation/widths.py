@@ -247,8 +247,10 @@ def _measure(
     if usable.sum() < max(_FEWEST, (0.75 if kind == "rod" else 0.0) * len(points)):
         return None
     rows = slices.profiles(slices.shown, points[usable], across[usable])
-    widths = [_shown_mm(row, width, slices.shown.dtype == bool)
-              for row, width in zip(rows, true[usable], strict=True)]  # fmt: skip
+    widths = [
+        _shown_mm(row, width, slices.shown.dtype == bool)
+        for row, width in zip(rows, true[usable], strict=True)
+    ]
     seen = [width for width in widths if np.isfinite(width)]
     median = float(np.median(seen)) if len(seen) >= 0.5 * len(widths) else float("nan")
     return ImplantWidth(name, kind, float(np.median(true[usable])), median)

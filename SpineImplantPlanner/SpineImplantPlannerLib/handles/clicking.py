@@ -30,9 +30,14 @@ class Clicks:
     """
 
     def __init__(
-        self, scene: Any, count: int, name: str, done: Callable[..., None],
-        stopped: Callable[[], None], later: Callable[[Callable[[], None]], None],
-    ) -> None:  # fmt: skip
+        self,
+        scene: Any,
+        count: int,
+        name: str,
+        done: Callable[..., None],
+        stopped: Callable[[], None],
+        later: Callable[[Callable[[], None]], None],
+    ) -> None:
         self._scene, self._count, self._later = scene, count, later
         self._done, self._stopped = done, stopped
         className = _CLASSES[count]

@@ -91,10 +91,13 @@ class PlannerJobs:
         self._spare.close()
 
     def segment(
-        self, ct: Ct, labels: LabelVolume | None = None,
-        naming: Mapping[int, str] | str = "auto", firstLevel: str | None = None,
+        self,
+        ct: Ct,
+        labels: LabelVolume | None = None,
+        naming: Mapping[int, str] | str = "auto",
+        firstLevel: str | None = None,
         seeds: Mapping[str, Sequence[float]] | None = None,
-    ) -> JobRun:  # fmt: skip
+    ) -> JobRun:
         """Segment the spine, or fit frames to labels; the result is a `SpineModel`."""
 
         def make(folder: Path) -> dict[str, Any]:
@@ -113,9 +116,13 @@ class PlannerJobs:
         return JobRun(make, _takeSpine, self._folder, self._command)
 
     def edit(
-        self, ct: Ct, spine: SpineModel, labels: LabelVolume, levels: Sequence[str] = (),
+        self,
+        ct: Ct,
+        spine: SpineModel,
+        labels: LabelVolume,
+        levels: Sequence[str] = (),
         correct: tuple[str, Sequence[float]] | None = None,
-    ) -> JobRun:  # fmt: skip
+    ) -> JobRun:
         """Do again what was edited in a spine; the result is a `SpineModel`.
 
         Parameters
@@ -142,9 +149,13 @@ class PlannerJobs:
         return JobRun(make, _takeSpine, self._folder, self._command)
 
     def plan(
-        self, ct: Ct | None, spine: SpineModel, levels: Sequence[str], settings: PlanSettings,
+        self,
+        ct: Ct | None,
+        spine: SpineModel,
+        levels: Sequence[str],
+        settings: PlanSettings,
         locked: Plan | None = None,
-    ) -> JobRun:  # fmt: skip
+    ) -> JobRun:
         """Plan a construct; the result is `Planned`."""
 
         def make(folder: Path) -> dict[str, Any]:
@@ -168,9 +179,13 @@ class PlannerJobs:
         return JobRun(make, take, self._folder, self._command)
 
     def scan(
-        self, ct: Ct, plan: Plan, settings: Mapping[str, Any] | None = None,
-        slices: tuple[int, int] | None = None, seed: int = 0,
-    ) -> JobRun:  # fmt: skip
+        self,
+        ct: Ct,
+        plan: Plan,
+        settings: Mapping[str, Any] | None = None,
+        slices: tuple[int, int] | None = None,
+        seed: int = 0,
+    ) -> JobRun:
         """Put the implants into the CT and scan it, or some slices; the result is `Scanned`.
 
         For some slices only their neighbourhood is handed over, so that a preview is quick; its

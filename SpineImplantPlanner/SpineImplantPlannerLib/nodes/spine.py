@@ -139,8 +139,10 @@ def _paint(
     low = np.array(extent[::2], float)
     start = np.rint(geometry.to_ijk((first @ np.array([*low, 1.0]))[:3])).astype(int)[::-1]
     mask = scalars.reshape(size) > 0
-    target = [slice(max(s, 0), min(s + n, whole))
-              for s, n, whole in zip(start, size, labels.shape, strict=True)]  # fmt: skip
+    target = [
+        slice(max(s, 0), min(s + n, whole))
+        for s, n, whole in zip(start, size, labels.shape, strict=True)
+    ]
     source = tuple(slice(t.start - s, t.stop - s) for t, s in zip(target, start, strict=True))
     labels[tuple(target)][mask[source]] = number
 

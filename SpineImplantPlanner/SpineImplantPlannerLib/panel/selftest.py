@@ -48,17 +48,30 @@ def _frame(level, centre):
     for side, sign in (("right", 1.0), ("left", -1.0)):
         flip = np.array([sign, 1.0, 1.0])
         pedicles[side] = PedicleFrame(
-            side, centre + _ISTHMUS * flip, centre + _ENTRY * flip, np.array([0.0, 1.0, 0.0]),
-            8.0, 14.0, 1.0,
-        )  # fmt: skip
+            side,
+            centre + _ISTHMUS * flip,
+            centre + _ENTRY * flip,
+            np.array([0.0, 1.0, 0.0]),
+            8.0,
+            14.0,
+            1.0,
+        )
     up = np.array([0.0, 0.0, 1.0])
     return VertebraFrame(
-        level, centre, np.eye(3),
-        {"superior": Endplate(centre + np.array([0, 2, 13]), up),
-         "inferior": Endplate(centre + np.array([0, 2, -13]), up)},
-        centre + np.array([0, -23, 4]), centre + np.array([0, -60, -5]), pedicles, 1.0, (),
+        level,
+        centre,
+        np.eye(3),
+        {
+            "superior": Endplate(centre + np.array([0, 2, 13]), up),
+            "inferior": Endplate(centre + np.array([0, 2, -13]), up),
+        },
+        centre + np.array([0, -23, 4]),
+        centre + np.array([0, -60, -5]),
+        pedicles,
+        1.0,
+        (),
         centre + canal,
-    )  # fmt: skip
+    )
 
 
 def drawnCt(scene, spine, name="Drawn spine"):

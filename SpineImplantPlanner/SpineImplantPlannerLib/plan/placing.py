@@ -46,10 +46,17 @@ def screwFromClicks(
     diameter = model.diameter_for(wanted) or model.diameters_mm[0]
     tip = start + length * unit(end - start)
     return Screw(
-        id=name, level=level, side=side, entry=as_point(start), tip=as_point(tip),
-        diameter_mm=diameter, length_mm=length, material=material, kind=model.kind,
+        id=name,
+        level=level,
+        side=side,
+        entry=as_point(start),
+        tip=as_point(tip),
+        diameter_mm=diameter,
+        length_mm=length,
+        material=material,
+        kind=model.kind,
         model=model.id,
-    )  # fmt: skip
+    )
 
 
 def _where(
@@ -82,9 +89,17 @@ def withModel(screw: Screw, model: ScrewModel) -> Screw:
     tip = entry + length * unit(np.asarray(screw.tip) - entry)
     material = screw.material if screw.material in model.materials else model.materials[0]
     return replace(
-        screw, model=model.id, kind=model.kind, diameter_mm=diameter, length_mm=length,
-        tip=as_point(tip), material=material, head_axis=None, slot_axis=None, grade=None,
-    )  # fmt: skip
+        screw,
+        model=model.id,
+        kind=model.kind,
+        diameter_mm=diameter,
+        length_mm=length,
+        tip=as_point(tip),
+        material=material,
+        head_axis=None,
+        slot_axis=None,
+        grade=None,
+    )
 
 
 def swapped(plan: Plan, level: str) -> Plan:
@@ -99,10 +114,19 @@ def swapped(plan: Plan, level: str) -> Plan:
         entry = np.asarray(screw.entry)
         tip = entry + size.length_mm * unit(np.asarray(screw.tip) - entry)
         plan = plan.with_screw(
-            replace(screw, diameter_mm=size.diameter_mm, length_mm=size.length_mm,
-                    model=size.model, kind=size.kind, material=size.material,
-                    tip=as_point(tip), grade=None, head_axis=None, slot_axis=None)
-        )  # fmt: skip
+            replace(
+                screw,
+                diameter_mm=size.diameter_mm,
+                length_mm=size.length_mm,
+                model=size.model,
+                kind=size.kind,
+                material=size.material,
+                tip=as_point(tip),
+                grade=None,
+                head_axis=None,
+                slot_axis=None,
+            )
+        )
     return plan
 
 

@@ -25,8 +25,11 @@ class CheckStep:
             ui.compareTable,
             [_("Screw"), _("Entry mm"), _("Tip mm"), _("Angle deg"), _("Diam. mm"), _("Length mm")],
         )
-        for name, slot in (("check", self.onCheck), ("keep", self.onKeep),
-                           ("swapPlans", self.onSwap)):  # fmt: skip
+        for name, slot in (
+            ("check", self.onCheck),
+            ("keep", self.onKeep),
+            ("swapPlans", self.onSwap),
+        ):
             getattr(ui, f"{name}Button").connect("clicked()", slot)
         ui.compareButton.connect("toggled(bool)", self.onCompare)
         ui.planLockCheckBox.connect("toggled(bool)", self.onLock)
@@ -49,9 +52,13 @@ class CheckStep:
         self.ui.summaryLabel.text = _(
             "{screws} screws ({grades}), {rods} rods, {links} crosslinks, {cages} cages. {warnings}"
         ).format(
-            screws=len(plan.screws), grades=counts or "-", rods=len(plan.rods),
-            links=len(plan.crosslinks), cages=len(plan.cages), warnings=" ".join(plan.warnings),
-        )  # fmt: skip
+            screws=len(plan.screws),
+            grades=counts or "-",
+            rods=len(plan.rods),
+            links=len(plan.crosslinks),
+            cages=len(plan.cages),
+            warnings=" ".join(plan.warnings),
+        )
         planner = self.panel.planner
         self.ui.compareButton.enabled = planner.planA is not None
         self.ui.swapPlansButton.enabled = planner.planA is not None and not planner.session.locked
@@ -109,10 +116,16 @@ class CheckStep:
             return
         found = compare_plans(self.panel.planner.planA, self.panel.planner.plan)
         rows = [
-            [d.screw_id, f"{d.entry_mm:.1f}", f"{d.tip_mm:.1f}", f"{d.angle_deg:.1f}",
-             f"{d.diameter_mm:+g}", f"{d.length_mm:+g}"]
+            [
+                d.screw_id,
+                f"{d.entry_mm:.1f}",
+                f"{d.tip_mm:.1f}",
+                f"{d.angle_deg:.1f}",
+                f"{d.diameter_mm:+g}",
+                f"{d.length_mm:+g}",
+            ]
             for d in found.differences
-        ]  # fmt: skip
+        ]
         rows += [[name, _("only in A"), "", "", "", ""] for name in found.only_first]
         rows += [[name, _("only in B"), "", "", "", ""] for name in found.only_second]
         if found.differences:

@@ -62,9 +62,12 @@ class ExportStep:
         planner, ui = self.panel.planner, self.ui
         plain = ui.jsonCheckBox.checked
         wanted = exporting.Wanted(
-            json=plain, csv=plain, stl=ui.stlCheckBox.checked, vtk=ui.vtkCheckBox.checked,
+            json=plain,
+            csv=plain,
+            stl=ui.stlCheckBox.checked,
+            vtk=ui.vtkCheckBox.checked,
             merged=ui.stlCheckBox.checked,
-        )  # fmt: skip
+        )
         session = planner.session
         with atomic_path(folder) as temporary:
             files = exporting.exportPlan(
@@ -92,10 +95,13 @@ class ExportStep:
         volume = CTVolume(arrayOf(scan), ijkToRas(scan))
         return list(
             write_derived_series(
-                volume, sources, folder, description="Simulated scan with planned implants",
+                volume,
+                sources,
+                folder,
+                description="Simulated scan with planned implants",
                 provenance={"software_version": __version__},
             )
-        )  # fmt: skip
+        )
 
     def startReport(self, folder):
         planner = self.panel.planner
@@ -113,9 +119,11 @@ class ExportStep:
 
     def onImport(self):
         path = qt.QFileDialog.getOpenFileName(
-            slicer.util.mainWindow(), _("Import a plan"), str(self.ui.exportPath.currentPath),
+            slicer.util.mainWindow(),
+            _("Import a plan"),
+            str(self.ui.exportPath.currentPath),
             _("Plans (*.json)"),
-        )  # fmt: skip
+        )
         if path:
             self.panel.runner.guarded(lambda: self.importPlan(Path(str(path))))
 
@@ -147,8 +155,5 @@ class ExportStep:
         """Whether the screws lie beside the vertebrae that they name."""
         session = self.panel.planner.session
         named = [s for s in plan.screws if session.frame(s.level) is not None]
-        far = [
-            s for s in named
-            if abs(session.frame(s.level).to_local(s.tip)).max() > 45.0
-        ]  # fmt: skip
+        far = [s for s in named if abs(session.frame(s.level).to_local(s.tip)).max() > 45.0]
         return bool(named) and len(far) * 2 > len(named)

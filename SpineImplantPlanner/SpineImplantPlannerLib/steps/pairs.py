@@ -58,13 +58,18 @@ class PairsStep:
         except ValueError as error:
             raise InputError("The photons per ray are no numbers.", "Write 1e5, say.") from error
         return pairsjob.PairsWanted(
-            store=Path(store), pairs=int(ui.pairsSpinBox.value), seed=int(ui.seedSpinBox.value),
-            realisticShare=share, warpMm=float(ui.warpSlider.value), photons=photons,
+            store=Path(store),
+            pairs=int(ui.pairsSpinBox.value),
+            seed=int(ui.seedSpinBox.value),
+            realisticShare=share,
+            warpMm=float(ui.warpSlider.value),
+            photons=photons,
             thicknessMm=(float(ui.thicknessLow.value), float(ui.thicknessHigh.value)),
             boneDensity=(float(ui.densityLow.value), float(ui.densityHigh.value)),
-            matrix=int(ui.matrixCombo.currentText), workers=int(ui.workersSpinBox.value),
+            matrix=int(ui.matrixCombo.currentText),
+            workers=int(ui.workersSpinBox.value),
             scheduler=str(ui.schedulerEdit.text).strip(),
-        )  # fmt: skip
+        )
 
     def onMake(self):
         planner = self.panel.planner

@@ -28,10 +28,13 @@ class RodsStep:
         tables.choices(ui.cageModelCombo, [cage.id for cage in catalogue.cages])
         tables.prepare(ui.bendTable, [_("From top, mm"), _("Bend, deg"), _("Towards")])
         for name, slot in (
-            ("contour", self.onContour), ("removeRods", self.onRemoveRods),
-            ("crosslink", self.onCrosslink), ("rodLock", self.onRodLock), ("cage", self.onCage),
+            ("contour", self.onContour),
+            ("removeRods", self.onRemoveRods),
+            ("crosslink", self.onCrosslink),
+            ("rodLock", self.onRodLock),
+            ("cage", self.onCage),
             ("removeImplant", self.onRemove),
-        ):  # fmt: skip
+        ):
             getattr(ui, f"{name}Button").connect("clicked()", slot)
         ui.rodsFollowCheckBox.connect("toggled(bool)", self.onFollow)
         ui.rodModelCombo.connect("activated(int)", self.onRodModel)

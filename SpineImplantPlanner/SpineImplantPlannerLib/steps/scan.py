@@ -25,8 +25,12 @@ class ScanStep:
         tables.choices(ui.kvpCombo, tube_voltages(), 120)
         tables.choices(ui.doseCombo, _DOSES, "usual (1e6)")
         tables.choices(ui.kernelCombo, KERNELS, "standard")
-        for name, slot in (("metal", self.onMetal), ("preview", self.onPreview),
-                           ("scan", self.onScan), ("correct", self.onCorrect)):  # fmt: skip
+        for name, slot in (
+            ("metal", self.onMetal),
+            ("preview", self.onPreview),
+            ("scan", self.onScan),
+            ("correct", self.onCorrect),
+        ):
             getattr(ui, f"{name}Button").connect("clicked()", slot)
         ui.exportStep.connect("contentsCollapsed(bool)", self.expectScan)
 
@@ -143,10 +147,12 @@ class ScanStep:
             return
         if not hasattr(slicer.modules, "metalartifactreduction"):
             slicer.util.errorDisplay(
-                _("The module Metal Artifact Reduction is not loaded.\n\nInstall the whole "
-                  "extension SpineMAR, or add its folder to the module paths."),
+                _(
+                    "The module Metal Artifact Reduction is not loaded.\n\nInstall the whole "
+                    "extension SpineMAR, or add its folder to the module paths."
+                ),
                 windowTitle=self.panel.title,
-            )  # fmt: skip
+            )
             return
         slicer.util.selectModule("MetalArtifactReduction")
         widget = slicer.modules.metalartifactreduction.widgetRepresentation().self()

@@ -64,8 +64,12 @@ class ScrewsStep:
         self._spins = [getattr(ui, f"{end}{axis}") for end in ("entry", "tip") for axis in "RAS"]
         for spin in self._spins:
             spin.connect("valueChanged(double)", self.onNumbers)
-        for name, slot in (("mirror", self.onMirror), ("swap", self.onSwap),
-                           ("lock", self.onLock), ("delete", self.onDelete)):  # fmt: skip
+        for name, slot in (
+            ("mirror", self.onMirror),
+            ("swap", self.onSwap),
+            ("lock", self.onLock),
+            ("delete", self.onDelete),
+        ):
             getattr(ui, f"{name}Button").connect("clicked()", slot)
 
     # What is shown.
@@ -86,9 +90,11 @@ class ScrewsStep:
         self.showSelected()
 
     def _cells(self, screw, profile):
-        hu = "-" if profile is None or profile.mean_hu != profile.mean_hu else (
-            f"{profile.mean_hu:.0f} / {profile.minimum_hu:.0f}"
-        )  # fmt: skip
+        hu = (
+            "-"
+            if profile is None or profile.mean_hu != profile.mean_hu
+            else (f"{profile.mean_hu:.0f} / {profile.minimum_hu:.0f}")
+        )
         return [
             screw.level or screw.id, translated(screw.side), f"{screw.diameter_mm:g}",
             f"{screw.length_mm:g}", gradeText(screw.grade), hu, _("locked") if screw.locked else "",
@@ -124,12 +130,13 @@ class ScrewsStep:
             return
         ui.lockButton.text = _("Unlock") if screw.locked else _("Lock")
         model = planner.session.catalogue.screw(screw.model)
-        tables.choices(ui.diameterCombo, [f"{d:g}" for d in model.diameters_mm],
-                       f"{screw.diameter_mm:g}")  # fmt: skip
-        tables.choices(ui.lengthCombo, [f"{x:g}" for x in model.lengths_mm],
-                       f"{screw.length_mm:g}")  # fmt: skip
-        tables.choices(ui.selectedModelCombo, [m.id for m in planner.session.catalogue.screws],
-                       screw.model)  # fmt: skip
+        tables.choices(
+            ui.diameterCombo, [f"{d:g}" for d in model.diameters_mm], f"{screw.diameter_mm:g}"
+        )
+        tables.choices(ui.lengthCombo, [f"{x:g}" for x in model.lengths_mm], f"{screw.length_mm:g}")
+        tables.choices(
+            ui.selectedModelCombo, [m.id for m in planner.session.catalogue.screws], screw.model
+        )
         for spin, value in zip(self._spins, (*screw.entry, *screw.tip), strict=True):
             tables.setValue(spin, value)
         self._describe(screw)
@@ -159,9 +166,13 @@ class ScrewsStep:
         if on:
             self.ui.statusLabel.text = _("Click the entry, then the target; right-click gives up.")
             self._clicks = Clicks(
-                self.panel.planner.scene, 2, "Entry and target", self.onClicked, self.onStopped,
+                self.panel.planner.scene,
+                2,
+                "Entry and target",
+                self.onClicked,
+                self.onStopped,
                 lambda call: qt.QTimer.singleShot(0, call),
-            )  # fmt: skip
+            )
 
     def onStopped(self):
         self._clicks = None
@@ -174,9 +185,13 @@ class ScrewsStep:
         def place():
             model = planner.session.catalogue.screw(self.ui.screwModelCombo.currentText)
             screw = screwFromClicks(
-                planner.plan, planner.session.spine, entry, target, model,
+                planner.plan,
+                planner.session.spine,
+                entry,
+                target,
+                model,
                 self.ui.materialCombo.currentText,
-            )  # fmt: skip
+            )
             planner.do(PutImplant(screw))
             planner.select(screw.id)
 

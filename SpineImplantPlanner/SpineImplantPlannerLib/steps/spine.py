@@ -27,10 +27,12 @@ class SpineStep:
         tables.prepare(ui.spineTable, [_("Level"), _("Confidence"), _("Pedicles"), _("Remark")])
         tables.choices(ui.relabelCombo, LEVELS)
         for name, slot in (
-            ("segment", self.onSegment), ("useSegmentation", self.onUse),
-            ("totalSegmentator", self.onTotalSegmentator), ("editSpine", self.onEdit),
+            ("segment", self.onSegment),
+            ("useSegmentation", self.onUse),
+            ("totalSegmentator", self.onTotalSegmentator),
+            ("editSpine", self.onEdit),
             ("relabel", self.onRelabel),
-        ):  # fmt: skip
+        ):
             getattr(ui, f"{name}Button").connect("clicked()", slot)
         ui.mendButton.connect("toggled(bool)", self.onMend)
         ui.spineTable.connect("cellClicked(int,int)", self.onCell)
@@ -158,9 +160,13 @@ class SpineStep:
                 level=self.ui.relabelCombo.currentText
             )
             self._clicks = Clicks(
-                self.panel.planner.scene, 1, "Middle of the body", self._mend, self._mended,
+                self.panel.planner.scene,
+                1,
+                "Middle of the body",
+                self._mend,
+                self._mended,
                 lambda call: qt.QTimer.singleShot(0, call),
-            )  # fmt: skip
+            )
 
     def _mended(self):
         self._clicks = None

@@ -295,8 +295,11 @@ def regression(document: Document) -> list[str]:
     before = document["summary"].get("predecessor")
     if before:
         ratio, cases = _interval(before["ratio"]), before["ratio"]["cases"]
-        lines += ["", f"Its error over that of {before['model']['version']}, which it replaced: "
-                      f"{ratio}, geometric mean over {cases} scenes."]  # fmt: skip
+        lines += [
+            "",
+            f"Its error over that of {before['model']['version']}, which it replaced: "
+            f"{ratio}, geometric mean over {cases} scenes.",
+        ]
     return lines
 
 

@@ -69,9 +69,16 @@ def findings(document: dict[str, Any]) -> Any:
     rays = [summary[k][methods[0]]["by_measured_rays"]["mean"] for k in kinds]
     left.plot(range(len(kinds)), rays, "_", ms=18, color="black", label="measured rays alone")
     for axis, title in ((left, "contrast kept"), (right, "false positives, %")):
-        axis.set_xticks(range(len(kinds)), [k.replace(" of ", "\nof ").replace(" ", "\n", 1)
-                                            if " of " not in k else k.replace(" of ", "\nof ")
-                                            for k in kinds], fontsize=7)  # fmt: skip
+        axis.set_xticks(
+            range(len(kinds)),
+            [
+                k.replace(" of ", "\nof ").replace(" ", "\n", 1)
+                if " of " not in k
+                else k.replace(" of ", "\nof ")
+                for k in kinds
+            ],
+            fontsize=7,
+        )
         axis.set_title(title, fontsize=10)
         axis.grid(axis="y", alpha=0.3)
     left.axhline(1.0, color="black", lw=0.6)
@@ -136,8 +143,15 @@ def robustness(document: dict[str, Any]) -> Any:
         mean, low, high = (
             np.array([e["ratio"][k] for e in entries], float) for k in ("mean", "low", "high")
         )
-        left.errorbar(mean, at, xerr=[mean - low, high - mean], fmt="o", ms=4,
-                      color=_COLOURS[name], label=label)  # fmt: skip
+        left.errorbar(
+            mean,
+            at,
+            xerr=[mean - low, high - mean],
+            fmt="o",
+            ms=4,
+            color=_COLOURS[name],
+            label=label,
+        )
         left.plot([e["worst"] for e in entries], at, "|", color=_COLOURS[name], ms=8)
         right.plot([e["strength"]["mean"] for e in entries], at, "o", ms=4, color=_COLOURS[name])
     left.axvline(1.0, color="black", lw=0.8)
@@ -184,8 +198,9 @@ def placement(document: dict[str, Any]) -> Any:
     names = [f"{a:.0f}-{b:.0f}" if b < 300 else f"> {a:.0f}" for a, b in why["rings_mm"]]
     for kind in ("realistic", "random"):
         right.plot(names, why[kind]["input_rings_hu"], "o-", color=_COLOURS[kind], label=kind)
-        right.plot(names, why[kind]["nmar_rings_hu"], "o--", color=_COLOURS[kind],
-                   label=f"{kind}, NMAR")  # fmt: skip
+        right.plot(
+            names, why[kind]["nmar_rings_hu"], "o--", color=_COLOURS[kind], label=f"{kind}, NMAR"
+        )
     right.set_yscale("log")
     right.set_xlabel("distance from metal, mm")
     right.set_title("RMSE of the pairs, HU", fontsize=10)

@@ -58,9 +58,12 @@ def place_discs(scene: Scene, scanned: Scanned) -> list[Disc]:
         found.append(_disc("vertebral body", int(np.argmin(inside)), truth, distance, row_mm))
     smooth = ndimage.gaussian_filter(truth, RADIUS_MM / row_mm / 2)
     spread = np.sqrt(
-        np.maximum(ndimage.uniform_filter(truth**2, _side(row_mm))
-                   - ndimage.uniform_filter(truth, _side(row_mm)) ** 2, 0)
-    )  # fmt: skip
+        np.maximum(
+            ndimage.uniform_filter(truth**2, _side(row_mm))
+            - ndimage.uniform_filter(truth, _side(row_mm)) ** 2,
+            0,
+        )
+    )
     muscle = (smooth > MUSCLE_HU[0]) & (smooth < MUSCLE_HU[1]) & (clear > 0)
     muscle &= (distance > MUSCLE_REACH_MM[0]) & (distance < MUSCLE_REACH_MM[1])
     muscle &= from_body > 18.0  # not the canal, not a disc space

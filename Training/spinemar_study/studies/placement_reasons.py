@@ -53,10 +53,11 @@ def error_rings(
     body = ndimage.binary_fill_holes(truth > -500.0)
     squares = (image.astype(np.float64) - truth) ** 2
     return [
-        float(squares[where].mean()) if (where := body & (distance > a) & (distance <= b)).any()
+        float(squares[where].mean())
+        if (where := body & (distance > a) & (distance <= b)).any()
         else float("nan")
         for a, b in RINGS_MM
-    ]  # fmt: skip
+    ]
 
 
 def describe_pairs(store: PairStore, positions: Sequence[int]) -> list[dict[str, Any]]:

@@ -84,13 +84,14 @@ class PrefilledSlice:
             filled = decode_integrals(stored["filled"])
             images: dict[str, Any] = {name: stored[name].astype(np.float32) for name in _IMAGES}
             columns = images[_IMAGES[0]].shape[-1]
+            masks: dict[str, Any] = {name: _unpacked(stored[name], columns) for name in _MASKS}
             return cls(
                 filled,
                 decode_integrals(stored["measured"]),
                 _unpacked(stored["trace"], filled.shape[-1]),
                 decode_integrals(stored["target"]),
                 **images,
-                **{name: _unpacked(stored[name], columns) for name in _MASKS},
+                **masks,
                 pixel_mm=float(stored["pixel_mm"]),
                 facts=json.loads(str(stored["facts"])),
             )
@@ -196,13 +197,14 @@ def mirrored(one: PrefilledSlice, *, rows: bool) -> PrefilledSlice:
     def flipped(image: NDArray[Any]) -> NDArray[Any]:
         return np.ascontiguousarray(image[::-1] if rows else image[:, ::-1])
 
+    images: dict[str, Any] = {name: flipped(getattr(one, name)) for name in (*_IMAGES, *_MASKS)}
     return replace(
         one,
         filled=turned(one.filled),
         measured=turned(one.measured),
         trace=turned(one.trace),
         target=turned(one.target),
-        **{name: flipped(getattr(one, name)) for name in (*_IMAGES, *_MASKS)},
+        **images,
     )
 
 

@@ -94,9 +94,12 @@ def evaluate(
 
 
 def _check_options(
-    fraction: Path | None, put_back: Path | None, plan: Path | None, card: Card | None,
+    fraction: Path | None,
+    put_back: Path | None,
+    plan: Path | None,
+    card: Card | None,
     scan: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     from spinemar.errors import InputError
 
     if fraction is None and (put_back or plan):
@@ -110,9 +113,12 @@ def _check_options(
 
 
 def _true_metal(
-    wanted: CTVolume, fraction: Path | None, mask: Path | None, put_back: Path | None,
+    wanted: CTVolume,
+    fraction: Path | None,
+    mask: Path | None,
+    put_back: Path | None,
     plan: Path | None,
-) -> TrueMetal | None:  # fmt: skip
+) -> TrueMetal | None:
     from spinemar.evaluation import TrueMetal
     from spinemar.io import read_fraction, read_mask
     from spinemar.planning.plans.plan_json import read_plan

@@ -129,9 +129,15 @@ def plan(
             files["stl"] = stl
         if report is not None:
             files["report"] = write_plan_report(
-                report, result, spine, volume, models, fields=made.fields,
-                progress=progress, cancel=cancel,
-            )  # fmt: skip
+                report,
+                result,
+                spine,
+                volume,
+                models,
+                fields=made.fields,
+                progress=progress,
+                cancel=cancel,
+            )
     if json:
         print_json({"status": "done", "input": source, "files": files, **plan_facts(result)})
         return

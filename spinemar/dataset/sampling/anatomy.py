@@ -39,9 +39,13 @@ class Tissue:
 
 
 def scan_grid(
-    centre_ras: tuple[float, float], z_mm: float, size: int, pixel_mm: float, layers: int,
+    centre_ras: tuple[float, float],
+    z_mm: float,
+    size: int,
+    pixel_mm: float,
+    layers: int,
     layer_mm: float,
-) -> GridGeometry:  # fmt: skip
+) -> GridGeometry:
     """Return a square axial grid about a point, columns to the left, rows to the back.
 
     Parameters

@@ -151,19 +151,23 @@ def _slice_card(
         noise=float(np.clip(WORST * (found.noise_hu / ideal.noise_hu - 1.0), 0.0, WORST))
         if ideal.noise_hu > 0
         else float("nan"),
-        sharpness=_mean([
-            sharpness(truth, getattr(found, f"{name}_edge"), getattr(regions, f"{name}_edges"))
-            for name in ("bone", "fat")
-        ]),
+        sharpness=_mean(
+            [
+                sharpness(truth, getattr(found, f"{name}_edge"), getattr(regions, f"{name}_edges"))
+                for name in ("bone", "fat")
+            ]
+        ),
         streaks=by_marks("streak_hu", 0.0, "streak_hu"),
         integrity=by_marks("ssim", 1.0, "ssim"),
         bone=_mean([by_marks("bone_change", 0.0, "change"), by_marks("bone_dice", 1.0, "dice")]),
-        metal=_mean([
-            by_marks("metal_change", 0.0, "change", None),
-            by_marks("metal_dice", 1.0, "dice", None),
-        ]),
+        metal=_mean(
+            [
+                by_marks("metal_change", 0.0, "change", None),
+                by_marks("metal_dice", 1.0, "dice", None),
+            ]
+        ),
         proton_range=float(np.clip(WORST * found.range_shift / _WORST_RANGE_SHIFT, 0.0, WORST)),
-    )  # fmt: skip
+    )
     return scores, found, before, ideal
 
 

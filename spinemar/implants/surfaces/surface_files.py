@@ -77,9 +77,13 @@ def _read_apart(path: str, _changed_ns: int, _size: int) -> Surface:
     command = [own_interpreter(), "-m", "spinemar.implants.surfaces.surface_files", path]
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=_SECONDS, env=worker_environment(), check=False,
+            command,
+            capture_output=True,
+            timeout=_SECONDS,
+            env=worker_environment(),
+            check=False,
             stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired as late:
         raise _damaged(Path(path).name) from late
     if done.returncode == _NO_VTK:

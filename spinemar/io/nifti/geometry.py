@@ -62,8 +62,9 @@ def nifti_affine(raw: bytes, order: str, shape: tuple[int, ...], name: str) -> N
     sform = _sform(raw, order, unit) if sform_code > 0 else None
     qform = _qform(raw, order, unit, pixdim, name) if qform_code > 0 else None
     if sform is not None:
-        _check_size(sform, pixdim[1:4], shape, name, "qform and pixdim" if qform_code > 0 else
-                    "pixdim")  # fmt: skip
+        _check_size(
+            sform, pixdim[1:4], shape, name, "qform and pixdim" if qform_code > 0 else "pixdim"
+        )
         if qform is not None:
             _check_place(sform, qform, shape, name)
         return sform

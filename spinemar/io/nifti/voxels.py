@@ -48,9 +48,9 @@ def read_nifti(path: Path, pixel_type: str) -> tuple[NDArray[Any], NDArray[np.fl
         return stored.astype(stored.dtype.newbyteorder("=")), header.ijk_to_ras
     values = np.empty(stored.shape, np.float32)
     for k, part in enumerate(stored):  # slice by slice: the exact numbers take much memory
-        values[k] = part if not scaled else header.slope * part.astype(np.float64) + (
-            header.intercept
-        )  # fmt: skip
+        values[k] = (
+            part if not scaled else header.slope * part.astype(np.float64) + (header.intercept)
+        )
     return values, header.ijk_to_ras
 
 

@@ -35,12 +35,17 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     if not store.name:
         raise InputError("The job names no store.", "Give the folder of the data set.")
     made = make_store(
-        store, [_entry(one) for one in job.get("inputs") or ()], int(job.get("pairs", 1)),
+        store,
+        [_entry(one) for one in job.get("inputs") or ()],
+        int(job.get("pairs", 1)),
         settings=PairSettings.from_json(job.get("settings") or {}),
-        seed=int(job.get("seed", 0)), workers=int(job.get("workers", 1)),
-        scheduler=job.get("scheduler") or None, block_pairs=int(job.get("block_pairs", 8)),
-        progress=progress, cancel=cancel,
-    )  # fmt: skip
+        seed=int(job.get("seed", 0)),
+        workers=int(job.get("workers", 1)),
+        scheduler=job.get("scheduler") or None,
+        block_pairs=int(job.get("block_pairs", 8)),
+        progress=progress,
+        cancel=cancel,
+    )
     sheets = []
     if job.get("sheets"):
         progress(Progress("Drawing the contact sheet", 0, 1))
@@ -63,6 +68,11 @@ def _entry(one: Mapping[str, Any]) -> Any:
         for name in ("labels", "landmarks", "plan", "catalogue")
     )
     return CtEntry(
-        ct=Path(one["ct"]), patient=str(one.get("patient") or "patient"), labels=labels,
-        landmarks=landmarks, plan=plan, source=str(one.get("source", "")), catalogue=catalogue,
-    )  # fmt: skip
+        ct=Path(one["ct"]),
+        patient=str(one.get("patient") or "patient"),
+        labels=labels,
+        landmarks=landmarks,
+        plan=plan,
+        source=str(one.get("source", "")),
+        catalogue=catalogue,
+    )

@@ -32,9 +32,15 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     volume = None if job.get("input") is None else load_volume(job["input"])
     locked = plan_from_json(job["locked"]) if job.get("locked") else None
     made = plan_with_alternatives(
-        spine_of(job), volume, list(job.get("levels") or ()), catalogue_of(job),
-        settings_of(job.get("settings")), locked=locked, progress=progress, cancel=cancel,
-    )  # fmt: skip
+        spine_of(job),
+        volume,
+        list(job.get("levels") or ()),
+        catalogue_of(job),
+        settings_of(job.get("settings")),
+        locked=locked,
+        progress=progress,
+        cancel=cancel,
+    )
     kept = {}
     if job.get("fields_folder"):
         folder = Path(job["fields_folder"])
@@ -42,12 +48,17 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     write_plan(Path(job["plan_output"]), made.plan)
     alternatives = {
         name: [
-            {"entry": t.entry.tolist(), "tip": t.tip.tolist(), "diameter_mm": t.diameter_mm,
-             "length_mm": t.length_mm, "score": float(t.score)}
+            {
+                "entry": t.entry.tolist(),
+                "tip": t.tip.tolist(),
+                "diameter_mm": t.diameter_mm,
+                "length_mm": t.length_mm,
+                "score": float(t.score),
+            }
             for t in offers
         ]
         for name, offers in made.alternatives.items()
-    }  # fmt: skip
+    }
     return {"warnings": list(made.plan.warnings), "alternatives": alternatives, "fields": kept}
 
 

@@ -24,7 +24,12 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
 
     progress(Progress("Reading", 0, 1))
     page = write_plan_report(
-        Path(str(job["folder"])), plan_from_json(str(job.get("plan"))), spine_of(job),
-        load_volume(job.get("input")), catalogue_of(job), progress=progress, cancel=cancel,
-    )  # fmt: skip
+        Path(str(job["folder"])),
+        plan_from_json(str(job.get("plan"))),
+        spine_of(job),
+        load_volume(job.get("input")),
+        catalogue_of(job),
+        progress=progress,
+        cancel=cancel,
+    )
     return {"page": str(page)}

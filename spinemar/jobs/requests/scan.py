@@ -46,9 +46,15 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     progress(Progress("Putting in the implants", 1, 1))
     cancel.raise_if_cancelled()
     scan = simulate_scan(
-        volume, implants, settings, int(job.get("seed", 0)), slices=chosen,
-        with_truth=bool(job.get("truth_output")), progress=progress, cancel=cancel,
-    )  # fmt: skip
+        volume,
+        implants,
+        settings,
+        int(job.get("seed", 0)),
+        slices=chosen,
+        with_truth=bool(job.get("truth_output")),
+        progress=progress,
+        cancel=cancel,
+    )
     cancel.raise_if_cancelled()
     kind = job.get("stored_as")
     metal = scan.metal_fraction >= _VISIBLE_FRACTION

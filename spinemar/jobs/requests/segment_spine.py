@@ -56,22 +56,32 @@ def _spine(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelTok
         from spinemar.spine.providers import spine_from_segmentation
 
         return spine_from_segmentation(
-            labels, volume, naming=_naming(job.get("naming")),
-            first_level=job.get("first_level"), seeds=seeds or None,
-            progress=progress, cancel=cancel,
-        )  # fmt: skip
+            labels,
+            volume,
+            naming=_naming(job.get("naming")),
+            first_level=job.get("first_level"),
+            seeds=seeds or None,
+            progress=progress,
+            cancel=cancel,
+        )
     from spinemar.spine.segmentation.segment import segment_spine
 
     return segment_spine(
-        _required(volume), first_level=job.get("first_level"), seeds=seeds or None,
-        progress=progress, cancel=cancel,
-    )  # fmt: skip
+        _required(volume),
+        first_level=job.get("first_level"),
+        seeds=seeds or None,
+        progress=progress,
+        cancel=cancel,
+    )
 
 
 def _edited(
-    job: Mapping[str, Any], labels: LabelVolume, volume: CTVolume | None,
-    progress: ProgressCallback, cancel: CancelToken,
-) -> SpineModel:  # fmt: skip
+    job: Mapping[str, Any],
+    labels: LabelVolume,
+    volume: CTVolume | None,
+    progress: ProgressCallback,
+    cancel: CancelToken,
+) -> SpineModel:
     from spinemar.spine.editing import correct_vertebra, refit_vertebrae
 
     model = spine_from_json(Path(job["frames"]).read_text(encoding="utf-8"), labels)

@@ -182,9 +182,15 @@ def _offers(
     if pedicle is None:
         return (), f"No {side} pedicle of {vertebra.level} was found: it has no screw."
     search = Pedicle(
-        field_, pedicle, target_for(settings.trajectory, vertebra, pedicle), model, volume,
-        settings.weights, settings.tip_gap_mm, settings.diameter_share,
-    )  # fmt: skip
+        field_,
+        pedicle,
+        target_for(settings.trajectory, vertebra, pedicle),
+        model,
+        volume,
+        settings.weights,
+        settings.tip_gap_mm,
+        settings.diameter_share,
+    )
     offers = best_trajectories(search, settings.alternatives)
     safe = tuple(t for t in offers if t.margin_mm >= -_REFUSED_MM)
     if safe:

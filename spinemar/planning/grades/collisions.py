@@ -139,9 +139,11 @@ def _rod_points(start: FloatArray, end: FloatArray, radius: float) -> tuple[Floa
 
 
 def segment_distance_mm(
-    a0: FloatArray | Sequence[float], a1: FloatArray | Sequence[float],
-    b0: FloatArray | Sequence[float], b1: FloatArray | Sequence[float],
-) -> float:  # fmt: skip
+    a0: FloatArray | Sequence[float],
+    a1: FloatArray | Sequence[float],
+    b0: FloatArray | Sequence[float],
+    b1: FloatArray | Sequence[float],
+) -> float:
     """Return the smallest distance of two straight segments in space.
 
     Ends a0, a1 and b0, b1 have the shape (3,), in mm.

@@ -56,11 +56,16 @@ def hu_profile(screw: Screw, volume: CTVolume, frame: VertebraFrame | None = Non
     depth = np.linspace(0.0, screw.length_mm, int(screw.length_mm / _STATION_MM) + 1)
     first = perpendicular(axis, (1.0, 0.0, 0.0))
     second = np.cross(axis, first)
-    offsets = np.concatenate([
-        share * screw.diameter_mm / 2 * (np.cos(a)[:, None] * first + np.sin(a)[:, None] * second)
-        for share, count in _RINGS
-        for a in [np.arange(count) * 2 * np.pi / count]
-    ])  # fmt: skip
+    offsets = np.concatenate(
+        [
+            share
+            * screw.diameter_mm
+            / 2
+            * (np.cos(a)[:, None] * first + np.sin(a)[:, None] * second)
+            for share, count in _RINGS
+            for a in [np.arange(count) * 2 * np.pi / count]
+        ]
+    )
     points = entry + depth[:, None, None] * axis + offsets
     hu = sample_hu(volume, points).mean(axis=1)
     pedicle = body = float("nan")

@@ -67,8 +67,9 @@ class MoveScrew:
         if not np.isfinite(length) or length < 1e-6:
             raise InputError("Entry and tip of the screw coincide.", "Move one of them away.")
         tip = np.asarray(self.entry) + axis / length * screw.length_mm
-        moved = replace(screw, entry=self.entry, tip=as_point(tip), grade=None,
-                        head_axis=None, slot_axis=None)  # fmt: skip
+        moved = replace(
+            screw, entry=self.entry, tip=as_point(tip), grade=None, head_axis=None, slot_axis=None
+        )
         return plan.with_screw(moved)
 
 
@@ -90,9 +91,14 @@ class ResizeScrew:
         screw = unlocked(plan.screw(self.screw_id))
         tip = np.asarray(screw.entry) + self.length_mm * shank_axis(screw)
         return plan.with_screw(
-            replace(screw, diameter_mm=self.diameter_mm, length_mm=self.length_mm,
-                    tip=as_point(tip), grade=None)
-        )  # fmt: skip
+            replace(
+                screw,
+                diameter_mm=self.diameter_mm,
+                length_mm=self.length_mm,
+                tip=as_point(tip),
+                grade=None,
+            )
+        )
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,10 @@ def screw_row(screw: Screw, profile: HuProfile | None) -> ScrewRow:
     grade = screw.grade
     red, green, blue = (round(255 * c) for c in grade_colour(grade))
     values = (
-        () if profile is None
+        ()
+        if profile is None
         else (profile.mean_hu, profile.minimum_hu, profile.pedicle_hu, profile.body_hu)
-    )  # fmt: skip
+    )
     hu = tuple(_number(v, 0) for v in values) or ("-",) * 4
     graded = (
         (NOT_GRADED, "-", "-", "-", "-")
@@ -107,10 +108,16 @@ def plan_csv(plan: Plan, profiles: Mapping[str, HuProfile] | None = None) -> str
     for s in plan.screws:
         g, p = s.grade, (profiles or {}).get(s.id)
         graded = (
-            [NOT_GRADED, "", "", "", ""] if g is None
-            else [g.letter, round(g.breach_mm, 3), g.direction or "", round(g.margin_mm, 3),
-                  round(g.canal_intrusion_mm, 3)]
-        )  # fmt: skip
+            [NOT_GRADED, "", "", "", ""]
+            if g is None
+            else [
+                g.letter,
+                round(g.breach_mm, 3),
+                g.direction or "",
+                round(g.margin_mm, 3),
+                round(g.canal_intrusion_mm, 3),
+            ]
+        )
         hu = [p.mean_hu, p.minimum_hu, p.pedicle_hu, p.body_hu] if p else []
         known = [round(v, 1) if np.isfinite(v) else "" for v in hu] or [""] * 4
         writer.writerow([

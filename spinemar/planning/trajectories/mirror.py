@@ -61,9 +61,11 @@ def midsagittal_plane(field: BoneField) -> Plane:
     start = np.array([float(frame.to_local(frame.canal_centre_ras)[0]) / 2, 0.0, 0.0])
     simplex = start + np.array([[0, 0, 0], [2.0, 0, 0], [0, 0.06, 0], [0, 0, 0.06]])
     found = minimize(
-        mismatch, start, method="Nelder-Mead",
+        mismatch,
+        start,
+        method="Nelder-Mead",
         options={"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-4, "maxiter": 120},
-    ).x  # fmt: skip
+    ).x
     normal = unit([1.0, found[1], found[2]])
     return Plane(frame.to_ras(normal * found[0]), unit(normal @ frame.axes_ras))
 
@@ -79,10 +81,12 @@ def mirror_screw(screw: Screw, plane: Plane) -> Screw:
         side=side,
         entry=as_point(entry),
         tip=as_point(entry + screw.length_mm * axis),
-        head_axis=None if screw.head_axis is None
+        head_axis=None
+        if screw.head_axis is None
         else as_point(plane.mirror_direction(screw.head_axis)),
-        slot_axis=None if screw.slot_axis is None
+        slot_axis=None
+        if screw.slot_axis is None
         else as_point(plane.mirror_direction(screw.slot_axis)),
         locked=False,
         grade=None,
-    )  # fmt: skip
+    )

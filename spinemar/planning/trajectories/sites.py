@@ -64,13 +64,24 @@ def sites_from_frames(vertebrae: Sequence[VertebraFrame]) -> tuple[PedicleSite, 
                 pedicle = vertebra.pedicles[side]
                 sites.append(
                     PedicleSite(
-                        vertebra.level, side, pedicle.entry_ras, pedicle.isthmus_ras,
-                        unit(pedicle.axis_ras), pedicle.width_mm,
-                        _anterior_mm(pedicle.entry_ras, unit(pedicle.axis_ras), vertebra.anterior,
-                                     vertebra.body_centre_ras, vertebra.canal_centre_ras),
-                        vertebra.body_centre_ras, vertebra.right, vertebra.superior,
+                        vertebra.level,
+                        side,
+                        pedicle.entry_ras,
+                        pedicle.isthmus_ras,
+                        unit(pedicle.axis_ras),
+                        pedicle.width_mm,
+                        _anterior_mm(
+                            pedicle.entry_ras,
+                            unit(pedicle.axis_ras),
+                            vertebra.anterior,
+                            vertebra.body_centre_ras,
+                            vertebra.canal_centre_ras,
+                        ),
+                        vertebra.body_centre_ras,
+                        vertebra.right,
+                        vertebra.superior,
                     )
-                )  # fmt: skip
+                )
     return tuple(sites)
 
 
