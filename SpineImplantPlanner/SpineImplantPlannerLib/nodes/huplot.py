@@ -22,6 +22,7 @@ class HuPlot:
         self._scene = scene
         self._table: Any = None
         self.chart: Any = None
+        self._series: Any = None
 
     def show(self, name: str, profile: HuProfile | None) -> None:
         """Show a profile; None empties the plot."""

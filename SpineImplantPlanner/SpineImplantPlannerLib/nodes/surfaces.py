@@ -89,7 +89,7 @@ def _normals(points: np.ndarray, triangles: np.ndarray) -> Any:
         ],
         axis=1,
     )
-    total /= np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+    total = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
     array = numpy_to_vtk(total.astype(np.float32), deep=True)
     array.SetName("Normals")
     return array
