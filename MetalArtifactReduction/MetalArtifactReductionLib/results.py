@@ -156,6 +156,7 @@ def _metalSegmentation(
 _COLUMNS = (
     # (column, fact of a slice, digits)
     ("Metal mm2", "metal_area_mm2", 1),
+    ("Width mm", "metal_width_mm", 1),
     ("Trace %", "trace_share", 2),
     ("Change HU", "change_hu", 1),
     ("Strength", "strength", 2),

@@ -25,7 +25,7 @@ from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.volume import CTVolume
 
 FOV_MM = 409.6
-EVERYTHING = GateParameters(offset=1.0, by_gain=0.0, by_log_spread=0.0, by_log_ratio=0.0)
+EVERYTHING = GateParameters.open()
 """Every slice is corrected and written, whatever the gate would say of this phantom."""
 
 

@@ -131,7 +131,7 @@ def test_table_has_a_row_for_each_slice_and_one_for_all(lib, slicerScene, tmp_pa
     assert table.GetNumberOfRows() == len(slices) + 1 == 4
     names = [table.GetColumnName(c) for c in range(table.GetNumberOfColumns())]
     assert names == [
-        "Slice", "Outcome", "Metal mm2", "Trace %", "Change HU", "Strength", "Why"
+        "Slice", "Outcome", "Metal mm2", "Width mm", "Trace %", "Change HU", "Strength", "Why"
     ]  # fmt: skip
     assert table.GetValue(0, 0).ToString() == str(slices[0]["index"] + 1)
     total = table.GetValueByName(3, "Metal mm2").ToDouble()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from spinemar.progress import CancelToken, ProgressCallback
 
 if TYPE_CHECKING:
+    from spinemar.mar.raw import RawCorrection
     from spinemar.mar.result import CorrectionResult
     from spinemar.mar.settings import CorrectionSettings
     from spinemar.volume import CTVolume
@@ -37,11 +38,14 @@ class CorrectionJob:
         """Read and correct a volume; return it as read, and the result."""
         from spinemar.io import check_writable, read_mask, read_volume
         from spinemar.io.dicom.acquired import check_acquired
+        from spinemar.jobs.fed_back import check_not_corrected
         from spinemar.mar.correct import correct_volume
 
         volume = read_volume(self.source, series=self.series)
         if not self.settings.allow_reformatted:
             check_acquired(volume)
+        if not self.settings.allow_corrected:
+            check_not_corrected(self.source, volume)
         check_writable(self.output, volume)
         mask = None if self.mask is None else read_mask(self.mask, volume.geometry)
         result = correct_volume(
@@ -51,8 +55,8 @@ class CorrectionJob:
 
     def correct_raw(
         self, matrix: int, fov_mm: float | None, progress: ProgressCallback, cancel: CancelToken
-    ) -> tuple[CTVolume, CorrectionResult]:
-        """Read and correct raw data; return their plain reconstruction, and the result."""
+    ) -> RawCorrection:
+        """Read and correct raw data."""
         import numpy as np
 
         from spinemar.io import check_writable, read_mask
@@ -65,7 +69,7 @@ class CorrectionJob:
         blank = np.zeros((grid.shape[0], 1, 1), dtype=np.float32)
         check_writable(self.output, CTVolume(blank, grid.ijk_to_ras))
         mask = None if self.mask is None else read_mask(self.mask, grid)
-        done = correct_sinogram(
+        return correct_sinogram(
             sinogram,
             self.settings,
             matrix=matrix,
@@ -74,4 +78,3 @@ class CorrectionJob:
             progress=progress,
             cancel=cancel,
         )
-        return done.before, done.result

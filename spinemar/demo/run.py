@@ -145,14 +145,14 @@ def run_demo(
     before = evaluate(scan.truth, scan.volume, metal, true_metal=known, cancel=cancel)
     corrected = []
     scores = {"before": before}
-    study = SinogramStudy(scan.volume, metal)
+    study = SinogramStudy(scan.volume, mask)
     for method in methods_at_hand():
 
         def show(step: Progress, method: str = method) -> None:
             progress(Progress(f"{step.stage} ({method})", step.done, step.total))
 
         result = correct_volume(scan.volume, method=method, progress=show, cancel=cancel)
-        known = TrueMetal(scan.metal_fraction, result.metal_mask, result.metal_mask, plan)
+        known = TrueMetal(scan.metal_fraction, result.metal_mask, result.metal_outline, plan)
         scores[method] = evaluate(scan.truth, result.volume, metal, true_metal=known, cancel=cancel)
         corrected.append(ReportedCorrection(result, scores[method], study.filled(method)))
         paths[method] = folder / f"corrected_{method}.nii.gz"

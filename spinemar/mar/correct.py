@@ -1,7 +1,8 @@
 """Correct the metal artifacts of a volume, streaming through its slices.
 
 For every slice with metal: project, let the inpainter fill the lost rays, reconstruct only the
-difference, ask the gate how much of it to apply, put the metal back. Slices without metal are
+difference, ask the gate how much of it to apply, put the metal back inside its true outline.
+Slices without metal are
 not touched. Slabs of a few slices are in work side by side (`parallel.py`); each depends on its
 own slices and their neighbours alone, so the number of threads does not change the result.
 Memory: the result, the mask, and about 15 MB for each slice that is in work.
@@ -17,24 +18,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.axial import AxialSlices, find_axial_slices
-from spinemar.errors import FaultError, GeometryError, InputError
-from spinemar.mar.inpainters.methods import make_inpainter
+from spinemar.errors import GeometryError, InputError
+from spinemar.mar.correction.proposal import Proposal, propose
+from spinemar.mar.correction.provenance import geometry_facts, make_provenance
+from spinemar.mar.inpainters.methods import make_inpainter, make_outliner
 from spinemar.mar.inpainters.protocol import Inpainter
-from spinemar.mar.pipeline.gate import GateParameters, decide, gate_features
+from spinemar.mar.pipeline.gate import GateParameters, decide
 from spinemar.mar.pipeline.slab import Slab
 from spinemar.mar.pipeline.slice_cache import SliceCache
 from spinemar.mar.pipeline.stopwatch import Stopwatch
 from spinemar.mar.pipeline.threads import ThreadPlan, in_order
-from spinemar.mar.provenance import geometry_facts, make_provenance
 from spinemar.mar.result import CorrectionResult, SliceReport
-from spinemar.mar.segmentation.low_saturation import low_clip_hu
 from spinemar.mar.segmentation.metal import (
     MetalSegmentation,
     refuse_metal_everywhere,
     segment_metal,
 )
+from spinemar.mar.segmentation.outline import (
+    GivenOutline,
+    Outline,
+    Outliner,
+    inscribed_width_mm,
+    scale_end_hu,
+    whole_percent,
+)
 from spinemar.mar.segmentation.padding import padding_mask
-from spinemar.mar.segmentation.trace import LostRays
 from spinemar.mar.settings import CorrectionSettings
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.tomography.cuda import make_radon
@@ -52,6 +60,7 @@ def correct_volume(
     *,
     metal_mask: NDArray[np.bool_] | None = None,
     inpainter: Inpainter | None = None,
+    outliner: Outliner | None = None,
     gate: GateParameters | None = None,
     measured: NDArray[np.float32] | None = None,
     threads: int | None = None,
@@ -68,9 +77,12 @@ def correct_volume(
     settings : CorrectionSettings, optional
         Method, threshold, model, device.
     metal_mask : ndarray of bool, shape of `volume.hu`, optional
-        Metal known from elsewhere; overrides the threshold.
+        Metal known from elsewhere; overrides the threshold, and is put back as it is.
     inpainter : Inpainter, optional
         Overrides the settings' method and model.
+    outliner : Outliner, optional
+        Finds what of the metal mask is put back; by default the model's network, and the mask
+        itself where one is given.
     gate : GateParameters, optional
         Overrides the inpainter's do-no-harm gate.
     measured : ndarray of float32, shape (slices, views, bins), optional
@@ -122,9 +134,12 @@ def correct_volume(
     if touched.size == 0:
         message = "No metal was found; the volume is unchanged."
         provenance = make_provenance(chosen.method, metal, geometry, None)
-        return CorrectionResult(volume, metal.mask, (), provenance, watch.finished(), message)
+        return CorrectionResult(
+            volume, metal.mask, whole_percent(metal.mask), (), provenance, watch.finished(), message
+        )
     with watch.stage("model"):
         worker = inpainter or make_inpainter(chosen.method, chosen.model, chosen.device)
+        edge = outliner or _outliner_for(metal, chosen)
     plan = ThreadPlan.for_machine(threads, getattr(worker, "most_workers", None))
     radon = make_radon(layout.shape, layout.pixel_mm, rays, plan.threads_each, chosen.device)
     run = _Run(
@@ -133,19 +148,51 @@ def correct_volume(
         layout,
         radon=radon,
         inpainter=worker,
+        outliner=edge,
         gate=gate or worker.gate,
         watch=watch,
         threads=plan,
         measured=measured,
     )
-    hu, reports = run.all_slices(touched, progress, cancel)
+    hu, percent, reports = run.all_slices(touched, progress, cancel)
     geometry = {**geometry, "transforms": radon.engine}
-    provenance = make_provenance(chosen.method, metal, geometry, worker, radon.fallback)
+    provenance = make_provenance(
+        chosen.method,
+        metal,
+        geometry,
+        worker,
+        radon.fallback,
+        outlines=[report.outline for report in reports],
+        outliner=edge,
+    )
+    return CorrectionResult(
+        volume.with_hu(hu),
+        metal.mask,
+        percent,
+        reports,
+        provenance,
+        watch.finished(),
+        _message(reports),
+    )
+
+
+def _outliner_for(metal: MetalSegmentation, settings: CorrectionSettings) -> Outliner:
+    """Take a mask that somebody drew for the outline; else the model says it, for every method."""
+    if metal.source == "mask":
+        return GivenOutline()
+    return make_outliner(settings.model, settings.device)
+
+
+def _message(reports: Sequence[SliceReport]) -> str:
     fixed = sum(report.corrected for report in reports)
     message = f"{fixed} of {len(reports)} slices with metal were corrected."
-    return CorrectionResult(
-        volume.with_hu(hu), metal.mask, reports, provenance, watch.finished(), message
-    )
+    unsure = sum(report.corrected and report.outline == "threshold" for report in reports)
+    if unsure:
+        message += (
+            f" In {unsure} of them the metal's outline could not be told from its glow; "
+            "everything above the threshold was put back there, so metal looks too thick."
+        )
+    return message
 
 
 class _Run:
@@ -159,18 +206,21 @@ class _Run:
         *,
         radon: RadonTransform,
         inpainter: Inpainter,
+        outliner: Outliner,
         gate: GateParameters,
         watch: Stopwatch,
         threads: ThreadPlan,
         measured: NDArray[np.float32] | None = None,
     ) -> None:
-        self._measured = measured
+        self._slice_cache = SliceCache.of_volume(
+            volume, mask, layout, radon, measured=measured, watch=watch
+        )
+        self._outliner = outliner
         self._threads = threads
         self._source = layout.of(volume.hu)
         self._metal = layout.of(mask)
         self._volume = volume
         self._layout = layout
-        self._radon = radon
         self._inpainter = inpainter
         self._gate = gate
         self._watch = watch
@@ -180,19 +230,13 @@ class _Run:
         touched: NDArray[np.intp],
         progress: ProgressCallback,
         cancel: CancelToken | None,
-    ) -> tuple[NDArray[np.float32], tuple[SliceReport, ...]]:
-        """Correct the slices `touched` in a copy of the volume."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8], tuple[SliceReport, ...]]:
+        """Correct the slices with metal in a copy of the volume."""
         out = self._volume.hu.copy()
-        target = self._layout.of(out)
-        clip = min(low_clip_hu(self._source[k]) for k in touched)
-        slice_cache = SliceCache(
-            self._source,
-            self._metal,
-            self._radon,
-            clip_hu=clip,
-            measured=self._measured,
-            watch=self._watch,
-        )
+        percent = np.zeros(out.shape, dtype=np.uint8)
+        targets = self._layout.of(out), self._layout.of(percent)
+        top = scale_end_hu(self._source[touched], self._metal[touched])
+        slice_cache = self._slice_cache
         slice_cache.cancel = cancel
         neighbours = self._inpainter.neighbours
         reports: list[SliceReport] = []
@@ -200,7 +244,9 @@ class _Run:
 
         def one_run(run: tuple[int, int]) -> list[SliceReport]:
             slice_cache.raise_if_cancelled()
-            return self._one_slab(Slab.around(slice_cache, *run, neighbours), slice_cache, target)
+            slab = Slab.around(slice_cache, *run, neighbours)
+            proposals = propose(slab, self._inpainter)
+            return [self._apply(one, slice_cache, targets, top) for one in proposals]
 
         size = getattr(self._inpainter, "slices_at_a_time", _SLICES_AT_A_TIME)
         runs = _runs(touched, size)
@@ -209,65 +255,49 @@ class _Run:
             if n + 1 < len(runs):
                 slice_cache.forget_before(runs[n + 1][0] - neighbours - 1)
             progress(Progress(_STAGE, len(reports), len(touched)))
-        return out, tuple(reports)
+        return out, percent, tuple(sorted(reports, key=lambda report: report.index))
 
-    def _one_slab(
-        self, slab: Slab, slice_cache: SliceCache, target: NDArray[np.float32]
-    ) -> list[SliceReport]:
-        core = slab.core_only
-        sinograms = core.each("sinogram")
-        if self._inpainter.trace == "lost":
-            wider = getattr(self._inpainter, "widening_bins", 0)
-            lost = [rays.widened(wider) for rays in core.lost_rays]
-        else:
-            lost = [LostRays(t, 0.0, capped=False) for t in core.each("metal_trace")]
-        with self._watch.stage("inpaint"):
-            filled = self._inpainter.inpaint(slab)
-            name = self._inpainter.name
-            added = _added(filled, sinograms, [rays.trace for rays in lost], name)
-        change = slice_cache.change_hu(added)
-        reports = []
-        for n, k in enumerate(core.indices):
-            one = Slab(slice_cache, [k], slice(0, 1))
-            with self._watch.stage("gate"):
-                report, applied = self._judge(one, change[n], lost[n])
-                if report.corrected:
-                    keep = self._metal[k] | padding_mask(self._source[k])
-                    target[k] = np.where(keep, self._source[k], self._source[k] + applied)
-            reports.append(report)
-        return reports
-
-    def _judge(
-        self, one: Slab, change: NDArray[np.float32], rays: LostRays
-    ) -> tuple[SliceReport, NDArray[np.float32]]:
-        """Ask the gate about one slice; return its report and what to add to it."""
-        hu, metal, body = one.hu[0], one.metal[0], one.bodies[0]
-        pixel = self._layout.pixel_mm
-        features = gate_features(
-            hu,
-            change,
-            metal=metal,
-            body=body,
-            trace=rays.trace,
-            pixel_mm=pixel,
-            nearness=one.nearness_mm[0],
-        )
-        decision = decide(features, self._gate)
-        applied = np.float32(decision.strength) * change
-        seen = applied[body.mask & ~metal]
-        report = SliceReport(
-            index=one.indices[0],
-            metal_area_mm2=float(metal.sum()) * pixel[0] * pixel[1],
-            trace_share=float(rays.trace.mean()),
-            saturated_share=rays.added_share,
-            saturated_capped=rays.capped,
+    def _apply(
+        self,
+        proposal: Proposal,
+        slice_cache: SliceCache,
+        targets: tuple[NDArray[np.float32], NDArray[np.uint8]],
+        top_hu: float,
+    ) -> SliceReport:
+        """Write as much of a proposal as the gate lets through; return what was done."""
+        k = proposal.index
+        outline = self._outline(k, slice_cache, top_hu)
+        decision = decide(proposal.features, self._gate)
+        applied = np.float32(decision.strength) * proposal.change
+        if decision.corrected:
+            keep = outline.mask | padding_mask(self._source[k])
+            targets[0][k] = np.where(keep, self._source[k], self._source[k] + applied)
+        targets[1][k] = outline.percent
+        body = slice_cache.get("body", [k])[0]
+        seen = applied[body.mask & ~outline.mask]
+        pixel_mm2 = self._layout.pixel_mm[0] * self._layout.pixel_mm[1]
+        return SliceReport(
+            index=self._layout.stored_index(k, len(self._source)),
+            metal_area_mm2=float(outline.mask.sum()) * pixel_mm2,
+            metal_width_mm=inscribed_width_mm(outline.percent, self._layout.pixel_mm),
+            mask_area_mm2=float(self._metal[k].sum()) * pixel_mm2,
+            outline=outline.source,
+            trace_share=float(proposal.rays.trace.mean()),
+            saturated_share=proposal.rays.added_share,
+            saturated_capped=proposal.rays.capped,
             corrected=decision.corrected,
             strength=decision.strength,
             change_hu=float(np.sqrt(np.mean(seen**2))) if seen.size else 0.0,
             reason=decision.reason,
-            features=features,
+            features=proposal.features,
         )
-        return report, applied
+
+    def _outline(self, k: int, slice_cache: SliceCache, top_hu: float) -> Outline:
+        around = Slab.around(slice_cache, k, k + 1, 1)
+        generous = np.ascontiguousarray(self._metal[k])
+        hu = around.hu
+        with self._watch.stage("metal"):
+            return self._outliner.outline(hu, generous, self._layout.pixel_mm, top_hu)
 
 
 def _runs(touched: NDArray[np.intp], size: int) -> list[tuple[int, int]]:
@@ -277,24 +307,6 @@ def _runs(touched: NDArray[np.intp], size: int) -> list[tuple[int, int]]:
     """
     breaks = np.flatnonzero((np.diff(touched) > 1) | (touched[1:] % size == 0)) + 1
     return [(int(part[0]), int(part[-1]) + 1) for part in np.split(touched, breaks)]
-
-
-def _added(
-    filled: NDArray[np.float32],
-    sinograms: Sequence[NDArray[np.float32]],
-    traces: Sequence[NDArray[np.bool_]],
-    name: str,
-) -> NDArray[np.float32]:
-    """Return what an inpainter adds to the lost rays; it cannot change any other."""
-    if filled.shape != (len(sinograms), *sinograms[0].shape) or not np.isfinite(filled).all():
-        raise FaultError(
-            f"The method {name} returned rays that cannot be used.",
-            "Use the method nmar, and report this with the model's name.",
-        )
-    added = np.zeros(filled.shape, dtype=np.float32)
-    for one, after, before, trace in zip(added, filled, sinograms, traces, strict=True):
-        np.subtract(after, before, out=one, where=trace)
-    return added
 
 
 def _refuse_constant(volume: CTVolume) -> None:

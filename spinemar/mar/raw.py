@@ -42,10 +42,13 @@ class RawCorrection:
     before : CTVolume
         Reconstruction of the data as measured.
     result : CorrectionResult
+    measured : ndarray of float32, shape (slices, views, bins)
+        The rays that were corrected, on the grid that images are projected to.
     """
 
     before: CTVolume
     result: CorrectionResult
+    measured: NDArray[np.float32]
 
 
 def correct_sinogram(
@@ -109,16 +112,17 @@ def correct_sinogram(
     hu = _reconstruct(measured, RadonTransform((rows, columns), pixel, wide), progress, cancel)
     _check_hounsfield(hu)
     before = CTVolume(hu, grid.ijk_to_ras, {"source": "raw data"})
+    rays = _middle_bins(measured, image.n_bins)
     result = correct_volume(
         before,
         settings,
         metal_mask=metal_mask,
-        measured=_middle_bins(measured, image.n_bins),
+        measured=rays,
         progress=progress,
         cancel=cancel,
         **changes,
     )
-    return RawCorrection(before, result)
+    return RawCorrection(before, result, rays)
 
 
 def _check_hounsfield(hu: NDArray[np.float32]) -> None:

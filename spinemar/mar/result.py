@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.mar.pipeline.gate import GateFeatures
+from spinemar.mar.segmentation.outline import HALF_PERCENT, OutlineSource
 from spinemar.volume import CTVolume
 
-PIPELINE_VERSION = "2"
+PIPELINE_VERSION = "3"
 """Raised whenever the same model would give another result."""
 
 
@@ -25,6 +26,13 @@ class SliceReport:
     index : int
         Index along the axial stack axis.
     metal_area_mm2 : float
+        Inside the outline, which was put back.
+    metal_width_mm : float
+        Of the largest circle inside the outline: how thick the implant is.
+    mask_area_mm2 : float
+        Of the metal mask, which made the trace.
+    outline : {"network", "half maximum", "threshold", "mask"}
+        How the outline was found; "threshold" means that it could not be told from the glow.
     trace_share : float
         Share of all rays that the method may replace.
     saturated_share : float
@@ -44,6 +52,9 @@ class SliceReport:
 
     index: int
     metal_area_mm2: float
+    metal_width_mm: float
+    mask_area_mm2: float
+    outline: OutlineSource
     trace_share: float
     saturated_share: float
     saturated_capped: bool
@@ -76,6 +87,10 @@ class Provenance:
         Stack axis, matrix, pixel and slice spacing in mm, gantry tilt in degrees, views,
         bins, bin width in mm.
     software_version, pipeline_version : str
+    metal_outline : mapping of str to int
+        Slices by how the outline of their metal was found.
+    metal_network_sha256 : str or None
+        Of the network that outlined the metal.
     """
 
     method: str
@@ -90,6 +105,8 @@ class Provenance:
     model_sha256: str | None = None
     provider: str | None = None
     fallback: str | None = None
+    metal_outline: Mapping[str, int] = field(default_factory=dict)
+    metal_network_sha256: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All facts by name."""
@@ -105,6 +122,9 @@ class CorrectionResult:
     volume : CTVolume
         The input itself where there was no metal.
     metal_mask : ndarray of bool, shape (k, j, i)
+        What made the trace: all that is bright enough to be metal or its glow.
+    metal_percent : ndarray of uint8, shape (k, j, i)
+        Share of each voxel that is metal; its outline is the half.
     slices : tuple of SliceReport
         One for each slice with metal.
     provenance : Provenance
@@ -116,10 +136,17 @@ class CorrectionResult:
 
     volume: CTVolume
     metal_mask: NDArray[np.bool_]
+    metal_percent: NDArray[np.uint8]
     slices: tuple[SliceReport, ...]
     provenance: Provenance
     seconds: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
+
+    @property
+    def metal_outline(self) -> NDArray[np.bool_]:
+        """The metal as it was put back, shape (k, j, i)."""
+        inside: NDArray[np.bool_] = self.metal_percent >= HALF_PERCENT
+        return inside
 
     @property
     def corrected(self) -> tuple[int, ...]:
@@ -144,7 +171,7 @@ class CorrectionResult:
             "model": made.model_name and f"{made.model_name} {made.model_version}",
             "provider": made.provider,
             "fallback": made.fallback,
-            "metal_voxels": int(self.metal_mask.sum()),
+            "metal_voxels": int(self.metal_outline.sum()),
             "corrected": list(self.corrected),
             "left_alone": [
                 {"slice": report.index, "reason": report.reason}

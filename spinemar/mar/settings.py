@@ -48,6 +48,8 @@ class CorrectionSettings:
     allow_reformatted : bool
         Whether DICOM series that are no acquired axial slices are corrected too; asked where
         files are read.
+    allow_corrected : bool
+        Whether results of SpineMAR itself are corrected again; asked where files are read.
     """
 
     method: Method = "auto"
@@ -55,6 +57,7 @@ class CorrectionSettings:
     model: Path | None = None
     device: Device = "auto"
     allow_reformatted: bool = False
+    allow_corrected: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

@@ -132,7 +132,8 @@ def _differences(content: ReportContent, view: View, k: int, box: Box) -> Row:
     """Errors against the truth; without one, what the correction changed."""
     truth = content.truth
     reference = content.before if truth is None else truth
-    metal = view.cut(content.metal, k)[box]
+    # Inside the outline nothing is known; the glow beside it is an error like any other.
+    metal = view.cut(content.corrected[-1].result.metal_outline, k)[box]
     pictures = []
     for name, volume in _volumes(content, k):
         if volume is reference:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,13 +141,14 @@ def slice_table(content: ReportContent) -> tuple[tuple[str, ...], list[tuple[str
     final = content.corrected[-1]
     scored = {s.index: s for s in content.scores_before.slices} if content.scores_before else {}
     after = {s.index: s for s in final.scores.slices} if final.scores else {}
-    headings = ["Slice", "Metal, mm²", "Trace, % of rays", "Applied", "Change, HU"]
+    headings = ["Slice", "Metal, mm²", "Width, mm", "Trace, % of rays", "Applied", "Change, HU"]
     if scored:
         headings += ["RMSE before, HU", "RMSE after, HU"]
     rows = []
     for report in final.result.slices:
         done = f"{report.strength:.0%}" if report.corrected else "left alone"
-        row = [f"{report.index + 1}", f"{report.metal_area_mm2:.0f}", f"{report.trace_share:.1%}"]
+        row = [f"{report.index + 1}", f"{report.metal_area_mm2:.0f}"]
+        row += [f"{report.metal_width_mm:.1f}", f"{report.trace_share:.1%}"]
         row += [done, f"{report.change_hu:.0f}"]
         if scored:
             both = (scored.get(report.index), after.get(report.index))
@@ -170,9 +171,23 @@ def provenance_rows(content: ReportContent) -> list[tuple[str, str]]:
         ("Ran on", made.provider or ""),
         ("Instead of what was asked", made.fallback or ""),
         ("Metal", f"{made.metal_source}{threshold}"),
+        ("Metal's outline", _outline(made.metal_outline)),
         ("Volume", f"{shape[2]} x {shape[1]} x {shape[0]} voxels of {spacing} mm"),
         ("Seconds", ", ".join(f"{stage} {time:.1f}" for stage, time in seconds.items())),
         ("SpineMAR", f"{made.software_version}, pipeline {made.pipeline_version}"),
         *content.facts.items(),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+OUTLINES = {
+    "network": "by the model's network",
+    "half maximum": "at half of the maximum",
+    "threshold": "not told from its glow: everything above the threshold",
+    "mask": "as given",
+}
+"""How the outline of metal was found, for people."""
+
+
+def _outline(slices: Mapping[str, int]) -> str:
+    return "; ".join(f"{OUTLINES.get(how, how)} ({n} slices)" for how, n in slices.items())

@@ -100,7 +100,7 @@ def score_picture(case: Case, picture: Picture, scale: str, method: str) -> Row:
 def correct(scan: CTVolume, method: Method) -> Picture:
     """Correct a scan with a method and the default settings."""
     result = correct_volume(scan, method=method)
-    return Picture(result.volume, result.metal_mask, result.metal_mask)
+    return Picture(result.volume, result.metal_mask, result.metal_outline)
 
 
 def score_cases(

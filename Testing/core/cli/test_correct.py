@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from spinemar.io import read_volume, write_labels, write_volume
+from spinemar.io import read_mask, read_volume, write_labels, write_volume
 from spinemar.volume import CTVolume, LabelVolume
 
 
@@ -70,6 +71,53 @@ def test_mask_of_another_grid_and_threshold(spinemar, scan, tmp_path: Path) -> N
         "correct", scan.scan, "-o", output, "--metal-threshold", "2500", "--overwrite", "--json"
     )
     assert run.json["provenance"]["metal_threshold_hu"] == 2500
+
+
+def test_the_outline_is_written_as_it_was_put_back(spinemar, scan, tmp_path: Path) -> None:
+    output, outline = tmp_path / "c.nrrd", tmp_path / "outline.nii.gz"
+    command = ["correct", scan.scan, "-o", output, "--method", "nmar", "--metal-mask-out", outline]
+    run = spinemar(*command)
+    assert run.code == 0, run.err
+    before, after = read_volume(scan.scan), read_volume(output)
+    found = read_mask(outline, before.geometry)
+    assert found[2].any()
+    np.testing.assert_array_equal(after.hu[found], before.hu[found])
+    glow = ndimage.binary_dilation(found[2]) & ~found[2]
+    assert (after.hu[2] != before.hu[2])[glow].all()
+    kept = outline.read_bytes()
+    again = spinemar(*command[:3], tmp_path / "d.nrrd", *command[4:])
+    assert again.code == 2
+    assert "exists already" in again.err
+    assert outline.read_bytes() == kept
+    assert not (tmp_path / "d.nrrd").exists()
+
+
+@pytest.mark.parametrize("taken", ["input", "output"])
+def test_the_outline_may_not_replace_the_ct_or_the_result(
+    spinemar, scan, tmp_path: Path, taken
+) -> None:
+    output = tmp_path / "c.nrrd"
+    outline = scan.scan if taken == "input" else output
+    kept = scan.scan.read_bytes()
+    run = spinemar("correct", scan.scan, "-o", output, "--metal-mask-out", outline, "--overwrite")
+    assert run.code == 2
+    assert "Choose another name" in run.err
+    assert scan.scan.read_bytes() == kept
+    assert not output.exists()
+
+
+def test_a_result_fed_back_in_is_refused_unless_asked_for(spinemar, scan, tmp_path: Path) -> None:
+    once, twice = tmp_path / "once.nrrd", tmp_path / "twice.nrrd"
+    assert spinemar("correct", scan.scan, "-o", once, "--method", "nmar").code == 0
+    run = spinemar("correct", once, "-o", twice, "--method", "nmar")
+    assert run.code == 2
+    assert "was corrected by SpineMAR before (method nmar)" in run.err
+    assert not twice.exists()
+    run = spinemar("correct", once, "-o", twice, "--method", "nmar", "--allow-corrected")
+    assert run.code == 0, run.err
+    # Whatever is asked for, the gate still leaves alone what is quiet already.
+    first, second = read_volume(once).hu, read_volume(twice).hu
+    assert np.abs(second - first)[2].mean() < 3.0
 
 
 def test_no_metal_returns_the_input_and_says_so(spinemar, scan, tmp_path: Path) -> None:

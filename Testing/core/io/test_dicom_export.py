@@ -14,6 +14,7 @@ import pytest
 from spinemar.errors import CancelledError, GeometryError, InputError
 from spinemar.io import read_volume
 from spinemar.io.dicom.export import write_derived_series
+from spinemar.jobs.fed_back import check_not_corrected
 from spinemar.progress import CancelToken
 
 MADE = {
@@ -157,3 +158,17 @@ def test_cancel_leaves_no_folder(series: list[Path], tmp_path: Path) -> None:
     with pytest.raises(CancelledError):
         write_derived_series(volume, series, tmp_path / "out", cancel=token)
     assert [p.name for p in tmp_path.iterdir() if "out" in p.name] == []
+
+
+def test_a_result_sent_to_the_archive_and_back_is_known_as_ours(
+    series: list[Path], tmp_path: Path
+) -> None:
+    volume = read_volume(series[0].parent)
+    assert "corrected_with" not in volume.metadata
+    made = {"method": "nmar", "software_version": "1.0"}
+    files = write_derived_series(volume, series, tmp_path / "out", provenance=made)
+    back = read_volume(files[0].parent)
+    assert back.metadata["corrected_with"] == "nmar"
+    with pytest.raises(InputError, match="corrected by SpineMAR before"):
+        check_not_corrected(files[0].parent, back)
+    check_not_corrected(series[0].parent, volume)

@@ -94,10 +94,11 @@ def screws(
 
 
 @cache
-def _scan(material: str, hu_scale: str) -> Case:
-    metal = screws()
+def _scan(material: str, hu_scale: str, shape: tuple[int, int, int], pixel_mm: float) -> Case:
+    metal = screws(shape, pixel_mm)
     settings = ScannerSettings(hu_scale=hu_scale, photons_per_ray=1e6)  # type: ignore[arg-type]
-    scan = simulate_scan(CTVolume(patient(), affine()), {material: metal}, settings, seed=1)
+    bare_ct = CTVolume(patient(shape, pixel_mm), affine(pixel_mm))
+    scan = simulate_scan(bare_ct, {material: metal}, settings, seed=1)
     assert scan.truth is not None
     return Case(scan.volume, scan.truth, metal)
 
@@ -107,7 +108,17 @@ def scan() -> Callable[..., Case]:
     """Return a function (material, hu_scale="12-bit") -> Case, each simulated once."""
 
     def make(material: str, hu_scale: str = "12-bit") -> Case:
-        return _scan(material, hu_scale)
+        return _scan(material, hu_scale, SHAPE, PIXEL_MM)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fine_scan() -> Callable[..., Case]:
+    """Return the same for three slices on pixels of 0.8 mm, as scanners make them."""
+
+    def make(material: str, hu_scale: str = "12-bit") -> Case:
+        return _scan(material, hu_scale, (3, 224, 224), 0.8)
 
     return make
 

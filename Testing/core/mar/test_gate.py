@@ -28,8 +28,16 @@ def _situation(artifact_hu: float, noise_hu: float = 12.0):
     return truth, streaks, metal, find_body(truth, PIXEL), trace
 
 
+def _with_metal(hu, change, metal):
+    """Put the screw into the slice, and let the change take it away."""
+    return np.where(metal, np.float32(3071), hu), np.where(metal, np.float32(-2800), change)
+
+
 def _strength(hu, change, metal, body, trace) -> float:
-    features = gate_features(hu, change, metal=metal, body=body, trace=trace, pixel_mm=PIXEL)
+    hu, change = _with_metal(hu, change, metal)
+    features = gate_features(
+        hu, change, metal=metal, body=body, trace=trace, pixel_mm=PIXEL, unexplained_nepers=0.3
+    )
     return decide(features, GateParameters()).strength
 
 
@@ -64,10 +72,17 @@ def test_strength_never_falls_when_the_artifact_grows() -> None:
 def test_no_trace_no_change_and_no_tissue_no_judgement() -> None:
     truth, streaks, metal, body, trace = _situation(100.0)
     assert _strength(truth + streaks, -streaks, metal, body, trace & False) == 0.0
-    air = np.full_like(truth, -1000.0)
+    air, change = _with_metal(np.full_like(truth, -1000.0), -streaks, metal)
+    nobody = find_body(np.full_like(truth, -1000.0), PIXEL)
     decision = decide(
         gate_features(
-            air, -streaks, metal=metal, body=find_body(air, PIXEL), trace=trace, pixel_mm=PIXEL
+            air,
+            change,
+            metal=metal,
+            body=nobody,
+            trace=trace,
+            pixel_mm=PIXEL,
+            unexplained_nepers=0.3,
         ),
         GateParameters(blind_strength=0.6),
     )
@@ -80,7 +95,13 @@ def test_gain_is_the_best_strength_when_anatomy_is_flat() -> None:
     for share in (0.5, 1.0, 2.0):
         change = (-streaks / share).astype(np.float32)
         features = gate_features(
-            truth + streaks, change, metal=metal, body=body, trace=trace, pixel_mm=PIXEL
+            truth + streaks,
+            change,
+            metal=metal,
+            body=body,
+            trace=trace,
+            pixel_mm=PIXEL,
+            unexplained_nepers=0.3,
         )
         assert features.gain == pytest.approx(share, rel=0.05)
 
@@ -93,8 +114,9 @@ def test_fitting_learns_to_do_nothing_where_nothing_is_to_be_done() -> None:
         truth, streaks, metal, body, trace = _situation(250.0 if good else 8.0)
         wrong = rng.normal(0, 15.0, streaks.shape).astype(np.float32)
         change = -streaks * np.float32(0.9) + wrong
+        hu, change = _with_metal(truth + streaks, change, metal)
         features = gate_features(
-            truth + streaks, change, metal=metal, body=body, trace=trace, pixel_mm=PIXEL
+            hu, change, metal=metal, body=body, trace=trace, pixel_mm=PIXEL, unexplained_nepers=0.3
         )
         records.append(make_record(features, streaks, change, body.mask & ~metal))
     gate = fit_gate(records)
@@ -103,6 +125,47 @@ def test_fitting_learns_to_do_nothing_where_nothing_is_to_be_done() -> None:
         best = min(record.rmse(w) for w in np.linspace(0, 1, 21))
         assert record.rmse(strength) <= 1.01 * record.rmse(0.0)
         assert record.rmse(strength) <= best + 4.0
+
+
+@pytest.mark.parametrize("hu_inside", [-900.0, 45.0, 400.0, 1400.0])
+def test_a_mask_that_covers_no_metal_is_left_alone(hu_inside) -> None:
+    """Even where the change makes the tissue quieter, as smoothing would."""
+    truth, streaks, metal, body, trace = _situation(120.0)
+    hu = np.where(metal, np.float32(hu_inside), truth + streaks)
+    change = np.where(metal, np.float32(45.0 - hu_inside), -streaks)
+    features = gate_features(
+        hu, change, metal=metal, body=body, trace=trace, pixel_mm=PIXEL, unexplained_nepers=0.3
+    )
+    decision = decide(features, GateParameters())
+    assert decision.strength == 0.0
+    assert "does not look like metal" in decision.reason
+
+
+def test_a_metal_that_the_change_does_not_remove_is_no_reason_to_change_anything() -> None:
+    truth, streaks, metal, body, trace = _situation(120.0)
+    hu = np.where(metal, np.float32(3071), truth + streaks)
+    features = gate_features(
+        hu, -streaks, metal=metal, body=body, trace=trace, pixel_mm=PIXEL, unexplained_nepers=0.3
+    )
+    assert decide(features, GateParameters()).strength == 0.0
+
+
+@pytest.mark.parametrize("offset", [60.0, 1000.0, 1e6])
+def test_a_change_that_destroys_the_tissue_it_is_judged_by_is_left_out(offset) -> None:
+    """The pixels count that were soft tissue before, wherever the change throws them."""
+    truth, streaks, metal, body, trace = _situation(60.0)
+    y, x = np.mgrid[:N, :N] - (N - 1) / 2
+    thrown = (offset * (1 + np.cos(3 * np.arctan2(y, x)))).astype(np.float32)
+    assert _strength(truth + streaks, thrown - streaks, metal, body, trace) == 0.0
+
+
+def test_an_open_gate_lets_everything_through() -> None:
+    truth, _, metal, body, trace = _situation(0.0)
+    change = np.full_like(truth, 500.0)
+    features = gate_features(
+        truth, change, metal=metal, body=body, trace=trace, pixel_mm=PIXEL, unexplained_nepers=0.3
+    )
+    assert decide(features, GateParameters.open()).strength == 1.0
 
 
 def test_a_gate_of_a_manifest_is_checked() -> None:

@@ -26,7 +26,7 @@ from spinemar.volume import CTVolume
 
 onnx = pytest.importorskip("onnx")
 
-FULL = {"offset": 1.0, "by_gain": 0.0, "by_log_spread": 0.0, "by_log_ratio": 0.0}
+FULL = GateParameters.open().to_json()
 
 
 def _network(views: int = 720, bias: float = 0.0, node_domain: str = "") -> bytes:
@@ -110,8 +110,8 @@ def test_a_good_model_loads_from_file_or_folder(tmp_path) -> None:
         ({"geometry__views": "720"}, "whole number"),
         ({"geometry": []}, "no object 'geometry'"),
         ({"licence": ""}, "no text 'licence'"),
-        ({"networks": {}}, "networks called"),
-        ({"networks__other": {}}, "networks called"),
+        ({"networks": {}}, "a network called"),
+        ({"networks__other": {}}, "a network called"),
         ({"networks__generator__sha256": "0" * 64}, "SHA-256 differs"),
         ({"networks__generator__file": "../generator.onnx"}, "outside its own folder"),
         ({"networks__generator__file": "gone.onnx"}, "cannot be read"),

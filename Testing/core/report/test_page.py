@@ -13,11 +13,18 @@ from scipy import ndimage
 from spinemar.errors import InputError
 from spinemar.evaluation import evaluate
 from spinemar.mar.correct import correct_volume
+from spinemar.mar.inpainters.learned.inpainter import LearnedInpainter
+from spinemar.mar.inpainters.methods import shipped_model
+from spinemar.mar.inpainters.models.manifest import load_manifest
+from spinemar.physics.scanner import simulate_scan
+from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.report import ReportContent, ReportedCorrection, write_report
 from spinemar.report.chart import line_chart
 from spinemar.report.pictures import telling_slices
 from spinemar.report.sinogram import SinogramStudy
 from spinemar.report.tables import METRICS, score_table
+from spinemar.tomography.radon import RadonTransform
+from spinemar.tomography.units import hu_to_mu
 from spinemar.volume import CTVolume
 
 SIDE = 128
@@ -155,3 +162,35 @@ def test_chart_survives_gaps_and_nothing() -> None:
     assert "<polyline" in line_chart({"a & b": [(3, 0.0)]}, "x", "y")
     gap = line_chart({"a": [(1, 2.0), (2, float("nan")), (3, 4.0)]}, "x", "y")
     assert "nan" not in gap
+
+
+@pytest.mark.parametrize("scale", ["12-bit", "extended"])
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_report_draws_the_rays_that_were_corrected(scale, raw) -> None:
+    """On both HU scales and for raw data: the same lost rays, filled with the same values."""
+    shape = (3, SIDE, SIDE)
+    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
+    body = np.where((x / 56) ** 2 + (y / 44) ** 2 < 1, 40.0, -1000.0)
+    steel = ((np.hypot(x - 14, y - 8) < 3) | (np.hypot(x + 14, y - 8) < 3)).astype(np.float32)
+    clean = CTVolume(np.stack([body] * 3).astype(np.float32), np.diag([-2.5, -2.5, 3.0, 1.0]))
+    scanned = simulate_scan(
+        clean, {"316L": np.broadcast_to(steel, shape)}, ScannerSettings(hu_scale=scale), 1
+    ).volume
+    measured = None
+    if raw:
+        rays = RadonTransform((SIDE, SIDE), (2.5, 2.5))
+        measured = rays.forward(hu_to_mu(scanned.hu)) + np.float32(0.01)
+    seen: dict[int, np.ndarray] = {}
+
+    class Spy(LearnedInpainter):
+        def inpaint(self, slab):
+            filled = super().inpaint(slab)
+            seen.update(zip(slab.core_only.indices, filled, strict=True))
+            return filled
+
+    manifest = load_manifest(shipped_model())  # type: ignore[arg-type]
+    done = correct_volume(scanned, inpainter=Spy(manifest), measured=measured)
+    study = SinogramStudy(scanned, done.metal_mask, measured)
+    drawn = study.filled("generator")
+    k = study.before().index
+    assert np.abs(drawn - seen[k]).max() < 1e-3

@@ -14,7 +14,11 @@ from spinemar.errors import InputError
 from spinemar.mar.settings import DEVICES, METHODS, THRESHOLD_RANGE_HU, CorrectionSettings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from spinemar.mar.result import CorrectionResult
+    from spinemar.report import ReportContent
     from spinemar.volume import CTVolume
 
 MethodChoice = Enum("MethodChoice", {m.upper(): m for m in METHODS}, type=str)  # type: ignore[misc]
@@ -29,6 +33,11 @@ AllowReformatted = Annotated[
         "--allow-reformatted",
         help="Correct DICOM series that are no acquired axial slices, too; expect little.",
     ),
+]
+
+AllowCorrected = Annotated[
+    bool,
+    typer.Option("--allow-corrected", help="Correct what SpineMAR has corrected before, too."),
 ]
 
 
@@ -56,6 +65,10 @@ def correct(
     metal_mask: Annotated[
         Path | None, typer.Option(help="Metal known from elsewhere; any grid.")
     ] = None,
+    metal_mask_out: Annotated[
+        Path | None,
+        typer.Option(help="Write the metal's outline, as it was put back, into this label map."),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
@@ -74,6 +87,7 @@ def correct(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace OUTPUT if it exists.")] = False,
     allow_reformatted: AllowReformatted = False,
+    allow_corrected: AllowCorrected = False,
 ) -> None:
     """Remove the metal artifacts of a CT; slices without metal are not touched.
 
@@ -98,26 +112,40 @@ def correct(
     threshold = _threshold(metal_threshold)
     with output_lock(output), progress_bars(quiet=json) as (progress, cancel):
         _check_paths(source, output, report, overwrite=overwrite)
+        if metal_mask_out is not None:
+            _check_mask_out(metal_mask_out, (source, output), overwrite=overwrite)
         job = CorrectionJob(
             source,
             output,
             CorrectionSettings(
-                method.value, threshold, model, device.value, allow_reformatted=allow_reformatted
+                method.value,
+                threshold,
+                model,
+                device.value,
+                allow_reformatted=allow_reformatted,
+                allow_corrected=allow_corrected,
             ),
             metal_mask,
             series,
         )
+        measured = None
         if sinogram or job.is_raw:
-            volume, result = job.correct_raw(matrix, fov, progress, cancel)
+            raw = job.correct_raw(matrix, fov, progress, cancel)
+            volume, result, measured = raw.before, raw.result, raw.measured
         else:
             volume, result = job.correct_images(progress, cancel)
         cancel.raise_if_cancelled()
         facts = sidecar_facts(source, output, result)
         if report is not None:
-            facts["report"] = str(_write_report(report, source, volume, result, job.settings))
+            from spinemar.report import write_report
+
+            content = _report_content(source, volume, result, job.settings, measured)
+            facts["report"] = str(write_report(report, content))
         cancel.raise_if_cancelled()
         # Both or none, and last of all, when nothing else can fail.
         with written_sidecar(output, facts):
+            if metal_mask_out is not None:
+                _write_outline(metal_mask_out, result)
             write_volume(output, result.volume)
     if json:
         print_json(facts)
@@ -162,23 +190,49 @@ def _check_paths(source: Path, output: Path, report: Path | None, *, overwrite: 
             raise InputError(f"{report} is no folder.", "Give a folder for the report.")
 
 
-def _write_report(
-    folder: Path,
+def _check_mask_out(path: Path, others: tuple[Path, Path], *, overwrite: bool) -> None:
+    from spinemar.io.formats import check_writable_format
+
+    check_writable_format(path)
+    if any(
+        path == one or (path.exists() and one.exists() and path.samefile(one)) for one in others
+    ):
+        raise InputError(
+            f"{path} is the CT or the result.", "Choose another name for the metal's outline."
+        )
+    if path.exists() and not overwrite:
+        raise InputError(
+            f"{path} exists already.", "Choose another name, or allow it with --overwrite."
+        )
+
+
+def _write_outline(path: Path, result: CorrectionResult) -> None:
+    import numpy as np
+
+    from spinemar.io import write_labels
+    from spinemar.volume import LabelVolume
+
+    outline = result.metal_outline.astype(np.int16)
+    write_labels(path, LabelVolume(outline, result.volume.ijk_to_ras))
+
+
+def _report_content(
     source: Path,
     volume: CTVolume,
     result: CorrectionResult,
     settings: CorrectionSettings,
-) -> Path:
-    from spinemar.report import ReportContent, ReportedCorrection, write_report
+    measured: NDArray[np.float32] | None,
+) -> ReportContent:
+    from spinemar.report import ReportContent, ReportedCorrection
     from spinemar.report.sinogram import SinogramStudy
 
     sinogram, filled = None, None
     if result.slices:
-        study = SinogramStudy(volume, result.metal_mask)
+        study = SinogramStudy(volume, result.metal_mask, measured)
         sinogram = study.before()
         method = next(m for m in METHODS if m == result.provenance.method)
         filled = study.filled(method, settings.model, settings.device)
-    content = ReportContent(
+    return ReportContent(
         title=f"Metal artifact reduction: {source.name}",
         before=volume,
         corrected=(ReportedCorrection(result, filled=filled),),
@@ -186,7 +240,6 @@ def _write_report(
         sinogram=sinogram,
         facts={"Input": str(source)},
     )
-    return write_report(folder, content)
 
 
 def _tell(output: Path, result: CorrectionResult, facts: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import typer
 from spinemar.cli.commands.correct import (
     FIRST_DEVICE,
     FIRST_METHOD,
+    AllowCorrected,
     AllowReformatted,
     DeviceChoice,
     MethodChoice,
@@ -56,6 +57,7 @@ def correct_batch(
         str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, for many machines.")
     ] = None,
     allow_reformatted: AllowReformatted = False,
+    allow_corrected: AllowCorrected = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Remove the metal artifacts of many CTs; run it again to go on where it stopped.
@@ -81,6 +83,7 @@ def correct_batch(
         metal_threshold_hu=metal_threshold,
         model=find_model(model).resolve() if model else None,
         allow_reformatted=allow_reformatted,
+        allow_corrected=allow_corrected,
     )
     with progress_bars(quiet=json) as (progress, cancel):
         rows = run_batch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,15 @@ def read_slice_header(file: DicomFile) -> DicomSlice:
         thickness_mm=_thickness(tags, path),
         position=_numbers(tags, "0020|0032", 3, path),
         orientation=_numbers(tags, "0020|0037", 6, path),
-        facts={name: tags[key] for key, name in _FACTS.items() if tags.get(key)},
+        facts={name: tags[key] for key, name in _FACTS.items() if tags.get(key)} | _own(tags),
     )
+
+
+def _own(tags: dict[str, Any]) -> dict[str, str]:
+    """Say with what method we corrected an image ourselves; other people's words stay there."""
+    text = str(tags.get("0008|2111", ""))
+    method = re.search(r"\bmethod (li|nmar|generator)\b", text)
+    return {"corrected_with": method[1]} if method and "SpineMAR" in text else {}
 
 
 def _colour_picture(path: Path) -> InputError:

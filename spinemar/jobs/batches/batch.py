@@ -102,6 +102,7 @@ def correct_one(
     """Correct one volume of a batch; every problem but a cancel becomes a row."""
     from spinemar.io import check_writable, read_volume, write_volume
     from spinemar.io.dicom.acquired import check_acquired
+    from spinemar.jobs.fed_back import check_not_corrected
     from spinemar.mar.correct import correct_volume
 
     try:
@@ -113,6 +114,8 @@ def correct_one(
         volume = read_volume(item.source, series=item.series or None)
         if not settings.allow_reformatted:
             check_acquired(volume)
+        if not settings.allow_corrected:
+            check_not_corrected(item.source, volume)
         check_writable(item.output, volume)
         result = correct_volume(volume, settings, cancel=cancel)
         facts = {**sidecar_facts(item.source, item.output, result), "series": item.series}

@@ -73,7 +73,7 @@ def _write(asked: CorrectRequest, result: CorrectionResult) -> None:
     from spinemar.io import write_volume
 
     if asked.metal_output is not None:
-        save_array(asked.metal_output, result.metal_mask.astype(np.uint8))
+        save_array(asked.metal_output, result.metal_outline.astype(np.uint8))
     if asked.output.suffix == ".npy":
         save_array(asked.output, stored_like(result.volume.hu, asked.stored_as))
     else:

@@ -9,8 +9,14 @@ from spinemar.mar.inpainters.protocol import ModelFacts, Trace
 from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.mar.pipeline.slab import Slab
 
-# Fitted like NMAR's default on simulated scans of the training patients (`gate_fit.py`).
-LI_GATE = GateParameters(offset=0.007, by_log_ratio=0.772)
+# Fitted like NMAR's default (`spinemar-train fit-gate --method li`).
+LI_GATE = GateParameters(
+    offset=-2.3575,
+    by_gain=0.2736,
+    by_log_spread=0.9453,
+    by_log_ratio=1.176,
+    by_log_unexplained=0.91,
+)
 
 
 class LinearInterpolation:

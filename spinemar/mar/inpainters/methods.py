@@ -8,6 +8,8 @@ from spinemar.base.json_text import read_json
 from spinemar.errors import InputError, ModelError
 from spinemar.mar.inpainters.classical import LinearInterpolation, NormalizedInterpolation
 from spinemar.mar.inpainters.protocol import Inpainter
+from spinemar.mar.pipeline.threads import ThreadPlan
+from spinemar.mar.segmentation.outline import MeasuredOutline, Outliner
 from spinemar.mar.settings import Device, Method
 
 
@@ -95,6 +97,38 @@ def make_inpainter(method: Method, model: Path | None, device: Device) -> Inpain
             "Give a model's manifest.json, or use the method nmar.",
         )
     return _learned(manifest, device)
+
+
+def make_outliner(model: Path | None, device: Device) -> Outliner:
+    """Make what outlines the metal, for every method: the model's network if it has one.
+
+    Parameters
+    ----------
+    model : Path, optional
+        As for `make_inpainter`; by default the shipped model.
+    device : {"auto", "cpu", "cuda", "cuda-fp16"}
+
+    Returns
+    -------
+    Outliner
+        Without a network it measures the outline where the scale allows it.
+
+    Raises
+    ------
+    ModelError
+        If the model is missing or unfit.
+    """
+    from spinemar.mar.inpainters.models.manifest import load_manifest
+
+    path = model or shipped_model()
+    network = None if path is None else load_manifest(find_model(path)).metal
+    if network is None:
+        return MeasuredOutline()
+    from spinemar.mar.inpainters.learned.metal_network import NetworkOutline
+    from spinemar.mar.inpainters.models.session import NetworkSession
+
+    threads = ThreadPlan.for_machine().threads_each
+    return NetworkOutline(network, NetworkSession(network, device, threads=threads))
 
 
 def _learned(path: Path, device: Device) -> Inpainter:

@@ -15,18 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.axial import AxialSlices
 from spinemar.mar.interpolation.linear import interpolate_linearly
 from spinemar.mar.interpolation.normalized import interpolate_normalized
 from spinemar.mar.interpolation.prior_image import tissue_prior
 from spinemar.mar.pipeline.result_cache import ResultCache
 from spinemar.mar.pipeline.stopwatch import Stopwatch
 from spinemar.mar.segmentation.body import find_body
-from spinemar.mar.segmentation.low_saturation import LOW_CLIP_HU, saturated_pixels
+from spinemar.mar.segmentation.low_saturation import LOW_CLIP_HU, low_clip_hu, saturated_pixels
 from spinemar.mar.segmentation.padding import without_padding
 from spinemar.mar.segmentation.trace import LostRays, lost_ray_trace, nearness_mm, trace_of
 from spinemar.progress import CancelToken
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import difference_to_hu, hu_to_mu
+from spinemar.volume import CTVolume
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -90,6 +92,35 @@ class SliceCache:
             "saturated": ("tissue", self._make_saturated),
             "lost_rays": ("project", self._make_lost_rays),
         }
+
+    @classmethod
+    def of_volume(
+        cls,
+        volume: CTVolume,
+        metal_mask: Mask,
+        layout: AxialSlices,
+        radon: RadonTransform,
+        *,
+        measured: Float | None = None,
+        watch: Stopwatch | None = None,
+    ) -> SliceCache:
+        """Products of a volume's axial slices, as `layout` sees them.
+
+        Parameters
+        ----------
+        volume : CTVolume
+        metal_mask : ndarray of bool, shape of `volume.hu`
+        layout : AxialSlices
+        radon : RadonTransform
+        measured : ndarray of float32, shape (slices, views, bins), optional
+            Raw data of the slices as they are stored.
+        watch : Stopwatch, optional
+        """
+        slices, metal = layout.of(volume.hu), layout.of(metal_mask)
+        touched = np.flatnonzero(metal.any(axis=(1, 2)))
+        clip = min((low_clip_hu(slices[k]) for k in touched), default=LOW_CLIP_HU)
+        rays = None if measured is None else layout.of_sinograms(measured)
+        return cls(slices, metal, radon, clip_hu=clip, measured=rays, watch=watch)
 
     def raise_if_cancelled(self) -> None:
         """Stop here if the user asked to; long steps ask between slices."""

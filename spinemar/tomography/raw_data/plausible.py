@@ -25,7 +25,7 @@ def check_line_integrals(projections: NDArray[np.float32]) -> None:
 
     Parameters
     ----------
-    projections : ndarray, last axis detector bins
+    projections : ndarray of float32, shape (..., bins)
 
     Raises
     ------

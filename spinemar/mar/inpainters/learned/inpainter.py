@@ -10,7 +10,7 @@ work with it: threads, batches and devices change the speed only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.mar.pipeline.slab import Slab
 from spinemar.mar.pipeline.slice_cache import SliceCache, Unit
 from spinemar.mar.pipeline.threads import ThreadPlan
+from spinemar.mar.segmentation.trace import LostRays
 from spinemar.mar.settings import Device
 from spinemar.tomography.units import hu_to_mu
 
@@ -49,8 +50,8 @@ class LearnedInpainter:
 
     Attributes
     ----------
-    widening_bins : int
-        Rays taken in on either side of the lost ones.
+    widening_mm : float
+        How far the lost rays are widened on either side.
     """
 
     name = "generator"
@@ -67,7 +68,7 @@ class LearnedInpainter:
         threads = ThreadPlan.for_machine(most_workers=_MOST_WORKERS).threads_each
         self._sessions = [NetworkSession(manifest.prior, device, threads=threads)]
         self._prior = PriorNetwork(manifest.prior, self._sessions[0])
-        self.widening_bins = self._prior.settings.widening_bins
+        self.widening_mm = self._prior.settings.widening_mm
         self._generator: SinogramNetwork | None = None
         if manifest.generator is not None:
             session = NetworkSession(manifest.generator, device, threads=threads)
@@ -143,9 +144,17 @@ class LearnedInpainter:
                     filled[k] = matched_prior(measured[k], prior, traces[k])
         return [[filled[k] for k in unit] for unit in units]
 
+    def lost_rays(self, slice_cache: SliceCache, ks: Sequence[int]) -> list[LostRays]:
+        """Lost rays of slices, with those beside them that blur and scatter spoil."""
+
+        def widen(units: list[Unit]) -> list[list[LostRays]]:
+            bins = round(self.widening_mm / slice_cache.radon.geometry.bin_mm)
+            return [[rays.widened(bins) for rays in slice_cache.get("lost_rays", u)] for u in units]
+
+        return slice_cache.get_or_make("wide_lost_rays", ks, widen)
+
     def _traces(self, slice_cache: SliceCache, ks: list[int]) -> dict[int, NDArray[np.bool_]]:
-        lost = _known(slice_cache, "lost_rays", ks)
-        return {k: rays.widened(self.widening_bins).trace for k, rays in lost.items()}
+        return {k: rays.trace for k, rays in zip(ks, self.lost_rays(slice_cache, ks), strict=True)}
 
 
 def _known(slice_cache: SliceCache, name: str, ks: list[int]) -> dict[int, Any]:

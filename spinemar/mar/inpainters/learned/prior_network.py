@@ -23,7 +23,7 @@ from spinemar.mar.pipeline.slab import Slab
 Float = NDArray[np.float32]
 N_FEATURES = 11
 _AIR_HU = -1000.0
-_WIDEST_BINS = 16
+_WIDEST_MM = 16.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PriorSettings:
         Sides of the window are multiples of this.
     margin_mm : float
         Around the body.
-    widening_bins : int
+    widening_mm : float
         By how much the lost-ray trace is widened on either side. A learned prior is better than
         rays that the metal's blur has touched; LI and NMAR are not.
     """
@@ -53,7 +53,7 @@ class PriorSettings:
     high_hu: float
     multiple: int
     margin_mm: float
-    widening_bins: int
+    widening_mm: float
 
     @classmethod
     def of(cls, network: Network) -> PriorSettings:
@@ -73,10 +73,10 @@ class PriorSettings:
             high_hu=number(scale, "high_hu"),
             multiple=int(number(settings, "multiple")),
             margin_mm=number(settings, "margin_mm"),
-            widening_bins=int(number({"widening_bins": 0, **settings}, "widening_bins")),
+            widening_mm=number({"widening_mm": 0.0, **settings}, "widening_mm"),
         )
         sane = 0.2 < found.pixel_mm < 5 and found.scale_hu > 0 and found.low_hu < found.high_hu
-        sane = sane and 0 <= found.widening_bins <= _WIDEST_BINS
+        sane = sane and 0 <= found.widening_mm <= _WIDEST_MM
         if not sane or not 1 <= found.multiple <= 256 or not 0 <= found.margin_mm < 200:
             raise _unfit(network, "has settings that make no sense")
         return found

@@ -2,10 +2,11 @@
 
 manifest.json::
 
-    {"schema": "spinemar-model/1", "name": ..., "version": ..., "pipeline_version": "2",
+    {"schema": "spinemar-model/1", "name": ..., "version": ..., "pipeline_version": "3",
      "licence": ..., "geometry": {"views": 720, "bins": 736, "bins_per_fov": 512},
      "gate": {...},                          (optional, see gate.GateParameters)
-     "networks": {"prior": {...}, "generator": {...}},       (at least one)
+     "networks": {"prior": {...}, "generator": {...},        (at least one of these two)
+                  "metal": {...}},                           (optional: outlines the metal)
      ... any further facts: training_data, metrics, ...}
 
 and of each network::
@@ -36,7 +37,7 @@ from spinemar.mar.result import PIPELINE_VERSION
 from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS
 
 SCHEMA = "spinemar-model/1"
-_ROLES = ("prior", "generator")
+_ROLES = ("prior", "generator", "metal")
 _MAX_MANIFEST_BYTES = 1 << 20
 _MAX_NETWORK_BYTES = 512 << 20
 
@@ -50,7 +51,7 @@ class Network:
     Parameters
     ----------
     role : str
-        "prior" or "generator".
+        "prior", "generator" or "metal".
     file : str
         Name of the file, for messages.
     data : bytes
@@ -89,11 +90,12 @@ class Manifest:
     gate: GateParameters
     prior: Network | None
     generator: Network | None
+    metal: Network | None
     facts: Mapping[str, Any]
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of each network, joined by "+" in the order prior, generator."""
+        """SHA-256 of each network that inpaints, joined by "+" in the order prior, generator."""
         return "+".join(net.sha256 for net in (self.prior, self.generator) if net)
 
 
@@ -126,8 +128,10 @@ def load_manifest(path: Path) -> Manifest:
     ):
         raise _unfit(path, "was trained on sinograms of another geometry")
     networks = _mapping(content, "networks", path)
-    if not networks or set(networks) - set(_ROLES):
-        raise _unfit(path, f"must describe networks called {' and '.join(_ROLES)} only")
+    if not set(networks) & {"prior", "generator"} or set(networks) - set(_ROLES):
+        raise _unfit(
+            path, "must describe a network called prior or generator, and no other but metal"
+        )
     loaded = {role: _load_network(role, networks, path) for role in networks}
     return Manifest(
         name=_text(content, "name", path),
@@ -138,6 +142,7 @@ def load_manifest(path: Path) -> Manifest:
         gate=GateParameters.from_json(_mapping(content, "gate", path, optional=True)),
         prior=loaded.get("prior"),
         generator=loaded.get("generator"),
+        metal=loaded.get("metal"),
         facts=content,
     )
 

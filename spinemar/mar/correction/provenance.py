@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from spinemar.axial import AxialSlices
 from spinemar.mar.inpainters.protocol import Inpainter
 from spinemar.mar.result import Provenance
 from spinemar.mar.segmentation.metal import MetalSegmentation
+from spinemar.mar.segmentation.outline import Outliner
 from spinemar.tomography.geometry import SinogramGeometry
 
 
@@ -33,6 +35,9 @@ def make_provenance(
     geometry: Mapping[str, float | int | str],
     worker: Inpainter | None,
     fallback: str | None = None,
+    *,
+    outlines: Sequence[str] = (),
+    outliner: Outliner | None = None,
 ) -> Provenance:
     """Put the facts of one correction together.
 
@@ -47,6 +52,10 @@ def make_provenance(
         What ran; None when there was no metal.
     fallback : str, optional
         Why the transforms ran elsewhere than asked for.
+    outlines : sequence of str
+        How the metal of each slice was outlined.
+    outliner : Outliner, optional
+        What outlined it.
     """
     import spinemar
 
@@ -63,4 +72,6 @@ def make_provenance(
         model_sha256=model.sha256 if model else None,
         provider=model.provider if model else None,
         fallback=" ".join(x for x in (model and model.fallback, fallback) if x) or None,
+        metal_outline=dict(Counter(outlines)),
+        metal_network_sha256=outliner.sha256 if outliner is not None else None,
     )

@@ -1,0 +1,43 @@
+"""Is this CT a result of ours? Corrected twice, it would only gain errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spinemar.errors import InputError
+from spinemar.jobs.batches.sidecar import read_sidecar
+from spinemar.volume import CTVolume
+
+
+def check_not_corrected(source: Path, volume: CTVolume) -> None:
+    """Refuse a CT that says, or beside which it is said, that we have corrected it.
+
+    Parameters
+    ----------
+    source : Path
+        File or folder that the volume was read from.
+    volume : CTVolume
+
+    Raises
+    ------
+    InputError
+        Naming the method that it was corrected with.
+    """
+    method = volume.metadata.get("corrected_with") or _method_beside(source)
+    if method is not None:
+        raise InputError(
+            f"{source.name} was corrected by SpineMAR before (method {method}).",
+            "Correct the original CT instead. To correct this one all the same, allow it with "
+            "--allow-corrected.",
+        )
+
+
+def _method_beside(source: Path) -> str | None:
+    """Return the method that the facts beside a result name, if they are about it."""
+    facts = read_sidecar(source) if source.is_file() else None
+    if facts is None or Path(str(facts.get("output", ""))).name != source.name:
+        return None
+    made = facts.get("provenance")
+    if not isinstance(made, dict) or not facts.get("corrected"):
+        return None
+    return str(made.get("method"))

@@ -1,0 +1,131 @@
+"""The metal network as a client of its manifest: how much of each pixel is metal."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinemar.errors import ModelError
+from spinemar.mar.inpainters.models.manifest import Network
+from spinemar.mar.inpainters.models.session import NetworkSession
+from spinemar.mar.segmentation.outline import (
+    MeasuredOutline,
+    Outline,
+    outline_from_fraction,
+)
+
+Float = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+N_FEATURES = 8
+USUAL_TOP_HU = 3071.0
+USUAL_PIXEL_MM = 0.7
+EXTENDED_TOP_HU = 30710.0
+_LOW_CLIP_HU = -1024.0
+_AIR_HU = -1000.0
+_MARGIN_MM = 24.0
+_FINEST_MM, _COARSEST_MM = 0.3, 1.2
+_UNSURE_PERCENT = (25, 75)
+_UNSURE_SHARE = 0.6
+
+
+def encode(hu: Float, pixel_mm: float, top_hu: float) -> Float:
+    """Return what the network sees of three slices, (8, rows, columns).
+
+    Parameters
+    ----------
+    hu : ndarray of float32, shape (3, rows, columns)
+        As stored, padding replaced.
+    pixel_mm : float
+    top_hu : float
+        Where the scale ends.
+    """
+    seen = np.empty((N_FEATURES, *hu.shape[1:]), dtype=np.float32)
+    seen[:3] = (np.clip(hu, _LOW_CLIP_HU, USUAL_TOP_HU) + 1000.0) / 1000.0
+    seen[3:6] = np.log1p(np.maximum(hu - USUAL_TOP_HU, 0.0) / 3000.0)
+    seen[6] = np.log2(pixel_mm / USUAL_PIXEL_MM)
+    seen[7] = np.log2(top_hu / USUAL_TOP_HU)
+    return seen
+
+
+class NetworkOutline:
+    """Outlines metal by a network, in a window around the generous mask.
+
+    Parameters
+    ----------
+    network : Network
+        With input `features` (B, 8, H, W) and output `fraction` (B, 1, H, W).
+    session : NetworkSession
+
+    Raises
+    ------
+    ModelError
+        If the network has other inputs, outputs or settings.
+    """
+
+    def __init__(self, network: Network, session: NetworkSession) -> None:
+        if dict(network.inputs) != {"features": (None, N_FEATURES, None, None)} or dict(
+            network.outputs
+        ) != {"fraction": (None, 1, None, None)}:
+            raise _unfit(network, "has other inputs than features or other outputs than fraction")
+        multiple = network.settings.get("multiple")
+        if isinstance(multiple, bool) or not isinstance(multiple, int) or not 1 <= multiple <= 256:
+            raise _unfit(network, "has no setting multiple")
+        self._multiple = multiple
+        self._session = session
+        self._measured = MeasuredOutline()
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the network."""
+        return self._session.network.sha256
+
+    def outline(
+        self, hu: Float, generous: Mask, pixel_mm: tuple[float, float], top_hu: float
+    ) -> Outline:
+        """Outline the middle of three slices; see `spinemar.mar.segmentation.outline.Outliner`.
+
+        Where the network is unsure, half of the maximum or the generous mask serves.
+        """
+        pixel = float(np.sqrt(pixel_mm[0] * pixel_mm[1]))
+        if not generous.any() or not _FINEST_MM <= pixel <= _COARSEST_MM:
+            return self._measured.outline(hu, generous, pixel_mm, top_hu)
+        fraction = np.zeros(generous.shape, dtype=np.float32)
+        window = self._window(generous, pixel)
+        fraction[window] = self._fraction(
+            hu[:, window[0], window[1]], pixel, min(top_hu, EXTENDED_TOP_HU)
+        )
+        found = outline_from_fraction(fraction, generous, pixel_mm)
+        if found is None or _is_unsure(found, generous):
+            return self._measured.outline(hu, generous, pixel_mm, top_hu)
+        return found
+
+    def _window(self, mask: Mask, pixel_mm: float) -> tuple[slice, slice]:
+        margin = int(_MARGIN_MM / pixel_mm)
+        sides = []
+        for axis in (0, 1):
+            hit = np.flatnonzero(mask.any(axis=1 - axis))
+            sides.append(slice(max(0, int(hit[0]) - margin), int(hit[-1]) + margin + 1))
+        return sides[0], sides[1]
+
+    def _fraction(self, hu: Float, pixel_mm: float, top_hu: float) -> Float:
+        rows, columns = hu.shape[1:]
+        pad = [(0, 0), (0, -rows % self._multiple), (0, -columns % self._multiple)]
+        padded = np.pad(hu, pad, constant_values=_AIR_HU)
+        seen = encode(padded, pixel_mm, top_hu)[None]
+        found = self._session.run({"features": seen})["fraction"][0, 0]
+        inner: Float = np.clip(found[:rows, :columns], 0.0, 1.0)
+        return inner
+
+
+def _is_unsure(found: Outline, generous: Mask) -> bool:
+    low, high = _UNSURE_PERCENT
+    between = (found.percent > low) & (found.percent < high) & generous
+    return bool(between.sum() > _UNSURE_SHARE * generous.sum())
+
+
+def _unfit(network: Network, problem: str) -> ModelError:
+    return ModelError(
+        f"The metal network {network.file} {problem}.",
+        "Use a model published for this version of the software.",
+    )
