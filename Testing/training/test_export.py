@@ -28,9 +28,9 @@ from spinemar.volume import CTVolume
 
 pytestmark = pytest.mark.training
 SMALL = GeneratorSettings((8, 16), (1, 1), sees_measured=True)
-SETTINGS = RunSettings(prior=SMALL, generator=SMALL, widening_bins=2)
+SETTINGS = RunSettings(prior=SMALL, generator=SMALL, widening_mm=1.6)
 FACTS = {"version": "0", "licence": "test"}
-OPEN_GATE = GateParameters(1.0, 0.0, 0.0, 0.0, minimum=0.0, blind_strength=1.0)
+OPEN_GATE = GateParameters.open()
 
 
 def _restless(network: torch.nn.Module) -> torch.nn.Module:
@@ -187,7 +187,7 @@ def test_prefilled_slices_are_what_the_core_makes(weights: Path, tmp_path: Path)
     torch.save({"prior": torch.load(weights, weights_only=True)["prior"]}, only)
     manifest = export_model(SETTINGS, only, tmp_path / "model", FACTS, "tiny")
     prior = FrozenPrior(manifest)
-    assert prior.widening_bins == 2
+    assert prior.widening_mm == 1.6
     slab = slab_of(case)
     assert slab is not None
     one = from_case(case, slab, prior)

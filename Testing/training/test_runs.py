@@ -127,7 +127,7 @@ def test_joint_training_runs_on_the_cpu_transforms_and_mends_sharpness(
         NufftRadon(64, 40, 96),
         grid=None,
         sharpness_weight=0.3,
-        widening_bins=1,
+        widening_mm=0.8,
     )
     logged: dict[str, float] = {}
     losses = _descend(module, batches.batch(0), 8, logged)

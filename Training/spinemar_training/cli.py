@@ -117,8 +117,8 @@ def prefill(
     output: Output,
     model: Annotated[Path, typer.Option(help="Manifest whose prior fills the traces.")],
     split: Annotated[str, typer.Option(help="Of a store.")] = "training",
-    widening_bins: Annotated[
-        int | None, typer.Option(help="Widen the lost-ray trace; by default as the model says.")
+    widening_mm: Annotated[
+        float | None, typer.Option(help="Widen the lost-ray trace; by default as the model says.")
     ] = None,
 ) -> None:
     """Run a frozen prior once over every slice and keep what the generator trains on.
@@ -128,7 +128,7 @@ def prefill(
     from spinemar.dataset.storage.layout import SPEC
     from spinemar_training.data.prefill import FrozenPrior, prefill_cases, prefill_store
 
-    prior = FrozenPrior(model, widening_bins)
+    prior = FrozenPrior(model, widening_mm)
     stored = (source / SPEC).is_file()
     made = prefill_store(source, prior, output, split) if stored else None
     for path in made or prefill_cases(source, prior, output):
@@ -169,13 +169,26 @@ def evaluate(
 
 @app.command(name="fit-gate")
 def fit_gate_command(
-    cases: Annotated[Path, typer.Argument(help="Folder of fan-beam cases, validation patient.")],
-    model: Annotated[Path, typer.Option(help="Manifest of the model.")],
+    cases: Annotated[
+        list[Path], typer.Argument(help="Folders of fan-beam cases, never tested on.")
+    ],
+    clean: Annotated[
+        list[Path], typer.Option(help="CT without metal, for slices to be left alone.")
+    ],
+    model: Annotated[Path | None, typer.Option(help="Manifest of the model.")] = None,
+    method: Annotated[str, typer.Option(help="Whose gate: generator, nmar or li.")] = "generator",
+    per_kind: Annotated[int, typer.Option(min=1, help="Negatives of a kind and CT.")] = 3,
 ) -> None:
-    """Fit the do-no-harm gate of a model; prints the manifest's `gate`."""
-    from spinemar_training.scoring.evaluate import fit_gate_for
+    """Fit the do-no-harm gate of a method; prints its parameters and what it does."""
+    from spinemar.mar.inpainters.methods import make_inpainter
+    from spinemar_training.scoring.gate_evidence import draw_negatives, fit, known_slices, table
 
-    typer.echo(json.dumps(fit_gate_for(cases, model).to_json()))
+    worker = make_inpainter(method, model, "cpu")  # type: ignore[arg-type]
+    negatives = draw_negatives(clean, per_kind, seed=7)
+    known = list(known_slices(worker, cases, negatives))
+    gate = fit(known, worker.gate)
+    typer.echo(json.dumps(gate.to_json()))
+    typer.echo(table(known, gate))
 
 
 @app.command()
@@ -282,6 +295,49 @@ def study(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
         "The studies have a command of their own now.",
         f"Run: spinemar-study {' '.join(words or [])}".rstrip() + ".",
     )
+
+
+@app.command(name="metal-cases")
+def metal_cases(
+    patients: Annotated[list[Path], typer.Argument(help="Prepared patients.")],
+    output: Output,
+    count: Annotated[int, typer.Option(min=1, help="Cases in all; those there are kept.")] = 300,
+) -> None:
+    """Simulate scans whose true metal is known, for the network that outlines it."""
+    from spinemar_training.metal.cases import make_cases
+
+    make_cases(patients, output, count)
+
+
+@app.command()
+def metal(
+    cases: Annotated[Path, typer.Argument(help="Folder of metal cases.")],
+    output: Output,
+    start: Start = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Time to train.")] = 900.0,
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 6e-4,
+    validation: Annotated[Path | None, typer.Option(help="Cases to score on.")] = None,
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Train the network that outlines metal, and score it."""
+    from spinemar_training.metal.runs import train_metal, write_scores
+
+    weights = train_metal(
+        cases, output, start=start, seconds=seconds, learning_rate=learning_rate, seed=seed
+    )
+    typer.echo(write_scores(weights, validation or cases, output))
+
+
+@app.command(name="add-metal")
+def add_metal(
+    weights: Annotated[Path, typer.Argument(help="Weights of the metal network.")],
+    model: Annotated[Path, typer.Option(help="Folder of the model that gets it.")],
+) -> None:
+    """Write the metal network's ONNX file into a model's folder and name it in its manifests."""
+    from spinemar_training.shipping.export import add_metal as add
+
+    for path in add(weights, model):
+        typer.echo(str(path))
 
 
 def main() -> None:

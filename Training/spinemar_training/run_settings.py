@@ -90,8 +90,8 @@ class RunSettings:
         Folders of prefilled slices (`spinemar-train prefill`): the generator alone is trained.
     patch : (views, bins)
         With `prefilled`: train on blocks of views about the trace; empty for whole slices.
-    widening_bins : int
-        Bins by which the lost-ray trace is widened, in joint training and in the manifest.
+    widening_mm : float
+        By how much the lost-ray trace is widened, in joint training and in the manifest.
     grid : (rows, columns), optional
         Of the prior's window in joint training; null for one around the bodies of a batch.
     residual_share : float
@@ -105,7 +105,7 @@ class RunSettings:
     prefilled: str = ""
     prefilled_validation: str = ""
     patch: tuple[int, ...] = ()
-    widening_bins: int = 0
+    widening_mm: float = 0.0
     residual_share: float = 1.0
     slabs: SlabSettings = field(default_factory=SlabSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)

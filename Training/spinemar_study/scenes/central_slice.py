@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.mar.pipeline.gate import GateFeatures, GateParameters, decide, gate_features
-from spinemar.mar.segmentation.trace import dilated
+from spinemar.mar.correction.proposal import Proposal
+from spinemar.mar.pipeline.gate import GateParameters, decide
 from spinemar.volume import CTVolume
 from spinemar_study.scenes.scenes import MIDDLE
 
@@ -34,17 +34,9 @@ class CentralResult:
     strength: float
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """What a method would change, HU, and what a gate sees of it."""
-
-    change: Image
-    features: GateFeatures
-
-
-def _widening_bins(inpainter: Any) -> int:
-    """Bins by which a model widens the lost-ray trace."""
-    return int(getattr(inpainter, "widening_bins", 0))
+def _widening_mm(inpainter: Any) -> float:
+    """By how much a model widens the lost-ray trace."""
+    return float(getattr(inpainter, "widening_mm", 0.0))
 
 
 class CentralSlice:
@@ -77,7 +69,7 @@ class CentralSlice:
         if inpainter.trace != "lost" or not hasattr(inpainter, "facts"):
             return self._any_cache()
         prior = str(inpainter.facts().sha256).split("+", maxsplit=1)[0]
-        key = f"{prior}+{_widening_bins(inpainter)}"
+        key = f"{prior}+{_widening_mm(inpainter)}"
         if key not in self._slice_cache:
             self._slice_cache[key] = self._slice_cache.pop("", None) or self._new_cache()
         return self._slice_cache[key]
@@ -94,30 +86,14 @@ class CentralSlice:
 
     def proposed(self, inpainter: Any) -> Proposal | None:
         """Return the change that a method proposes; None without metal."""
+        from spinemar.mar.correction.proposal import propose
         from spinemar.mar.pipeline.slab import Slab
 
-        metal = self._metal[MIDDLE]
-        if not metal.any():
+        if not self._metal[MIDDLE].any():
             return None
         slice_cache = self._cache_for(inpainter)
         slab = Slab.around(slice_cache, MIDDLE, MIDDLE + 1, inpainter.neighbours)
-        core = slab.core_only
-        if inpainter.trace == "lost":
-            trace = dilated(core.lost_ray_trace, _widening_bins(inpainter))
-        else:
-            trace = core.metal_trace
-        filled = np.where(trace, inpainter.inpaint(slab), core.sinogram)
-        change = slice_cache.delta_hu(filled, core.sinogram)[0]
-        features = gate_features(
-            core.hu[0],
-            change,
-            metal=metal,
-            body=core.bodies[0],
-            trace=trace[0],
-            pixel_mm=self._pixel_mm,
-            nearness=core.nearness_mm[0],
-        )
-        return Proposal(change, features)
+        return propose(slab, inpainter)[0]
 
     def of_measured_rays(self, image: Image) -> Image:
         """Return what the rays that are not lost show of an image of the same grid, HU."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from spinemar.mar.pipeline.gate import GateParameters
 
-OPEN_GATE = GateParameters(1.0, 0.0, 0.0, 0.0, minimum=0.0, blind_strength=1.0)
+OPEN_GATE = GateParameters.open()
 
 
 @dataclass(frozen=True)

@@ -35,14 +35,23 @@ class Prefilled:
     trace: Tensor
 
 
-def lost_rays(window: Tensor, radon: Projector, widening_bins: int = 0) -> Tensor:
+def lost_rays(
+    window: Tensor, radon: Projector, pixel_mm: Tensor, widening_mm: float = 0.0
+) -> Tensor:
     """Rays through metal (one bin wider) or through saturated pixels, (n, views, bins) bool.
 
-    `widening_bins` more are taken in on either side, as the model's manifest says.
+    `widening_mm` more are taken in on either side, as the model's manifest says; a bin is as
+    wide as a pixel here.
     """
     with torch.no_grad():
         lost = lost_rays_of(metal_of(window), saturated_of(window), radon)
-        return dilate_bins(lost, widening_bins)
+        if widening_mm == 0.0:
+            return lost
+        wide = [
+            dilate_bins(one[None], round(widening_mm / float(pixel)))
+            for one, pixel in zip(lost, pixel_mm, strict=True)
+        ]
+        return torch.cat(wide)
 
 
 def prefill(
@@ -50,11 +59,11 @@ def prefill(
     window: Tensor,
     pixel_mm: Tensor,
     radon: Projector,
-    widening_bins: int = 0,
+    widening_mm: float = 0.0,
 ) -> Prefilled:
     """Fill the trace with the prior's rays, matched to the measured rays beside the trace."""
     measured = project(input_of(window), radon, pixel_mm)
-    trace = lost_rays(window, radon, widening_bins)
+    trace = lost_rays(window, radon, pixel_mm, widening_mm)
     prior = project(prior_hu, radon, pixel_mm)
     filled = prior + fill_trace(measured - prior, trace)
     return Prefilled(measured, torch.where(trace, filled, measured), trace)
@@ -84,11 +93,11 @@ def correct_slabs(
     radon: Projector,
     grid: tuple[int, int],
     alone: bool = False,
-    widening_bins: int = 0,
+    widening_mm: float = 0.0,
 ) -> tuple[Tensor, Tensor, Prefilled, Tensor]:
     """Correct every slice of slabs (b, s, channels, h, w).
 
-    `alone` as in `slice_windows`, `widening_bins` as in `lost_rays`.
+    `alone` as in `slice_windows`, `widening_mm` as in `lost_rays`.
 
     Returns
     -------
@@ -99,7 +108,7 @@ def correct_slabs(
     windows = slice_windows(slabs, alone)
     pixels = pixel_mm.repeat_interleave(slabs.shape[1])
     prior_hu = prior.clean(windows, pixels, grid).float()
-    before = prefill(prior_hu, windows, pixels, radon, widening_bins)
+    before = prefill(prior_hu, windows, pixels, radon, widening_mm)
     first = corrected(windows, before, before.filled, pixels, radon)
     if generator is None:
         return first, first, before, before.filled

@@ -59,18 +59,18 @@ class FrozenPrior:
     ----------
     model : Path
         Manifest, or its folder.
-    widening_bins : int, optional
-        Bins by which the lost-ray trace is widened; by default as the manifest says.
+    widening_mm : float, optional
+        By how much the lost-ray trace is widened; by default as the manifest says.
     threads : int
     """
 
-    def __init__(self, model: Path, widening_bins: int | None = None, threads: int = 1) -> None:
+    def __init__(self, model: Path, widening_mm: float | None = None, threads: int = 1) -> None:
         manifest = load_manifest(model)
         if manifest.prior is None:
             raise ModelError(f"The model {manifest.name} has no prior network.")
         self.sha256 = manifest.prior.sha256
-        declared = int(manifest.prior.settings.get("widening_bins", 0))
-        self.widening_bins = declared if widening_bins is None else widening_bins
+        declared = float(manifest.prior.settings.get("widening_mm", 0.0))
+        self.widening_mm = declared if widening_mm is None else widening_mm
         session = NetworkSession(manifest.prior, "cpu", threads=threads)
         self._network = PriorNetwork(manifest.prior, session)
 
@@ -112,7 +112,7 @@ def from_pair(
     pair: dict[str, Any], prior: FrozenPrior, facts: dict[str, Any]
 ) -> Iterator[PrefilledSlice]:
     """Prefill a stored pair: each of its slices with metal, the outer ones as a volume's ends."""
-    trace = dilated(pair["lost_ray_trace"], prior.widening_bins)
+    trace = dilated(pair["lost_ray_trace"], round(prior.widening_mm / float(pair["bin_mm"])))
     pixel, views = float(pair["pixel_mm"]), pair["sinogram"].shape[1]
     matrix, bins = pair["input"].shape[-1], pair["sinogram"].shape[-1]
     geometry = SinogramGeometry(views, bins, float(pair["bin_mm"]))
@@ -143,7 +143,7 @@ def from_case(case: OutOfDomainCase, slab: Slab, prior: FrozenPrior) -> Prefille
     """Prefill the middle slice of a foreign case."""
     truth = case.truth.hu[1]
     target = slab.radon.forward(hu_to_mu(truth))
-    trace = dilated(slab.lost_ray_trace, prior.widening_bins)
+    trace = dilated(slab.lost_ray_trace, round(prior.widening_mm / slab.radon.geometry.bin_mm))
     rays = _Rays.of(slab, prior, slab.sinogram, trace)
     return _prefilled(slab, rays, 1, target, truth, {"case": case.name, **case.facts})
 
@@ -221,7 +221,7 @@ def _claim(output: Path, prior: FrozenPrior) -> None:
     """Refuse a folder that another prior, or the same one otherwise, filled."""
     output.mkdir(parents=True, exist_ok=True)
     path = output / FACTS
-    mine = {"prior_sha256": prior.sha256, "widening_bins": prior.widening_bins}
+    mine = {"prior_sha256": prior.sha256, "widening_mm": prior.widening_mm}
     if path.exists() and json.loads(path.read_text("utf-8")) != mine:
         raise ModelError(f"{output} was filled in another way.", "Use another folder.")
     with atomic_path(path) as temporary:

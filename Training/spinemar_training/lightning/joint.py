@@ -69,8 +69,8 @@ class JointTraining(ScheduledModule):
     sharpness_weight : float
         Weight of what the truth's edges far from metal lost in steepness. Squared error alone
         blurs what it is not sure of; near its minimum some steepness costs next to nothing.
-    widening_bins : int
-        Bins by which the lost-ray trace is widened.
+    widening_mm : float
+        By how much the lost-ray trace is widened.
     """
 
     def __init__(
@@ -85,13 +85,13 @@ class JointTraining(ScheduledModule):
         sinogram_weight: float = 0.5,
         near_weight: float = 0.5,
         sharpness_weight: float = 0.0,
-        widening_bins: int = 0,
+        widening_mm: float = 0.0,
     ) -> None:
         super().__init__(budget)
         self.prior, self.generator = prior, generator
         self.radon, self.grid = radon, grid
         self.prior_rate, self.sinogram_weight = prior_rate, sinogram_weight
-        self.near_weight, self.widening_bins = near_weight, widening_bins
+        self.near_weight, self.widening_mm = near_weight, widening_mm
         self.sharpness_weight = sharpness_weight
         self.track(prior=prior, generator=generator)
 
@@ -119,7 +119,7 @@ class JointTraining(ScheduledModule):
             self.radon,
             self.grid or grid_around_bodies(batch.slabs, batch.pixel_mm),
             alone=random.random() < ALONE_SHARE,
-            widening_bins=self.widening_bins,
+            widening_mm=self.widening_mm,
         )
         windows = slice_windows(batch.slabs)
         truth, metal = truth_of(windows), metal_of(windows)

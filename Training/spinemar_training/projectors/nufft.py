@@ -48,8 +48,22 @@ class NufftRadon:
         sinograms: Tensor = _Linear.apply(images, self.radon.forward, self.radon.adjoint)
         return sinograms
 
-    def fbp(self, sinograms: Tensor) -> Tensor:
-        """Reconstruct images; differentiable."""
+    def frequencies(self) -> Tensor:
+        """Radial frequencies in units of the detector's Nyquist frequency, shape (n,)."""
+        return torch.linspace(0, 1, self._length // 2 + 1)
+
+    def fbp(self, sinograms: Tensor, window: Tensor | None = None) -> Tensor:
+        """Reconstruct images; differentiable.
+
+        Parameters
+        ----------
+        sinograms : Tensor, shape (n, views, bins)
+        window : Tensor, optional
+            Factor on the ramp at `frequencies`.
+        """
+        if window is not None:
+            spectra = torch.fft.rfft(sinograms, n=self._length, dim=-1) * window
+            sinograms = torch.fft.irfft(spectra, n=self._length, dim=-1)[..., : sinograms.shape[-1]]
         images: Tensor = _Linear.apply(sinograms, self.radon.fbp, self.transposed_fbp)
         return images
 

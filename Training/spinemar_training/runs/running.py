@@ -175,7 +175,7 @@ def train_joint(settings: RunSettings, output: Path, start: Path) -> Path:
         settings.budget,
         residual_radon(settings, device),
         grid=settings.grid,
-        widening_bins=settings.widening_bins,
+        widening_mm=settings.widening_mm,
         **settings.options.joint,
     )
     fit(module, make_stream(settings, device), output, settings, device)
@@ -209,7 +209,7 @@ def validate(settings: RunSettings, weights: Path, output: Path) -> dict[str, An
         generator,
         residual_radon(settings, device),
         settings.grid,
-        widening_bins=settings.widening_bins,
+        widening_mm=settings.widening_mm,
     )
     table = {region: summarise(values) for region, values in scores.items()}
     output.mkdir(parents=True, exist_ok=True)

@@ -109,7 +109,7 @@ def _write_sheets(
     from spinemar_training.runs.sheets import blind_sheet, contact_sheet, telling_cases
 
     cases_folder, model = sheets
-    cases = telling_cases(cases_folder, FrozenPrior(model, settings.widening_bins))
+    cases = telling_cases(cases_folder, FrozenPrior(model, settings.widening_mm))
     refinement = make_refinement("cpu")
     by_l2 = build_generator(settings, start)
     for folder in folders.values():

@@ -30,7 +30,7 @@ def score(
     radon: Projector,
     grid: tuple[int, int] | None,
     chunk: int = 2,
-    widening_bins: int = 0,
+    widening_mm: float = 0.0,
 ) -> dict[str, dict[str, np.ndarray]]:
     """RMSE of each slice with metal: {"all" | "near": {method: (slices,)}}."""
     found: dict[str, dict[str, list[np.ndarray]]] = {"all": {}, "near": {}}
@@ -46,7 +46,7 @@ def score(
             generator,
             radon,
             grid or grid_around_bodies(slabs, pixels),
-            widening_bins=widening_bins,
+            widening_mm=widening_mm,
         )
         images = {
             "input": input_of(windows),

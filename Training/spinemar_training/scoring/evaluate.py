@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ METAL_METRICS = ("seen_hu", "seen_near_hu", "seen_faint_out_hu", "seen_near_fain
                  "outside_masks_hu", "outside_masks_near_hu", "metal_dice", "mask_width_mm",
                  "width_mm", "width_worst_mm")  # fmt: skip
 """What needs the true metal: see `spinemar.evaluation.seen`, `.widths`; NaN without it."""
-OPEN_GATE = GateParameters(1.0, 0.0, 0.0, 0.0, minimum=0.0, blind_strength=1.0)
+OPEN_GATE = GateParameters.open()
 VISIBLE_HU = 30.0
 """A slice whose input differs by more from the truth has a visible artifact."""
 
@@ -77,11 +76,10 @@ class CorrectedCase:
     def __init__(self, case: OutOfDomainCase, metal: NDArray[np.bool_], worker: Inpainter) -> None:
         from spinemar.mar.correct import correct_volume
 
-        result = correct_volume(
-            case.scan, inpainter=worker, metal_mask=metal, gate=OPEN_GATE, threads=1
-        )
+        result = correct_volume(case.scan, inpainter=worker, gate=OPEN_GATE, threads=1)
         report = next(r for r in result.slices if r.index == 1)
         self._scan = case.scan
+        self.outline = result.metal_outline
         self._change = result.volume.hu - case.scan.hu
         self._strength = decide(report.features, worker.gate).strength
         self._scored = slice_regions(case.truth.hu[1], metal[1], _pixel(case)).scored
@@ -124,8 +122,10 @@ def score_case(
     grain = noise_power(case.truth.hu[1], near, _pixel(case))
     rows = []
 
-    def add(name: str, volume: CTVolume, strength: float) -> None:
-        mask = None if case.metal is None else replace(case.metal, mask=metal, put_back=metal)
+    def add(
+        name: str, volume: CTVolume, strength: float, put_back: NDArray[np.bool_] = metal
+    ) -> None:
+        mask = None if case.metal is None else replace(case.metal, mask=metal, put_back=put_back)
         scores = evaluate(case.truth, volume, metal, true_metal=mask, slices=[1])
         row = {"case": case.name, "method": name, "strength": strength, **case.facts}
         row.update({m: float(getattr(scores, m)) for m in METRICS})
@@ -138,8 +138,9 @@ def score_case(
 
     add("input", case.scan, 0.0)
     for one, worker in methods:
-        for row in CorrectedCase(case, metal, worker).rows(one):
-            add(*row)
+        corrected = CorrectedCase(case, metal, worker)
+        for row in corrected.rows(one):
+            add(*row, corrected.outline)
     return rows
 
 
@@ -271,32 +272,6 @@ def report(rows: Sequence[dict[str, Any]], output: Path) -> None:
         for name, s in summaries.items()
     )
     (output / "tables.md").write_text(text + "\n", encoding="utf-8")
-
-
-def fit_gate_for(folder: Path, model: Path) -> GateParameters:
-    """Fit the do-no-harm gate of a model on cases whose truth is known."""
-    from spinemar.mar.correct import correct_volume
-    from spinemar.mar.inpainters.methods import make_inpainter
-    from spinemar.mar.segmentation.metal import segment_metal
-    from spinemar_training.scoring.gate_fit import fit_gate, make_record
-
-    worker = make_inpainter("generator", model, "cpu")
-    records = []
-    for case in load_cases(folder):
-        metal = segment_metal(case.scan).mask
-        if not metal.any():
-            continue
-        result = correct_volume(
-            case.scan, inpainter=worker, metal_mask=metal, gate=OPEN_GATE, threads=1
-        )
-        for slice_report in result.slices:
-            k = slice_report.index
-            scored = slice_regions(case.truth.hu[k], metal[k], _pixel(case)).scored
-            artifact = case.scan.hu[k] - case.truth.hu[k]
-            change = result.volume.hu[k] - case.scan.hu[k]
-            records.append(make_record(slice_report.features, artifact, change, scored))
-        print(f"{case.name}", file=sys.stderr, flush=True)
-    return fit_gate(records)
 
 
 def gate_price(summary: dict[str, Any]) -> dict[str, float]:

@@ -8,7 +8,7 @@ three numbers, and fitting needs no images.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 from spinemar.errors import InputError
 from spinemar.mar.pipeline.gate import GateFeatures, GateParameters, decide
 
-_HARM_WEIGHT = 400.0
-_STARTS = 6
+_HARM_WEIGHT = 8.0
+_STEEPNESS_WEIGHT = 0.003
+_STARTS = 8
+_FITTED = ("offset", "by_gain", "by_log_spread", "by_log_ratio", "by_log_unexplained")
+_NOISE_HU = 10.0
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,21 @@ def make_record(
     return GateRecord(features, float(a @ a) / n, float(a @ d) / n, float(d @ d) / n)
 
 
-def fit_gate(records: Sequence[GateRecord], *, seed: int = 0) -> GateParameters:
+def fit_gate(
+    records: Sequence[GateRecord], *, start: GateParameters | None = None, seed: int = 0
+) -> GateParameters:
     """Find the parameters with the least error that hardly ever do harm.
+
+    No weight may be against sense: the stronger the fall in spread, the larger the gain and the
+    greater the unrest, the more is applied.
 
     Parameters
     ----------
     records : sequence of GateRecord
-        Of many slices: materials, doses, sizes, mild and strong artifacts.
+        Of many slices: materials, doses, sizes, mild and strong artifacts, and of slices that
+        should be left alone.
+    start : GateParameters, optional
+        Where the search begins, and what is not fitted.
     seed : int
         For the starting points of the search.
 
@@ -88,23 +99,33 @@ def fit_gate(records: Sequence[GateRecord], *, seed: int = 0) -> GateParameters:
         raise InputError(
             f"{len(records)} slices are too few to fit a gate.", "Simulate a few dozen."
         )
-    before = np.array([max(record.rmse(0.0), 1e-3) for record in records])
+    first = start or GateParameters()
+    before = np.array([_visible(record.rmse(0.0)) for record in records])
 
     def loss(values: NDArray[np.float64]) -> float:
-        gate = _parameters(values, minimum=0.0)
-        after = [record.rmse(decide(record.features, gate).strength) for record in records]
-        ratio = np.maximum(np.array(after), 1e-3) / before
+        gate = replace(_parameters(values, first), minimum=0.0)
+        strengths = [decide(record.features, gate).strength for record in records]
+        after = [record.rmse(w) for record, w in zip(records, strengths, strict=True)]
+        ratio = np.array([_visible(rmse) for rmse in after]) / before
         harm = np.maximum(ratio - 0.995, 0.0)
-        return float(np.mean(after) / 10 + 5 * np.mean(np.log(ratio)) + _HARM_WEIGHT * harm.mean())
+        steep = _STEEPNESS_WEIGHT * float(np.sum(values**2))
+        return float(
+            np.mean(after) / 5 + 3 * np.mean(np.log(ratio)) + _HARM_WEIGHT * harm.mean() + steep
+        )
 
     rng = np.random.default_rng(seed)
-    default = GateParameters()
-    first = np.array([default.offset, default.by_gain, default.by_log_spread, default.by_log_ratio])
-    starts = [first] + [first + rng.normal(0.0, 0.3, 4) for _ in range(_STARTS)]
-    found = [minimize(loss, s, method="Nelder-Mead", options={"maxiter": 2000}) for s in starts]
-    return _parameters(min(found, key=lambda result: float(result.fun)).x, default.minimum)
+    middle = np.array([getattr(first, name) for name in _FITTED])
+    starts = [middle] + [middle + rng.normal(0.0, 0.7, len(_FITTED)) for _ in range(_STARTS)]
+    found = [minimize(loss, s, method="Nelder-Mead", options={"maxiter": 4000}) for s in starts]
+    return _parameters(min(found, key=lambda result: float(result.fun)).x, first)
 
 
-def _parameters(values: NDArray[np.float64], minimum: float) -> GateParameters:
-    offset, by_gain, by_log_spread, by_log_ratio = (round(float(v), 4) for v in values)
-    return GateParameters(offset, by_gain, by_log_spread, by_log_ratio, minimum=minimum)
+def _visible(rmse: float) -> float:
+    """Error beside the noise that every slice has: below it nobody sees a difference."""
+    return float(np.hypot(rmse, _NOISE_HU))
+
+
+def _parameters(values: NDArray[np.float64], start: GateParameters) -> GateParameters:
+    offset, *weights = (round(float(v), 4) for v in values)
+    found = {name: max(0.0, w) for name, w in zip(_FITTED[1:], weights, strict=True)}
+    return replace(start, offset=offset, **found)

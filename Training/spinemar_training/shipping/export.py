@@ -19,10 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spinemar.base.atomic_files import atomic_path
 from spinemar.mar.inpainters.models.manifest import SCHEMA
 from spinemar.mar.inpainters.models.runtime import onnx_runtime
 from spinemar.mar.result import PIPELINE_VERSION
 from spinemar.tomography.geometry import STANDARD_BINS
+from spinemar_training.metal import encoding as metal_encoding
+from spinemar_training.metal.runs import build_metal
 from spinemar_training.networks.features import HIGH_HU, LOW_HU, N_FEATURES, PIXEL_MM, SCALE_HU
 from spinemar_training.run_settings import RunSettings
 from spinemar_training.runs.running import RESIDUAL_VIEWS, build_generator, build_prior
@@ -115,7 +118,7 @@ def export_prior(settings: RunSettings, weights: Path, path: Path) -> dict[str, 
             "pixel_mm": PIXEL_MM,
             "multiple": multiple,
             "margin_mm": MARGIN_MM,
-            "widening_bins": settings.widening_bins,
+            "widening_mm": settings.widening_mm,
         },
     }
 
@@ -155,23 +158,75 @@ def _written(
     other: dict[str, Tensor],
 ) -> dict[str, Any]:
     """Write a network in both precisions, compare each with PyTorch on `other` input."""
-    entries = []
+    whole = _written_once(network, network, path, sample, output, other)
+    half = path.with_suffix(".fp16.onnx")
+    return {
+        **whole,
+        "fp16": _written_once(network, halved(network), half, sample, output, other, "fp16"),
+    }
+
+
+def _written_once(
+    network: nn.Module,
+    exported: nn.Module,
+    path: Path,
+    sample: tuple[dict[str, Tensor], dict[int, str]],
+    output: tuple[str, dict[int, str]],
+    other: dict[str, Tensor],
+    precision: str = "fp32",
+) -> dict[str, Any]:
+    """Write one file and compare what it computes of `other` input with `network` itself."""
     inputs = {name: (tensor, sample[1]) for name, tensor in sample[0].items()}
-    for precision, target, one in (
-        ("fp32", path, network),
-        ("fp16", path.with_suffix(".fp16.onnx"), halved(network)),
-    ):
-        _export(one, inputs, output, target)
-        difference = parity(network, target, other)
-        if not difference < PARITY[precision]:
-            raise ValueError(f"{target.name} differs from PyTorch by {difference:.1e}.")
-        if target.stat().st_size > MAX_BYTES:
-            raise ValueError(f"{target.name} has more than {MAX_BYTES} bytes.")
-        digest = hashlib.sha256(target.read_bytes()).hexdigest()
-        entries.append(
-            {"file": target.name, "sha256": digest, "parity": float(f"{difference:.2g}")}
-        )
-    return {**entries[0], "fp16": entries[1]}
+    _export(exported, inputs, output, path)
+    difference = parity(network, path, other)
+    if not difference < PARITY[precision]:
+        raise ValueError(f"{path.name} differs from PyTorch by {difference:.1e}.")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path.name} has more than {MAX_BYTES} bytes.")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"file": path.name, "sha256": digest, "parity": float(f"{difference:.2g}")}
+
+
+def export_metal(weights: Path, path: Path) -> dict[str, Any]:
+    """Write the metal network and return its manifest entry; it is small, 32 bits serve all."""
+    network = round_to_half(build_metal(weights))
+    multiple = network.unet.multiple
+    axes = {0: "B", 2: "H", 3: "W"}
+    sample = torch.rand(1, metal_encoding.N_FEATURES, 2 * multiple, 3 * multiple)
+    other = torch.rand(2, metal_encoding.N_FEATURES, 3 * multiple, 2 * multiple)
+    entry = _written_once(
+        network,
+        network,
+        path,
+        ({"features": sample}, axes),
+        ("fraction", axes),
+        {"features": other},
+    )
+    return {
+        **entry,
+        "inputs": {"features": ["B", metal_encoding.N_FEATURES, "H", "W"]},
+        "outputs": {"fraction": ["B", 1, "H", "W"]},
+        "normalisation": {"top_hu": metal_encoding.USUAL_TOP_HU},
+        "settings": {"multiple": multiple},
+    }
+
+
+def add_metal(weights: Path, folder: Path) -> list[Path]:
+    """Put a metal network into a model's folder: every manifest there names it.
+
+    Returns
+    -------
+    list of Path
+        The manifests.
+    """
+    entry = export_metal(weights, folder / "metal.onnx")
+    manifests = sorted(folder.glob("manifest*.json"))
+    for path in manifests:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["networks"]["metal"] = entry
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return manifests
 
 
 def export_model(
@@ -208,7 +263,7 @@ def export_model(
     if "prior" in stored:
         networks["prior"] = export_prior(settings, weights, output / "prior.onnx")
     elif prior_of is not None:
-        networks["prior"] = _shared_prior(prior_of, output, settings.widening_bins)
+        networks["prior"] = _shared_prior(prior_of, output, settings.widening_mm)
     if "generator" in stored:
         path = output / f"generator{tail}.onnx"
         networks["generator"] = export_generator(settings, weights, path)
@@ -225,11 +280,11 @@ def export_model(
     return path
 
 
-def _shared_prior(folder: Path, output: Path, widening_bins: int) -> dict[str, Any]:
+def _shared_prior(folder: Path, output: Path, widening_mm: float) -> dict[str, Any]:
     """Take over another model's prior: its manifest entry, and its file if it lies elsewhere."""
     content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     entry: dict[str, Any] = content["networks"]["prior"]
-    entry["settings"]["widening_bins"] = widening_bins
+    entry["settings"]["widening_mm"] = widening_mm
     for one in [entry, *([entry["fp16"]] if "fp16" in entry else [])]:
         source = folder / one["file"]
         if hashlib.sha256(source.read_bytes()).hexdigest() != one["sha256"]:

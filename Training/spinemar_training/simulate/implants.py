@@ -138,12 +138,20 @@ def metal_fractions(
     """
     flat = coordinates.reshape(-1, 3)
     fractions: dict[str, Tensor] = {}
-    for primitive in primitives:
-        low, high = (side.to(flat) for side in bounds(primitive))
-        near = ((flat >= low - 1) & (flat <= high + 1)).all(-1).nonzero()[:, 0]
+    boxes = [tuple(side.to(flat) for side in bounds(primitive)) for primitive in primitives]
+    if not boxes:
+        return fractions
+    # Most points are far from everything: leave them out once, not for every primitive.
+    lowest = torch.stack([low for low, _ in boxes]).amin(0)
+    highest = torch.stack([high for _, high in boxes]).amax(0)
+    close = ((flat >= lowest - 1) & (flat <= highest + 1)).all(-1).nonzero()[:, 0]
+    points = flat[close]
+    for primitive, (low, high) in zip(primitives, boxes, strict=True):
+        near = ((points >= low - 1) & (points <= high + 1)).all(-1).nonzero()[:, 0]
         if near.numel() == 0:
             continue
-        distance = signed_distance(flat[near], primitive)
+        distance = signed_distance(points[near], primitive)
+        near = close[near]
         share = (0.5 - distance / soft_mm).clamp(0, 1)
         field = fractions.setdefault(primitive.material, flat.new_zeros(flat.shape[0]))
         field[near] = torch.maximum(field[near], share)

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from spinemar.physics.spectra import detected_beam
 from spinemar.tomography.units import MU_WATER_PER_MM
+from spinemar_training.projectors.nufft import NufftRadon
 from spinemar_training.projectors.radon import TorchRadon
 
 BODY = ("water", "cortical_bone")
+_WIDE_TAPS = 24
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def _gaussian(signal: Tensor, sigma: float) -> Tensor:
     if sigma < 0.05:
         return signal
     radius = max(1, round(3 * sigma))
+    if radius > _WIDE_TAPS:
+        return _wide_gaussian(signal, sigma, radius)
     taps = torch.arange(-radius, radius + 1, device=signal.device, dtype=signal.dtype)
     kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
     kernel = kernel / kernel.sum()
@@ -77,6 +81,16 @@ def _gaussian(signal: Tensor, sigma: float) -> Tensor:
     return F.conv1d(F.pad(flat, (radius, radius), mode="replicate"), kernel[None, None]).reshape(
         signal.shape
     )
+
+
+def _wide_gaussian(signal: Tensor, sigma: float, radius: int) -> Tensor:
+    """Blur along the last axis by its transform, edges repeated: what scatter takes."""
+    flat = signal.reshape(-1, 1, signal.shape[-1])
+    padded = F.pad(flat, (radius, radius), mode="replicate")
+    frequency = torch.fft.rfftfreq(padded.shape[-1], device=signal.device)
+    response = torch.exp(-2 * (torch.pi * sigma * frequency) ** 2)
+    blurred = torch.fft.irfft(torch.fft.rfft(padded) * response, n=padded.shape[-1])
+    return blurred[..., radius:-radius].reshape(signal.shape)
 
 
 def decompose(hu: Tensor, top_hu: float) -> Tensor:
@@ -94,7 +108,7 @@ def _reference_mu() -> tuple[np.ndarray, np.ndarray]:
     return mu_per_mm("water", [70.0]), mu_per_mm("cortical_bone", [70.0])
 
 
-def _transmission(lengths_mm: Tensor, mu: np.ndarray, signal: np.ndarray) -> Tensor:
+def transmission(lengths_mm: Tensor, mu: np.ndarray, signal: np.ndarray) -> Tensor:
     """Signal-weighted polychromatic transmission of lengths (n, materials, views, bins)."""
     total = torch.zeros_like(lengths_mm[:, 0])
     for energy in range(len(signal)):
@@ -149,7 +163,7 @@ def detect(
     return -torch.log(counts / photons)
 
 
-def kernel_window(radon: TorchRadon, scanner: Scanner, reach: float = 1.0) -> Tensor:
+def kernel_window(radon: TorchRadon | NufftRadon, scanner: Scanner, reach: float = 1.0) -> Tensor:
     """Window of the reconstruction kernel, at the projector's frequencies times `reach`."""
     f = radon.frequencies() * reach
     taper = 0.5 + 0.5 * torch.cos(torch.pi * (f / scanner.kernel_cutoff).clamp(max=1))
@@ -160,13 +174,18 @@ def kernel_window(radon: TorchRadon, scanner: Scanner, reach: float = 1.0) -> Te
 class Projectors:
     """The projectors of the scanner (fine grid) and of its reconstruction (image grid)."""
 
-    fine: TorchRadon
-    coarse: TorchRadon
+    fine: TorchRadon | NufftRadon
+    coarse: TorchRadon | NufftRadon
+
+
+def detector_bins(size: int) -> int:
+    """Bins, as wide as pixels, that see an image of `size` pixels from everywhere."""
+    return int(2 * round(size * 1.4375 / 2))
 
 
 def make_projectors(size: int, n_views: int, device: torch.device | str) -> Projectors:
     """Build them for an image of `size` pixels: the scan runs on twice as fine a grid."""
-    bins = int(2 * round(size * 1.4375 / 2))
+    bins = detector_bins(size)
     return Projectors(
         TorchRadon(2 * size, n_views, 2 * bins, device=device),
         TorchRadon(size, n_views, bins, device=device),
@@ -207,8 +226,8 @@ def scan(
     maps = torch.cat([body, body * free[:, None], *(m[:, None] for m in metals.values())], 1)
     lengths = projectors.fine.forward(maps.reshape(-1, *hu.shape[1:])) * pixel_mm
     lengths = lengths.reshape(n, -1, *lengths.shape[1:])
-    clean = _transmission(lengths[:, :2], mu[:2], beam.signal)
-    dirty = _transmission(lengths[:, 2:], mu, beam.signal)
+    clean = transmission(lengths[:, :2], mu[:2], beam.signal)
+    dirty = transmission(lengths[:, 2:], mu, beam.signal)
     del lengths, maps
     if not targeted:
         clean = 0.5 * (clean[..., 0::2] + clean[..., 1::2])
@@ -221,8 +240,8 @@ def scan(
     pixel = pixel_mm if targeted else 2 * pixel_mm
     window = kernel_window(projector, scanner, 2.0 if targeted else 1.0)
     images = []
-    for transmission in (dirty, clean):
-        p = correct(detect(transmission, noise, scanner, bowtie))
+    for through in (dirty, clean):
+        p = correct(detect(through, noise, scanner, bowtie))
         mu_image = projector.fbp(p, window) / pixel
         images.append(1000 * (mu_image / MU_WATER_PER_MM - 1))
     return images[0], images[1]

@@ -13,7 +13,7 @@ from torch.utils.data import IterableDataset
 
 from spinemar_training.projectors.radon import TorchRadon
 from spinemar_training.simulate.anatomy import Patient, load_patient
-from spinemar_training.simulate.scan import Projectors, make_projectors
+from spinemar_training.simulate.scan import Projectors, detector_bins, make_projectors
 from spinemar_training.simulate.slabs import CHANNELS, SlabSettings, TrainingSlab, make_slab
 
 
@@ -37,8 +37,7 @@ class SlabMaker:
         self.settings = settings
         self._patients: list[Patient] = [load_patient(p, device) for p in patient_files]
         self._projectors: Projectors = make_projectors(settings.size, settings.scan_views, device)
-        bins = self._projectors.coarse.n_bins
-        self._radon = TorchRadon(settings.size, 720, bins, device=device)
+        self._radon = TorchRadon(settings.size, 720, detector_bins(settings.size), device=device)
         self._rng = np.random.default_rng(seed)
         self._generator = torch.Generator(device=device).manual_seed(seed)
 

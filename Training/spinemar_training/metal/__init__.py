@@ -1,0 +1,1 @@
+"""The metal network: simulated scans whose true metal is known, its training and its export."""
