@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import spinemar
-from spinemar.base.moved import MOVED
+from spinemar.base.moved import MOVED, RENAMED
 
 ROOT = Path(__file__).resolve().parents[2]
 FACE = ROOT / "spinemar" / "__init__.py"
@@ -90,3 +90,17 @@ def test_every_old_path_is_really_gone() -> None:
 def test_a_path_that_never_was_stays_a_plain_import_error() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"No module named 'spinemar\.mar\.slap'"):
         import_module("spinemar.mar.slap")
+
+
+@pytest.mark.parametrize("module", sorted(RENAMED))
+def test_a_renamed_module_goes_on_working_and_says_where_it_is(module: str) -> None:
+    code = (
+        f"import {module} as old, {RENAMED[module]} as new\n"
+        "names = [n for n in vars(new) if not n.startswith('_')]\n"
+        "assert names and all(getattr(old, n) is getattr(new, n) for n in names)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"The module {module} has moved. Use: {RENAMED[module]}" in done.stderr
