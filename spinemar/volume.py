@@ -148,10 +148,13 @@ class LabelVolume:
     ----------
     labels : ndarray of integers, shape (slices k, rows j, columns i)
     ijk_to_ras : ndarray of float64, shape (4, 4)
+    names : mapping of int to str, optional
+        What the file that they come from calls its labels.
     """
 
     labels: NDArray[np.int16]
     ijk_to_ras: NDArray[np.float64]
+    names: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         array = np.asarray(self.labels)

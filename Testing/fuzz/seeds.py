@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.volume import CTVolume
@@ -104,6 +105,65 @@ def dicom_encodings() -> list[bytes]:
         data.add_new(0x00291010, "OW", bytes(8))
         found.append(_made("slice.dcm", lambda p, d=data, s=syntax: encoded(d, p, s)))
     return found + [_made(w, lambda p, w=w: write_companion(p.parent, w, p.name)) for w in ALL]
+
+
+def masks() -> list[bytes]:
+    """Return the screw of the small CT as a mask, in NRRD as other software writes it."""
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray((small_ct().hu > 2500).astype(np.uint8))
+    image.SetSpacing((8.0, 8.0, 3.0))
+    return [_made("m.nrrd", lambda path: sitk.WriteImage(image, str(path), False))]
+
+
+def _vertebra_and_screw() -> NDArray[np.uint8]:
+    labels = np.zeros(small_ct().hu.shape, np.uint8)
+    labels[0:2, 6:16, 6:14], labels[2:4, 6:16, 6:14] = 1, 2
+    return labels
+
+
+def dicom_segmentations() -> list[bytes]:
+    """Return DICOM Segmentations of both: bits, fractions, label map, packed and not."""
+    from Testing.core.io.segmentation_files import dicom_seg
+
+    lps = np.diag([-1.0, -1, 1, 1]) @ small_ct().ijk_to_ras
+    masks = {name: _vertebra_and_screw() == n for n, name in enumerate(("L2", "Screw"), 1)}
+    kinds = (("BINARY", "1.2.840.10008.1.2.1"), ("FRACTIONAL", "RLE"),
+             ("LABELMAP", "1.2.840.10008.1.2"), ("BINARY", "1.2.840.10008.1.2.1.99"))  # fmt: skip
+    return [
+        _made(
+            "seg.dcm", lambda path, k=kind, s=syntax: dicom_seg(path, masks, lps, kind=k, syntax=s)
+        )
+        for kind, syntax in kinds
+    ]
+
+
+def slicer_segmentations() -> list[bytes]:
+    """Return segmentations of both in one layer and in two."""
+    from Testing.core.io.segmentation_files import seg_nrrd
+
+    labels = _vertebra_and_screw()
+    fields = [{"ID": "a", "Name": name, "LabelValue": n, "Layer": 0}
+              for n, name in enumerate(("L2", "Screw"), 1)]  # fmt: skip
+    layered = [{**one, "LabelValue": 1, "Layer": n} for n, one in enumerate(fields)]
+    layers = np.stack([labels == 1, labels == 2]).astype(np.uint8)
+    affine = small_ct().ijk_to_ras
+    return [
+        _made("a.seg.nrrd", lambda path: seg_nrrd(path, labels[None], affine, fields)),
+        _made("a.seg.nrrd", lambda path: seg_nrrd(path, layers, affine, layered)),
+    ]
+
+
+def labels_with_table() -> list[bytes]:
+    """Return NIfTI labels with the table of TotalSegmentator, and without one."""
+    from Testing.core.io.segmentation_files import nifti_with_table
+
+    labels, affine = _vertebra_and_screw(), small_ct().ijk_to_ras
+    tables = ({1: "vertebrae_L2", 2: "screw"}, {2: "vertebrae_L1"})
+    return [
+        _made("a.nii", lambda path, t=table: nifti_with_table(path, labels, affine, t))
+        for table in tables
+    ]
 
 
 def raw_data() -> list[bytes]:

@@ -96,6 +96,14 @@ def _labels(path: Path) -> None:
     read_mask(path, seeds.small_ct().geometry)
 
 
+def _named_labels(path: Path) -> None:
+    from spinemar.io import read_labels, read_mask
+    from spinemar.spine.labels.conventions import find_naming
+
+    read_mask(path, seeds.small_ct().geometry)
+    find_naming(read_labels(path))
+
+
 def _raw_data(path: Path) -> None:
     from spinemar.tomography.raw_data.sinogram_files import read_sinogram
 
@@ -253,7 +261,12 @@ TARGETS = (
     Target("dicom", "slice.dcm", seeds.dicom, _volume, share=2.5),
     Target("dicom-kind", "IM0", seeds.dicom_encodings, _dicom_kind, in_python=True),
     Target("dicom-written-back", "slice.dcm", seeds.dicom_encodings, _written_back, share=1.5),
-    Target("mask", "mask.nrrd", lambda: seeds.images_of_others(".nrrd"), _labels),
+
+
+    Target("mask", "mask.nrrd", seeds.masks, _labels),
+    Target("dicom-seg", "seg.dcm", seeds.dicom_segmentations, _named_labels, share=2.0),
+    Target("seg-nrrd", "labels.seg.nrrd", seeds.slicer_segmentations, _named_labels),
+    Target("labels-nifti", "labels.nii", seeds.labels_with_table, _named_labels),
     Target("raw-data", "raw.npz", seeds.raw_data, _raw_data),
     Target("plan", "plan.json", seeds.plans, _plan, in_python=True),
     Target("catalogue", "own.json", seeds.catalogues, _catalogue, in_python=True),

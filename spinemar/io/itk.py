@@ -14,7 +14,7 @@ from spinemar.errors import GeometryError, InputError
 from spinemar.io.affine import check_affine, ras_from_image
 from spinemar.io.formats import METAIMAGE, NIFTI, NRRD, check_exists, check_size, suffix_of
 from spinemar.io.headers.metaimage import stored_in_metaimage
-from spinemar.io.headers.nrrd import stored_in_nrrd
+from spinemar.io.headers.nrrd import nrrd_key_values, stored_in_nrrd
 from spinemar.io.headers.stored_size import StoredVoxels, check_holds
 from spinemar.io.nifti.voxels import read_nifti
 
@@ -77,22 +77,50 @@ def read_image(path: Path, pixel_type: str) -> tuple[NDArray[Any], NDArray[np.fl
         raise InputError(f"{path} is a folder, not a file.", "Give the file in it.")
     if suffix_of(path) in NIFTI:
         return read_nifti(path, pixel_type)
+    array, affine = read_layers(path, pixel_type)
+    if len(array) != 1:
+        raise several_values(path, len(array))
+    return array[0], affine
+
+
+def read_layers(path: Path, pixel_type: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Read a NRRD or MetaImage file of one or several values a voxel.
+
+    Parameters
+    ----------
+    path : Path
+    pixel_type : {"float32", "native"}
+
+    Returns
+    -------
+    array : ndarray, shape (values, k, j, i)
+    ijk_to_ras : ndarray, shape (4, 4)
+
+    Raises
+    ------
+    InputError, GeometryError
+        As `read_image`.
+    """
     with quiet_itk() as sitk:
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(path))
         if pixel_type == "float32":
             reader.SetOutputPixelType(sitk.sitkFloat32)
-        affine = _checked_header(reader, path)
+        affine, count = _checked_header(reader, path)
+        if count > 1 and pixel_type == "float32":
+            reader.SetOutputPixelType(sitk.sitkVectorFloat32)
         try:
             image = reader.Execute()
         except RuntimeError as error:
             raise unreadable(path, reason(error)) from error
         array = sitk.GetArrayFromImage(image)
-    return array.reshape(array.shape[-3:]), affine
+    if count > 1:
+        return np.moveaxis(array, -1, 0).reshape(count, *array.shape[-4:-1]), affine
+    return array.reshape(1, *array.shape[-3:]), affine
 
 
-def _checked_header(reader: Any, path: Path) -> NDArray[np.float64]:
-    """Check size, number of components and geometry; return the affine."""
+def _checked_header(reader: Any, path: Path) -> tuple[NDArray[np.float64], int]:
+    """Check size and geometry; return the affine and the number of values a voxel."""
     stored = _stored_voxels(path)
     try:
         reader.ReadImageInformation()
@@ -104,13 +132,10 @@ def _checked_header(reader: Any, path: Path) -> NDArray[np.float64]:
             ) from error
         raise unreadable(path, reason(error)) from error
     size = tuple(int(n) for n in reader.GetSize())
-    check_size(size, path.name)
+    count = int(reader.GetNumberOfComponents())
+    check_size(size if count == 1 else (*size, count), path.name)
     if stored is not None:
         check_holds(stored, path.name)
-    if (values := reader.GetNumberOfComponents()) != 1:
-        named = path.name.lower().endswith(".seg.nrrd")
-        layers = named or _SLICER_SEGMENTATION in reader.GetMetaDataKeys()
-        raise _several_values(path, values, is_segmentation=layers)
     if len(size) < 3 or any(n > 1 for n in size[3:]):
         what = "a single picture" if len(size) < 3 else "a series of volumes"
         raise InputError(
@@ -119,11 +144,12 @@ def _checked_header(reader: Any, path: Path) -> NDArray[np.float64]:
         )
     affine = ras_from_image(reader)
     check_affine(affine, path.name)
-    return affine
+    return affine, count
 
 
-def _several_values(path: Path, values: int, *, is_segmentation: bool) -> InputError:
-    if is_segmentation:
+def several_values(path: Path, values: int) -> InputError:
+    """Make the error for a file of several values a voxel, where one is wanted."""
+    if path.name.lower().endswith(".seg.nrrd") or _is_segmentation(path):
         return InputError(
             f"{path.name} is a segmentation in {values} layers, since its segments overlap.",
             "Save it without overlaps (in Slicer: export its segments to a labelmap), or give one "
@@ -134,6 +160,10 @@ def _several_values(path: Path, values: int, *, is_segmentation: bool) -> InputE
         "segmentation whose segments do not overlap as well.",
         "Load the CT itself, not a picture of it; save a segmentation without overlaps.",
     )
+
+
+def _is_segmentation(path: Path) -> bool:
+    return suffix_of(path) in NRRD and _SLICER_SEGMENTATION in nrrd_key_values(path)
 
 
 def _stored_voxels(path: Path) -> StoredVoxels | None:

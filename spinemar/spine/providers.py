@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from spinemar.errors import InputError
+from spinemar.io.segmentations.vertebra_names import level_in_name
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.frames import frames_along, frames_from_labels
 from spinemar.spine.labels.conventions import names_vertebrae
-from spinemar.spine.labels.levels import level_in_name
 from spinemar.spine.model import SpineModel
 from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.volume import CTVolume, LabelVolume
@@ -82,14 +82,16 @@ def names_spine(name: str) -> bool:
 
 def _whole_spine(labels: LabelVolume, naming: str | Mapping[int, str]) -> NDArray[np.bool_]:
     present = [int(v) for v in np.unique(labels.labels) if v != 0]
-    if isinstance(naming, Mapping):
-        chosen = [value for value in present if names_spine(naming.get(value, ""))]
+    names = naming if isinstance(naming, Mapping) else labels.names
+    if any(value in names for value in present):
+        chosen = [value for value in present if names_spine(names.get(value, ""))]
     else:
         chosen = present if len(present) == 1 else []
     if not chosen:
         raise InputError(
             "This segmentation names neither vertebrae nor a spine.",
-            "Name its segments (for example 'L1 vertebra' or 'Spine').",
+            "Name its segments (for example 'L1 vertebra' or 'Spine'), or state what its numbers "
+            "are (--naming).",
         )
     return np.isin(labels.labels, chosen)
 

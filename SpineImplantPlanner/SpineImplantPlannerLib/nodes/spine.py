@@ -14,7 +14,8 @@ from vtk.util.numpy_support import numpy_to_vtk
 from SpineImplantPlannerLib.nodes import hierarchy
 from SpineImplantPlannerLib.shared import geometryOf
 from spinemar.errors import InputError
-from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, level_in_name
+from spinemar.io.segmentations.vertebra_names import levels_in_names, telling_name
+from spinemar.spine.labels.levels import LEVELS, VERSE_IDS
 from spinemar.spine.model import SpineModel
 from spinemar.spine.providers import names_spine
 from spinemar.spine.serial import spine_from_json, spine_to_json
@@ -95,8 +96,8 @@ def labelsOf(node: Any, volumeNode: Any) -> tuple[LabelVolume, dict[int, str]]:
             segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())
         )
     }
-    levels = {name: _levelOf(segment) for name, segment in segments.items()}
-    chosen = {name: (VERSE_IDS[level], level) for name, level in levels.items() if level}
+    levels = levels_in_names({name: _nameOf(segment) for name, segment in segments.items()})
+    chosen = {name: (VERSE_IDS[level], level) for name, level in levels.items()}
     if not chosen:
         whole = [name for name, segment in segments.items() if names_spine(segment.GetName())]
         chosen = {name: (1, segments[name].GetName()) for name in whole[:1]}
@@ -110,13 +111,11 @@ def labelsOf(node: Any, volumeNode: Any) -> tuple[LabelVolume, dict[int, str]]:
     return LabelVolume(labels, geometry.ijk_to_ras), dict(chosen.values())
 
 
-def _levelOf(segment: Any) -> str | None:
-    level = level_in_name(segment.GetName())
-    if level is None:
-        tag = vtk.reference("")
-        if segment.GetTag("TerminologyEntry", tag):
-            level = level_in_name(str(tag))
-    return level
+def _nameOf(segment: Any) -> str:
+    """Return a segment's name, or its terminology where only that tells a level."""
+    tag = vtk.reference("")
+    terminology = str(tag) if segment.GetTag("TerminologyEntry", tag) else ""
+    return telling_name((segment.GetName(), terminology))
 
 
 def _paint(

@@ -4,7 +4,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from spinemar.errors import InputError
-from spinemar.spine.labels.levels import level_in_name
+from spinemar.io.segmentations.vertebra_names import level_in_name
 
 MODULE = "TotalSegmentator"
 # Its task that has the vertebrae.

@@ -25,6 +25,7 @@ OWED = (
     "1,000 slices", "soak", "contradict each other", "leaning sform", "slope 0", "micrometres",
     "companions beside the CT", "DICOMDIR as input", "there twice", "MONOCHROME1",
     "image types of reformats", "reformats by geometry",
+    "DICOM SEG", ".seg.nrrd", "any other format", "by number", "a single vertebra",
 )  # fmt: skip
 
 

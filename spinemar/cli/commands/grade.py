@@ -25,7 +25,11 @@ def grade(
         typer.Option(help="Segmented vertebrae; without them the spine is segmented here."),
     ] = None,
     naming: Annotated[
-        str, typer.Option(help="Numbering of LABELS: auto, verse, totalsegmentator.")
+        str,
+        typer.Option(
+            help="Numbers in LABELS: auto (by the file's names first), verse, totalsegmentator, "
+            "totalsegmentator-v1, or 1=L1,2=L2."
+        ),
     ] = "auto",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The plan with its grades (.json).")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from spinemar.progress import CancelToken, ProgressCallback
     from spinemar.spine.model import SpineModel
-    from spinemar.volume import CTVolume
+    from spinemar.volume import CTVolume, LabelVolume
 
 
 def segment(
@@ -46,7 +46,10 @@ def segment(
     ] = None,
     naming: Annotated[
         str,
-        typer.Option(help="Numbers in LABELS: auto, verse, totalsegmentator, totalsegmentator-v1."),
+        typer.Option(
+            help="Numbers in LABELS: auto (by the file's names first), verse, totalsegmentator, "
+            "totalsegmentator-v1, or 1=L1,2=L2."
+        ),
     ] = "auto",
     frames: Annotated[
         Path | None, typer.Option(help="Write axes, endplates and pedicles to this .json file.")
@@ -82,7 +85,8 @@ def segment(
     seeds = _seeds(seed or ())
     volume = read_volume(ct)
     with progress_bars(quiet=json) as (progress, cancel):
-        model = _model(volume, labels, naming, first_level, seeds, progress=progress, cancel=cancel)
+        given = _given(labels)
+        model = _model(volume, given, naming, first_level, seeds, progress=progress, cancel=cancel)
     write_labels(output, model.labels)
     if frames is not None:
         from spinemar.spine.serial import spine_to_json
@@ -95,14 +99,35 @@ def segment(
 
         write_overlay_sheet(sheet, volume, model, title=ct.name)
     if json:
-        print_json({"status": "done", "labels": output, "vertebrae": _facts(model)})
+        facts = {"status": "done", "labels": output, "vertebrae": _facts(model)}
+        print_json({**facts, "levels_by": _levels_by(given, naming)})
         return
     stdout().print(_table(model))
+    if given is not None:
+        stdout().print(f"Levels by {_levels_by(given, naming)}.")
+
+
+def _given(labels: Path | None) -> LabelVolume | None:
+    from spinemar.io import read_labels
+
+    return None if labels is None else read_labels(labels)
+
+
+def _levels_by(given: LabelVolume | None, naming: str) -> str:
+    """Say who tells the levels: the file, the user, or a recognised numbering."""
+    from spinemar.spine.labels.conventions import find_naming
+
+    found = None if given is None else find_naming(given, naming)
+    if found is None:
+        return "ribs, sacrum and lengths"
+    if found.confidence < 1.0:
+        return f"the numbers of {found.source}, recognised by where they lie"
+    return "the names in the file" if naming == "auto" else f"--naming {naming}"
 
 
 def _model(
     volume: CTVolume,
-    labels: Path | None,
+    labels: LabelVolume | None,
     naming: str,
     first_level: str | None,
     seeds: Mapping[str, tuple[float, float, float]],
@@ -111,11 +136,10 @@ def _model(
     cancel: CancelToken,
 ) -> SpineModel:
     if labels is not None:
-        from spinemar.io import read_labels
         from spinemar.spine.providers import spine_from_segmentation
 
         return spine_from_segmentation(
-            read_labels(labels),
+            labels,
             volume,
             naming=naming,
             first_level=first_level,

@@ -60,13 +60,43 @@ def stored_in_nrrd(path: Path) -> StoredVoxels:
     return StoredVoxels(neighbour(path, detached), 0, promised, packing)
 
 
+def nrrd_key_values(path: Path) -> dict[str, str]:
+    """Return what a NRRD header says beyond the format's own fields (its lines `key:=value`).
+
+    Raises
+    ------
+    InputError
+        If it is no NRRD header.
+    """
+    lines, _ = _lines(path)
+    found: dict[str, str] = {}
+    for line in lines:
+        key, equals, value = line.partition(b":=")
+        if equals and not line.startswith(b"#"):
+            text = value.decode("utf-8", errors="replace").rstrip("\r")
+            found[key.decode("utf-8", errors="replace")] = text.replace("\\n", "\n")
+    return found
+
+
 def _fields(path: Path) -> tuple[dict[str, str], int]:
     """Return the fields by their name without spaces, and where the header ends."""
+    lines, position = _lines(path)
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line.startswith((b"#", b"NRRD")) or b": " not in line or b":=" in line.split(b": ")[0]:
+            continue
+        name, _, value = line.decode("latin-1").partition(": ")
+        fields[name.lower().replace(" ", "")] = value.strip()
+    return fields, position
+
+
+def _lines(path: Path) -> tuple[list[bytes], int]:
+    """Return the header's lines, and where it ends."""
     with path.open("rb") as stream:
         start = stream.read(_MAX_HEADER_BYTES)
     if not start.startswith(b"NRRD"):
         raise _damaged(path)
-    fields: dict[str, str] = {}
+    lines = []
     position = 0
     while position < len(start):
         end = start.find(b"\n", position)
@@ -74,11 +104,8 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         position = len(start) if end < 0 else end + 1
         if not line.strip(b"\r"):
             break
-        if line.startswith((b"#", b"NRRD")) or b": " not in line or b":=" in line.split(b": ")[0]:
-            continue
-        name, _, value = line.decode("latin-1").partition(": ")
-        fields[name.lower().replace(" ", "")] = value.strip()
-    return fields, position
+        lines.append(line)
+    return lines, position
 
 
 def _damaged(path: Path) -> InputError:

@@ -15,7 +15,7 @@ from spinemar.spine.anatomy.pedicle import Expectation, find_pedicle
 from spinemar.spine.anatomy.pedicle_outlines import Density
 from spinemar.spine.anatomy.shape import VertebraShape
 from spinemar.spine.anatomy.vertebral_body import BodyFit, canal_at, fit_body
-from spinemar.spine.labels.conventions import to_verse
+from spinemar.spine.labels.conventions import renumbered, required_naming
 from spinemar.spine.labels.levels import (
     RIBBED_WIDTH_MM,
     SACRUM,
@@ -54,24 +54,30 @@ def frames_from_labels(
     volume : CTVolume, optional
         The CT itself (on any grid), which draws the pedicles' outlines finer than labels do.
     naming : str or mapping of int to str
-        "auto", "verse", "totalsegmentator", "totalsegmentator-v1", or names (terminology
-        meanings or SNOMED CT codes are fine) by label value.
+        As in `find_naming`: "auto", a numbering, or names by label value.
     progress, cancel
         As everywhere.
 
     Returns
     -------
     SpineModel
-        Labels under VerSe numbers; a frame for each vertebra whose body is visible.
+        Labels under VerSe numbers; a frame for each vertebra whose body is visible. Levels that
+        were recognised by bare numbers make no frame surer than that is.
 
     Raises
     ------
     InputError
-        If no vertebra is named, or no canal runs beside the vertebrae.
+        If no vertebra is named, its level cannot be told, or no canal runs beside the vertebrae.
     """
-    verse = to_verse(labels, naming)
+    found = required_naming(labels, naming)
+    verse = renumbered(labels, found)
     canal = canal_of_labels(verse, cancel)
-    return frames_along(verse, canal, volume, progress=progress, cancel=cancel)
+    model = frames_along(verse, canal, volume, progress=progress, cancel=cancel)
+    frames = [
+        replace(frame, confidence=min(frame.confidence, found.confidence))
+        for frame in model.vertebrae
+    ]
+    return replace(model, vertebrae=type(model.vertebrae)(frames))
 
 
 def canal_of_labels(verse: LabelVolume, cancel: CancelToken | None = None) -> NDArray[np.float64]:

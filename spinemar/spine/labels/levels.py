@@ -1,8 +1,8 @@
 """Names and numbers of vertebral levels.
 
 Inside SpineMAR a level is a short name ("T12") and a label value is the VerSe number of that
-level. Other numberings (TotalSegmentator 1 and 2, SNOMED CT terminology) are translated here and
-nowhere else.
+level. Other numberings (TotalSegmentator 1 and 2) are translated here and nowhere else; names and
+terminology are read by `spinemar.io.segmentations.vertebra_names`.
 
 References
 ----------
@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from spinemar.errors import InputError
+from spinemar.io.segmentations.vertebra_names import level_in_name
 
 CERVICAL: tuple[str, ...] = tuple(f"C{n}" for n in range(1, 8))
 THORACIC: tuple[str, ...] = tuple(f"T{n}" for n in range(1, 13))
@@ -44,46 +45,6 @@ TOTALSEGMENTATOR_V1_IDS: Mapping[str, int] = MappingProxyType(
     | {SACRUM: 92}
 )
 
-#: SNOMED CT codes of the vertebrae, as Slicer's terminology and DICOM SEG write them.
-SNOMED_CODES: Mapping[str, str] = MappingProxyType(
-    {
-        "C1": "14806007",
-        "C2": "39976000",
-        "C3": "113205007",
-        "C4": "5329002",
-        "C5": "36978003",
-        "C6": "36054005",
-        "C7": "87391001",
-        "T1": "64864005",
-        "T2": "53733008",
-        "T3": "1626008",
-        "T4": "73071006",
-        "T5": "56401006",
-        "T6": "45296009",
-        "T7": "62487009",
-        "T8": "11068009",
-        "T9": "82687006",
-        "T10": "7610001",
-        "T11": "12989004",
-        "T12": "23215003",
-        "L1": "66794005",
-        "L2": "14293000",
-        "L3": "36470004",
-        "L4": "11994002",
-        "L5": "49668003",
-        "S1": "65985001",
-    }
-)
-
-_LETTER = re.compile(r"(?<![A-Za-z0-9])([CTLDS])\s*[-_]?\s*(\d{1,2})(?![0-9])", re.IGNORECASE)
-_LARGEST = {"C": 7, "T": 13, "L": 6, "S": 1}
-_ORDINALS = (
-    *("first", "second", "third", "fourth", "fifth", "sixth"),
-    *("seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"),
-)
-_NOT_BONE = {"disc", "disk", "discs", "disks", "rib", "nerve", "root", "screw", "costa", "muscle"}
-_REGIONS = {"cervical": "C", "thoracic": "T", "dorsal": "T", "lumbar": "L", "sacral": "S"}
-
 
 def parse_level(text: str) -> str:
     """Return the level that a user or a file names: "t10", "T 10" and "D10" are "T10".
@@ -99,33 +60,6 @@ def parse_level(text: str) -> str:
             f"'{text}' is not a vertebral level.", "Name a level such as C7, T10 or L1."
         )
     return level
-
-
-def level_in_name(name: str) -> str | None:
-    """Find the level in a segment's name, None where it names no vertebra.
-
-    Understands "vertebrae_T12", "L1 vertebra", "First lumbar vertebra" and SNOMED CT codes.
-    """
-    stripped = name.strip()
-    for level, code in SNOMED_CODES.items():
-        if re.search(rf"(?<!\d){code}(?!\d)", stripped):
-            return level
-    words = re.findall(r"[a-z]+", stripped.lower())
-    if _NOT_BONE.intersection(words):
-        return None
-    for word, region in _REGIONS.items():
-        ordinal = next((n for n, o in enumerate(_ORDINALS, 1) if o in words), None)
-        if word in words and ordinal is not None and ordinal <= _LARGEST[region]:
-            return f"{region}{ordinal}"
-    match = _LETTER.search(stripped.replace("_", " "))
-    if match:
-        letter = match.group(1).upper().replace("D", "T")
-        number = int(match.group(2))
-        if 1 <= number <= _LARGEST[letter]:
-            return f"{letter}{number}"
-    if "sacrum" in words:
-        return SACRUM
-    return None
 
 
 def level_of_id(label: int) -> str | None:
@@ -199,6 +133,21 @@ def usual_convergence(level: str) -> float:
         return 33.0 - 30.0 * (min(level_position(level), LEVELS.index("T12")) - 7) / 11.0
     return 5.0 * (min(level_position(level), LEVELS.index("L5")) - LEVELS.index("T12"))
 
+
+#: Usual distance of the discs around each level, mm, for an adult of middle height.
+USUAL_LENGTHS_MM: Mapping[str, float] = MappingProxyType(
+    dict(
+        zip(
+            LEVELS,
+            (
+                *(20.0, 20.0, 18.0, 18.0, 17.5, 17.5, 18.5),
+                *(20.0, 21.5, 22.5, 23.0, 23.5, 24.0, 24.5, 25.0, 26.0, 27.0, 28.5, 30.5),
+                *(33.0, 34.5, 35.5, 36.0, 35.0, 30.0),
+            ),
+            strict=True,
+        )
+    )
+)
 
 _ISTHMUS_MM = {"C7": 5.0, "T1": 4.0, "T2": 2.5, "T3": 2.5, "T12": -0.5, "L1": 0.3} | {
     "L2": 1.2,

@@ -13,22 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from spinemar.spine.labels.levels import LEVELS, LUMBAR, SACRUM, THORACIC
+from spinemar.spine.labels.levels import LEVELS, LUMBAR, SACRUM, THORACIC, USUAL_LENGTHS_MM
 from spinemar.spine.segmentation.posterior import Arches
 from spinemar.spine.straightening.straight import StraightSpine
 
-#: Usual distance of the discs around each level, mm, for an adult of middle height.
-_LENGTHS = dict(
-    zip(
-        LEVELS,
-        (
-            *(20.0, 20.0, 18.0, 18.0, 17.5, 17.5, 18.5),
-            *(20.0, 21.5, 22.5, 23.0, 23.5, 24.0, 24.5, 25.0, 26.0, 27.0, 28.5, 30.5),
-            *(33.0, 34.5, 35.5, 36.0, 35.0, 30.0),
-        ),
-        strict=True,
-    )
-)
 _STATURE_SPREAD, _LENGTH_SPREAD = 0.10, 0.06
 _RIB_HU = 180.0
 _RIB_FAR_MM = 48.0
@@ -165,7 +153,7 @@ def _likelihood(names: list[str], signs: LevelSigns) -> float:
             total -= 0.5
     known = np.isfinite(signs.length) & np.array([name != SACRUM for name in names])
     if known.any():
-        expected = np.array([_LENGTHS[name] for name in names])[known]
+        expected = np.array([USUAL_LENGTHS_MM[name] for name in names])[known]
         misfit = np.log(signs.length[known] / expected)
         # Stature shifts all lengths together; what is left is each vertebra's own.
         count, own = known.sum(), _LENGTH_SPREAD**2
