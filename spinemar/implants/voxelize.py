@@ -9,6 +9,7 @@ anisotropic or sheared grid.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -59,7 +60,8 @@ def voxelize_plan(
     Raises
     ------
     InputError
-        If the slices are no rising range, or a screw's model is not in the catalogue.
+        If the slices are no rising range, a screw's model is not in the catalogue, or an imported
+        surface makes no voxel of the CT metal.
     """
     first, last, step = (slices or slice(None)).indices(geometry.shape[0])
     if step != 1 or last < first:
@@ -72,10 +74,28 @@ def voxelize_plan(
     for mesh in plan.meshes:
         from spinemar.implants.surfaces.imported import voxelize_mesh
 
-        _add(volumes, touched, mesh.material, grid, voxelize_mesh(mesh, grid))
+        _add(volumes, touched, mesh.material, grid, voxelize_mesh(mesh, grid, geometry))
     if len(volumes) > 1:
         _share_voxels(volumes, touched)
     return volumes
+
+
+def refuse_all_outside(fractions: Mapping[str, NDArray[np.float32]]) -> None:
+    """Refuse a plan of which nothing lies in the CT that it was voxelised into.
+
+    Parameters
+    ----------
+    fractions : mapping of str to ndarray
+        What `voxelize_plan` made of it: each material of the plan has its key.
+
+    Raises
+    ------
+    InputError
+    """
+    if fractions and not any(volume.any() for volume in fractions.values()):
+        raise InputError(
+            "None of the plan's implants lies in this CT.", "Give the CT that the plan was made on."
+        )
 
 
 def voxelize_solid(

@@ -33,11 +33,12 @@ def test_a_clean_patient_has_no_metal(clean) -> None:
 
 
 def _with(clean, millimetres, place, hu_of_distance):
-    """Insert a ball whose HU depends on the distance from its centre in mm."""
+    """Insert a ball whose HU depends on the distance from its centre in mm, with the CT's noise."""
     z, y, x = millimetres()
     distance = np.sqrt((z - place[0]) ** 2 + (y - place[1]) ** 2 + (x - place[2]) ** 2)
     values = hu_of_distance(distance)
-    hu = np.where(np.isnan(values), clean.hu, np.minimum(values, 3071.0))
+    noise = np.random.default_rng(1).normal(0.0, 12.0, values.shape)
+    hu = np.where(np.isnan(values), clean.hu, np.minimum(values + noise, 3071.0))
     return CTVolume(hu.astype(np.float32), clean.ijk_to_ras)
 
 
@@ -72,7 +73,8 @@ def test_faint_ends_of_an_implant_belong_to_it(scan) -> None:
     screw = np.zeros(hu.shape[1:], bool)
     screw[60:68, 50:58] = True
     hu[1:4, screw] = 3071.0
-    hu[4, screw] = 2700.0  # above the mask threshold, below a core
+    noise = np.random.default_rng(1).normal(0.0, 12.0, 64)
+    hu[4, screw] = 2700.0 + noise  # above the mask threshold, below a core
     volume = CTVolume(hu, case.volume.ijk_to_ras)
     mask = segment_metal(volume).mask
     assert mask[1:5, screw].all()
@@ -118,3 +120,50 @@ def test_oblique_slices_are_refused_and_cancel_is_heard(clean) -> None:
     token.cancel()
     with pytest.raises(CancelledError):
         segment_metal(clean, cancel=token)
+
+
+ENDS = (2976.0, 2900.0, 2700.0, 2500.0, 2200.0, 2047.0)
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("material", ["Ti-6Al-4V", "316L", "CoCrMo"])
+def test_metal_is_found_by_its_flat_top_where_the_scale_ends_lower(scan, material, end) -> None:
+    case = scan(material)
+    low = case.volume.with_hu(np.minimum(case.volume.hu, np.float32(end)))
+    found = segment_metal(low)
+    true = case.fraction > 0.5
+    assert found.mask[true].mean() > 0.97
+    assert found.mask.sum() < 3.0 * true.sum()  # cobalt-chrome blooms above a lower threshold
+    assert found.threshold_hu is not None
+    assert found.threshold_hu < end
+
+
+@pytest.mark.parametrize("end", [2000.0, 1800.0, 1500.0, 1200.0])
+@pytest.mark.parametrize("material", ["Ti-6Al-4V", "316L"])
+def test_a_scale_that_ends_in_bone_names_the_threshold_to_try(scan, material, end) -> None:
+    case = scan(material)
+    low = case.volume.with_hu(np.minimum(case.volume.hu, np.float32(end)))
+    with pytest.raises(InputError, match=f"ends at {end:.0f} HU") as caught:
+        segment_metal(low)
+    assert f"threshold of {end - 50:.0f} HU" in caught.value.remedy
+    mask = segment_metal(low, end - 50).mask  # what it names works
+    assert mask[case.fraction > 0.5].mean() > 0.97
+
+
+@pytest.mark.parametrize("end", [3071.0, *ENDS, 2000.0, 1500.0, 1000.0, 600.0, 300.0])
+@pytest.mark.parametrize("bone", [0.0, 1500.0, 1900.0])
+def test_a_clean_patient_on_a_lower_scale_has_no_metal(clean, millimetres, end, bone) -> None:
+    """Dense bone below the end of the scale is no metal, wherever that is."""
+    ball = lambda d: np.where(d < 6, min(bone, end - 100), np.nan)  # noqa: E731
+    volume = _with(clean, millimetres, (1.0, 2.0, 20.0), ball) if bone else clean
+    low = volume.with_hu(np.minimum(volume.hu, np.float32(end)))
+    assert not segment_metal(low).mask.any()
+
+
+@pytest.mark.parametrize("end", [2976.0, 2500.0, 2047.0])
+def test_what_is_bright_on_a_lower_scale_but_not_flat_is_no_metal(clean, millimetres, end) -> None:
+    """Contrast that reaches the end in its middle and fades over millimetres."""
+    fades = lambda d: np.where(d < 9, 1.1 * end - 0.1 * end * d, np.nan)  # noqa: E731
+    volume = _with(clean, millimetres, (1.0, 2.0, 20.0), fades)
+    low = volume.with_hu(np.minimum(volume.hu, np.float32(end)))
+    assert not segment_metal(low).mask.any()

@@ -26,6 +26,8 @@ OWED = (
     "companions beside the CT", "DICOMDIR as input", "there twice", "MONOCHROME1",
     "image types of reformats", "reformats by geometry",
     "DICOM SEG", ".seg.nrrd", "any other format", "by number", "a single vertebra",
+    "a surface in metres", "shells that overlap", "trailing bytes",
+    "below 3000 HU", "in dense bone",
 )  # fmt: skip
 
 

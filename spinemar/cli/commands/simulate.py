@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -92,6 +93,14 @@ def simulate(
     raw: Annotated[
         Path | None, typer.Option(help="Also write the raw data: .npz or .zarr.")
     ] = None,
+    scale: Annotated[
+        float,
+        typer.Option(
+            metavar="MM",
+            help="Millimetres of one unit in a plan's surface files: 1000 for metres, 25.4 for "
+            "inches.",
+        ),
+    ] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace files that exist.")] = False,
 ) -> None:
@@ -136,7 +145,7 @@ def simulate(
     with progress_bars(quiet=json) as (progress, cancel):
         patient = read_volume(source)
         chosen = _chosen(slices, len(patient.hu))
-        fractions = _fractions(implants or [], patient, models)
+        fractions = _fractions(implants or [], patient, models, scale)
         scan = simulate_scan(
             patient,
             fractions,
@@ -208,12 +217,12 @@ def _chosen(text: str | None, count: int) -> slice | None:
 
 
 def _fractions(
-    implants: list[str], patient: CTVolume, catalogue: Catalogue
+    implants: list[str], patient: CTVolume, catalogue: Catalogue, scale: float
 ) -> dict[str, NDArray[np.float32]]:
     """Volume fractions of all implants by material; where they overlap the first stays."""
     total: dict[str, NDArray[np.float32]] = {}
     for text in implants:
-        for material, fraction in _one_source(text, patient.geometry, catalogue).items():
+        for material, fraction in _one_source(text, patient.geometry, catalogue, scale).items():
             room = np.clip(1.0 - sum(total.values()), 0.0, 1.0)
             added = np.minimum(fraction, room).astype(np.float32)
             total[material] = total[material] + added if material in total else added
@@ -221,17 +230,27 @@ def _fractions(
 
 
 def _one_source(
-    text: str, geometry: GridGeometry, catalogue: Catalogue
+    text: str, geometry: GridGeometry, catalogue: Catalogue, scale: float
 ) -> dict[str, NDArray[np.float32]]:
     name, _, material = text.rpartition("=") if "=" in text else (text, "", "")
     path = full_path(name)
     if not path.exists():
         raise InputError(f"The file {path} does not exist.", "Check the path of the implants.")
     if path.suffix.lower() == ".json":
-        from spinemar.implants.voxelize import voxelize_plan
+        from spinemar.implants.surfaces.imported import scaled_meshes
+        from spinemar.implants.voxelize import refuse_all_outside, voxelize_plan
         from spinemar.planning.plans.plan_json import read_plan
 
-        return voxelize_plan(read_plan(path), geometry, catalogue)
+        plan = read_plan(path)
+        plan = replace(plan, meshes=scaled_meshes(plan.meshes, scale))
+        fractions = voxelize_plan(plan, geometry, catalogue)
+        refuse_all_outside(fractions)
+        return fractions
+    if path.suffix.lower() in (".stl", ".obj", ".vtk", ".vtp"):
+        raise InputError(
+            f"{path.name} is a surface, whose place in the CT is not known.",
+            'Name it in a plan (.json) under "meshes", with the matrix that places it.',
+        )
     from spinemar.io import read_mask
     from spinemar.physics.materials import density_g_cm3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,14 @@ def voxelize(
     catalogue: Annotated[
         list[Path] | None, typer.Option(help="Catalogue of your own. Repeatable.")
     ] = None,
+    scale: Annotated[
+        float,
+        typer.Option(
+            metavar="MM",
+            help="Millimetres of one unit in the plan's surface files: 1000 for metres, 25.4 for "
+            "inches.",
+        ),
+    ] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace files that exist.")] = False,
 ) -> None:
@@ -41,7 +50,8 @@ def voxelize(
 
       spinemar voxelize plan.json ct.nii.gz -o metal.nrrd
     """
-    from spinemar.implants.voxelize import voxelize_plan
+    from spinemar.implants.surfaces.imported import scaled_meshes
+    from spinemar.implants.voxelize import refuse_all_outside, voxelize_plan
     from spinemar.io import read_volume, write_labels, write_volume
     from spinemar.planning.plans.plan_json import read_plan
     from spinemar.volume import CTVolume, LabelVolume
@@ -51,11 +61,13 @@ def voxelize(
     single = output.suffix != "" and not output.is_dir()
     models = read_catalogue(catalogue)
     plan = read_plan(source)
+    plan = replace(plan, meshes=scaled_meshes(plan.meshes, scale))
     with progress_bars(quiet=json):
         ct = read_volume(volume)
         if single:
             refuse_existing([output], overwrite=overwrite)
         fractions = voxelize_plan(plan, ct.geometry, models)
+        refuse_all_outside(fractions)
         names = sorted(fractions)
         if single:
             mask = np.zeros(ct.hu.shape, dtype=np.int16)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from spinemar.implants.placement import ImportedMesh, Rod, Screw
 from spinemar.implants.shapes.rod import rod_curve
 from spinemar.implants.shapes.screw import Part, head_pose, head_solids, shank_axis
 from spinemar.implants.shapes.solids import FloatArray, Sphere, Union, cylinder, perpendicular
-from spinemar.implants.surfaces.imported import read_mesh
+from spinemar.implants.surfaces.imported import placed_mesh
 from spinemar.implants.surfaces.mesh import Mesh, shank_mesh, solid_mesh, tube_mesh
 
 
@@ -45,9 +44,7 @@ def rod_meshes(rod: Rod) -> Iterator[PartMesh]:
 
 def imported_meshes(item: ImportedMesh) -> Iterator[PartMesh]:
     """Yield a surface of the user's own where it was placed."""
-    points, triangles = read_mesh(Path(item.path), item.sha256)
-    matrix = np.reshape(np.asarray(item.mesh_to_ras, float), (4, 4))
-    yield PartMesh(item.id, "mesh", item.material, Mesh(points, triangles).moved(matrix))
+    yield PartMesh(item.id, "mesh", item.material, Mesh(*placed_mesh(item)))
 
 
 def screw_meshes(screw: Screw, model: ScrewModel) -> Iterator[PartMesh]:

@@ -1,4 +1,4 @@
-"""Surfaces of files from elsewhere, read by VTK in a process that may be lost.
+"""Surfaces of files from elsewhere: STL here, the rest by VTK in a process that may be lost.
 
 VTK's readers believe every count that a file claims: some damaged files end the process that reads
 them, others ask for all of its memory. So files are read in a process of their own, with bounds,
@@ -23,12 +23,12 @@ from spinemar.base.extras import require
 from spinemar.base.interpreter import own_interpreter, worker_environment
 from spinemar.base.json_text import shown
 from spinemar.errors import InputError
+from spinemar.implants.surfaces.stl import read_stl
 
 SUFFIXES = (".stl", ".obj", ".vtk", ".vtp")
 _MAX_BYTES = 256 << 20
 _MEMORY_BYTES = 4 << 30
 _SECONDS = 120
-_STL_HEAD, _STL_RECORD = 84, 50
 
 Surface = tuple[NDArray[np.float64], NDArray[np.int64]]
 
@@ -39,7 +39,8 @@ def read_surface(path: Path) -> Surface:
     Raises
     ------
     InputError
-        If the file is missing, too large, damaged or of another format, or VTK is missing.
+        If the file is missing, too large, damaged or of another format, or VTK is missing that
+        all but STL need.
     """
     # A name that starts like this asks another machine for the file.
     if str(path).startswith(("\\\\", "//")):
@@ -54,21 +55,18 @@ def read_surface(path: Path) -> Surface:
             f"The surface {path.name} is larger than {_MAX_BYTES >> 20} MiB.",
             "Export it with fewer triangles.",
         )
-    if path.suffix.lower() == ".stl":
-        _check_stl(path, state.st_size)
-    points, triangles = _read_apart(str(path.resolve()), state.st_mtime_ns, state.st_size)
+    key = str(path.resolve()), state.st_mtime_ns, state.st_size
+    points, triangles = _read_stl(*key) if path.suffix.lower() == ".stl" else _read_apart(*key)
     return points.copy(), triangles.copy()
 
 
-def _check_stl(path: Path, size: int) -> None:
-    """Refuse a binary STL file whose count does not fit its size."""
-    with path.open("rb") as stream:
-        head = stream.read(_STL_HEAD)
-    if b"facet" in head or head.lstrip().startswith(b"solid"):
-        return  # text: it has no count to believe
-    count = int.from_bytes(head[80:84], "little")
-    if len(head) < _STL_HEAD or size < _STL_HEAD + _STL_RECORD * count:
-        raise _damaged(path.name)
+@lru_cache(maxsize=8)
+def _read_stl(path: str, _changed_ns: int, _size: int) -> Surface:
+    """Read a STL file, here: its reader believes no count."""
+    found = read_stl(Path(path))
+    if found is None:
+        raise _damaged(Path(path).name)
+    return found
 
 
 @lru_cache(maxsize=8)
@@ -136,12 +134,11 @@ def _bound_memory() -> None:
 def _read_with_vtk(path: str) -> Surface:
     from vtkmodules.util.numpy_support import vtk_to_numpy
     from vtkmodules.vtkFiltersCore import vtkCleanPolyData, vtkTriangleFilter
-    from vtkmodules.vtkIOGeometry import vtkOBJReader, vtkSTLReader
+    from vtkmodules.vtkIOGeometry import vtkOBJReader
     from vtkmodules.vtkIOLegacy import vtkPolyDataReader
     from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
     readers: dict[str, Any] = {
-        ".stl": vtkSTLReader,
         ".obj": vtkOBJReader,
         ".vtk": vtkPolyDataReader,
         ".vtp": vtkXMLPolyDataReader,

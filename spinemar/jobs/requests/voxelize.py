@@ -24,13 +24,15 @@ from spinemar.volume import GridGeometry
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
     """Run the job; return file and first voxel (k, j, i) of each material."""
-    from spinemar.implants.voxelize import voxelize_plan
+    from spinemar.implants.voxelize import refuse_all_outside, voxelize_plan
     from spinemar.planning.plans.plan_json import plan_from_json
 
     progress(Progress("Putting in the implants", 0, 1))
     k, j, i = (int(n) for n in job["shape"])
     geometry = GridGeometry((k, j, i), np.asarray(job["ijk_to_ras"], dtype=np.float64))
-    found = voxelize_plan(plan_from_json(str(job.get("plan"))), geometry, catalogue_of(job))
+    plan = plan_from_json(str(job.get("plan")))
+    found = voxelize_plan(plan, geometry, catalogue_of(job))
+    refuse_all_outside(found)
     cancel.raise_if_cancelled()
     materials = {}
     for number, (name, fraction) in enumerate(found.items()):

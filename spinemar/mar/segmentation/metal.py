@@ -8,6 +8,9 @@ So a part connected above 1500 HU counts as metal when a large share of it is su
 when nearly all of what is above the mask threshold is; then all of it above that threshold
 belongs to the mask, since generous masks cost little and steel blooms. An undiluted bolus in
 an arm vein, as bright as metal and as sharp, is the exception that this cannot tell apart.
+
+Where a scale ends below 3000 HU, metal is what is flat at that end: tissue, however bright, has
+noise. Where it ends at 2000 HU or lower, dense bone is cut flat there too, and the user is asked.
 """
 
 from __future__ import annotations
@@ -33,6 +36,11 @@ _CORE_HU = 3000.0
 _CORE_VOLUME_MM3 = 4.0
 _CORE_SHARE_OF_BRIGHT = 0.35
 _CORE_SHARE_OF_MASK = 0.85
+# The end of a lower scale: dense bone reaches 2000 HU; the mask begins so far below the end.
+_DENSE_BONE_HU = 2000.0
+_LOWEST_END_HU = 1000.0
+_BELOW_END_HU = 100.0
+_FLAT_VOXELS = 5
 _SKIN_MARGIN_MM = 8.0
 _EVERYWHERE_SHARE = 0.15
 
@@ -77,7 +85,8 @@ def segment_metal(
     GeometryError
         If the volume has no axial slices.
     InputError
-        If the threshold is no number or takes in so much that it cannot be metal.
+        If the threshold is no number or takes in so much that it cannot be metal, or if the
+        volume's scale ends where metal cannot be told from bone: it names the threshold to try.
     """
     if threshold_hu is not None and not -1000.0 < threshold_hu < 1e5:
         raise InputError(
@@ -87,11 +96,14 @@ def segment_metal(
     layout = find_axial_slices(volume.geometry)
     slices = layout.of(volume.hu)
     automatic = threshold_hu is None
-    level = MASK_THRESHOLD_HU if threshold_hu is None else float(threshold_hu)
+    core_hu = _core_hu(slices) if automatic else _CORE_HU
+    level = min(MASK_THRESHOLD_HU, core_hu - _BELOW_END_HU) if threshold_hu is None else (
+        float(threshold_hu)
+    )  # fmt: skip
     mask = np.zeros(volume.hu.shape, dtype=np.bool_)
     target = layout.of(mask)
     connect_at = min(level, _BRIGHT_HU) if automatic else level
-    components = _find_components(slices, connect_at, level, cancel)
+    components = _find_components(slices, connect_at, level, core_hu, cancel)
     skin = _Skin(slices, layout.pixel_mm, level)
     voxel_mm3 = layout.pixel_mm[0] * layout.pixel_mm[1] * layout.spacing_mm
     for component in components.parts():
@@ -99,10 +111,33 @@ def segment_metal(
             continue
         if not any(skin.is_near(*piece) for piece in component.pixels()):
             continue
+        if automatic and core_hu <= _DENSE_BONE_HU:
+            raise _ends_in_bone(core_hu)
         for k, rows, cols in component.pixels():
             target[k, rows, cols] = slices[k, rows, cols] >= level
     refuse_metal_everywhere(target, level)
     return MetalSegmentation(mask, level, "automatic" if automatic else "threshold")
+
+
+def _core_hu(slices: NDArray[np.float32]) -> float:
+    """Where metal's core begins: 3000 HU, or the end of a scale that ends lower.
+
+    A scale ends at its largest value if several voxels hold just that.
+    """
+    end = float(np.max(slices))
+    if not _LOWEST_END_HU <= end < _CORE_HU:
+        return _CORE_HU
+    flat = sum(int(np.count_nonzero(hu >= end)) for hu in slices)
+    return end if flat >= _FLAT_VOXELS else _CORE_HU
+
+
+def _ends_in_bone(end_hu: float) -> InputError:
+    return InputError(
+        f"The scale of this CT ends at {end_hu:.0f} HU, where dense bone lies as well, so metal "
+        "cannot be told from it.",
+        f"Try a metal threshold of {end_hu - 50:.0f} HU and look at what it takes in, give a mask "
+        "of the metal, or load the CT with its full scale.",
+    )
 
 
 def _is_metal(component: Component, voxel_mm3: float) -> bool:
@@ -146,7 +181,11 @@ class _Skin:
 
 
 def _find_components(
-    slices: NDArray[np.float32], level: float, mask_level: float, cancel: CancelToken | None
+    slices: NDArray[np.float32],
+    level: float,
+    mask_level: float,
+    core_hu: float,
+    cancel: CancelToken | None,
 ) -> ConnectedComponents:
     components = ConnectedComponents()
     for k, hu in enumerate(slices):
@@ -154,7 +193,7 @@ def _find_components(
             cancel.raise_if_cancelled()
         above = hu >= level
         if above.any():
-            components.add_slice(k, above, {"core": hu >= _CORE_HU, "mask": hu >= mask_level})
+            components.add_slice(k, above, {"core": hu >= core_hu, "mask": hu >= mask_level})
     return components
 
 
