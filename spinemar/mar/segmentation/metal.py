@@ -141,7 +141,7 @@ def _ends_in_bone(end_hu: float) -> InputError:
 
 
 def _is_metal(component: Component, voxel_mm3: float) -> bool:
-    """Whether an island has the core that only metal has."""
+    """Whether a component has the core that only metal has."""
     core = component.total("core")
     if core < 2 or core * voxel_mm3 < _CORE_VOLUME_MM3:
         return False
