@@ -85,7 +85,7 @@ def refuse_all_outside(fractions: Mapping[str, NDArray[np.float32]]) -> None:
 
     Parameters
     ----------
-    fractions : mapping of str to ndarray
+    fractions : mapping of str to ndarray, shape (k, j, i)
         What `voxelize_plan` made of it: each material of the plan has its key.
 
     Raises

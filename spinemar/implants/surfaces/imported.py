@@ -113,6 +113,12 @@ def refuse_nothing_inside(
 def scaled_meshes(meshes: Sequence[ImportedMesh], mm_per_unit: float) -> tuple[ImportedMesh, ...]:
     """Return imported surfaces whose files are in other units than mm.
 
+    Parameters
+    ----------
+    meshes : sequence of ImportedMesh
+    mm_per_unit : float
+        Millimetres of one unit in the files: 1000 for metres.
+
     Raises
     ------
     InputError

@@ -106,7 +106,7 @@ def recognise_numbering(labels: LabelVolume) -> Recognised:
 
 
 def label_centres(labels: LabelVolume) -> dict[int, NDArray[np.float64]]:
-    """Centre of mass (RAS mm) of each label, on every second voxel of large volumes."""
+    """Centre of mass (RAS mm, shape (3,)) of each label, on every second voxel of large volumes."""
     array = labels.labels
     step = 2 if array.size > 2e6 else 1
     thin = array[:, ::step, ::step]
