@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -164,13 +165,13 @@ def _boxes_meet(points: FloatArray, ct: GridGeometry) -> bool:
 
 def _corners(ct: GridGeometry) -> FloatArray:
     k, j, i = ct.shape
-    return ct.to_ras(np.array([[a, b, c] for a in (0, i - 1) for b in (0, j - 1)
-                               for c in (0, k - 1)], float))  # fmt: skip
+    ends = product((0, i - 1), (0, j - 1), (0, k - 1))
+    return ct.to_ras(np.array(list(ends), dtype=np.float64))
 
 
 def _size(points: FloatArray) -> str:
-    return " x ".join(f"{side:.2g}" if side < 10 else f"{side:.0f}"
-                      for side in np.ptp(points, axis=0))  # fmt: skip
+    sides = np.ptp(points, axis=0)
+    return " x ".join(f"{side:.2g}" if side < 10 else f"{side:.0f}" for side in sides)
 
 
 def _point(point: FloatArray) -> str:

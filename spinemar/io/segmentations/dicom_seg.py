@@ -104,8 +104,17 @@ def _dataset(path: Path) -> Any:
         if str(meta.get("TransferSyntaxUID", "")) == "1.2.840.10008.1.2.1.99":
             _refuse_bomb(path)
         return pydicom.dcmread(path)
-    except (InvalidDicomError, OSError, ValueError, AttributeError, KeyError, TypeError,
-            NotImplementedError, zlib.error, EOFError) as error:  # fmt: skip
+    except (
+        InvalidDicomError,
+        OSError,
+        ValueError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        NotImplementedError,
+        zlib.error,
+        EOFError,
+    ) as error:
         raise _damaged(path) from error
 
 
@@ -311,8 +320,16 @@ class _Pictures:
 
         try:
             found = pixel_array(self._data, index=number, raw=True)
-        except (AttributeError, IndexError, KeyError, NotImplementedError, OSError, RuntimeError,
-                TypeError, ValueError) as error:  # fmt: skip
+        except (
+            AttributeError,
+            IndexError,
+            KeyError,
+            NotImplementedError,
+            OSError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise InputError(
                 f"{self._path.name} cannot be read: its pixels are incomplete or packed in a way "
                 "that is unknown here.",

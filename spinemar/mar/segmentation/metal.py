@@ -97,9 +97,8 @@ def segment_metal(
     slices = layout.of(volume.hu)
     automatic = threshold_hu is None
     core_hu = _core_hu(slices) if automatic else _CORE_HU
-    level = min(MASK_THRESHOLD_HU, core_hu - _BELOW_END_HU) if threshold_hu is None else (
-        float(threshold_hu)
-    )  # fmt: skip
+    automatic_level = min(MASK_THRESHOLD_HU, core_hu - _BELOW_END_HU)
+    level = automatic_level if threshold_hu is None else float(threshold_hu)
     mask = np.zeros(volume.hu.shape, dtype=np.bool_)
     target = layout.of(mask)
     connect_at = min(level, _BRIGHT_HU) if automatic else level

@@ -197,9 +197,10 @@ def _log_over_sizes(
     expected = usual * np.exp(_LOG_SIZES)[:, None]
     spread = np.hypot(_GAP_SPREAD * expected / np.sqrt(count), _LABEL_MM)
     near = -0.5 * ((distance - expected) / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))
-    anywhere = np.log(
-        np.sqrt(2 / np.pi) * distance**2 / _TRUNK_MM**3 * _UPWARD_SHARE
-    ) - 0.5 * (distance / _TRUNK_MM) ** 2  # fmt: skip
+    anywhere = (
+        np.log(np.sqrt(2 / np.pi) * distance**2 / _TRUNK_MM**3 * _UPWARD_SHARE)
+        - 0.5 * (distance / _TRUNK_MM) ** 2
+    )
     gain = np.where(upward, np.maximum(near - anywhere, _WORST), _WORST)
     logs = gain.sum(axis=1) + np.log(_size_prior())
     return float(np.logaddexp.reduce(logs))
