@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from spinemar.errors import InputError
 from spinemar.mar.pipeline.gate import GateFeatures, GateParameters, decide
 
-_HARM_WEIGHT = 8.0
+_HARM_WEIGHT = 2.0
 _STEEPNESS_WEIGHT = 0.003
 _STARTS = 8
-_FITTED = ("offset", "by_gain", "by_log_spread", "by_log_ratio", "by_log_unexplained")
+_FITTED = ("offset", "by_log_spread", "by_log_ratio", "by_log_unexplained", "by_log_change")
 _NOISE_HU = 10.0
+_WORTH_HU = 30.0
+"""Slices with less error have nothing to gain from a correction."""
 
 
 @dataclass(frozen=True)
@@ -102,16 +104,16 @@ def fit_gate(
     first = start or GateParameters()
     before = np.array([_visible(record.rmse(0.0)) for record in records])
 
+    to_gain = before > _WORTH_HU
+
     def loss(values: NDArray[np.float64]) -> float:
         gate = replace(_parameters(values, first), minimum=0.0)
         strengths = [decide(record.features, gate).strength for record in records]
         after = [record.rmse(w) for record, w in zip(records, strengths, strict=True)]
         ratio = np.array([_visible(rmse) for rmse in after]) / before
-        harm = np.maximum(ratio - 0.995, 0.0)
-        steep = _STEEPNESS_WEIGHT * float(np.sum(values**2))
-        return float(
-            np.mean(after) / 5 + 3 * np.mean(np.log(ratio)) + _HARM_WEIGHT * harm.mean() + steep
-        )
+        gained = np.mean(np.array(after)[to_gain]) / 5 + 3 * np.mean(np.log(ratio[to_gain]))
+        harm = _HARM_WEIGHT * np.maximum(ratio - 0.995, 0.0).mean()
+        return float(gained + harm + _STEEPNESS_WEIGHT * np.sum(values**2))
 
     rng = np.random.default_rng(seed)
     middle = np.array([getattr(first, name) for name in _FITTED])

@@ -11,11 +11,11 @@ from spinemar.mar.pipeline.slab import Slab
 
 # Fitted like NMAR's default (`spinemar-train fit-gate --method li`).
 LI_GATE = GateParameters(
-    offset=-2.3575,
-    by_gain=0.2736,
-    by_log_spread=0.9453,
-    by_log_ratio=1.176,
-    by_log_unexplained=0.91,
+    offset=-1.126,
+    by_log_spread=0.5122,
+    by_log_ratio=1.2911,
+    by_log_unexplained=0.5595,
+    by_log_change=0.0011,
 )
 
 

@@ -42,6 +42,7 @@ _MARGIN_PX = 2
 _FEW_PIXELS = 100
 _LEAST_LENGTH_MM = 1.0
 _USUAL_UNEXPLAINED = 0.15
+_USUAL_CHANGE_HU = 50.0
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,12 @@ class GateParameters:
 
     strength = clip(offset + by_gain * gain + by_log_spread * ln(spread_in / 30)
                     + by_log_ratio * ln(spread_in / spread_out)
-                    + by_log_unexplained * ln(unexplained / 0.15), 0, 1)
+                    + by_log_unexplained * ln(unexplained / 0.15)
+                    + by_log_change * ln(change / 50), 0, 1)
 
     Parameters
     ----------
-    offset, by_gain, by_log_spread, by_log_ratio, by_log_unexplained : float
+    offset, by_gain, by_log_spread, by_log_ratio, by_log_unexplained, by_log_change : float
     minimum : float
         Below this strength a slice is left alone.
     blind_strength : float
@@ -105,11 +107,12 @@ class GateParameters:
         ln(spread_in / spread_out) must be above it: the tissue must grow quieter.
     """
 
-    offset: float = -1.6538
+    offset: float = -0.9422
     by_gain: float = 0.0
-    by_log_spread: float = 0.8276
-    by_log_ratio: float = 0.7847
-    by_log_unexplained: float = 0.9388
+    by_log_spread: float = 0.5137
+    by_log_ratio: float = 0.8337
+    by_log_unexplained: float = 0.6599
+    by_log_change: float = 0.0
     minimum: float = 0.15
     blind_strength: float = 0.7
     least_metal_hu: float = 1500.0
@@ -125,6 +128,7 @@ class GateParameters:
             by_log_spread=0.0,
             by_log_ratio=0.0,
             by_log_unexplained=0.0,
+            by_log_change=0.0,
             minimum=0.0,
             blind_strength=1.0,
             least_metal_hu=never,
@@ -338,6 +342,7 @@ def decide(features: GateFeatures, parameters: GateParameters) -> GateDecision:
         + parameters.by_log_ratio * log_ratio
         + parameters.by_log_unexplained
         * float(np.log(max(features.unexplained_nepers, tiny) / _USUAL_UNEXPLAINED))
+        + parameters.by_log_change * float(np.log(max(features.change_hu, tiny) / _USUAL_CHANGE_HU))
     )
     strength = float(np.clip(raw, 0.0, 1.0))
     if strength < parameters.minimum:
