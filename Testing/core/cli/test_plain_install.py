@@ -46,7 +46,7 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("plan {spine}/ct.nrrd --labels {spine}/labels.nrrd --levels L1 -o p.json --report r", "mesh"),
     ("grade {plan} {spine}/ct.nrrd --labels {spine}/labels.nrrd", WORKS),
     ("voxelize {plan} {scan} -o metal.nrrd", WORKS),
-    ("voxelize {surface} {scan} -o metal.nrrd", "mesh"),
+    ("voxelize {surface} {scan} -o metal.nrrd", WORKS),
     ("simulate {scan} --implants {plan} -o scan.nrrd --slices 1:2 --raw raw.npz", WORKS),
     ("simulate {scan} --implants {plan} -o scan.nrrd --raw raw.zarr", "dataset"),
     ("evaluate {scan} {scan}", WORKS),
@@ -99,7 +99,7 @@ def plan_with_a_surface(folder: Path) -> Path:
         lines += ["vertex {} {} {}".format(*corners[n]) for n in face]
         lines += ["endloop", "endfacet"]
     (folder / "a.stl").write_text("\n".join([*lines, "endsolid a\n"]))
-    place = tuple(float(n % 5 == 0) for n in range(16))
+    place = (1.0, 0.0, 0.0, -160.0, 0.0, 1.0, 0.0, -160.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 1.0)
     mesh = ImportedMesh("a", str(folder / "a.stl"), sha256_of(folder / "a.stl"), place)
     write_plan(folder / "surface.json", Plan(levels=("L1",), meshes=(mesh,)))
     return folder / "surface.json"

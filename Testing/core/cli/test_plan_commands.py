@@ -158,7 +158,7 @@ def test_locked_screws_are_kept(spinemar, patient, planned):
     [
         (["--levels", "T12-L2", "--material", "PEEK"], "material"),
         (["--levels", "T12-L2", "--screw-model", "none"], "no screw"),
-        (["--levels", "T12-L2", "--rod-diameter", "50"], "between"),
+        (["--levels", "T12-L2", "--rod-diameter", "50"], "not made with 50 mm"),
         (["--levels", "C3"], "C3"),
         (["--levels", "banana"], "banana"),
         (["--levels", "L1", "--cage", "L1=none"], "no cage"),

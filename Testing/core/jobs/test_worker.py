@@ -19,19 +19,23 @@ from spinemar.io import read_volume, write_volume
 from spinemar.jobs.engine import protocol
 from spinemar.jobs.engine.arrays import save_array
 from spinemar.jobs.engine.process import JobProcess, run_job
+from spinemar.tomography.radon import RadonTransform
+from spinemar.tomography.units import MU_WATER_PER_MM
 from spinemar.volume import CTVolume
 
 AFFINE = np.diag([-1.6, -1.6, 2.0, 1.0])
 
 
 def screwed_body(slices: int = 6, size: int = 128) -> CTVolume:
-    """Return a torso with two screws and a dark band between them, HU in int16 steps."""
+    """Return a torso with two screws and what hardened beams do about them, int16 steps of HU."""
     y, x = np.mgrid[:size, :size] - size / 2.0
     hu = np.full((slices, size, size), -1000.0, np.float32)
     hu[:, (x / 55) ** 2 + (y / 40) ** 2 < 1] = 40
-    hu[:, (np.abs(y - 10) < 3) & (np.abs(x) < 40)] -= 300
-    for side in (-14, 14):
-        hu[1:-1, np.hypot(x - side, y - 10) < 4] = 3071
+    metal = (np.hypot(x - 14, y - 10) < 4) | (np.hypot(x + 14, y - 10) < 4)
+    radon = RadonTransform((size, size), (abs(AFFINE[1, 1]), abs(AFFINE[0, 0])))
+    thickness_cm = radon.forward(metal[None].astype(np.float32)) / 10
+    hu[1:-1] += radon.fbp(-0.35 * thickness_cm**2)[0] / MU_WATER_PER_MM * 1000
+    hu[1:-1, metal] = 3071
     noise = np.random.default_rng(3).normal(0, 8, hu.shape)
     return CTVolume(np.clip(np.rint(hu + noise), -1024, 3071).astype(np.float32), AFFINE)
 

@@ -32,12 +32,14 @@ class KnownSlice:
 
 def clean_volume(path: Path) -> CTVolume:
     """Read a patient's CT as slices that a radiologist sees, stacked along the first axis."""
-    import SimpleITK
+    from spinemar.axial import find_axial_slices
+    from spinemar.io import read_volume
 
-    image = SimpleITK.DICOMOrient(SimpleITK.ReadImage(str(path)), "LPS")
-    hu = SimpleITK.GetArrayFromImage(image).astype(np.float32)
-    x, y, z = image.GetSpacing()
-    return CTVolume(hu, np.diag([-x, -y, z, 1.0]))
+    volume = read_volume(path)
+    layout = find_axial_slices(volume.geometry)
+    rows, columns = layout.pixel_mm
+    affine = np.diag([-columns, -rows, layout.spacing_mm, 1.0])
+    return CTVolume(np.ascontiguousarray(layout.of(volume.hu)), affine)
 
 
 def known_slices(
