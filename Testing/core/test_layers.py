@@ -71,7 +71,7 @@ def test_importing_the_whole_core_loads_nothing_heavy() -> None:
         f"print(*sorted({(HEAVY | FORBIDDEN)!r} & set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
@@ -97,7 +97,8 @@ def lint_imports(house: Path) -> subprocess.CompletedProcess[str]:
     places = [house, *(house / side for side in {side.split("/")[0] for side in SIDES[1:]})]
     script = "from importlinter.cli import lint_imports_command as c; c(['--no-cache'])"
     return subprocess.run(
-        [sys.executable, "-c", script], cwd=house, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", script], cwd=house, capture_output=True, check=False,
+        encoding="utf-8",
         env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places))},
     )  # fmt: skip
 

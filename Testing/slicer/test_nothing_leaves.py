@@ -25,10 +25,11 @@ from pathlib import Path
 from Testing.host.host import Host
 with Host() as host:
     host.loadModule(Path(sys.argv[1]))
-    from MetalArtifactReductionLib import logic, selftest, settings
+    from MetalArtifactReductionLib import logic, selftest
+    from spinemar.mar.settings import CorrectionSettings
     volume = selftest.drawnVolume(host.scene)
     corrections = logic.CorrectionLogic(host.scene, Path("."))
-    run = corrections.start(volume, settings.Settings(method=settings.Method.generator))
+    run = corrections.start(volume, CorrectionSettings("generator"))
     while run.running:
         time.sleep(0.05)
     assert corrections.finish(run, volume).volume is not None

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
 
+from spinemar.base.privacy import keep_matplotlib_out_of_home
 from spinemar.errors import InputError
 
 EXTRAS: Mapping[str, str] = MappingProxyType(
@@ -109,6 +110,8 @@ def require(what: str, *modules: str) -> None:
     InputError
         As `optional`.
     """
+    if "matplotlib" in modules:
+        keep_matplotlib_out_of_home()
     with optional(what):
         for module in modules:
             import_module(module)

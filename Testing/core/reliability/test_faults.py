@@ -235,8 +235,8 @@ def test_flush_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch, code:
 
 def _holder(output: Path) -> subprocess.Popen[str]:
     script = (
-        "import sys\nfrom spinemar.base.file_locks import claimed\n"
-        f"with claimed({str(output)!r}):\n    print('mine', flush=True)\n    sys.stdin.read()\n"
+        "import sys\nfrom spinemar.base.file_locks import output_lock\n"
+        f"with output_lock({str(output)!r}):\n    print('mine', flush=True)\n    sys.stdin.read()\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True

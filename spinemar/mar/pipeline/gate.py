@@ -107,11 +107,11 @@ class GateParameters:
         ln(spread_in / spread_out) must be above it: the tissue must grow quieter.
     """
 
-    offset: float = -0.9422
+    offset: float = -0.3516
     by_gain: float = 0.0
-    by_log_spread: float = 0.5137
-    by_log_ratio: float = 0.8337
-    by_log_unexplained: float = 0.6599
+    by_log_spread: float = 0.3348
+    by_log_ratio: float = 0.6544
+    by_log_unexplained: float = 0.3212
     by_log_change: float = 0.0
     minimum: float = 0.15
     blind_strength: float = 0.7
