@@ -113,7 +113,7 @@ class GateParameters:
     by_log_ratio: float = 0.6544
     by_log_unexplained: float = 0.3212
     by_log_change: float = 0.0
-    minimum: float = 0.15
+    minimum: float = 0.2
     blind_strength: float = 0.7
     least_metal_hu: float = 1500.0
     least_removed_hu: float = 900.0
