@@ -235,7 +235,7 @@ class _Run:
         out = self._volume.hu.copy()
         percent = np.zeros(out.shape, dtype=np.uint8)
         targets = self._layout.of(out), self._layout.of(percent)
-        top = scale_end_hu(self._source[touched], self._metal[touched])
+        top = scale_end_hu(self._source, self._metal)
         slice_cache = self._slice_cache
         slice_cache.cancel = cancel
         neighbours = self._inpainter.neighbours

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from spinemar.base.atomic_files import atomic_path
+from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU
 from spinemar_training.lightning.metal import MetalTraining
 from spinemar_training.lightning.schedule import Budget
 from spinemar_training.metal.cases import MetalCase, load_case
@@ -22,7 +23,6 @@ from spinemar_training.run_settings import RunOptions, RunSettings
 from spinemar_training.runs.running import averaged, fit, save_weights, seed_everything
 
 SCALES = {"12-bit": (-1024.0, 3071.0), "extended": (-10240.0, 30710.0)}
-_GENEROUS_HU = 2500.0
 
 
 def build_metal(weights: Path | None = None) -> MetalNetwork:
@@ -90,7 +90,7 @@ def score_metal(weights: Path, files: Sequence[Path]) -> list[dict[str, Any]]:
         true = case.fraction[1] > 0.5
         for name, scale in SCALES.items():
             share = whole_slice(network, case, scale)
-            generous = np.clip(case.hu[1], *scale) >= _GENEROUS_HU
+            generous = np.clip(case.hu[1], *scale) >= MASK_THRESHOLD_HU
             rows.append(
                 {
                     "case": path.stem,

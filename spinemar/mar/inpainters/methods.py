@@ -118,10 +118,10 @@ def make_outliner(model: Path | None, device: Device) -> Outliner:
     ModelError
         If the model is missing or unfit.
     """
-    from spinemar.mar.inpainters.models.manifest import load_manifest
+    from spinemar.mar.inpainters.models.manifest import load_metal_network
 
     path = model or shipped_model()
-    network = None if path is None else load_manifest(find_model(path)).metal
+    network = None if path is None else load_metal_network(find_model(path))
     if network is None:
         return MeasuredOutline()
     from spinemar.mar.inpainters.learned.metal_network import NetworkOutline

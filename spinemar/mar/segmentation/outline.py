@@ -97,7 +97,8 @@ def scale_end_hu(hu: Float, metal: Mask) -> float:
     float
         The largest value, if a good part of the metal has just that value; else infinity.
     """
-    values = hu[metal]
+    # Slice by slice: the values of the metal are few, a copy of the volume is not.
+    values = np.concatenate([one[inside] for one, inside in zip(hu, metal, strict=True)])
     if values.size == 0:
         return float("inf")
     top = float(values.max())

@@ -90,15 +90,15 @@ class NetworkOutline:
         pixel = float(np.sqrt(pixel_mm[0] * pixel_mm[1]))
         if not generous.any() or not _FINEST_MM <= pixel <= _COARSEST_MM:
             return self._measured.outline(hu, generous, pixel_mm, top_hu)
-        fraction = np.zeros(generous.shape, dtype=np.float32)
         window = self._window(generous, pixel)
-        fraction[window] = self._fraction(
-            hu[:, window[0], window[1]], pixel, min(top_hu, EXTENDED_TOP_HU)
-        )
-        found = outline_from_fraction(fraction, generous, pixel_mm)
-        if found is None or _is_unsure(found, generous):
+        near = generous[window]
+        fraction = self._fraction(hu[:, window[0], window[1]], pixel, min(top_hu, EXTENDED_TOP_HU))
+        found = outline_from_fraction(fraction, near, pixel_mm)
+        if found is None or _is_unsure(found, near):
             return self._measured.outline(hu, generous, pixel_mm, top_hu)
-        return found
+        percent = np.zeros(generous.shape, dtype=np.uint8)
+        percent[window] = found.percent
+        return Outline(percent, found.source)
 
     def _window(self, mask: Mask, pixel_mm: float) -> tuple[slice, slice]:
         margin = int(_MARGIN_MM / pixel_mm)

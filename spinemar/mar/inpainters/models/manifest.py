@@ -112,6 +112,37 @@ def load_manifest(path: Path) -> Manifest:
     ModelError
         If anything is missing, foreign, damaged or made for another pipeline.
     """
+    path, content = _fitting_content(path)
+    geometry = _mapping(content, "geometry", path)
+    networks = _mapping(content, "networks", path)
+    loaded = {role: _load_network(role, networks, path) for role in networks}
+    return Manifest(
+        name=_text(content, "name", path),
+        version=_text(content, "version", path),
+        licence=_text(content, "licence", path),
+        views=_whole(geometry, "views", path),
+        bins=_whole(geometry, "bins", path),
+        gate=GateParameters.from_json(_mapping(content, "gate", path, optional=True)),
+        prior=loaded.get("prior"),
+        generator=loaded.get("generator"),
+        metal=loaded.get("metal"),
+        facts=content,
+    )
+
+
+def load_metal_network(path: Path) -> Network | None:
+    """Read and verify the one network of a model that outlines metal; None if it has none.
+
+    The others, which are ten times its size, are not read. Parameters and errors as of
+    `load_manifest`.
+    """
+    path, content = _fitting_content(path)
+    networks = _mapping(content, "networks", path)
+    return _load_network("metal", networks, path) if "metal" in networks else None
+
+
+def _fitting_content(path: Path) -> tuple[Path, Mapping[str, Any]]:
+    """Return the manifest's file and content, if it is of this schema, pipeline and geometry."""
     path = path / "manifest.json" if path.is_dir() else path
     content = _read_json(path)
     if content.get("schema") != SCHEMA:
@@ -132,19 +163,7 @@ def load_manifest(path: Path) -> Manifest:
         raise _unfit(
             path, "must describe a network called prior or generator, and no other but metal"
         )
-    loaded = {role: _load_network(role, networks, path) for role in networks}
-    return Manifest(
-        name=_text(content, "name", path),
-        version=_text(content, "version", path),
-        licence=_text(content, "licence", path),
-        views=views,
-        bins=bins,
-        gate=GateParameters.from_json(_mapping(content, "gate", path, optional=True)),
-        prior=loaded.get("prior"),
-        generator=loaded.get("generator"),
-        metal=loaded.get("metal"),
-        facts=content,
-    )
+    return path, content
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
