@@ -9,6 +9,7 @@ from spinemar import __version__
 from spinemar.base.atomic_files import atomic_path, full_path
 from spinemar.base.extras import require
 from spinemar.errors import InputError
+from spinemar.pages import template
 from spinemar.report.chart import line_chart
 from spinemar.report.content import ReportContent
 from spinemar.report.pictures import reformats, sinogram_row, slice_groups
@@ -67,16 +68,7 @@ def write_report(folder: str | Path, content: ReportContent) -> Path:
 
 def render(content: ReportContent) -> str:
     """Return the report as HTML text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(_TEMPLATE).render(**_facts(content))
+    return template.render(Path(__file__).parent / _TEMPLATE, _facts(content))
 
 
 def _facts(content: ReportContent) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from spinemar.base.atomic_files import atomic_path
 from spinemar.base.extras import require
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.kinds import GROUPS
+from spinemar.pages import template
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.collisions import find_collisions
 from spinemar.planning.grades.hu_profile import HuProfile, hu_profile
@@ -117,16 +118,7 @@ def write_plan_report(
 
 def render_page(facts: Mapping[str, Any]) -> str:
     """Return the page as HTML text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("plan_report.html.j2").render(**facts)
+    return template.render(Path(__file__).parent / "plan_report.html.j2", facts)
 
 
 def _facts(

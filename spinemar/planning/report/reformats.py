@@ -13,6 +13,7 @@ from scipy import ndimage
 from spinemar.implants.placement import Screw
 from spinemar.implants.shapes.screw import shank_axis
 from spinemar.implants.shapes.solids import FloatArray, perpendicular
+from spinemar.pages.orientation import mark_orientation
 from spinemar.planning.grades.bone import BoneField
 from spinemar.planning.grades.hu_profile import sample_hu
 from spinemar.planning.report.colours import grade_colour
@@ -69,9 +70,9 @@ def screw_pictures(
 ) -> tuple[ScrewPicture, ...]:
     """Return three pictures of a screw.
 
-    Axial along the screw (the patient's right on the left, front up, as in CT), sagittal
-    along the screw (front on the left, head up), and across it at the isthmus, seen
-    along the screw from behind as through a probe.
+    Axial along the screw (front up), sagittal along the screw (front on the left, head up),
+    and across it at the isthmus (head up). All of them as radiologists look: the patient's
+    right on the viewer's left; letters at the edges and a bar of 10 mm say so.
 
     Parameters
     ----------
@@ -91,15 +92,20 @@ def screw_pictures(
         "sagittal, along the screw": Plane(middle, -axis, superior),
     }
     pictures = [
-        ScrewPicture(name, _picture(plane, screw, volume, field, others))
+        ScrewPicture(name, _marked(plane, _picture(plane, screw, volume, field, others)))
         for name, plane in planes.items()
     ]
-    isthmus = _isthmus(screw, frame)
-    probe = Plane(isthmus, -left, superior)
+    depth = _isthmus_depth_mm(screw, frame)
+    across = Plane(np.asarray(screw.entry) + depth * axis, left, superior)
+    cut = _across(across, screw, volume, field, others)
     pictures.append(
-        ScrewPicture("across, at the isthmus", _across(probe, screw, volume, field, others))
+        ScrewPicture(f"across, at the isthmus, {depth:.0f} mm from entry", _marked(across, cut))
     )
     return tuple(pictures)
+
+
+def _marked(plane: Plane, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return mark_orientation(picture, plane.right, plane.up, _PIXEL_MM)
 
 
 def _lateral(frame: VertebraFrame, ras: FloatArray) -> FloatArray:
@@ -108,14 +114,12 @@ def _lateral(frame: VertebraFrame, ras: FloatArray) -> FloatArray:
     return result
 
 
-def _isthmus(screw: Screw, frame: VertebraFrame) -> FloatArray:
-    """Return the point of the screw's axis beside the isthmus."""
-    axis, entry = shank_axis(screw), np.asarray(screw.entry, float)
+def _isthmus_depth_mm(screw: Screw, frame: VertebraFrame) -> float:
+    """Return how far from the entry a screw's axis passes the isthmus."""
     pedicle = frame.pedicles.get(screw.side)
     place = frame.canal_centre_ras if pedicle is None else pedicle.isthmus_ras
-    depth = float(np.clip((place - entry) @ axis, 0.0, screw.length_mm))
-    result: FloatArray = entry + depth * axis
-    return result
+    depth = (place - np.asarray(screw.entry, float)) @ shank_axis(screw)
+    return float(np.clip(depth, 0.0, screw.length_mm))
 
 
 def _picture(

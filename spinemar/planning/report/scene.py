@@ -15,6 +15,7 @@ from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.construct_mesh import construct_meshes
 from spinemar.implants.shapes.solids import FloatArray, unit
 from spinemar.implants.surfaces.mesh import Mesh
+from spinemar.pages.orientation import mark_orientation
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import grade_colour
 from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, level_position
@@ -64,7 +65,8 @@ def render_views(
     Returns
     -------
     dict of str to ndarray of uint8, shape (height, width, 3)
-        Shanks have the colour of their grade; bone is translucent.
+        Shanks have the colour of their grade; bone is translucent. Letters at the edges tell
+        the sides, a bar below left 10 mm.
     """
     vtk = _vtk()
     bone = bone_mesh(spine.labels, shown_levels(spine, plan))
@@ -80,8 +82,8 @@ def render_views(
     window = _window(vtk, size, renderer)
     pictures = {}
     for name in viewpoints:
-        _look(renderer, bone, plan, VIEWPOINTS[name], size)
-        pictures[name] = _grab(vtk, window)
+        aim = _look(renderer, bone, plan, VIEWPOINTS[name], size)
+        pictures[name] = mark_orientation(_grab(vtk, window), *aim)
     window.Finalize()
     return pictures
 
@@ -236,8 +238,11 @@ def _light(vtk: dict[str, Any], renderer: Any) -> None:
 
 def _look(
     renderer: Any, bone: Mesh, plan: Plan, viewpoint: tuple[Any, Any], size: tuple[int, int]
-) -> None:
-    """Aim the camera so that bone and implants just fill the picture, in parallel projection."""
+) -> tuple[FloatArray, FloatArray, float]:
+    """Aim the camera so that bone and implants just fill the picture, in parallel projection.
+
+    Returns what lies to the picture's right and at its top, and its pixels' side in mm.
+    """
     towards, up = unit(viewpoint[0]), np.asarray(viewpoint[1], float)
     right = unit(np.cross(up, towards))
     upwards = np.cross(towards, right)
@@ -251,8 +256,10 @@ def _look(
     camera.SetFocalPoint(*centre)
     camera.SetPosition(*(centre + 600.0 * towards))
     camera.SetViewUp(*upwards)
-    camera.SetParallelScale(_MARGIN * max(tall, wide * size[1] / size[0]) / 2)
+    half_mm = _MARGIN * max(tall, wide * size[1] / size[0]) / 2
+    camera.SetParallelScale(half_mm)
     renderer.ResetCameraClippingRange()
+    return right, upwards, 2.0 * half_mm / size[1]
 
 
 def _grab(vtk: dict[str, Any], window: Any) -> NDArray[np.uint8]:
