@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -16,39 +15,35 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-# The core lies beside the module where it is installed, and one folder up in the source tree.
-for _folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parents[1]):
-    if (_folder / "spinemar" / "__init__.py").is_file() and str(_folder) not in sys.path:
-        sys.path.append(str(_folder))
+# In a checkout the core and what the modules share lie one folder up; installed, beside this file.
+_CHECKOUT = Path(__file__).resolve().parents[1]
+if (_CHECKOUT / "SpineMARLib" / "__init__.py").is_file() and str(_CHECKOUT) not in sys.path:
+    sys.path.append(str(_CHECKOUT))
 
-from MetalArtifactReductionLib import dependencies, device, guards, samples  # noqa: E402
-from MetalArtifactReductionLib.batchpanel import BatchPanel  # noqa: E402
-from MetalArtifactReductionLib.logic import (  # noqa: E402
-    INSTANCE_UIDS,
-    CorrectionLogic,
-    sourceImages,
-)
-from MetalArtifactReductionLib.modelpanel import ModelPanel  # noqa: E402
-from MetalArtifactReductionLib.parameters import (  # noqa: E402
+from MetalArtifactReductionLib.choices import device  # noqa: E402
+from MetalArtifactReductionLib.choices.parameters import (  # noqa: E402
     MetalArtifactReductionParameterNode,
     previewThreshold,
     settingsOf,
 )
-from MetalArtifactReductionLib.preview import MetalPreview  # noqa: E402
-from MetalArtifactReductionLib.qualitypanel import QualityPanel  # noqa: E402
-from MetalArtifactReductionLib.resultpanel import ResultPanel  # noqa: E402
-from MetalArtifactReductionLib.results import provenanceOf  # noqa: E402
-from MetalArtifactReductionLib.settings import MetalSource  # noqa: E402
+from MetalArtifactReductionLib.choices.settings import MetalSource  # noqa: E402
+from MetalArtifactReductionLib.logic import CorrectionLogic  # noqa: E402
+from MetalArtifactReductionLib.nodes.preview import MetalPreview  # noqa: E402
+from MetalArtifactReductionLib.nodes.results import provenanceOf  # noqa: E402
+from MetalArtifactReductionLib.panel import samples  # noqa: E402
+from MetalArtifactReductionLib.panel.batch import BatchPanel  # noqa: E402
+from MetalArtifactReductionLib.panel.model import ModelPanel  # noqa: E402
+from MetalArtifactReductionLib.panel.quality import QualityPanel  # noqa: E402
+from MetalArtifactReductionLib.panel.result import ResultPanel  # noqa: E402
 
-from spinemar.base.interpreter import choose_interpreter, worker_command  # noqa: E402
 from spinemar.errors import CancelledError, SpinemarError  # noqa: E402
-
-POLL_MS = 50
-
-
-def workerCommand():
-    """Return the command line of a worker inside this Slicer."""
-    return worker_command(choose_interpreter(slicer.app.applicationDirPath()))
+from SpineMARLib.nodes import guards  # noqa: E402
+from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, sourceImages  # noqa: E402
+from SpineMARLib.panel import packages  # noqa: E402
+from SpineMARLib.panel.errors import guarded, showError  # noqa: E402
+from SpineMARLib.panel.jobwatch import JobWatch  # noqa: E402
+from SpineMARLib.panel.shortcuts import Shortcuts  # noqa: E402
+from SpineMARLib.panel.worker import workerCommand  # noqa: E402
 
 
 class MetalArtifactReduction(ScriptedLoadableModule):
@@ -69,11 +64,7 @@ class MetalArtifactReduction(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", self.registerSampleData)
 
     def registerSampleData(self):
-        thumbnail = self.resourcePath("Icons/MetalArtifactReduction.png")
-        try:
-            samples.register(thumbnail, workerCommand)
-        except ImportError:  # Slicer built without its Sample Data module
-            return
+        samples.register(self.resourcePath("Icons/MetalArtifactReduction.png"), workerCommand)
 
 
 class MetalArtifactReductionLogic(ScriptedLoadableModuleLogic):
@@ -94,11 +85,10 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self.run = None
         self._runInput = None
         self._parameterNode = None
         self._guiTag = None
-        self._shortcuts = []
+        self._shortcuts = Shortcuts(self.parent)
         self._lastRan = ""
         self._ranChoice = None
 
@@ -116,9 +106,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.resultPanel = ResultPanel(self.ui)
         self.qualityPanel = QualityPanel(self.ui)
         self.batchPanel = BatchPanel(self.ui, self.prepareBatch)
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_MS)
-        self._timer.connect("timeout()", self.onTimer)
+        self._watch = JobWatch(self.showProgress, self.onRunEnded)
         self._driver = device.hasNvidiaDriver()
         self.ui.correctButton.connect("clicked()", self.onCorrect)
         self.ui.cancelButton.connect("clicked()", self.onCancel)
@@ -133,34 +121,29 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.initializeParameterNode()
 
     def cleanup(self):
-        self.stopRun()
+        self._watch.close()
         self.batchPanel.close()
         self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self):
         self.initializeParameterNode()
-        window = slicer.util.mainWindow()
-        for keys, slot in (
-            ("B", self.resultPanel.toggle),
-            ("M", self.ui.previewCheckBox.toggle),
-            ("Ctrl+Return", self.ui.correctButton.click),
-            ("Esc", self.onCancel),
-        ):
-            shortcut = qt.QShortcut(qt.QKeySequence(keys), window or self.parent)
-            shortcut.connect("activated()", slot)
-            self._shortcuts.append(shortcut)
+        self._shortcuts.enable(
+            {
+                "B": self.resultPanel.toggle,
+                "M": self.ui.previewCheckBox.toggle,
+                "Ctrl+Return": self.ui.correctButton.click,
+                "Esc": self.onCancel,
+            }
+        )
         self.updateButtons()
 
     def exit(self):
-        for shortcut in self._shortcuts:
-            shortcut.setParent(None)
-            shortcut.deleteLater()
-        self._shortcuts = []
+        self._shortcuts.disable()
         self.preview.remove()
 
     def onSceneStartClose(self, caller, event):
-        self.stopRun()
+        self._watch.close()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -235,8 +218,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
             getattr(self.ui, name).enabled = not running
         self.ui.cancelButton.visible = running
         self.ui.progressBar.visible = running
-        for shortcut in self._shortcuts[3:]:
-            shortcut.enabled = running  # Esc belongs to Slicer while nothing runs
+        self._shortcuts.setEnabled("Esc", running)  # it is Slicer's while nothing runs
         if p is not None:
             hasModel = self.modelPanel.chosen is not None
             planned = device.plannedText(p.method, p.device, hasModel, self._driver)
@@ -253,10 +235,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def onCorrect(self):
         self._lastRan = ""
-        try:
-            self.startRun()
-        except SpinemarError as error:
-            self.showError(error)
+        guarded(self.startRun, self.title)
         self.updateButtons()
 
     def startRun(self):
@@ -273,13 +252,18 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
             node, segment = p.metalSegmentation, p.metalSegmentId
             if node is None:
                 guards.refuseMissingSegment()
-            self.run = corrections.start(p.inputVolume, settings, node, segment)
+            run = corrections.start(p.inputVolume, settings, node, segment)
         else:
-            self.run = corrections.start(p.inputVolume, settings)
+            run = corrections.start(p.inputVolume, settings)
         self._corrections, self._runInput = corrections, p.inputVolume
         self.preview.remove()
         self.ui.progressLabel.text = _("Preparing...")
-        self._timer.start()
+        self._watch.start(run)
+
+    @property
+    def run(self):
+        """The correction that is under way; None while nothing runs."""
+        return self._watch.run
 
     @property
     def title(self):
@@ -298,43 +282,25 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         hasModel = self.modelPanel.chosen is not None
         effective = device.effectiveMethod(settings.method, hasModel)
         path = Path(self.resourcePath("requirements.txt"))
-        dependencies.ensure(path, effective == "generator", self._driver, self.installPackages)
-
-    def installPackages(self, requirements):
-        packaging = getattr(slicer, "packaging", None)
-        if packaging is not None and hasattr(packaging, "pip_ensure"):
-            packaging.pip_ensure(requirements, requester=dependencies.REQUESTER)
-            return
-        text = _("SpineMAR needs these Python packages: {names}. Install them now?")
-        if not slicer.util.confirmOkCancelDisplay(text.format(names=", ".join(requirements))):
-            raise RuntimeError(_("declined"))
-        for requirement in requirements:
-            slicer.util.pip_install(requirement)
+        packages.ensure(path, effective == "generator", self._driver)
 
     def prepareBatch(self):
         settings = settingsOf(self._parameterNode)
         self.ensurePackages(settings)
         return settings, workerCommand()
 
-    def onTimer(self):
-        if self.run is None:
-            return
-        if self.run.running:
-            self.showProgress()
-            return
-        run, self.run = self.run, None
-        self._timer.stop()
+    def onRunEnded(self, run):
         self.ui.progressLabel.text = ""
-        try:
-            self.finish(run)
-        except CancelledError:
+        if isinstance(run.error, CancelledError):
             self.ui.progressLabel.text = _("Cancelled; nothing was changed.")
-        except SpinemarError as error:
-            self.showError(error, run.log)
+        elif run.error is not None:
+            showError(run.error, self.title, run.log)
+        else:
+            guarded(lambda: self.finish(run), self.title)
         self.updateButtons()
 
-    def showProgress(self):
-        progress, left = self.run.progress, self.run.secondsLeft
+    def showProgress(self, run):
+        progress, left = run.progress, run.secondsLeft
         self.ui.progressBar.maximum = progress.total if progress.total > 1 else 0
         self.ui.progressBar.value = progress.done
         text = progress.stage
@@ -367,17 +333,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
     def onCancel(self):
         if self.run is not None:
             self.ui.progressLabel.text = _("Stopping...")
-            self.run.cancel()
-
-    def stopRun(self):
-        self._timer.stop()
-        if self.run is not None:
-            self.run.close()
-            self.run = None
-
-    def showError(self, error, log=""):
-        options = {"detailedText": log} if log else {}
-        slicer.util.errorDisplay(guards.sentence(error), windowTitle=self.title, **options)
+            self._watch.cancel()
 
 
 class MetalArtifactReductionTest(ScriptedLoadableModuleTest):
@@ -393,9 +349,10 @@ class MetalArtifactReductionTest(ScriptedLoadableModuleTest):
         self.test_guard()
 
     def test_correct(self):
-        from MetalArtifactReductionLib.selftest import drawnVolume, waitFor
+        from MetalArtifactReductionLib.panel.selftest import drawnVolume
 
         from spinemar.mar.settings import CorrectionSettings
+        from SpineMARLib.panel.selftest import waitFor
 
         self.delayDisplay("Correcting a drawn body")
         volume = drawnVolume(slicer.mrmlScene)

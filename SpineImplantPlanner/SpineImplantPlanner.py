@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -16,17 +15,16 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-# The core lies beside the module where it is installed, and one folder up in the source tree.
-for _folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parents[1]):
-    if (_folder / "spinemar" / "__init__.py").is_file() and str(_folder) not in sys.path:
-        sys.path.append(str(_folder))
+# In a checkout the core and what the modules share lie one folder up; installed, beside this file.
+_CHECKOUT = Path(__file__).resolve().parents[1]
+if (_CHECKOUT / "SpineMARLib" / "__init__.py").is_file() and str(_CHECKOUT) not in sys.path:
+    sys.path.append(str(_CHECKOUT))
 
 from SpineImplantPlannerLib.logic import PlannerLogic  # noqa: E402
 from SpineImplantPlannerLib.nodes import planstore  # noqa: E402
 from SpineImplantPlannerLib.nodes.parameters import SpineImplantPlannerParameterNode  # noqa: E402
 from SpineImplantPlannerLib.panel import samples, tables  # noqa: E402
 from SpineImplantPlannerLib.panel.runner import Runner  # noqa: E402
-from SpineImplantPlannerLib.shared import dependencies, likelyInput  # noqa: E402
 from SpineImplantPlannerLib.steps.automatic import AutomaticStep  # noqa: E402
 from SpineImplantPlannerLib.steps.check import CheckStep  # noqa: E402
 from SpineImplantPlannerLib.steps.export import ExportStep  # noqa: E402
@@ -37,7 +35,10 @@ from SpineImplantPlannerLib.steps.screws import ScrewsStep  # noqa: E402
 from SpineImplantPlannerLib.steps.spine import SpineStep  # noqa: E402
 from SpineImplantPlannerLib.steps.views import Views  # noqa: E402
 
-from spinemar.base.interpreter import choose_interpreter, worker_command  # noqa: E402
+from SpineMARLib.nodes.guards import likelyInput  # noqa: E402
+from SpineMARLib.panel import packages  # noqa: E402
+from SpineMARLib.panel.shortcuts import Shortcuts  # noqa: E402
+from SpineMARLib.panel.worker import workerCommand  # noqa: E402
 
 
 class SpineImplantPlanner(ScriptedLoadableModule):
@@ -58,10 +59,7 @@ class SpineImplantPlanner(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", self.registerSampleData)
 
     def registerSampleData(self):
-        try:
-            samples.register(self.resourcePath("Icons/SpineImplantPlanner.png"))
-        except ImportError:  # Slicer built without its Sample Data module
-            return
+        samples.register(self.resourcePath("Icons/SpineImplantPlanner.png"))
 
 
 class SpineImplantPlannerLogic(ScriptedLoadableModuleLogic):
@@ -72,8 +70,7 @@ class SpineImplantPlannerLogic(ScriptedLoadableModuleLogic):
 
     def planner(self, scene):
         """Return a planner for a scene."""
-        command = worker_command(choose_interpreter(slicer.app.applicationDirPath()))
-        return PlannerLogic(scene, slicer.app.temporaryPath, command)
+        return PlannerLogic(scene, slicer.app.temporaryPath, workerCommand())
 
 
 class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -84,7 +81,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         VTKObservationMixin.__init__(self)
         self.logic = self.planner = self.parameters = self.runner = None
         self._guiTag = None
-        self._shortcuts = []
+        self._shortcuts = Shortcuts(self.parent)
         self._steps = ()
 
     # Slicer's life cycle.
@@ -147,44 +144,36 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def enter(self):
         self.initializeParameterNode()
-        window = slicer.util.mainWindow() or self.parent
         screws, ui = self.screws, self.ui
-        for keys, slot in (
-            ("Ctrl+Z", self.onUndo),
-            ("Ctrl+Y", self.onRedo),
-            ("Ctrl+Shift+Z", self.onRedo),
-            ("P", ui.planButton.click),
-            ("N", ui.placeButton.click),
-            ("V", ui.probeButton.click),
-            ("Shift+V", ui.rodViewButton.click),
-            ("H", ui.profileButton.click),
-            ("M", ui.mirrorButton.click),
-            ("L", screws.onLock),
-            ("Del", screws.onDelete),
-            ("[", lambda: screws.step(diameter=-1)),
-            ("]", lambda: screws.step(diameter=1)),
-            ("-", lambda: screws.step(length=-1)),
-            ("=", lambda: screws.step(length=1)),
-            (",", lambda: screws.stepSelection(-1)),
-            (".", lambda: screws.stepSelection(1)),
-            ("Ctrl+Up", lambda: self.views.stepDepth(-1.0)),
-            ("Ctrl+Down", lambda: self.views.stepDepth(1.0)),
-            ("Ctrl+Left", lambda: self.views.stepTurn(-15.0)),
-            ("Ctrl+Right", lambda: self.views.stepTurn(15.0)),
-            ("Esc", self.onEscape),
-        ):
-            shortcut = qt.QShortcut(qt.QKeySequence(keys), window)
-            shortcut.connect("activated()", slot)
-            # Qt calls this one instead where the application has the same key.
-            shortcut.connect("activatedAmbiguously()", slot)
-            self._shortcuts.append(shortcut)
+        slots = {
+            "Ctrl+Z": self.onUndo,
+            "Ctrl+Y": self.onRedo,
+            "Ctrl+Shift+Z": self.onRedo,
+            "P": ui.planButton.click,
+            "N": ui.placeButton.click,
+            "V": ui.probeButton.click,
+            "Shift+V": ui.rodViewButton.click,
+            "H": ui.profileButton.click,
+            "M": ui.mirrorButton.click,
+            "L": screws.onLock,
+            "Del": screws.onDelete,
+            "[": lambda: screws.step(diameter=-1),
+            "]": lambda: screws.step(diameter=1),
+            "-": lambda: screws.step(length=-1),
+            "=": lambda: screws.step(length=1),
+            ",": lambda: screws.stepSelection(-1),
+            ".": lambda: screws.stepSelection(1),
+            "Ctrl+Up": lambda: self.views.stepDepth(-1.0),
+            "Ctrl+Down": lambda: self.views.stepDepth(1.0),
+            "Ctrl+Left": lambda: self.views.stepTurn(-15.0),
+            "Ctrl+Right": lambda: self.views.stepTurn(15.0),
+            "Esc": self.onEscape,
+        }
+        self._shortcuts.enable(slots)
         self.refresh()
 
     def exit(self):
-        for shortcut in self._shortcuts:
-            shortcut.setParent(None)
-            shortcut.deleteLater()
-        self._shortcuts = []
+        self._shortcuts.disable()
         self.ui.placeButton.checked = self.ui.mendButton.checked = False
 
     def onSceneStartClose(self, caller, event):
@@ -311,18 +300,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         """Install what the core needs, and data sets besides, with the user's consent."""
         for name in ("requirements.txt", *(("requirements-pairs.txt",) if pairs else ())):
             path = Path(self.resourcePath(name))
-            dependencies.ensure(path, False, False, self.installPackages)
-
-    def installPackages(self, requirements):
-        packaging = getattr(slicer, "packaging", None)
-        if packaging is not None and hasattr(packaging, "pip_ensure"):
-            packaging.pip_ensure(requirements, requester=dependencies.REQUESTER)
-            return
-        text = _("SpineMAR needs these Python packages: {names}. Install them now?")
-        if not slicer.util.confirmOkCancelDisplay(text.format(names=", ".join(requirements))):
-            raise RuntimeError(_("declined"))
-        for requirement in requirements:
-            slicer.util.pip_install(requirement)
+            packages.ensure(path)
 
 
 class SpineImplantPlannerTest(ScriptedLoadableModuleTest):
@@ -336,10 +314,11 @@ class SpineImplantPlannerTest(ScriptedLoadableModuleTest):
         self.test_construct()
 
     def test_construct(self):
-        from SpineImplantPlannerLib.panel.selftest import drawnCt, drawnSpine, waitFor
+        from SpineImplantPlannerLib.panel.selftest import drawnCt, drawnSpine
 
         from spinemar.planning.constructs.automatic import PlanSettings
         from spinemar.planning.plans.commands import MoveScrew, ReplacePlan
+        from SpineMARLib.panel.selftest import waitFor
 
         self.delayDisplay("Planning a construct on a drawn spine")
         planner = SpineImplantPlannerLogic().planner(slicer.mrmlScene)

@@ -81,8 +81,8 @@ def _focus(host, volume, ras) -> None:
 
 def _quality(host, panel) -> None:
     """Draw two regions beside the screws and show what they say."""
-    from MetalArtifactReductionLib import quality
-    from MetalArtifactReductionLib.results import focusOf
+    from MetalArtifactReductionLib.nodes import quality
+    from MetalArtifactReductionLib.nodes.results import focusOf
 
     centre = focusOf(panel.resultPanel.node)
     for name, offset in (("Vertebra", (3, 17, 0)), ("Muscle", (34, -22, 0))):
@@ -121,7 +121,7 @@ def _guard(host, panel, slicer) -> None:
 def _batch(host, panel) -> None:
     """Show the batch section after a small batch."""
     import slicer
-    from MetalArtifactReductionLib import selftest
+    from MetalArtifactReductionLib.panel import selftest
 
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "study", Path(folder) / "corrected"

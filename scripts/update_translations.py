@@ -1,4 +1,4 @@
-"""Write the translation template of the extension: every text of both modules' panels.
+"""Write the translation template of the extension: every text of the modules' panels.
 
     python scripts/update_translations.py
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = ("MetalArtifactReduction", "SpineImplantPlanner")
+MODULES = ("MetalArtifactReduction", "SpineImplantPlanner", "SpineMARLib")
 TEMPLATE = ROOT / "Resources" / "Translations" / "SpineMAR_en-US.ts"
 
 Text = tuple[str, str]  # context, text

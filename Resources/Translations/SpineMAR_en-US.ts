@@ -20,10 +20,6 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>SpineMAR needs these Python packages: {names}. Install them now?</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>Correct the input volume in the background (shortcut Ctrl+Return).</source>
             <translation type="unfinished" />
         </message>
@@ -32,15 +28,11 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Stopping...</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>declined</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>Cancelled; nothing was changed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Stopping...</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -289,169 +281,6 @@
         </message>
         <message>
             <source>Correct all of them in the background.</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>MetalArtifactReductionLib.batchpanel</name>
-        <message>
-            <source>Cancel batch</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Looking for volumes...</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>&amp;Run batch</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>{parts}. Summary: {path}</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>No folders are chosen.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Choose both folders first.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>{done} of {total} volumes</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Batch</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>MetalArtifactReductionLib.modelpanel</name>
-        <message>
-            <source>Import model</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Without a model, NMAR and linear interpolation can be used.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>(none installed)</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>SHA-256 {hash}</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>MetalArtifactReductionLib.qualitypanel</name>
-        <message>
-            <source>Region</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Mean HU</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>SD HU</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Streaks HU</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>MetalArtifactReductionLib.resultpanel</name>
-        <message>
-            <source>{count} images were written as a new series of the study:
-{folder}</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Showing the input</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Showing the corrected volume</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>DICOM series</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Send to study as DICOM</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>MetalArtifactReductionLib.samples</name>
-        <message>
-            <source>Spine CT with implants</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Getting the sample CT and scanning it with implants...</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>MetalArtifactReductionLib.settings</name>
-        <message>
-            <source>Automatic (recommended)</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Generator</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>NMAR</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Linear interpolation</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>The generator where a model is installed, else NMAR.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>A network trained on spine implants fills in the lost rays.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Classical: lost rays follow a tissue model of the patient.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Classical and simple: lost rays are bridged by straight lines.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Automatic</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>CUDA (NVIDIA)</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>CPU</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Threshold</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Segment</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1237,12 +1066,94 @@
             <source>Research software. No data leave this computer.</source>
             <translation type="unfinished" />
         </message>
+    </context>
+    <context>
+        <name>choices.settings</name>
         <message>
-            <source>SpineMAR needs these Python packages: {names}. Install them now?</source>
+            <source>Automatic (recommended)</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>declined</source>
+            <source>Generator</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>NMAR</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Linear interpolation</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The generator where a model is installed, else NMAR.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>A network trained on spine implants fills in the lost rays.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Classical: lost rays follow a tissue model of the patient.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Classical and simple: lost rays are bridged by straight lines.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Automatic</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>CUDA (NVIDIA)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>CPU</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Threshold</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Segment</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.batch</name>
+        <message>
+            <source>Cancel batch</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Looking for volumes...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>&amp;Run batch</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{parts}. Summary: {path}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{done} of {total} volumes</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Batch</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>No folders are chosen.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Choose both folders first.</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1254,6 +1165,79 @@
         </message>
         <message>
             <source>Back to Spine Implant Planner</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.model</name>
+        <message>
+            <source>Import model</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Without a model, NMAR and linear interpolation can be used.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>(none installed)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>SHA-256 {hash}</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.packages</name>
+        <message>
+            <source>SpineMAR needs these Python packages: {names}. Install them now?</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>declined</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.quality</name>
+        <message>
+            <source>Region</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Mean HU</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>SD HU</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Streaks HU</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.result</name>
+        <message>
+            <source>{count} images were written as a new series of the study:
+{folder}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Showing the input</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Showing the corrected volume</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>DICOM series</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Send to study as DICOM</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1279,13 +1263,17 @@
             <source>{stage}: {done} of {total}</source>
             <translation type="unfinished" />
         </message>
-        <message>
-            <source>A file could not be written or read: {error}</source>
-            <translation type="unfinished" />
-        </message>
     </context>
     <context>
         <name>panel.samples</name>
+        <message>
+            <source>Spine CT with implants</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Getting the sample CT and scanning it with implants...</source>
+            <translation type="unfinished" />
+        </message>
         <message>
             <source>Spine CT to plan in</source>
             <translation type="unfinished" />

@@ -17,7 +17,6 @@ from SpineImplantPlannerLib.nodes.ghost import Ghost
 from SpineImplantPlannerLib.nodes.huplot import HuPlot
 from SpineImplantPlannerLib.nodes.implants import ImplantNodes
 from SpineImplantPlannerLib.plan.session import PlanningSession
-from SpineImplantPlannerLib.shared import arrayOf, geometryOf, ijkToRas
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.implants.checks import Point
@@ -28,6 +27,7 @@ from spinemar.planning.plans.plan import Plan
 from spinemar.spine.editing import changed_levels
 from spinemar.spine.model import SpineModel
 from spinemar.volume import CTVolume, LabelVolume
+from SpineMARLib.nodes.volumes import arrayOf, geometryOf, ijkToRas
 
 
 class PlannerLogic:

@@ -78,7 +78,7 @@ def test_importing_the_whole_core_loads_nothing_heavy() -> None:
 
 
 SIDES = ("spinemar", "Training/spinemar_training", "Training/spinemar_study",
-         "SpineImplantPlanner/SpineImplantPlannerLib",
+         "SpineMARLib", "SpineImplantPlanner/SpineImplantPlannerLib",
          "MetalArtifactReduction/MetalArtifactReductionLib")  # fmt: skip
 
 
@@ -116,6 +116,12 @@ def lint_imports(house: Path) -> subprocess.CompletedProcess[str]:
         ("spinemar/volume.py", "import torch", "no PyTorch"),
         ("Training/spinemar_training/cli.py", "import spinemar_study", "stand on the core"),
         ("SpineImplantPlanner/SpineImplantPlannerLib/logic.py", "import torch", "never loaded"),
+        (
+            "SpineImplantPlanner/SpineImplantPlannerLib/logic.py",
+            "import MetalArtifactReductionLib",
+            "stand on the core",
+        ),
+        ("SpineMARLib/nodes/volumes.py", "import SpineMARLib.panel.errors", "the modules share"),
     ],
 )
 def test_an_arrow_that_points_up_is_found(house: Path, room: str, line: str, broken: str) -> None:
@@ -135,7 +141,7 @@ def test_an_arrow_that_points_up_is_found(house: Path, room: str, line: str, bro
 def test_rooms_hold_at_most_ten_entries() -> None:
     """In these packages and the folders in them, so that a newcomer sees all at a glance."""
     tops = [CORE / name for name in ("mar", "planning", "spine", "physics")]
-    tops.append(ROOT / "SpineImplantPlanner" / "SpineImplantPlannerLib")
+    tops += [ROOT / side for side in SIDES if side.endswith("Lib")]
     for top in tops:
         for room in (top, *(path for path in top.rglob("*") if path.is_dir())):
             entries = [p.name for p in room.iterdir() if p.is_file() or any(p.rglob("*.py"))]

@@ -11,13 +11,15 @@ ROOT = Path(__file__).resolve().parents[2]
 PLANNER = ROOT / "SpineImplantPlanner"
 CORRECTION = ROOT / "MetalArtifactReduction"
 
+SHARED = ROOT / "SpineMARLib"
+
 # Panels, and what belongs to the application itself: sample data, self tests, other modules.
-# In the planner they are folders.
 PANELS = {
-    *(path for room in ("steps", "panel") for path in PLANNER.glob(f"*Lib/{room}/*.py")),
-    *(path for path in CORRECTION.glob("*Lib/*.py")
-      if path.stem.endswith("panel") or path.stem in ("preview", "samples", "selftest")),
-}  # fmt: skip
+    path
+    for library in (*PLANNER.glob("*Lib"), *CORRECTION.glob("*Lib"), SHARED)
+    for room in ("steps", "panel")
+    for path in library.glob(f"{room}/*.py")
+}
 # Of `slicer.util`, logic may use what takes all it needs as arguments.
 GLOBAL_UTIL = {
     "addVolumeFromArray", "getNode", "getNodes", "getNodesByClass", "getModule", "loadScene",
@@ -27,8 +29,8 @@ GLOBAL_UTIL = {
 }  # fmt: skip
 LOGIC = sorted(
     path
-    for module in (PLANNER, CORRECTION)
-    for path in module.glob("*Lib/**/*.py")
+    for library in (*PLANNER.glob("*Lib"), *CORRECTION.glob("*Lib"), SHARED)
+    for path in library.rglob("*.py")
     if path not in PANELS
 )
 
@@ -65,7 +67,7 @@ def test_logic_is_most_of_it() -> None:
     assert {"plan/session.py", "plan/exporting.py", "nodes/implants.py", "nodes/metal.py",
             "nodes/spine.py", "handles/dragging.py", "handles/clicking.py", "jobs/plannerjobs.py",
             "SpineImplantPlannerLib/logic.py",
-            "MetalArtifactReductionLib/results.py"} <= names  # fmt: skip
+            "nodes/results.py", "nodes/transient.py", "SpineMARLib/jobrun.py"} <= names  # fmt: skip
 
 
 @pytest.mark.parametrize("module", [PLANNER, CORRECTION], ids=lambda path: path.name)

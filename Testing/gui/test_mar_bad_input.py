@@ -40,8 +40,9 @@ def _refused(host, panel) -> str:  # noqa: F811
     ids=["NaN", "constant", "scaled"],
 )
 def test_values_that_are_no_ct(host, panel, change, said):  # noqa: F811
-    from MetalArtifactReductionLib import selftest
-    from MetalArtifactReductionLib.volumes import setArray
+    from MetalArtifactReductionLib.panel import selftest
+
+    from SpineMARLib.nodes.volumes import setArray
 
     setArray(host.volume, change(selftest.drawnHu().astype(np.float32)).astype(np.float32))
     assert said in _refused(host, panel)

@@ -25,8 +25,8 @@ def corrected(host, tmp_path, monkeypatch):
 
     host.showWindow()
     host.loadModule(ROOT / "MetalArtifactReduction" / "MetalArtifactReduction.py")
-    from MetalArtifactReductionLib.selftest import drawnHu
-    from MetalArtifactReductionLib.settings import Method
+    from MetalArtifactReductionLib.choices.settings import Method
+    from MetalArtifactReductionLib.panel.selftest import drawnHu
 
     files = writeCtSeries(tmp_path / "series", drawnHu())
     database = DicomDatabase(tmp_path / "database")
@@ -124,7 +124,7 @@ def loaded(host, tmp_path, monkeypatch):
 
     host.showWindow()
     host.loadModule(ROOT / "MetalArtifactReduction" / "MetalArtifactReduction.py")
-    from MetalArtifactReductionLib.selftest import drawnHu
+    from MetalArtifactReductionLib.panel.selftest import drawnHu
 
     def load(number, **tags):
         files = writeCtSeries(tmp_path / "series", drawnHu())

@@ -21,9 +21,9 @@ def panel(host, tmp_path, monkeypatch):
     """Return the panel with a drawn body loaded, its models in a folder of the test."""
     host.showWindow()
     host.loadModule(MODULE)
-    from MetalArtifactReductionLib import modelpanel, selftest
+    from MetalArtifactReductionLib.panel import model, selftest
 
-    monkeypatch.setattr(modelpanel, "storeFolder", lambda: tmp_path / "models")
+    monkeypatch.setattr(model, "storeFolder", lambda: tmp_path / "models")
     host.volume = selftest.drawnVolume(host.scene)
     import slicer
 
@@ -36,7 +36,7 @@ def panel(host, tmp_path, monkeypatch):
 
 
 def choose(widget, method):
-    from MetalArtifactReductionLib.settings import Method
+    from MetalArtifactReductionLib.choices.settings import Method
 
     widget._parameterNode.method = Method[method]
 
@@ -65,7 +65,7 @@ def press(host, key, modifier=None):
 
 def test_the_click(host, panel):
     import slicer
-    from MetalArtifactReductionLib.compare import LAYOUT_ID, viewName
+    from MetalArtifactReductionLib.nodes.compare import LAYOUT_ID, viewName
 
     assert panel.ui.inputSelector.currentNode() is host.volume
     assert "linear interpolation on the CPU" in panel.ui.statusChip.text
@@ -104,7 +104,7 @@ def test_the_chip_says_what_ran_until_something_else_is_chosen(host, panel):
 
 
 def test_compare_views_move_together(host, panel):
-    from MetalArtifactReductionLib.compare import viewName
+    from MetalArtifactReductionLib.nodes.compare import viewName
 
     click(panel.ui.correctButton)
     finish(host, panel)
@@ -117,7 +117,7 @@ def test_compare_views_move_together(host, panel):
 
 def test_the_window_is_never_blocked_while_it_runs(host, panel):
     """At most 100 ms between two beats of a 5 ms timer, from the click to the result's arrival."""
-    from MetalArtifactReductionLib import selftest
+    from MetalArtifactReductionLib.panel import selftest
 
     panel._parameterNode.inputVolume = selftest.drawnVolume(host.scene, "large", 60, 256)
     panel._parameterNode.showCompare = False
@@ -147,7 +147,7 @@ def _longest_gap(host, panel):
 
 
 def test_cancel(host, panel):
-    from MetalArtifactReductionLib import selftest
+    from MetalArtifactReductionLib.panel import selftest
 
     panel._parameterNode.inputVolume = selftest.drawnVolume(host.scene, "long", 300, 128)
     choose(panel, "nmar")
@@ -167,13 +167,13 @@ def test_cancel(host, panel):
 
 
 def test_killed_worker_is_told_with_its_reason(host, panel):
-    from MetalArtifactReductionLib import selftest
+    from MetalArtifactReductionLib.panel import selftest
 
     panel._parameterNode.inputVolume = selftest.drawnVolume(host.scene, "long", 300, 128)
     choose(panel, "nmar")
     click(panel.ui.correctButton)
     host.waitUntil(lambda: panel.run.progress.stage == "Correcting", 60)
-    os.kill(panel.run._process.pid, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+    os.kill(panel.run.pid, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
     finish(host, panel, 10)
     assert "ended unexpectedly" in host.messages[-1].text
     assert panel._parameterNode.outputVolume is None
@@ -207,8 +207,9 @@ def test_guard_oblique(host, panel):
 
 
 def test_guard_no_rescale(host, panel):
-    from MetalArtifactReductionLib import selftest
-    from MetalArtifactReductionLib.volumes import setArray
+    from MetalArtifactReductionLib.panel import selftest
+
+    from SpineMARLib.nodes.volumes import setArray
 
     setArray(host.volume, selftest.drawnHu() + np.int16(1024))
     assert "not in Hounsfield units" in _guarded(host, panel)
@@ -216,9 +217,10 @@ def test_guard_no_rescale(host, panel):
 
 def test_guard_metal_everywhere(host, panel):
     """A body so wide that 500 HU takes in most of the slices."""
-    from MetalArtifactReductionLib import selftest
-    from MetalArtifactReductionLib.settings import MetalSource
-    from MetalArtifactReductionLib.volumes import setArray
+    from MetalArtifactReductionLib.choices.settings import MetalSource
+    from MetalArtifactReductionLib.panel import selftest
+
+    from SpineMARLib.nodes.volumes import setArray
 
     hu = selftest.drawnHu()
     setArray(host.volume, np.where(hu > -500, np.int16(900), hu))
@@ -228,15 +230,16 @@ def test_guard_metal_everywhere(host, panel):
 
 
 def test_guard_missing_segment(host, panel):
-    from MetalArtifactReductionLib.settings import MetalSource
+    from MetalArtifactReductionLib.choices.settings import MetalSource
 
     panel._parameterNode.metalSource = MetalSource.segment
     assert "No segment is chosen" in _guarded(host, panel)
 
 
 def test_guard_no_metal_is_information(host, panel):
-    from MetalArtifactReductionLib import selftest
-    from MetalArtifactReductionLib.volumes import setArray
+    from MetalArtifactReductionLib.panel import selftest
+
+    from SpineMARLib.nodes.volumes import setArray
 
     setArray(host.volume, np.minimum(selftest.drawnHu(), 800))
     click(panel.ui.correctButton)
@@ -259,8 +262,9 @@ def test_guard_already_corrected_asks(host, panel, goOn):
 
 
 def test_guard_too_few_slices_asks(host, panel):
-    from MetalArtifactReductionLib import selftest
-    from MetalArtifactReductionLib.volumes import setArray
+    from MetalArtifactReductionLib.panel import selftest
+
+    from SpineMARLib.nodes.volumes import setArray
 
     setArray(host.volume, selftest.drawnHu()[2:4])
     click(panel.ui.correctButton)
@@ -289,10 +293,10 @@ def test_generator_without_a_model_says_so(host, panel, monkeypatch):
 def test_missing_packages_are_asked_for(host, panel, monkeypatch):
     import qt
     import slicer
-    from MetalArtifactReductionLib import dependencies
 
-    monkeypatch.setattr(dependencies, "isImportable", lambda name: name != "finufft")
-    monkeypatch.setattr(dependencies.ensure, "__defaults__", (lambda name: name != "finufft",))
+    from SpineMARLib.panel import packages
+
+    monkeypatch.setattr(packages, "isImportable", lambda name: name != "finufft")
     monkeypatch.setattr(slicer.packaging, "pip_check", lambda requirement: False)
     host.answer = lambda message: qt.QMessageBox.Cancel
     click(panel.ui.correctButton)
@@ -303,7 +307,7 @@ def test_missing_packages_are_asked_for(host, panel, monkeypatch):
 
 
 def test_preview_follows_the_slider(host, panel):
-    from MetalArtifactReductionLib.settings import MetalSource
+    from MetalArtifactReductionLib.choices.settings import MetalSource
 
     click(panel.ui.previewCheckBox)
     composite = host.layoutManager.sliceWidget("Red").mrmlSliceCompositeNode()
@@ -437,7 +441,7 @@ def test_closing_the_scene_during_a_run(host, panel):
 
 def test_panel_is_remembered_in_the_scene_file(host, panel, tmp_path):
     import slicer
-    from MetalArtifactReductionLib.settings import Device
+    from MetalArtifactReductionLib.choices.settings import Device
 
     click(panel.ui.correctButton)
     finish(host, panel)
@@ -488,7 +492,7 @@ def test_sample_data_load_scan_and_truth(host, panel, tmp_path, monkeypatch):
     import slicer
 
     monkeypatch.setattr(
-        sys.modules["MetalArtifactReductionLib.samples"], "cache_folder", lambda: tmp_path
+        sys.modules["MetalArtifactReductionLib.panel.samples"], "cache_folder", lambda: tmp_path
     )
     host.finishStartup()
     scan, truth = SampleData.downloadSamples("SpineCTWithImplants")
@@ -509,7 +513,7 @@ def test_closing_after_a_run_frees_every_node():
     gone: set[str] = set()
     with Host() as host:
         widget = host.openModule(MODULE)
-        from MetalArtifactReductionLib import selftest
+        from MetalArtifactReductionLib.panel import selftest
 
         widget._parameterNode.inputVolume = selftest.drawnVolume(host.scene)
         choose(widget, "linear")
@@ -533,5 +537,5 @@ def test_widget_code_is_small():
     start = source.index("class MetalArtifactReductionWidget")
     end = source.index("class MetalArtifactReductionTest")
     assert len(source[start:end].splitlines()) < 400
-    for panel in (MODULE.parent / "MetalArtifactReductionLib").glob("*panel.py"):
+    for panel in (MODULE.parent / "MetalArtifactReductionLib" / "panel").glob("*.py"):
         assert len(panel.read_text().splitlines()) < 150, panel

@@ -29,7 +29,7 @@ def test_plan_scan_correct_compare_save_reload(host, tmp_path):
     scan = panel.scan.chosenScan()
     truth = scan.GetNodeReference("SpineMAR.Truth")
     plan = panel.planner.plan
-    from MetalArtifactReductionLib.settings import Method
+    from MetalArtifactReductionLib.choices.settings import Method
 
     correction = slicer.modules.metalartifactreduction.widgetRepresentation().self()
     correction._parameterNode.method = Method.linear

@@ -15,7 +15,7 @@ SCRIPT = ROOT / "MetalArtifactReductionCLI" / "MetalArtifactReductionCLI.py"
 @pytest.fixture
 def body(host):
     host.loadCommandLineModule(SCRIPT)
-    from MetalArtifactReductionLib.selftest import drawnVolume
+    from MetalArtifactReductionLib.panel.selftest import drawnVolume
 
     return drawnVolume(host.scene)
 
@@ -38,7 +38,7 @@ def test_same_result_as_the_module(body, tmp_path):
     from spinemar.volume import CTVolume
 
     hu = slicer.util.arrayFromVolume(body).astype(np.float32)
-    from MetalArtifactReductionLib.volumes import ijkToRas
+    from SpineMARLib.nodes.volumes import ijkToRas
 
     expected = correct_volume(CTVolume(hu, ijkToRas(body)), method="li").volume.hu
     np.testing.assert_allclose(slicer.util.arrayFromVolume(output), expected, atol=0.51)

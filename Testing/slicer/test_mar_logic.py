@@ -20,22 +20,17 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def lib(host):
     """Return the modules under test; imported late, since a closing host unloads them."""
-    from MetalArtifactReductionLib import (
-        compare,
-        guards,
-        logic,
-        preview,
-        quality,
-        results,
-        run,
-        selftest,
-        settings,
-        volumes,
-    )  # fmt: skip
+    from MetalArtifactReductionLib import correction, logic
+    from MetalArtifactReductionLib.choices import settings
+    from MetalArtifactReductionLib.nodes import compare, preview, quality, results
+    from MetalArtifactReductionLib.panel import selftest
+
+    from SpineMARLib.nodes import dicomfiles, guards, volumes
 
     return SimpleNamespace(
         compare=compare, guards=guards, logic=logic, preview=preview, quality=quality,
-        results=results, run=run, selftest=selftest, settings=settings, volumes=volumes,
+        results=results, correction=correction, selftest=selftest, settings=settings,
+        volumes=volumes, dicomfiles=dicomfiles,
     )  # fmt: skip
 
 
@@ -356,7 +351,7 @@ def test_compare_layout_is_valid_xml_with_named_views(lib):
 
 def test_scene_file_keeps_parameters_volumes_and_provenance(lib, slicerScene, tmp_path):
     import slicer
-    from MetalArtifactReductionLib.parameters import MetalArtifactReductionParameterNode
+    from MetalArtifactReductionLib.choices.parameters import MetalArtifactReductionParameterNode
 
     (tmp_path / "work").mkdir()
     volume, nodes, _ = correct(lib, slicerScene, tmp_path / "work")
@@ -390,8 +385,10 @@ def test_import_needs_neither_qt_nor_the_module(tmp_path):
         "import sys\n"
         "sys.modules['qt'] = sys.modules['ctk'] = sys.modules['PySide6'] = None\n"
         f"sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'MetalArtifactReduction')!r}]\n"
-        "from MetalArtifactReductionLib import (compare, dependencies, device, guards, logic,\n"
-        "    models, preview, quality, results, run, settings, volumes)\n"
+        "from MetalArtifactReductionLib import correction, logic\n"
+        "from MetalArtifactReductionLib.choices import device, models, settings\n"
+        "from MetalArtifactReductionLib.nodes import compare, preview, quality, results\n"
+        "from SpineMARLib.nodes import dicomfiles, guards, hierarchy, transient, volumes\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
                           cwd=tmp_path, check=False)  # fmt: skip

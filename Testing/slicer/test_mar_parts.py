@@ -52,7 +52,7 @@ def model(tmp_path):
 
 
 def test_import_copies_and_lists(model, tmp_path):
-    from MetalArtifactReductionLib.models import importModel, listModels
+    from MetalArtifactReductionLib.choices.models import importModel, listModels
 
     store = tmp_path / "store"
     imported = importModel(model, store)
@@ -64,7 +64,7 @@ def test_import_copies_and_lists(model, tmp_path):
 
 
 def test_shipped_models_are_listed_default_first_and_named_so_that_scenes_can_be_moved(tmp_path):
-    from MetalArtifactReductionLib.models import listModels
+    from MetalArtifactReductionLib.choices.models import listModels
 
     from spinemar.mar.inpainters.methods import find_model, shipped_model
 
@@ -76,7 +76,7 @@ def test_shipped_models_are_listed_default_first_and_named_so_that_scenes_can_be
 
 
 def test_a_variant_beside_another_model_is_imported_as_itself(model, tmp_path):
-    from MetalArtifactReductionLib.models import importModel
+    from MetalArtifactReductionLib.choices.models import importModel
 
     content = json.loads(model.read_text())
     variant = model.with_name("manifest-gan.json")
@@ -85,7 +85,7 @@ def test_a_variant_beside_another_model_is_imported_as_itself(model, tmp_path):
 
 
 def test_importing_again_replaces(model, tmp_path):
-    from MetalArtifactReductionLib.models import importModel
+    from MetalArtifactReductionLib.choices.models import importModel
 
     store = tmp_path / "store"
     assert importModel(model, store) == importModel(model.parent, store)
@@ -93,7 +93,7 @@ def test_importing_again_replaces(model, tmp_path):
 
 
 def test_damaged_and_foreign_models_are_refused(model, tmp_path):
-    from MetalArtifactReductionLib.models import importModel, listModels
+    from MetalArtifactReductionLib.choices.models import importModel, listModels
 
     store = tmp_path / "store"
     content = json.loads(model.read_text())
@@ -108,7 +108,7 @@ def test_damaged_and_foreign_models_are_refused(model, tmp_path):
 
 
 def test_broken_store_entries_are_left_out(tmp_path):
-    from MetalArtifactReductionLib.models import listModels
+    from MetalArtifactReductionLib.choices.models import listModels
 
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "manifest.json").write_text("{")
@@ -127,15 +127,15 @@ def test_broken_store_entries_are_left_out(tmp_path):
     ],
 )
 def test_what_will_run(method, device, hasModel, driver, words):
-    from MetalArtifactReductionLib.device import plannedText
-    from MetalArtifactReductionLib.settings import Device, Method
+    from MetalArtifactReductionLib.choices.device import plannedText
+    from MetalArtifactReductionLib.choices.settings import Device, Method
 
     text = plannedText(Method[method], Device[device], hasModel, driver)
     assert words in text
 
 
 def test_what_did_run():
-    from MetalArtifactReductionLib.device import ranText
+    from MetalArtifactReductionLib.choices.device import ranText
 
     facts = {"method": "generator", "model_name": "spine", "model_version": "1.0",
              "provider": "CPUExecutionProvider", "fallback": "CUDA is not there."}  # fmt: skip
@@ -146,7 +146,7 @@ def test_what_did_run():
 
 
 def test_one_runtime_and_gpu_only_with_a_driver():
-    from MetalArtifactReductionLib.dependencies import missing, runtimeRequirement
+    from SpineMARLib.panel.packages import missing, runtimeRequirement
 
     assert runtimeRequirement(True, "linux").startswith("onnxruntime-gpu[cuda,cudnn]")
     assert runtimeRequirement(True, "win32").startswith("onnxruntime-gpu")
@@ -162,7 +162,7 @@ def test_one_runtime_and_gpu_only_with_a_driver():
 
 
 def test_requirements_are_lower_bounds_only():
-    from MetalArtifactReductionLib.dependencies import requirements
+    from SpineMARLib.panel.packages import requirements
 
     for line in requirements(REQUIREMENTS):
         assert "==" not in line
@@ -170,7 +170,7 @@ def test_requirements_are_lower_bounds_only():
 
 
 def test_packages_are_asked_for_and_checked_afterwards():
-    from MetalArtifactReductionLib.dependencies import ensure
+    from SpineMARLib.panel.packages import ensure
 
     there, asked = set(), []
 
@@ -193,7 +193,9 @@ def test_packages_are_asked_for_and_checked_afterwards():
 
 
 def test_sentences_have_problem_and_remedy():
-    from MetalArtifactReductionLib.guards import sentence
+    from SpineMARLib.panel.errors import sentence
 
     assert sentence(InputError("It is so.", "Do this.")) == "It is so.\n\nDo this."
-    assert sentence(ValueError("bare")) == "bare"
+    told = sentence(ValueError("bare"))
+    assert "fault of SpineMAR (ValueError: bare)" in told
+    assert "report" in told

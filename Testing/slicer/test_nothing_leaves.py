@@ -25,7 +25,8 @@ from pathlib import Path
 from Testing.host.host import Host
 with Host() as host:
     host.loadModule(Path(sys.argv[1]))
-    from MetalArtifactReductionLib import logic, selftest
+    from MetalArtifactReductionLib import logic
+    from MetalArtifactReductionLib.panel import selftest
     from spinemar.mar.settings import CorrectionSettings
     volume = selftest.drawnVolume(host.scene)
     corrections = logic.CorrectionLogic(host.scene, Path("."))

@@ -11,6 +11,7 @@ from SpineImplantPlannerLib import probe
 from spinemar.implants.checks import Point
 from spinemar.implants.placement import Screw
 from spinemar.planning.vectors import as_point
+from SpineMARLib.nodes.transient import addTransient, removeTransient
 
 Moved = Callable[[str, tuple[Point, ...]], None]
 _COLOUR = (1.0, 0.85, 0.1)
@@ -55,21 +56,15 @@ class ShaftHandle:
         if self.node is not None and self._scene.IsNodePresent(self.node):
             for tag in self._tags:
                 self.node.RemoveObserver(tag)
-            self._scene.RemoveNode(self.node)
+            removeTransient(self.node)
             probe.renew(self._scene)
         self.node = self._screw = None
         self._tags = []
 
     def _make(self) -> None:
-        node = self._scene.CreateNodeByClass("vtkMRMLMarkupsFiducialNode")
-        node.UnRegister(None)
-        node.SetName("Shaft of the selected screw")
-        node.SetHideFromEditors(True)
-        node.SetSaveWithScene(False)
-        self._scene.AddNode(node)
-        node.CreateDefaultDisplayNodes()
+        name = "Shaft of the selected screw"
+        node = addTransient(self._scene, "vtkMRMLMarkupsFiducialNode", name)
         display = node.GetDisplayNode()
-        display.SetSaveWithScene(False)
         display.SetPointLabelsVisibility(False)
         # In 3-D views a point shall follow the mouse, not jump onto the surface behind it.
         display.SetSnapMode(display.SnapModeUnconstrained)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from SpineImplantPlannerLib.jobs.jobrun import JobRun
 from SpineImplantPlannerLib.jobs.plannerjobs import Ct, PlannerJobs
 from spinemar.dataset.pair_settings import PairSettings
 from spinemar.errors import InputError
 from spinemar.tomography.geometry import STANDARD_BINS
 from spinemar.volume import CTVolume, LabelVolume
+from SpineMARLib.jobrun import JobRun
 
 
 @dataclass(frozen=True)

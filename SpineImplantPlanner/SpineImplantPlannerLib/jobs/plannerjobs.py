@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from SpineImplantPlannerLib.jobs.jobrun import JobRun, MakeJob, handOver
 from spinemar.implants.catalogue import Catalogue, catalogue_to_json
 from spinemar.jobs.engine.standby import StandbyWorker
 from spinemar.jobs.requests.plan import read_field
@@ -20,6 +19,7 @@ from spinemar.planning.plans.plan_json import plan_to_json, read_plan
 from spinemar.spine.model import SpineModel
 from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import GridGeometry, LabelVolume
+from SpineMARLib.jobrun import JobRun, MakeJob, factsAlone, handOver
 
 # Slices on either side whose tissue and implants a scanned slice can see.
 _NEIGHBOURS = 4
@@ -80,15 +80,15 @@ class PlannerJobs:
         self._folder = temporaryFolder
         self._catalogue = catalogue_to_json(catalogue)
         self._command = command
-        self._spare = StandbyWorker("scan", command)
+        self._standby = StandbyWorker("scan", command)
 
     def expectScan(self) -> None:
         """Have a worker wait, so that the next scan begins at once."""
-        self._spare.prepare()
+        self._standby.prepare()
 
     def close(self) -> None:
         """End the waiting worker."""
-        self._spare.close()
+        self._standby.close()
 
     def segment(
         self,
@@ -215,7 +215,7 @@ class PlannerJobs:
             place = np.asarray(facts["ijk_to_ras"], float)
             return Scanned(arrays["scan"], arrays.get("truth"), arrays["metal"], place, facts)
 
-        return JobRun(make, take, self._folder, self._command, self._spare)
+        return JobRun(make, take, self._folder, self._command, self._standby)
 
     def voxelize(self, geometry: GridGeometry, plan: Plan) -> JobRun:
         """Put the implants on a grid; the result maps materials to `Fraction`."""
@@ -252,7 +252,7 @@ class PlannerJobs:
 
     def run(self, make: MakeJob) -> JobRun:
         """Run any job; the result is what the worker returned."""
-        return JobRun(make, lambda _folder, facts: dict(facts), self._folder, self._command)
+        return JobRun(make, factsAlone, self._folder, self._command)
 
 
 def _takeSpine(folder: Path, facts: Mapping[str, Any]) -> SpineModel:

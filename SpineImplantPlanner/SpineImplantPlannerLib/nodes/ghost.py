@@ -12,6 +12,7 @@ from spinemar.implants.construct_mesh import construct_meshes
 from spinemar.implants.kinds import GROUPS
 from spinemar.implants.placement import Screw
 from spinemar.planning.plans.plan import Plan
+from SpineMARLib.nodes.transient import addTransient, removeTransient
 
 _COLOUR = (0.72, 0.45, 0.95)
 
@@ -38,16 +39,9 @@ class Ghost:
         meshes = [part.mesh for part in construct_meshes(moved, self._catalogue)]
         if not meshes:
             return
-        node = self._scene.CreateNodeByClass("vtkMRMLModelNode")
-        node.UnRegister(None)
-        node.SetName("Plan A")
-        node.SetHideFromEditors(True)
-        node.SetSaveWithScene(False)
+        node = addTransient(self._scene, "vtkMRMLModelNode", "Plan A")
         node.SetSelectable(False)
-        self._scene.AddNode(node)
-        node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
-        display.SetSaveWithScene(False)
         display.SetColor(*_COLOUR)
         display.SetOpacity(0.35)
         display.SetVisibility2D(True)
@@ -58,10 +52,7 @@ class Ghost:
     def remove(self) -> None:
         """Take it out of the scene."""
         if self.node is not None and self._scene.IsNodePresent(self.node):
-            display = self.node.GetDisplayNode()
-            self._scene.RemoveNode(self.node)
-            if display is not None and self._scene.IsNodePresent(display):
-                self._scene.RemoveNode(display)
+            removeTransient(self.node)
             probe.renew(self._scene)
         self.node, self.shown = None, False
 

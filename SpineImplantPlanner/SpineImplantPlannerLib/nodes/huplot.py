@@ -10,6 +10,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from spinemar.planning.grades.hu_profile import HuProfile
+from SpineMARLib.nodes.transient import addTransient, removeTransient
 
 _ROLE = "SpineMAR.HuProfile"
 _DEPTH, _HU = "Depth mm", "HU"
@@ -42,20 +43,15 @@ class HuPlot:
 
     def remove(self) -> None:
         """Take the plot's nodes away."""
-        for node in (self.chart, getattr(self, "_series", None), self._table):
-            if node is not None and self._scene.IsNodePresent(node):
-                self._scene.RemoveNode(node)
+        for node in (self.chart, self._series, self._table):
+            removeTransient(node)
         self._table = self.chart = self._series = None
 
     def _make(self) -> None:
         def new(kind: str, name: str) -> Any:
-            node = self._scene.CreateNodeByClass(kind)
-            node.UnRegister(None)
-            node.SetName(name)
-            node.SetHideFromEditors(True)
-            node.SetSaveWithScene(False)
+            node = addTransient(self._scene, kind, name)
             node.SetAttribute(_ROLE, "1")
-            return self._scene.AddNode(node)
+            return node
 
         self._table = new("vtkMRMLTableNode", "HU profile table")
         self._series = new("vtkMRMLPlotSeriesNode", "HU along the screw")

@@ -9,13 +9,13 @@ import numpy as np
 import slicer
 
 from SpineImplantPlannerLib import probe
-from SpineImplantPlannerLib.nodes import hierarchy
 from SpineImplantPlannerLib.nodes.surfaces import Surfaces
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.kinds import KINDS
 from spinemar.implants.placement import Screw
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import grade_colour
+from SpineMARLib.nodes import hierarchy
 
 ID_ATTRIBUTE = "SpineMAR.Implant"
 KIND_ATTRIBUTE = "SpineMAR.Kind"

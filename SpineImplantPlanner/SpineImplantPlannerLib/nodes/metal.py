@@ -10,9 +10,10 @@ import numpy as np
 import slicer
 
 from SpineImplantPlannerLib.jobs.plannerjobs import Fraction, Scanned
-from SpineImplantPlannerLib.nodes import hierarchy
 from SpineImplantPlannerLib.nodes.spine import orientedImage
-from SpineImplantPlannerLib.shared import (
+from SpineMARLib.nodes import hierarchy
+from SpineMARLib.nodes.transient import Overlay
+from SpineMARLib.nodes.volumes import (
     copyPlace,
     copyWindow,
     geometryOf,
@@ -87,46 +88,24 @@ class ScanPreview:
     """The scan of a few slices, shown over the CT in the slice views; never saved."""
 
     def __init__(self, scene: Any) -> None:
-        self._scene = scene
-        self.node: Any = None
+        self._overlay = Overlay(scene, "Scan preview")
+
+    @property
+    def node(self) -> Any:
+        """The preview's volume node, None while nothing is shown."""
+        return self._overlay.node
 
     def show(self, volumeNode: Any, scanned: Scanned) -> None:
         """Show freshly scanned slices in the foreground of every view that shows the CT."""
-        if self.node is None or not self._scene.IsNodePresent(self.node):
-            self.node = self._scene.CreateNodeByClass("vtkMRMLScalarVolumeNode")
-            self.node.UnRegister(None)
-            self.node.SetName("Scan preview")
-            self.node.SetHideFromEditors(True)
-            self.node.SetSaveWithScene(False)
-            self._scene.AddNode(self.node)
-            self.node.CreateDefaultDisplayNodes()
-            self.node.GetDisplayNode().SetSaveWithScene(False)
-        setArray(self.node, scanned.voxels)
-        self.node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(scanned.ijkToRas))
-        self.node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
-        copyWindow(volumeNode, self.node)
-        for composite in self._composites():
-            if composite.GetBackgroundVolumeID() == volumeNode.GetID():
-                composite.SetForegroundVolumeID(self.node.GetID())
-                composite.SetForegroundOpacity(1.0)
+        node = self._overlay.add()
+        setArray(node, scanned.voxels)
+        node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(scanned.ijkToRas))
+        copyWindow(volumeNode, node)
+        self._overlay.showOver(volumeNode, 1.0)
 
     def remove(self) -> None:
         """Take the preview away."""
-        if self.node is None:
-            return
-        for composite in self._composites():
-            if composite.GetForegroundVolumeID() == self.node.GetID():
-                composite.SetForegroundVolumeID(None)
-        if self._scene.IsNodePresent(self.node):
-            display = self.node.GetDisplayNode()
-            self._scene.RemoveNode(self.node)
-            if display is not None and self._scene.IsNodePresent(display):
-                self._scene.RemoveNode(display)
-        self.node = None
-
-    def _composites(self) -> list[Any]:
-        count = self._scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")
-        return [self._scene.GetNthNodeByClass(n, "vtkMRMLSliceCompositeNode") for n in range(count)]
+        self._overlay.remove()
 
 
 def _volume(scene: Any, name: str, volumeNode: Any, array: np.ndarray, node: Any = None) -> Any:

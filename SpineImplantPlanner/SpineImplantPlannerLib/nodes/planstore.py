@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from SpineImplantPlannerLib.nodes import hierarchy
 from SpineImplantPlannerLib.nodes.implants import PLAN_FOLDER
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
+from SpineMARLib.nodes import hierarchy
 
 ROLE = "SpineMAR.Plan"
 CT_ROLE = "SpineMAR.PlanCT"

@@ -11,8 +11,6 @@ import vtk
 from scipy import ndimage
 from vtk.util.numpy_support import numpy_to_vtk
 
-from SpineImplantPlannerLib.nodes import hierarchy
-from SpineImplantPlannerLib.shared import geometryOf
 from spinemar.errors import InputError
 from spinemar.io.segmentations.vertebra_names import levels_in_names, telling_name
 from spinemar.spine.labels.levels import LEVELS, VERSE_IDS
@@ -20,6 +18,8 @@ from spinemar.spine.model import SpineModel
 from spinemar.spine.providers import names_spine
 from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import GridGeometry, LabelVolume
+from SpineMARLib.nodes import hierarchy
+from SpineMARLib.nodes.volumes import geometryOf
 
 FRAMES_ATTRIBUTE = "SpineMAR.SpineFrames"
 FOLDER = "Spine"

@@ -6,26 +6,15 @@ from slicer.i18n import tr as _
 from SpineImplantPlannerLib.nodes.spine import addLevels, newSegmentation
 from spinemar.demo.sample_data import sample_ct, sample_labels
 from spinemar.errors import SpinemarError
+from SpineMARLib.panel import samples
 
-CATEGORY = "SpineMAR"
 NAME = "SpineCT"
 CT_NAME = "Spine CT"
 
 
 def register(thumbnail):
     """Tell Slicer's Sample Data module."""
-    import SampleData
-
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category=CATEGORY,
-        sampleName=NAME,
-        sampleDescription=_("Spine CT to plan in"),
-        uris="",
-        fileNames="",
-        nodeNames=CT_NAME,
-        thumbnailFileName=thumbnail,
-        customDownloader=lambda source: load(),
-    )
+    samples.register(NAME, _("Spine CT to plan in"), CT_NAME, thumbnail, load)
 
 
 def load():
@@ -37,10 +26,7 @@ def load():
         ct, labels = sample_ct(), to_verse(read_labels(sample_labels()), "auto")
     except SpinemarError as error:
         raise RuntimeError(str(error)) from error
-    volume = slicer.util.loadVolume(str(ct), {"name": CT_NAME, "show": False})
-    volume.CreateDefaultDisplayNodes()
-    volume.GetDisplayNode().SetAutoWindowLevel(False)
-    volume.GetDisplayNode().SetWindowLevel(1500, 300)
+    volume = samples.loadVolume(ct, CT_NAME)
     segmentation = newSegmentation(slicer.mrmlScene, f"{CT_NAME} vertebrae")
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     addLevels(segmentation, labels)

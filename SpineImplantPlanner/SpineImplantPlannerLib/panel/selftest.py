@@ -1,14 +1,12 @@
 """What self tests plan on: a spine of boxes whose pedicles and canal are known exactly."""
 
-import time
-
 import numpy as np
 import slicer
 
-from SpineImplantPlannerLib.shared import setArray
 from spinemar.spine.labels.levels import VERSE_IDS, level_range
 from spinemar.spine.model import Endplate, PedicleFrame, SpineModel, VertebraFrame
 from spinemar.volume import LabelVolume
+from SpineMARLib.nodes.volumes import setArray
 
 # Boxes in vertebra coordinates (right, anterior, superior), mm: low and high corner.
 _BODY = ((-20.0, -13.0, -13.0), (20.0, 17.0, 13.0))
@@ -92,13 +90,3 @@ def drawnCt(scene, spine, name="Drawn spine"):
     node.GetDisplayNode().SetAutoWindowLevel(False)
     node.GetDisplayNode().SetWindowLevel(1500, 300)
     return node
-
-
-def waitFor(condition, seconds=120.0):
-    """Let Slicer work until a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError("The worker did not finish")
-        slicer.app.processEvents()
-        time.sleep(0.01)

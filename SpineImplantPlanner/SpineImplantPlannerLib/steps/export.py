@@ -8,11 +8,12 @@ from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib.nodes.metal import CT_ROLE
 from SpineImplantPlannerLib.plan import exporting
-from SpineImplantPlannerLib.shared import INSTANCE_UIDS, arrayOf, ijkToRas, sourceFiles
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import InputError
 from spinemar.planning.plans.commands import ReplacePlan
 from spinemar.planning.plans.plan_json import read_plan
+from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, sourceFiles
+from SpineMARLib.nodes.volumes import arrayOf, ijkToRas
 
 
 class ExportStep:

@@ -7,8 +7,8 @@ from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib.jobs import pairs as pairsjob
 from SpineImplantPlannerLib.panel import tables
-from SpineImplantPlannerLib.shared import checkInput
 from spinemar.errors import InputError
+from SpineMARLib.nodes.guards import checkInput
 
 _PLACEMENTS = ("realistic", "random", "mix")
 

@@ -7,10 +7,11 @@ from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib.nodes import metal as metalnodes
 from SpineImplantPlannerLib.panel import tables
-from SpineImplantPlannerLib.shared import checkInput, geometryOf
 from spinemar.errors import InputError
 from spinemar.physics.scanner_settings import KERNELS
 from spinemar.physics.spectra import tube_voltages
+from SpineMARLib.nodes.guards import checkInput
+from SpineMARLib.nodes.volumes import geometryOf
 
 _DOSES = {"low (2e5)": 2e5, "usual (1e6)": 1e6, "high (2e6)": 2e6}
 

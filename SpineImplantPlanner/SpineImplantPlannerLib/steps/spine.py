@@ -9,10 +9,10 @@ from SpineImplantPlannerLib.handles.clicking import Clicks
 from SpineImplantPlannerLib.nodes.spine import labelsOf
 from SpineImplantPlannerLib.panel import tables, totalsegmentator
 from SpineImplantPlannerLib.panel.detour import Detour, isInstalled
-from SpineImplantPlannerLib.shared import checkInput
 from spinemar.errors import InputError
 from spinemar.spine.labels.levels import LEVELS, level_position
 from spinemar.spine.model import CONFIDENT
+from SpineMARLib.nodes.guards import checkInput
 
 _WEAK = (1.0, 0.82, 0.55)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from MetalArtifactReductionLib.volumes import arrayOf, geometryOf
-from spinemar.errors import InputError, SpinemarError
+from spinemar.errors import InputError
+from SpineMARLib.nodes.volumes import arrayOf, geometryOf
 
 if TYPE_CHECKING:
     from spinemar.io.dicom.kind import DicomFile
@@ -163,10 +163,3 @@ def likelyInput(scene: Any, activeId: str | None) -> Any:
 def refuseMissingSegment() -> None:
     """Refuse a run that shall take its metal from a segment while none is chosen."""
     raise InputError("No segment is chosen for the metal.", "Choose one, or use automatic.")
-
-
-def sentence(error: BaseException) -> str:
-    """Say an error to the user: the problem, then the remedy on a line of its own."""
-    if isinstance(error, SpinemarError):
-        return f"{error.problem}\n\n{error.remedy}".strip()
-    return str(error) or type(error).__name__

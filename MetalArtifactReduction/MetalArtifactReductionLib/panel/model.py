@@ -6,9 +6,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from MetalArtifactReductionLib.guards import sentence
-from MetalArtifactReductionLib.models import MANIFEST, importModel, listModels
+from MetalArtifactReductionLib.choices.models import MANIFEST, importModel, listModels
 from spinemar.errors import SpinemarError
+from SpineMARLib.panel.errors import showError
 
 
 def storeFolder() -> Path:
@@ -63,7 +63,7 @@ class ModelPanel:
         try:
             model = importModel(Path(path), storeFolder())
         except SpinemarError as error:
-            slicer.util.errorDisplay(sentence(error), windowTitle=_("Import model"))
+            showError(error, _("Import model"))
             return
         self.refresh(model.reference)
         self._onChanged()

@@ -4,8 +4,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from MetalArtifactReductionLib import quality
-from MetalArtifactReductionLib.results import INPUT_ROLE
+from MetalArtifactReductionLib.nodes import quality
+from MetalArtifactReductionLib.nodes.results import INPUT_ROLE
 
 
 class QualityPanel:

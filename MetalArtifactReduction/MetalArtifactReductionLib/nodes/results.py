@@ -12,9 +12,10 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from MetalArtifactReductionLib.guards import METHOD_ATTRIBUTE
-from MetalArtifactReductionLib.run import Corrected
-from MetalArtifactReductionLib.volumes import copyPlace, copyWindow, ijkToRas, setArray, setWindow
+from MetalArtifactReductionLib.correction import Corrected
+from SpineMARLib.nodes import hierarchy
+from SpineMARLib.nodes.guards import METHOD_ATTRIBUTE
+from SpineMARLib.nodes.volumes import copyPlace, copyWindow, ijkToRas, setArray, setWindow
 
 INPUT_ROLE = "SpineMAR.Input"
 METAL_ROLE = "SpineMAR.Metal"
@@ -86,7 +87,8 @@ def addResult(
         volume.SetNodeReferenceID(role, node.GetID())
     volume.EndModify(modifying)
     nodes = ResultNodes(volume, difference, metal, table)
-    _putIntoStudy(scene, inputNode, (volume, difference, metal, table))
+    for node in (volume, difference, metal, table):
+        hierarchy.put(scene, node, inputNode)
     return nodes
 
 
@@ -195,21 +197,3 @@ def fillTable(tableNode: Any, facts: Mapping[str, Any]) -> None:
     table.AddColumn(reason)
     tableNode.SetAndObserveTable(table)
     tableNode.SetAttribute("SpineMAR.Message", facts["message"])
-
-
-def _putIntoStudy(scene: Any, inputNode: Any, nodes: tuple[Any, ...]) -> None:
-    """Show the nodes beside the input in the subject hierarchy."""
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    if hierarchy is None:
-        return
-    invalid = hierarchy.GetInvalidItemID()
-    inputItem = hierarchy.GetItemByDataNode(inputNode)
-    parent = hierarchy.GetItemParent(inputItem) if inputItem != invalid else invalid
-    if parent == invalid:
-        parent = hierarchy.GetSceneItemID()
-    for node in nodes:
-        item = hierarchy.GetItemByDataNode(node)
-        if item == invalid:
-            hierarchy.CreateItem(parent, node)
-        else:
-            hierarchy.SetItemParent(item, parent)

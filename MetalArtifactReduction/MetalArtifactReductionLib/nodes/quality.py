@@ -9,8 +9,8 @@ import numpy as np
 import vtk
 from scipy import ndimage
 
-from MetalArtifactReductionLib.volumes import arrayOf, ijkToRas
 from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU
+from SpineMARLib.nodes.volumes import arrayOf, ijkToRas
 
 REGION_ATTRIBUTE = "SpineMAR.Region"
 _STREAK_SMOOTHING_MM = 1.0

@@ -8,10 +8,9 @@ from slicer.i18n import tr as _
 
 from spinemar.demo.sample_data import cache_folder
 from spinemar.errors import CancelledError, SpinemarError
-from spinemar.jobs.engine import protocol
-from spinemar.jobs.engine.process import JobProcess
+from SpineMARLib.jobrun import JobRun, factsAlone
+from SpineMARLib.panel import samples
 
-CATEGORY = "SpineMAR"
 NAME = "SpineCTWithImplants"
 SCAN_NAME = "Spine CT with implants"
 TRUTH_NAME = "Spine CT without implants (truth)"
@@ -19,31 +18,17 @@ TRUTH_NAME = "Spine CT without implants (truth)"
 
 def register(thumbnail, command):
     """Tell Slicer's Sample Data module; `command` gives the worker's command line."""
-    import SampleData
-
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category=CATEGORY,
-        sampleName=NAME,
-        sampleDescription=_("Spine CT with implants"),
-        uris="",
-        fileNames="",
-        nodeNames=SCAN_NAME,
-        thumbnailFileName=thumbnail,
-        customDownloader=lambda source: load(command()),
-    )
+    description = _("Spine CT with implants")
+    samples.register(NAME, description, SCAN_NAME, thumbnail, lambda: load(command()))
 
 
 def load(command=None):
     """Make the sample the first time, load it, and return its two volumes: scan, truth."""
     paths = sampleFiles(command)
     scan, truth = (
-        slicer.util.loadVolume(str(path), {"name": name, "show": False})
+        samples.loadVolume(path, name)
         for path, name in zip(paths, (SCAN_NAME, TRUTH_NAME), strict=True)
     )
-    for node in (scan, truth):
-        node.CreateDefaultDisplayNodes()
-        node.GetDisplayNode().SetAutoWindowLevel(False)
-        node.GetDisplayNode().SetWindowLevel(1500, 300)
     slicer.util.setSliceViewerLayers(background=scan, fit=True)
     return [scan, truth]
 
@@ -61,24 +46,22 @@ def _simulate(folder, command):
     dialog = slicer.util.createProgressDialog(
         labelText=_("Getting the sample CT and scanning it with implants..."), maximum=100
     )
-    process = JobProcess({"kind": "sample-scan", "folder": str(folder)}, command)
+    job = {"kind": "sample-scan", "folder": str(folder)}
+    run = JobRun(lambda _folder: job, factsAlone, slicer.app.temporaryPath, command)
     try:
-        while process.running:
-            for event in process.poll():
-                if event["event"] == "progress":
-                    progress = protocol.progress_of(event)
-                    dialog.labelText = progress.stage
-                    dialog.value = int(100 * progress.fraction)
-                elif event["event"] in protocol.ENDINGS and event["event"] != "done":
-                    raise protocol.error_of(event)
+        while run.running:
+            dialog.labelText = run.progress.stage
+            dialog.value = int(100 * run.progress.fraction)
             if dialog.wasCanceled:
-                process.cancel()
+                run.cancel()
             slicer.app.processEvents()
             time.sleep(0.02)
+        if run.error is not None:
+            raise run.error
     except CancelledError:
         raise
     except SpinemarError as error:
         raise RuntimeError(str(error)) from error
     finally:
-        process.close()
+        run.close()
         dialog.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from MetalArtifactReductionLib.results import INPUT_ROLE, focusOf, resultOf
+from MetalArtifactReductionLib.nodes.results import INPUT_ROLE, focusOf, resultOf
+from SpineMARLib.nodes.transient import sliceComposites
 
 LAYOUT_ID = 27811
 _COLUMNS = ("Before", "After", "Difference")
@@ -34,11 +35,8 @@ def layoutDescription() -> str:
 
 def compositeNode(scene: Any, sliceViewName: str) -> Any:
     """Find the composite node of a slice view by the view's name; None before it exists."""
-    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
-        node = scene.GetNthNodeByClass(n, "vtkMRMLSliceCompositeNode")
-        if node.GetLayoutName() == sliceViewName:
-            return node
-    return None
+    named = [n for n in sliceComposites(scene) if n.GetLayoutName() == sliceViewName]
+    return next(iter(named), None)
 
 
 def setLayout(layoutNode: Any) -> None:
@@ -96,11 +94,7 @@ def toggle(scene: Any, correctedNode: Any) -> str:
     before = correctedNode.GetNodeReference(INPUT_ROLE)
     if before is None:
         return ""
-    views = []
-    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
-        node = scene.GetNthNodeByClass(n, "vtkMRMLSliceCompositeNode")
-        if not str(node.GetLayoutName()).startswith("MAR"):
-            views.append(node)
+    views = [n for n in sliceComposites(scene) if not str(n.GetLayoutName()).startswith("MAR")]
     showing = {node.GetBackgroundVolumeID() for node in views}
     target = before if correctedNode.GetID() in showing else correctedNode
     for node in views:

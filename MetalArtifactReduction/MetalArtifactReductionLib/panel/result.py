@@ -7,12 +7,13 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from MetalArtifactReductionLib import compare
-from MetalArtifactReductionLib.guards import sentence
-from MetalArtifactReductionLib.logic import sourceFiles, writeDicom
-from MetalArtifactReductionLib.results import INPUT_ROLE, provenanceOf, resultOf
-from MetalArtifactReductionLib.volumes import setWindow
+from MetalArtifactReductionLib.logic import writeDicom
+from MetalArtifactReductionLib.nodes import compare
+from MetalArtifactReductionLib.nodes.results import INPUT_ROLE, provenanceOf, resultOf
 from spinemar.errors import SpinemarError
+from SpineMARLib.nodes.dicomfiles import sourceFiles
+from SpineMARLib.nodes.volumes import setWindow
+from SpineMARLib.panel.errors import showError
 
 BONE_WINDOW = (2000.0, 500.0)
 SOFT_WINDOW = (400.0, 40.0)
@@ -88,7 +89,7 @@ class ResultPanel:
                 folder = folder.with_name(f"SpineMAR_{number}")
             written = writeDicom(self.node, files, folder)
         except SpinemarError as error:
-            slicer.util.errorDisplay(sentence(error), windowTitle=_("Send to study as DICOM"))
+            showError(error, _("Send to study as DICOM"))
             return
         if database is not None:
             for path in written:

@@ -1,4 +1,4 @@
-"""Where nodes lie in the subject hierarchy: a folder per plan, under the study of the CT."""
+"""Where nodes lie in the subject hierarchy: in the study of the CT, or in folders under it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def folderItem(hierarchy: Any, parent: int, name: str) -> int:
     return hierarchy.CreateFolderItem(parent, name)
 
 
-def put(scene: Any, node: Any, volumeNode: Any, folders: tuple[str, ...]) -> None:
-    """Put a node into nested folders under the study of a volume."""
+def put(scene: Any, node: Any, volumeNode: Any, folders: tuple[str, ...] = ()) -> None:
+    """Put a node into the study of a volume, or into nested folders under it."""
     hierarchy = hierarchyOf(scene)
     if hierarchy is None:
         return

@@ -1,4 +1,4 @@
-"""The Python packages a correction needs: asked for on the first click, never before."""
+"""The Python packages that the modules need: asked for on the first click, never before."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
 
 from spinemar.errors import InputError
 
@@ -39,9 +42,9 @@ def missing(
     path: Path,
     needsRuntime: bool,
     driver: bool,
-    importable: Callable[[str], bool] = isImportable,
+    importable: Callable[[str], bool] | None = None,
 ) -> list[str]:
-    """List what has to be installed before a correction can run.
+    """List what has to be installed before a job can run.
 
     Parameters
     ----------
@@ -54,6 +57,7 @@ def missing(
     importable : callable
         For tests.
     """
+    importable = importable or isImportable
     wanted = []
     for line in requirements(path):
         name = line.split(">")[0].split("=")[0].split("[")[0].strip()
@@ -64,12 +68,31 @@ def missing(
     return wanted
 
 
+def askAndInstall(wanted: list[str]) -> None:
+    """Ask the user, and install.
+
+    Raises
+    ------
+    RuntimeError
+        If the user declines.
+    """
+    packaging = getattr(slicer, "packaging", None)
+    if packaging is not None and hasattr(packaging, "pip_ensure"):
+        packaging.pip_ensure(wanted, requester=REQUESTER)
+        return
+    text = _("SpineMAR needs these Python packages: {names}. Install them now?")
+    if not slicer.util.confirmOkCancelDisplay(text.format(names=", ".join(wanted))):
+        raise RuntimeError(_("declined"))
+    for requirement in wanted:
+        slicer.util.pip_install(requirement)
+
+
 def ensure(
     path: Path,
-    needsRuntime: bool,
-    driver: bool,
-    install: Callable[[list[str]], None],
-    importable: Callable[[str], bool] = isImportable,
+    needsRuntime: bool = False,
+    driver: bool = False,
+    install: Callable[[list[str]], None] = askAndInstall,
+    importable: Callable[[str], bool] | None = None,
 ) -> None:
     """Install what is missing, with the user's consent.
 
@@ -90,7 +113,7 @@ def ensure(
         install(wanted)
     except RuntimeError as error:
         raise InputError(
-            f"The correction needs Python packages that were not installed ({error}).",
+            f"SpineMAR needs Python packages that were not installed ({error}).",
             "Click again and agree, or install them yourself: " + ", ".join(wanted) + ".",
         ) from error
     still = missing(path, needsRuntime, driver, importable)

@@ -6,7 +6,7 @@ from typing import Annotated
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
-from MetalArtifactReductionLib.settings import (
+from MetalArtifactReductionLib.choices.settings import (
     Device,
     MetalSource,
     Method,

@@ -1,11 +1,8 @@
 """What the self test works on: a drawn body with two screws and the shadow between them."""
 
-import time
-
 import numpy as np
-import slicer
 
-from MetalArtifactReductionLib.volumes import setArray
+from SpineMARLib.nodes.volumes import setArray
 
 FIELD_MM = 200.0
 
@@ -40,13 +37,3 @@ def drawnVolume(scene, name="Drawn body", slices=5, size=96):
     node.SetOrigin(100, 100, 0)
     node.CreateDefaultDisplayNodes()
     return node
-
-
-def waitFor(condition, seconds=60.0):
-    """Let Slicer work until a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError("The worker did not finish")
-        slicer.app.processEvents()
-        time.sleep(0.01)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from MetalArtifactReductionLib.settings import Device, Method
+from MetalArtifactReductionLib.choices.settings import Device, Method
 
 _METHOD_NAMES = {"generator": "the generator", "nmar": "NMAR", "li": "linear interpolation"}
 

@@ -1,0 +1,107 @@
+"""One correction in a worker process, from a volume's array to the corrected one.
+
+Plain Python: no Slicer, no Qt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spinemar.jobs.engine.arrays import stored_like
+from spinemar.mar.settings import CorrectionSettings
+from SpineMARLib.jobrun import JobRun, handOver
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is corrected: an array that nobody changes meanwhile, and where it lies.
+
+    Parameters
+    ----------
+    name : str
+        For messages.
+    voxels : ndarray, shape (k, j, i)
+    ijkToRas : ndarray, shape (4, 4)
+    metal : ndarray of bool, optional
+        Metal known from elsewhere, on the same grid.
+    """
+
+    name: str
+    voxels: np.ndarray
+    ijkToRas: np.ndarray
+    metal: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What came back.
+
+    Parameters
+    ----------
+    voxels : ndarray
+        Same type and shape as the source's.
+    difference : ndarray
+        Corrected less original, in HU.
+    metal : ndarray of uint8
+        Cropped to where there is metal.
+    metalOrigin : tuple of int
+        (k, j, i) of the crop's first voxel.
+    facts : mapping
+        Provenance, slices, seconds, message.
+    """
+
+    voxels: np.ndarray
+    difference: np.ndarray
+    metal: np.ndarray
+    metalOrigin: tuple[int, int, int]
+    facts: Mapping[str, Any]
+
+
+def startCorrection(
+    source: Source,
+    settings: CorrectionSettings,
+    temporaryFolder: str | Path,
+    command: Sequence[str] | None = None,
+) -> JobRun:
+    """Start a correction; the result is `Corrected`."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        metal = source.metal
+        return {
+            "kind": "correct",
+            "input": handOver(folder, "input", source.voxels, source.ijkToRas, source.name),
+            "metal_mask": None if metal is None
+            else handOver(folder, "mask", metal.astype(np.uint8), source.ijkToRas),
+            "output": str(folder / "output.npy"),
+            "metal_output": str(folder / "metal.npy"),
+            "stored_as": source.voxels.dtype.name,
+            "settings": settings.to_json(),
+        }  # fmt: skip
+
+    def take(folder: Path, facts: Mapping[str, Any]) -> Corrected:
+        after = np.load(folder / "output.npy", allow_pickle=False)
+        metal = np.load(folder / "metal.npy", allow_pickle=False)
+        change = after.astype(np.float32) - source.voxels.astype(np.float32)
+        kind = source.voxels.dtype.name if source.voxels.dtype.kind == "i" else "int16"
+        crop, origin = _cropped(metal)
+        return Corrected(after, stored_like(change, kind), crop, origin, facts)
+
+    return JobRun(make, take, temporaryFolder, command)
+
+
+def _cropped(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Cut a mask down to where it holds something."""
+    if not mask.any():
+        return np.zeros((0, 0, 0), np.uint8), (0, 0, 0)
+    cuts = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        used = np.flatnonzero(mask.any(axis=others))
+        cuts.append(slice(int(used[0]), int(used[-1]) + 1))
+    crop = np.ascontiguousarray(mask[tuple(cuts)])
+    return crop, (cuts[0].start, cuts[1].start, cuts[2].start)

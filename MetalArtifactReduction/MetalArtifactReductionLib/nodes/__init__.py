@@ -1,0 +1,1 @@
+"""A correction in a scene: preview, results, comparison, quality."""

@@ -1,0 +1,1 @@
+"""The panel's parts, sample data and the self test's drawing."""

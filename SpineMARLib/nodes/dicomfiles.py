@@ -1,0 +1,67 @@
+"""The DICOM files that a volume was loaded from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spinemar.errors import InputError
+
+if TYPE_CHECKING:
+    from spinemar.io.dicom.kind import DicomFile
+
+INSTANCE_UIDS = "DICOM.instanceUIDs"
+
+
+def sourceFiles(inputNode: Any, database: Any = None) -> list[str]:
+    """Find the DICOM files that a volume was loaded from.
+
+    Parameters
+    ----------
+    inputNode : vtkMRMLScalarVolumeNode
+    database : ctkDICOMDatabase, optional
+        Slicer's own.
+
+    Raises
+    ------
+    InputError
+        If it was not loaded from DICOM.
+    """
+    from spinemar.io.dicom.kind import is_ct_slice
+
+    uids = (inputNode.GetAttribute(INSTANCE_UIDS) or "").split()
+    if uids and database is not None:
+        files = [database.fileForInstance(uid) for uid in uids]
+    else:
+        storage = inputNode.GetStorageNode()
+        names = [] if storage is None else [storage.GetFileName()]
+        names += (
+            [storage.GetNthFileName(n) for n in range(storage.GetNumberOfFileNames())]
+            if storage
+            else []
+        )
+        files = [name for name in dict.fromkeys(names) if name and is_ct_slice(Path(name))]
+    if not files or not all(files):
+        raise InputError(
+            f"{inputNode.GetName()} was not loaded from DICOM, so it belongs to no study.",
+            "Load the series from the DICOM database, or save the result as NRRD or NIfTI.",
+        )
+    return files
+
+
+def sourceImages(inputNode: Any, database: Any = None) -> list[DicomFile]:
+    """Look at the DICOM files that a volume was loaded from; none where it was not.
+
+    Parameters
+    ----------
+    inputNode : vtkMRMLScalarVolumeNode
+    database : ctkDICOMDatabase, optional
+    """
+    from spinemar.io.dicom.kind import look_at
+
+    try:
+        paths = [Path(name) for name in sourceFiles(inputNode, database)]
+    except InputError:
+        return []
+    seen = [look_at(path) for path in paths if path.is_file()]
+    return [image for image in seen if image is not None]

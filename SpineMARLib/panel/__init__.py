@@ -1,0 +1,1 @@
+"""Parts of panels: a watched job, errors in message boxes, packages, shortcuts, sample data."""
