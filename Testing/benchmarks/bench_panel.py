@@ -85,7 +85,7 @@ def previews(host: Host, panel: Any) -> dict[str, float]:
     first = preview(host, panel)
     panel.ui.exportStep.collapsed = False  # a worker is started for the next one
     host.process(0.1)
-    if panel.planner.plannerJobs._spare.pid is None:
+    if panel.planner.plannerJobs._standby.pid is None:
         raise RuntimeError("no worker waits")
     host.process(8.0)
     return {"preview_3_slices_cold": first, "preview_3_slices": preview(host, panel)}

@@ -193,7 +193,7 @@ def test_errors_are_sentences(host, panel):
 def test_preview_of_three_slices_by_a_worker_that_waited(host, panel):
     panel.ui.exportStep.collapsed = False
     host.process()
-    waiting = panel.planner.plannerJobs._spare.pid
+    waiting = panel.planner.plannerJobs._standby.pid
     assert waiting is not None
     select(host, panel, "L1-left")
     click(panel.ui.previewButton)
@@ -204,7 +204,7 @@ def test_preview_of_three_slices_by_a_worker_that_waited(host, panel):
     assert "3 slices in" in panel.ui.statusLabel.text
     composite = host.layoutManager.sliceWidget("Red").mrmlSliceCompositeNode()
     assert composite.GetForegroundVolumeID() == panel.planner.preview.node.GetID()
-    assert panel.planner.plannerJobs._spare.pid not in (None, waiting)  # for the next one
+    assert panel.planner.plannerJobs._standby.pid not in (None, waiting)  # for the next one
     panel.ui.tipA.value = panel.ui.tipA.value - 1.0
     assert composite.GetForegroundVolumeID() is None  # it is of another plan now
 
