@@ -17,6 +17,7 @@ from spinemar.evaluation import Scores, TrueMetal, evaluate
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.io import read_labels, read_volume, write_labels, write_volume
+from spinemar.io.study import Study
 from spinemar.mar.correct import correct_volume
 from spinemar.mar.inpainters.methods import shipped_model
 from spinemar.mar.segmentation.metal import segment_metal
@@ -167,6 +168,7 @@ def run_demo(
         scores_before=before,
         sinogram=study.before(),
         facts={"Patient": SOURCE, "Screws": _screw_facts(plan), "Scan": _scan_facts(settings)},
+        study=Study("Sample CT, scanned with implants by a simulator"),
     )
     return DemoResult(write_report(folder, content), paths, scores)
 

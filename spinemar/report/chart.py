@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
 import numpy as np
 
 _WIDTH, _HEIGHT = 760, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 150, 12, 34
-_COLOURS = ("#9a3412", "#0369a1", "#15803d", "#7e22ce", "#334155")
+_COLOURS = 5  # the page's style has so many, for light and for dark
 
 
 def line_chart(
-    series: Mapping[str, Sequence[tuple[int, float]]], x_title: str, y_title: str
+    series: Mapping[str, Sequence[tuple[int, float]]],
+    x_title: str,
+    y_title: str,
+    marked: Mapping[str, Collection[int]] | None = None,
 ) -> str:
     """Draw one line for each series.
 
@@ -21,6 +24,8 @@ def line_chart(
     ----------
     series : mapping of name to points (x, y)
     x_title, y_title : str
+    marked : mapping of name to x values, optional
+        Points of a series that get a triangle.
 
     Returns
     -------
@@ -53,13 +58,17 @@ def line_chart(
         px, py = place(x, 0)
         parts.append(f'<text x="{px:.1f}" y="{py + 16:.1f}" class="middle">{x}</text>')
     for n, (name, line) in enumerate(series.items()):
-        colour = _COLOURS[n % len(_COLOURS)]
+        style = f"series{n % _COLOURS}"
         known = (place(*p) for p in line if np.isfinite(p[1]))
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in known)
-        parts.append(f'<polyline points="{path}" stroke="{colour}" class="line"/>')
+        parts.append(f'<polyline points="{path}" class="line {style}"/>')
+        for x, y in line:
+            if x in (marked or {}).get(name, ()) and np.isfinite(y):
+                px, py = place(x, y)
+                parts.append(_triangle(px, py, style))
         y = _TOP + 16 + 18 * n
         parts.append(
-            f'<text x="{_WIDTH - _RIGHT + 14}" y="{y}" fill="{colour}">{escape(name)}</text>'
+            f'<text x="{_WIDTH - _RIGHT + 14}" y="{y}" class="name {style}">{escape(name)}</text>'
         )
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{_HEIGHT - 4}" class="middle">{escape(x_title)}</text>')
@@ -68,6 +77,12 @@ def line_chart(
         f"{escape(y_title)}</text></svg>"
     )
     return "".join(parts)
+
+
+def _triangle(x: float, y: float, style: str) -> str:
+    """Draw a triangle that stands on a point."""
+    corners = f"{x:.1f},{y - 3:.1f} {x - 6:.1f},{y - 13:.1f} {x + 6:.1f},{y - 13:.1f}"
+    return f'<polygon points="{corners}" class="mark {style}"/>'
 
 
 def _round_up(value: float) -> float:

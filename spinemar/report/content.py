@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.evaluation import Scores
+from spinemar.io.study import Study
 from spinemar.mar.result import CorrectionResult
 from spinemar.mar.settings import METHOD_TITLES
 from spinemar.volume import CTVolume
@@ -78,6 +79,8 @@ class ReportContent:
         Further lines for the table of how it was made.
     introduction : str
         One or two sentences under the title.
+    study : Study
+        Which scan it is, for every page.
     """
 
     title: str
@@ -89,3 +92,4 @@ class ReportContent:
     sinogram: Sinogram | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     introduction: str = ""
+    study: Study = field(default_factory=Study)

@@ -70,6 +70,21 @@ class View:
         column = next(a for a in rest if a != row)
         return stack, row, column
 
+    @property
+    def right_ras(self) -> NDArray[np.float64]:
+        """Where the picture's right lies in the patient, shape (3,)."""
+        return self._towards(self._axes[2], *_VIEWS[self.plane][2])
+
+    @property
+    def up_ras(self) -> NDArray[np.float64]:
+        """Where the picture's top lies in the patient, shape (3,)."""
+        return -self._towards(self._axes[1], *_VIEWS[self.plane][1])
+
+    def _towards(self, axis: int, ras: int, sign: int) -> NDArray[np.float64]:
+        """Return the step along an array axis, turned as the picture is."""
+        step: NDArray[np.float64] = self._steps()[axis]
+        return step if step[ras] * sign > 0 else -step
+
     def _steps(self) -> NDArray[np.float64]:
         """Return the unit RAS steps along the array axes k, j, i; shape (3, 3)."""
         steps = self.geometry.ijk_to_ras[:3, :3].T[::-1]
@@ -119,10 +134,21 @@ def box_around(mask: NDArray[np.bool_], margin_px: tuple[int, int]) -> Box:
     return sides[0], sides[1]
 
 
-def png_uri(grey: NDArray[np.uint8], pixel_mm: tuple[float, float] = (1.0, 1.0)) -> str:
-    """Encode a picture, grey (rows, columns) or colour (rows, columns, 3), as a data URI.
+def shown(
+    grey: NDArray[np.uint8], pixel_mm: tuple[float, float] = (1.0, 1.0)
+) -> tuple[NDArray[np.uint8], float]:
+    """Resample a picture to square pixels, its longer side at most 460 of them.
 
-    Pixels are resampled so that they are square in mm and the longer side has at most 460 px.
+    Parameters
+    ----------
+    grey : ndarray of uint8, shape (rows, columns) or (rows, columns, 3)
+    pixel_mm : (down, across) in mm
+
+    Returns
+    -------
+    picture : ndarray of uint8, shape (rows, columns) or (rows, columns, 3)
+    side_mm : float
+        Of its pixels.
     """
     from PIL import Image
 
@@ -133,6 +159,21 @@ def png_uri(grey: NDArray[np.uint8], pixel_mm: tuple[float, float] = (1.0, 1.0))
     image = Image.fromarray(np.ascontiguousarray(grey)).resize(
         (width, height), Image.Resampling.BICUBIC
     )
+    return np.asarray(image), 1.0 / float(scale)
+
+
+def anatomy_uri(grey: NDArray[np.uint8], view: View) -> str:
+    """Encode a view's cut (rows, columns) as a data URI, with letters of its sides and a bar."""
+    from spinemar.pages.orientation import mark_orientation
+
+    picture, side_mm = shown(grey, view.pixel_mm)
+    return png_uri(mark_orientation(picture, view.right_ras, view.up_ras, side_mm))
+
+
+def png_uri(picture: NDArray[np.uint8]) -> str:
+    """Encode a picture, grey (rows, columns) or colour (rows, columns, 3), as a data URI."""
+    from PIL import Image
+
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from spinemar import __version__
 from spinemar.base.atomic_files import atomic_path, full_path
 from spinemar.base.extras import require
 from spinemar.errors import InputError
 from spinemar.pages import template
-from spinemar.report.chart import line_chart
+from spinemar.pages.identity import Identity, content_hash
 from spinemar.report.content import ReportContent
-from spinemar.report.pictures import reformats, sinogram_row, slice_groups
-from spinemar.report.tables import (
-    METRICS,
-    bias_metrics,
-    known_metrics,
-    named_scores,
-    provenance_rows,
-    score_table,
-    slice_table,
-    true_metal_metrics,
-)
+from spinemar.report.sheets import sheets_of
+from spinemar.report.warnings import warnings_of
 
 REPORT_NAME = "report.html"
 _TEMPLATE = "report.html.j2"
@@ -68,31 +61,24 @@ def write_report(folder: str | Path, content: ReportContent) -> Path:
 
 def render(content: ReportContent) -> str:
     """Return the report as HTML text."""
-    return template.render(Path(__file__).parent / _TEMPLATE, _facts(content))
-
-
-def _facts(content: ReportContent) -> dict[str, Any]:
-    named = named_scores(content)
-    headings, rows = slice_table(content)
-    metal = known_metrics(true_metal_metrics(), [scores for _, scores in named])
-    groups = (METRICS, bias_metrics(), metal)
-    chart = line_chart(
-        {name: [(s.index + 1, s.rmse_hu) for s in scores.slices] for name, scores in named},
-        "Slice",
-        "RMSE, HU",
-    )
-    return {
+    sheets = sheets_of(content)
+    facts = {
         "title": content.title,
         "introduction": content.introduction,
+        "identity": _identity(content),
+        "warnings": warnings_of(content),
         "summary": [f"{c.name}: {c.result.message}" for c in content.corrected],
-        "tables": [score_table(named, m) for m in groups if m] if named else [],
-        "chart": chart,
-        "groups": slice_groups(content),
-        "reformats": reformats(content),
-        "sinogram": sinogram_row(content),
-        "slice_headings": headings,
-        "slice_rows": rows,
-        "final_name": content.corrected[-1].name,
-        "provenance": provenance_rows(content),
+        "sheets": sheets,
         "version": __version__,
     }
+    return template.render(Path(__file__).parent / _TEMPLATE, facts)
+
+
+def _identity(content: ReportContent) -> Identity:
+    volume, study = content.corrected[-1].result.volume, content.study
+    digest = hashlib.sha256(volume.ijk_to_ras.astype("<f8").tobytes())
+    for hu in volume.hu:
+        digest.update(np.rint(hu).astype("<i4").tobytes())
+    return Identity(
+        "Result", content_hash(digest.hexdigest()), study.series, study.study_date, study.patient
+    )

@@ -18,8 +18,10 @@ from spinemar.report.display import (
     Plane,
     View,
     Window,
+    anatomy_uri,
     box_around,
     png_uri,
+    shown,
 )
 from spinemar.volume import CTVolume
 
@@ -103,7 +105,13 @@ def _axial_group(content: ReportContent, view: View, k: int) -> Group:
         _row(SOFT_TISSUE, "soft-tissue window", named, view=view, k=k, box=body),
         _differences(content, view, k, body),
     ]
-    return Group(f"Slice {k + 1} of {content.before.hu.shape[view.stack_axis]}", tuple(rows))
+    heading = f"Slice {k + 1} of {content.before.hu.shape[view.stack_axis]}"
+    return Group(heading + _metal_width(content, k), tuple(rows))
+
+
+def _metal_width(content: ReportContent, k: int) -> str:
+    slices = {s.index: s for s in content.corrected[-1].result.slices}
+    return f": metal {slices[k].metal_width_mm:.1f} mm wide" if k in slices else ""
 
 
 def _box(mask: NDArray[np.bool_], margin_mm: float, view: View) -> Box:
@@ -121,8 +129,7 @@ def _row(
     box: Box,
 ) -> Row:
     pictures = [
-        Picture(png_uri(window.apply(view.cut(v.hu, k)[box]), view.pixel_mm), name)
-        for name, v in named
+        Picture(anatomy_uri(window.apply(view.cut(v.hu, k)[box]), view), name) for name, v in named
     ]
     span = f"{window.level - window.width / 2:.0f} to {window.level + window.width / 2:.0f} HU"
     return Row(f"{what[0].upper()}{what[1:]} ({span})", tuple(pictures))
@@ -141,11 +148,13 @@ def _differences(content: ReportContent, view: View, k: int, box: Box) -> Row:
         change = view.cut(volume.hu, k)[box] - view.cut(reference.hu, k)[box]
         grey = DIFFERENCE.apply(np.where(metal, np.float32(0), change))
         caption = f"{name} − before" if truth is None else f"{name} − truth"
-        pictures.append(Picture(png_uri(grey, view.pixel_mm), caption))
+        pictures.append(Picture(anatomy_uri(grey, view), caption))
     heading = (
         "What the correction changed" if truth is None else "Error: what differs from the truth"
     )
-    return Row(f"{heading} (±{DIFFERENCE.width / 2:.0f} HU, metal left out)", tuple(pictures))
+    span = f"{DIFFERENCE.width / 2:.0f}"
+    scale = f"black −{span} HU, white +{span} HU, metal left out"
+    return Row(f"{heading} ({scale})", tuple(pictures))
 
 
 def reformats(content: ReportContent) -> Group:
@@ -175,11 +184,11 @@ def sinogram_row(content: ReportContent) -> Row | None:
     marked[one.trace] = 0.45 * marked[one.trace] + 0.55 * _TRACE_COLOUR
     square = (1.0, one.rays.shape[0] / one.rays.shape[1])
     pictures = [
-        Picture(png_uri(grey, square), "Before"),
-        Picture(png_uri(marked.astype(np.uint8), square), "Before, metal trace marked"),
+        Picture(png_uri(shown(grey, square)[0]), "Before"),
+        Picture(png_uri(shown(marked.astype(np.uint8), square)[0]), "Before, metal trace marked"),
     ]
     pictures += [
-        Picture(png_uri(window.apply(c.filled), square), f"Inpainted: {c.name}")
+        Picture(png_uri(shown(window.apply(c.filled), square)[0]), f"Inpainted: {c.name}")
         for c in content.corrected
         if c.filled is not None
     ]

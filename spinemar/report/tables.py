@@ -11,6 +11,7 @@ from spinemar.evaluation import Scores, TrueMetalScores
 from spinemar.evaluation.regions import TISSUES_HU
 from spinemar.evaluation.seen import METAL_SHARES
 from spinemar.report.content import ReportContent
+from spinemar.report.warnings import rising_slices
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,20 @@ def named_scores(content: ReportContent) -> list[tuple[str, Scores]]:
     return named + [(c.name, c.scores) for c in content.corrected if c.scores is not None]
 
 
-def slice_table(content: ReportContent) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+@dataclass(frozen=True)
+class SliceRow:
+    """What happened to a slice: cells of text, and whether its error rises."""
+
+    cells: tuple[str, ...]
+    rises: bool
+
+
+def slice_table(content: ReportContent) -> tuple[tuple[str, ...], list[SliceRow]]:
     """Headings and rows of what happened to each slice, by the recommended method."""
     final = content.corrected[-1]
     scored = {s.index: s for s in content.scores_before.slices} if content.scores_before else {}
     after = {s.index: s for s in final.scores.slices} if final.scores else {}
+    rising = rising_slices(content, final)
     headings = ["Slice", "Metal, mm²", "Width, mm", "Trace, % of rays", "Applied", "Change, HU"]
     if scored:
         headings += ["RMSE before, HU", "RMSE after, HU"]
@@ -150,10 +160,13 @@ def slice_table(content: ReportContent) -> tuple[tuple[str, ...], list[tuple[str
         row = [f"{report.index + 1}", f"{report.metal_area_mm2:.0f}"]
         row += [f"{report.metal_width_mm:.1f}", f"{report.trace_share:.1%}"]
         row += [done, f"{report.change_hu:.0f}"]
+        rises = report.index in rising
         if scored:
             both = (scored.get(report.index), after.get(report.index))
             row += [f"{s.rmse_hu:.1f}" if s else "–" for s in both]
-        rows.append((*row, report.reason))
+            row[-1] += " ▲" * rises
+        reason = f"The error rises. {report.reason}" if rises else report.reason
+        rows.append(SliceRow((*row, reason), rises))
     return (*headings, "Reason"), rows
 
 

@@ -87,7 +87,7 @@ def test_no_trace_no_change_and_no_tissue_no_judgement() -> None:
         GateParameters(blind_strength=0.6),
     )
     assert decision.strength == 0.6
-    assert "Too little soft tissue" in decision.reason
+    assert "too little soft tissue" in decision.reason
 
 
 def test_gain_is_the_best_strength_when_anatomy_is_flat() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spinemar.report.display import BONE, SOFT_TISSUE, View, box_around, png_uri
+from spinemar.pages.orientation import edge_letters
+from spinemar.report.display import BONE, SOFT_TISSUE, View, anatomy_uri, box_around, shown
 from spinemar.volume import GridGeometry
 
 SPACING = {0: 0.7, 1: 0.8, 2: 2.5}  # along R, A, S
@@ -61,9 +62,37 @@ def test_windows_map_level_and_ends() -> None:
 
 
 def test_png_has_square_pixels_in_mm() -> None:
-    uri = png_uri(np.zeros((10, 100), dtype=np.uint8), (2.5, 0.5))
-    picture = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
-    assert picture.width / picture.height == pytest.approx(100 * 0.5 / (10 * 2.5), rel=0.05)
+    picture, side_mm = shown(np.zeros((10, 100), dtype=np.uint8), (2.5, 0.5))
+    rows, columns = picture.shape
+    assert columns / rows == pytest.approx(100 * 0.5 / (10 * 2.5), rel=0.05)
+    assert columns * side_mm == pytest.approx(50, rel=0.02)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, -1), (-1, -1, 1)])
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_the_letters_stand_where_the_marks_are(order, signs, plane) -> None:
+    """The side that a letter names is the side on which the patient's mark is drawn."""
+    array, geometry = patient(order, signs)
+    view = View(geometry, plane)
+    letters = edge_letters(view.right_ras, view.up_ras)
+    for mark, letter in ((1, "R"), (2, "A"), (3, "S")):
+        stack = int(np.argwhere(array == mark)[0][view.stack_axis])
+        row, column = np.argwhere(view.cut(array, stack) == mark)[0]
+        rows, columns = view.cut(array, stack).shape
+        at = {"left": column == 0, "right": column == columns - 1,
+              "top": row == 0, "bottom": row == rows - 1}  # fmt: skip
+        for edge, there in at.items():
+            if there:
+                assert letters[edge] == letter
+
+
+def test_every_picture_of_anatomy_has_a_bar_of_10_mm() -> None:
+    view = View(GridGeometry((4, 100, 100), np.diag([-0.5, -0.5, 2, 1])), "axial")
+    uri = anatomy_uri(np.full((100, 100), 60, np.uint8), view)
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("L"))
+    longest = max(int((row == 255).sum()) for row in picture[-12:])
+    assert longest * 50 / picture.shape[1] == pytest.approx(10, abs=0.5)
 
 
 def test_box_stays_inside_and_empty_mask_takes_all() -> None:

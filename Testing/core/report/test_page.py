@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from spinemar import __version__
 from spinemar.errors import InputError
 from spinemar.evaluation import evaluate
+from spinemar.io.study import Study
 from spinemar.mar.correct import correct_volume
 from spinemar.mar.inpainters.learned.inpainter import LearnedInpainter
 from spinemar.mar.inpainters.methods import shipped_model
@@ -23,9 +26,11 @@ from spinemar.report.chart import line_chart
 from spinemar.report.pictures import telling_slices
 from spinemar.report.sinogram import SinogramStudy
 from spinemar.report.tables import METRICS, score_table
+from spinemar.report.warnings import warnings_of
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import hu_to_mu
 from spinemar.volume import CTVolume
+from Testing.core.report.browser import Browser
 
 SIDE = 128
 
@@ -69,6 +74,7 @@ class Tags(HTMLParser):
     """Collects tags, and checks that they are closed in order."""
 
     VOID = ("meta", "img")
+    SHAPES = ("line", "polyline", "polygon")
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,11 +114,142 @@ def test_names_are_escaped(content: ReportContent, tmp_path: Path) -> None:
     assert "a<b>.nrrd" not in page
 
 
-def test_report_without_truth_shows_what_changed(content: ReportContent, tmp_path: Path) -> None:
-    plain = ReportContent(
-        "t", content.before, (ReportedCorrection(content.corrected[0].result),), content.metal
+def plain(content: ReportContent, **others) -> ReportContent:
+    """The same without truth, as a user's own scan."""
+    one = content.corrected[0]
+    return ReportContent(
+        "t", content.before, (ReportedCorrection(one.result),), content.metal, **others
     )
-    page = write_report(tmp_path, plain).read_text(encoding="utf-8")
+
+
+def reported(content: ReportContent, **changes) -> ReportContent:
+    """The same with other facts for its slices."""
+    result = content.corrected[0].result
+    slices = tuple(replace(s, **changes) for s in result.slices)
+    one = replace(content.corrected[0], result=replace(result, slices=slices))
+    return replace(content, corrected=(one,))
+
+
+def test_every_page_says_whose_it_is(content: ReportContent, tmp_path: Path) -> None:
+    study = Study("Spine 1.0 B70", "2024-05-17")
+    page = write_report(tmp_path, replace(content, study=study)).read_text(encoding="utf-8")
+    sheets = page.split('<section class="page')[1:]
+    assert len(sheets) >= 6
+    hashes = set()
+    for n, sheet in enumerate(sheets, 1):
+        for text in ("Spine 1.0 B70", "2024-05-17", __version__, f"page {n} of {len(sheets)}"):
+            assert text in sheet
+        assert re.findall(r">(\w+) <i>", sheet) == ["Name", "ID", "Signature"]
+        hashes |= set(re.findall(r"Result <b>(\w+)</b>", sheet))
+    assert len(hashes) == 1
+    assert "no name or number of the patient" in page
+
+
+def test_the_hash_is_that_of_the_result(content: ReportContent, tmp_path: Path) -> None:
+    def digest(one: ReportContent) -> str:
+        page = write_report(tmp_path, one).read_text(encoding="utf-8")
+        return re.findall(r"Result <b>(\w+)</b>", page)[0]
+
+    result = content.corrected[0].result
+    hu = result.volume.hu.copy()
+    hu[0, 0, 0] += 1
+    other = replace(content.corrected[0], result=replace(result, volume=result.volume.with_hu(hu)))
+    assert digest(content) == digest(content)
+    assert digest(content) != digest(replace(content, corrected=(other,)))
+
+
+def test_the_patient_stands_on_every_page_where_asked_for(content, tmp_path) -> None:
+    study = Study("s", "", {"Name": "Roe Jane", "ID": "12345", "Born": "1961-02-03"})
+    page = write_report(tmp_path, plain(content, study=study)).read_text(encoding="utf-8")
+    for sheet in page.split('<section class="page')[1:]:
+        assert "<b>Roe Jane</b>" in sheet
+        assert "<b>12345</b>" in sheet
+    assert "as ticked: Name, ID, Born" in page
+
+
+def test_the_worst_news_is_first(content: ReportContent, tmp_path: Path) -> None:
+    """Slices left alone, thick outlines and rising errors, on page one, above all pictures."""
+    worse = replace(
+        content,
+        scores_before=replace(
+            content.scores_before,
+            slices=tuple(replace(s, rmse_hu=0.1) for s in content.scores_before.slices),
+        ),
+    )
+    both = reported(worse, corrected=True, strength=1.0, outline="threshold")
+    page = write_report(tmp_path, both).read_text(encoding="utf-8")
+    first = page[: page.index("<img")]
+    assert "The error rises in slices 2 to 3" in first
+    assert "Metal looks too thick in slices 2 to 3" in first
+    assert first.index("error rises") < first.index("too thick")
+    assert page.count('<tr class="rises">') == 2
+    assert page.count('class="mark series1"') == 2
+    alone = reported(plain(content), corrected=False, reason="Because.")
+    page = write_report(tmp_path, alone).read_text(encoding="utf-8")
+    assert "Left as scanned" in page[: page.index("<img")]
+
+
+def test_no_news_is_no_warning(content: ReportContent, tmp_path: Path) -> None:
+    good = reported(plain(content), corrected=True, strength=1.0, outline="network")
+    assert warnings_of(good) == []
+    assert "Look here first" not in write_report(tmp_path, good).read_text(encoding="utf-8")
+
+
+def test_pictures_come_before_tables(content: ReportContent, tmp_path: Path) -> None:
+    page = write_report(tmp_path, content).read_text(encoding="utf-8")
+    assert page.index("<table") > page.rindex("<img")
+
+
+def test_long_lists_of_slices_are_cut(content: ReportContent) -> None:
+    result = content.corrected[0].result
+    slices = tuple(
+        replace(result.slices[0], index=k, corrected=k % 2 == 0, outline="network")
+        for k in range(60)
+    )
+    many = replace(content.corrected[0], result=replace(result, slices=slices), scores=None)
+    lines = warnings_of(replace(plain(content), corrected=(many,)))
+    assert lines == [
+        "Left as scanned, artifacts and all: slices 2, 4, 6, 8, 10, 12, 14, 16 and 22 more. "
+        "The table says why."
+    ]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_each_sheet_fits_its_page(content, tmp_path, known) -> None:
+    """With a truth and four methods, and without; long words and many slices in both."""
+    browser = Browser(tmp_path)
+    one = content.corrected[0]
+    slices = tuple(replace(one.result.slices[0], index=k) for k in range(90))
+    long = replace(one, result=replace(one.result, slices=slices))
+    words = "Words, and more of them than anybody needs to know. " * 8
+    shown = replace(content, corrected=(one, one, one, long), introduction=words)
+    if not known:
+        shown = replace(plain(content, introduction=words), corrected=(replace(long, scores=None),))
+    path = write_report(tmp_path, shown)
+    pages = re.findall(r"page \d+ of (\d+)", path.read_text(encoding="utf-8"))
+    assert browser.printed_pages(path) == int(pages[0]) == len(pages)
+
+
+def test_light_dark_and_a_phone(content: ReportContent, tmp_path: Path) -> None:
+    browser = Browser(tmp_path)
+    path = write_report(tmp_path, content)
+    light = browser.picture(path, 1200, 900)
+    dark = browser.picture(path, 1200, 900, dark=True)
+    assert light[2, 2].min() > 240
+    assert dark[2, 2].max() < 50
+    head = slice(20, 120)  # title and identity: dark on light, light on dark
+    assert light[head].min() < 90
+    assert dark[head].max() > 180
+    # Nothing is cut off at the right: the last columns hold nothing but paper.
+    phone = browser.picture(path, 500, 3000)
+    assert np.ptp(phone[:, -8:].reshape(-1, 3), axis=0).max() < 12
+    # Half of a phone's width for a picture is more than a fifth of it.
+    black = (phone[:, :, :].max(axis=-1) < 20).sum(axis=1)
+    assert black.max() > 350
+
+
+def test_report_without_truth_shows_what_changed(content: ReportContent, tmp_path: Path) -> None:
+    page = write_report(tmp_path, plain(content)).read_text(encoding="utf-8")
     assert "What the correction changed" in page
     assert "Truth" not in page
     assert "RMSE" not in page

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from spinemar.io.study import Study
     from spinemar.mar.result import CorrectionResult
     from spinemar.report import ReportContent
     from spinemar.volume import CTVolume
@@ -84,6 +85,12 @@ def correct(
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write report.html into this folder.")
     ] = None,
+    patient_data: Annotated[
+        bool,
+        typer.Option(
+            "--patient-data", help="Name the patient on the report's pages, as the DICOM files do."
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace OUTPUT if it exists.")] = False,
     allow_reformatted: AllowReformatted = False,
@@ -137,9 +144,13 @@ def correct(
         cancel.raise_if_cancelled()
         facts = sidecar_facts(source, output, result)
         if report is not None:
+            from spinemar.io.study import Study, read_study
             from spinemar.report import write_report
 
-            content = _report_content(source, volume, result, job.settings, measured)
+            study = Study(source.name)
+            if not (sinogram or job.is_raw):
+                study = read_study(source, series, with_patient=patient_data)
+            content = _report_content(source, volume, result, job.settings, measured, study)
             facts["report"] = str(write_report(report, content))
         cancel.raise_if_cancelled()
         # Both or none, and last of all, when nothing else can fail.
@@ -222,23 +233,25 @@ def _report_content(
     result: CorrectionResult,
     settings: CorrectionSettings,
     measured: NDArray[np.float32] | None,
+    study: Study,
 ) -> ReportContent:
     from spinemar.report import ReportContent, ReportedCorrection
     from spinemar.report.sinogram import SinogramStudy
 
     sinogram, filled = None, None
     if result.slices:
-        study = SinogramStudy(volume, result.metal_mask, measured)
-        sinogram = study.before()
+        rays = SinogramStudy(volume, result.metal_mask, measured)
+        sinogram = rays.before()
         method = next(m for m in METHODS if m == result.provenance.method)
-        filled = study.filled(method, settings.model, settings.device)
+        filled = rays.filled(method, settings.model, settings.device)
     return ReportContent(
         title=f"Metal artifact reduction: {source.name}",
         before=volume,
         corrected=(ReportedCorrection(result, filled=filled),),
         metal=result.metal_mask,
         sinogram=sinogram,
-        facts={"Input": str(source)},
+        facts={"Input": source.name},
+        study=study,
     )
 
 

@@ -7,6 +7,7 @@ another character set than they say. A viewer passes over them; a writer must no
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,9 @@ def text_of(header: Dataset, keyword: str) -> str:
             return ""
     if value is None:
         return ""
-    parts = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else value
+    # A person's name can be walked through, too, letter by letter.
+    several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    parts = value if several else [value]
     return " ".join(" ".join(str(part) for part in parts).replace("\\", " ").split())
 
 

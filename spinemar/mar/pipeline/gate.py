@@ -310,7 +310,10 @@ def decide(features: GateFeatures, parameters: GateParameters) -> GateDecision:
     GateDecision
     """
     if features.trace_share == 0.0:
-        return GateDecision(0.0, "No ray passes enough metal to be replaced.")
+        return GateDecision(
+            0.0,
+            "There is too little metal here to disturb the picture: no ray passes enough of it.",
+        )
     is_metal = (
         features.metal_hu >= parameters.least_metal_hu
         and features.removed_hu >= parameters.least_removed_hu
@@ -318,12 +321,15 @@ def decide(features: GateFeatures, parameters: GateParameters) -> GateDecision:
     if not is_metal:
         return GateDecision(
             0.0,
-            f"What the mask covers does not look like metal ({features.metal_hu:.0f} HU, of which "
-            f"the correction would take away {features.removed_hu:.0f}).",
+            "What is marked as metal does not look like metal "
+            f"({features.metal_hu:.0f} HU, of which the correction would take away "
+            f"{features.removed_hu:.0f}).",
         )
     if features.pixels < _FEW_PIXELS:
         return GateDecision(
-            parameters.blind_strength, "Too little soft tissue near metal to judge; trace trusted."
+            parameters.blind_strength,
+            "There is too little soft tissue beside the metal to judge by; "
+            f"{parameters.blind_strength:.0%} of the correction is taken on trust.",
         )
     tiny = 1e-3
     spread_in = max(features.spread_in_hu, tiny)
@@ -332,8 +338,8 @@ def decide(features: GateFeatures, parameters: GateParameters) -> GateDecision:
     if log_ratio <= parameters.least_log_ratio:
         return GateDecision(
             0.0,
-            f"The tissue near metal would not grow quieter (spread {spread_in:.0f} -> "
-            f"{spread_out:.0f} HU).",
+            "The tissue beside the metal would not grow quieter (streaks and noise "
+            f"{spread_in:.0f} HU before, {spread_out:.0f} after).",
         )
     raw = (
         parameters.offset
@@ -348,10 +354,11 @@ def decide(features: GateFeatures, parameters: GateParameters) -> GateDecision:
     if strength < parameters.minimum:
         return GateDecision(
             0.0,
-            f"There is too little artifact for the change to help (spread near metal "
-            f"{spread_in:.0f} -> {spread_out:.0f} HU, {features.unexplained_nepers:.2f} neper that "
-            "the metal's thickness does not explain).",
+            "There is too little artifact here for a correction to help (streaks and noise beside "
+            f"the metal {spread_in:.0f} HU).",
         )
     return GateDecision(
-        strength, f"Spread near metal {spread_in:.0f} -> {spread_out:.0f} HU at full strength."
+        strength,
+        f"Streaks and noise beside the metal fall from {spread_in:.0f} to {spread_out:.0f} HU with "
+        "the whole correction.",
     )
