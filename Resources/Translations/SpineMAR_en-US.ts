@@ -1328,6 +1328,26 @@
             <source>not graded</source>
             <translation type="unfinished" />
         </message>
+        <message>
+            <source>screws</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>rods</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>cages</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>crosslinks</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>imported surfaces</source>
+            <translation type="unfinished" />
+        </message>
     </context>
     <context>
         <name>qSlicerAbstractCoreModule</name>
@@ -1398,7 +1418,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>{screws} screws ({grades}), {rods} rods, {links} crosslinks, {cages} cages. {warnings}</source>
+            <source>{implants}. Grades: {grades}. {warnings}</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1407,6 +1427,10 @@
         </message>
         <message>
             <source>only in B</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>no implants</source>
             <translation type="unfinished" />
         </message>
         <message>

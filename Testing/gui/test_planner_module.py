@@ -30,7 +30,8 @@ def test_the_table_shows_the_plan(panel):
     assert [table.item(0, n).text() for n in (0, 1, 4)] == ["T12", "left", "A"]
     assert table.item(0, 5).text().split(" / ")[0] != "-"
     assert panel.ui.upperCombo.currentText == "T12"
-    assert "4 screws (4 A)" in panel.ui.summaryLabel.text
+    assert "4 screws" in panel.ui.summaryLabel.text
+    assert "Grades: 4 A." in panel.ui.summaryLabel.text
 
 
 def test_dragged_medially_with_the_mouse_and_undone(host, panel):

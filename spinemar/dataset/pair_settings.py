@@ -9,7 +9,7 @@ from typing import Any
 
 from spinemar.base.json_records import build_record
 from spinemar.errors import InputError
-from spinemar.tomography.geometry import STANDARD_BINS
+from spinemar.tomography.geometry import STANDARD_BINS, STANDARD_VIEWS
 
 N_SLICES = 3
 """Adjacent slices of a pair; the middle one is the one to correct."""
@@ -60,7 +60,7 @@ class PairSettings:
     """
 
     matrix: int = 512
-    n_views: int = 720
+    n_views: int = STANDARD_VIEWS
     n_bins: int = STANDARD_BINS
     realistic_share: float = 0.7
     raw_share: float = 0.3

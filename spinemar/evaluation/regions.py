@@ -93,13 +93,27 @@ def with_margin(metal: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(ndimage.binary_dilation(metal, square, iterations=METAL_MARGIN_PX))
 
 
-def filled_body(truth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return the largest object above -300 HU, its holes filled: no table, no clothes.
+def filled_body(
+    hu: NDArray[np.float32], least_hu: float = BODY_HU, opened_px: int = 2
+) -> NDArray[np.bool_]:
+    """Return the largest object of a slice without artifacts, its holes filled: no table.
 
-    `truth` is HU, shape (rows, columns); so is the result.
+    `spinemar.mar.segmentation.body.find_body` is for slices that streaks cross.
+
+    Parameters
+    ----------
+    hu : ndarray, shape (rows, columns)
+    least_hu : float
+        What lies above it is tissue.
+    opened_px : int
+        What is thinner than twice as many pixels (clothes, the table's shell) does not count.
+
+    Returns
+    -------
+    ndarray of bool, same shape
     """
-    parts, count = ndimage.label(ndimage.binary_opening(truth > BODY_HU, iterations=2))
+    parts, count = ndimage.label(ndimage.binary_opening(hu > least_hu, iterations=opened_px))
     if count == 0:
-        return np.zeros(truth.shape, dtype=bool)
+        return np.zeros(hu.shape, dtype=bool)
     sizes = np.bincount(parts.ravel())[1:]
     return np.asarray(ndimage.binary_fill_holes(parts == 1 + int(sizes.argmax())), dtype=bool)

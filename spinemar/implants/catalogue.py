@@ -8,11 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from spinemar.base.json_records import build_record
 from spinemar.base.json_text import parse_json, read_json, shown
 from spinemar.errors import InputError
-from spinemar.implants.checks import check_choice, check_material, check_range
-from spinemar.implants.placement import CAGE_SHAPES, SCREW_KINDS
+from spinemar.implants.checks import as_point, check_choice, check_material, check_range
+from spinemar.implants.placement import CAGE_SHAPES, SCREW_KINDS, Screw
 
 CATALOGUE_VERSION = 1
 _FORMAT = "spinemar-catalogue"
@@ -104,6 +107,47 @@ class ScrewModel:
     def length_for(self, available_mm: float) -> float | None:
         """Return the largest length up to `available_mm`, None if all are longer."""
         return max((x for x in self.lengths_mm if x <= available_mm + 1e-9), default=None)
+
+    def placed(
+        self,
+        screw_id: str,
+        level: str,
+        side: str,
+        entry: ArrayLike,
+        direction: ArrayLike,
+        size_mm: tuple[float, float],
+        material: str,
+    ) -> Screw:
+        """Return a screw of this model where it lies; whoever places screws calls this.
+
+        Parameters
+        ----------
+        screw_id, level, side : str
+        entry, direction : array_like, shape (3,)
+            RAS mm; the direction, of any length, points from the entry to the tip.
+        size_mm : (diameter, length)
+        material : str
+
+        Raises
+        ------
+        InputError
+            If no screw can be so.
+        """
+        diameter, length = size_mm
+        start, along = np.asarray(entry, float), np.asarray(direction, float)
+        tip = start + length * along / np.linalg.norm(along)
+        return Screw(
+            id=screw_id,
+            level=level,
+            side=side,
+            entry=as_point(start),
+            tip=as_point(tip),
+            diameter_mm=diameter,
+            length_mm=length,
+            material=material,
+            kind=self.kind,
+            model=self.id,
+        )
 
 
 @dataclass(frozen=True)

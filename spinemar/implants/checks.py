@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from spinemar.errors import InputError
 
 Point = tuple[float, float, float]
@@ -13,6 +16,12 @@ MATERIALS = ("Ti-6Al-4V", "316L", "CoCrMo", "PEEK")
 
 # No patient lies further from the origin of a scanner's coordinates.
 FARTHEST_MM = 5_000.0
+
+
+def as_point(array: ArrayLike) -> Point:
+    """Return three plain floats, as plans hold them."""
+    x, y, z = (float(value) for value in np.asarray(array, dtype=np.float64))
+    return x, y, z
 
 
 def distance_mm(a: Point, b: Point) -> float:

@@ -36,7 +36,7 @@ class ImplantKind:
     record : type
         The frozen dataclass of one; it has an `id` and can be `locked`.
     title : str
-        For people: the folder in the scene.
+        For people: the folder in the scene, and where implants are counted.
     parts : callable
         From an implant and the catalogue to its solids.
     surfaces : callable
@@ -101,6 +101,11 @@ def implants_of(construct: Construct) -> Iterator[tuple[ImplantKind, Any]]:
     for kind in KINDS:
         for item in getattr(construct, kind.group, ()):
             yield kind, item
+
+
+def counts_of(construct: Construct) -> dict[str, int]:
+    """Count the implants of every kind that a construct could hold, by group."""
+    return {kind.group: len(getattr(construct, kind.group, ())) for kind in KINDS}
 
 
 def construct_parts(construct: Construct, catalogue: Catalogue) -> Iterator[Part]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from spinemar.base.json_records import build_record
 from spinemar.errors import InputError
 from spinemar.physics.spectra import tube_voltages
-from spinemar.tomography.geometry import STANDARD_BINS
+from spinemar.tomography.geometry import STANDARD_BINS, STANDARD_VIEWS
 
 ScanKernel = Literal["soft", "standard", "bone"]
 ScanGeometry = Literal[
@@ -93,7 +93,7 @@ class ScannerSettings:
     photons_per_ray: float = 1e6
     kernel: ScanKernel = "standard"
     geometry: ScanGeometry = "parallel"
-    n_views: int = 720
+    n_views: int = STANDARD_VIEWS
     n_bins: int = STANDARD_BINS
     ray_oversampling: int = 2
     n_energies: int = 24

@@ -5,14 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spinemar.implants.checks import Point
+from spinemar.implants.checks import as_point
 from spinemar.implants.shapes.solids import FloatArray, unit
 
-
-def as_point(array: ArrayLike) -> Point:
-    """Return three plain floats, as plans hold them."""
-    x, y, z = (float(value) for value in np.asarray(array, dtype=np.float64))
-    return x, y, z
+__all__ = ["angle_deg", "as_point", "within_cone"]
 
 
 def angle_deg(a: ArrayLike, b: ArrayLike) -> float:

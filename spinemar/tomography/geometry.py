@@ -10,13 +10,28 @@ from numpy.typing import NDArray
 from spinemar.errors import GeometryError
 from spinemar.tomography.units import MU_WATER_PER_MM
 
-__all__ = ["BINS_PER_FOV", "MU_WATER_PER_MM", "STANDARD_BINS", "SinogramGeometry"]
+__all__ = [
+    "BINS_PER_FOV",
+    "MU_WATER_PER_MM",
+    "STANDARD_BINS",
+    "STANDARD_VIEWS",
+    "SinogramGeometry",
+    "grid_width_mm",
+]
 
 BINS_PER_FOV = 512
 """Bins across the field of view, whatever the pixel grid: one generator serves every matrix."""
 
 STANDARD_BINS = 736
 """Bins of the standard grid: a square's diagonal (724), and some more."""
+
+STANDARD_VIEWS = 720
+"""Views of the standard grid over half a turn."""
+
+
+def grid_width_mm(fov_mm: float) -> float:
+    """Return what the standard grid's bins cover together; other numbers of bins cover the same."""
+    return fov_mm / BINS_PER_FOV * STANDARD_BINS
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,7 @@ class SinogramGeometry:
         Bin width in mm.
     """
 
-    n_views: int = 720
+    n_views: int = STANDARD_VIEWS
     n_bins: int = STANDARD_BINS
     bin_mm: float = 1.0
 
@@ -56,7 +71,7 @@ class SinogramGeometry:
         shape: tuple[int, int],
         pixel_mm: tuple[float, float],
         *,
-        n_views: int = 720,
+        n_views: int = STANDARD_VIEWS,
         n_bins: int = STANDARD_BINS,
     ) -> SinogramGeometry:
         """Choose the geometry for an image.

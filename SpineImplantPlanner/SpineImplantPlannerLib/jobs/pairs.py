@@ -11,7 +11,7 @@ import numpy as np
 from SpineImplantPlannerLib.jobs.plannerjobs import Ct, PlannerJobs
 from spinemar.dataset.pair_settings import PairSettings
 from spinemar.errors import InputError
-from spinemar.tomography.geometry import STANDARD_BINS
+from spinemar.tomography.geometry import STANDARD_BINS, STANDARD_VIEWS
 from spinemar.volume import CTVolume, LabelVolume
 from SpineMARLib.jobrun import JobRun
 
@@ -60,7 +60,7 @@ class PairsWanted:
             "bone_density": list(self.boneDensity),
             "matrix": self.matrix,
             "n_bins": round(STANDARD_BINS * scale / 16) * 16,
-            "n_views": max(round(720 * scale), 180),
+            "n_views": max(round(STANDARD_VIEWS * scale), 180),
         }
 
 

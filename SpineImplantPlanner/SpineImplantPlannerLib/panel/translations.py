@@ -1,4 +1,4 @@
-"""Words that the core uses for sides, directions and grades, in the user's language."""
+"""Words that the core uses for sides, directions, grades and kinds, in the user's language."""
 
 from slicer.i18n import tr as _
 
@@ -15,4 +15,9 @@ def translated(text):
         "anterior": _("anterior"),
         "posterior": _("posterior"),
         "not graded": _("not graded"),
+        "screws": _("screws"),
+        "rods": _("rods"),
+        "cages": _("cages"),
+        "crosslinks": _("crosslinks"),
+        "meshes": _("imported surfaces"),
     }.get(text, text)

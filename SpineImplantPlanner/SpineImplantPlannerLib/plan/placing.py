@@ -44,19 +44,7 @@ def screwFromClicks(
     length = model.length_for(float(np.linalg.norm(end - start))) or model.lengths_mm[0]
     wanted = _DIAMETER_SHARE * width if width else _USUAL_MM[0]
     diameter = model.diameter_for(wanted) or model.diameters_mm[0]
-    tip = start + length * unit(end - start)
-    return Screw(
-        id=name,
-        level=level,
-        side=side,
-        entry=as_point(start),
-        tip=as_point(tip),
-        diameter_mm=diameter,
-        length_mm=length,
-        material=material,
-        kind=model.kind,
-        model=model.id,
-    )
+    return model.placed(name, level, side, start, end - start, (diameter, length), material)
 
 
 def _where(

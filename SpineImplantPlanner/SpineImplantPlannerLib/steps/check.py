@@ -6,6 +6,8 @@ from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib import probe
 from SpineImplantPlannerLib.panel import tables
+from SpineImplantPlannerLib.panel.translations import translated
+from spinemar.implants.kinds import counts_of
 from spinemar.planning.plans.commands import ReplacePlan, SetNotes
 from spinemar.planning.plans.compare import compare_plans
 from spinemar.planning.report.tables import collision_line
@@ -48,15 +50,11 @@ class CheckStep:
         """Summarise the plan."""
         plan = self.panel.planner.plan
         letters = [s.grade.letter if s.grade else _("not graded") for s in plan.screws]
-        counts = ", ".join(f"{letters.count(x)} {x}" for x in dict.fromkeys(sorted(letters)))
-        self.ui.summaryLabel.text = _(
-            "{screws} screws ({grades}), {rods} rods, {links} crosslinks, {cages} cages. {warnings}"
-        ).format(
-            screws=len(plan.screws),
-            grades=counts or "-",
-            rods=len(plan.rods),
-            links=len(plan.crosslinks),
-            cages=len(plan.cages),
+        grades = ", ".join(f"{letters.count(x)} {x}" for x in dict.fromkeys(sorted(letters)))
+        counts = [f"{n} {translated(group)}" for group, n in counts_of(plan).items() if n]
+        self.ui.summaryLabel.text = _("{implants}. Grades: {grades}. {warnings}").format(
+            implants=", ".join(counts) or _("no implants"),
+            grades=grades or "-",
             warnings=" ".join(plan.warnings),
         )
         planner = self.panel.planner

@@ -28,7 +28,7 @@ class ExportStep:
     def refresh(self):
         """Offer what can be exported."""
         plan, ui = self.panel.planner.plan, self.ui
-        some = bool(plan.screws or plan.rods or plan.cages or plan.meshes)
+        some = any(plan.items())
         ui.exportButton.enabled = some and self.panel.runner.run is None
         ui.dicomCheckBox.enabled = self._fromDicom(self.panel.scan.chosenScan())
 

@@ -66,7 +66,7 @@ class ScanStep:
         planner, ui = self.panel.planner, self.ui
         plan = planner.plan
         idle = self.panel.runner.run is None
-        some = bool(plan.screws or plan.rods or plan.cages or plan.meshes)
+        some = any(plan.items())
         for name in ("metal", "preview", "scan"):
             getattr(ui, f"{name}Button").enabled = some and planner.volumeNode is not None and idle
         names = [node.GetName() for node in self.scans()]

@@ -20,12 +20,14 @@ import numpy as np
 from spinemar.cli.plan_inputs import plan_facts
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
+from spinemar.implants.kinds import counts_of
 from spinemar.implants.shapes.hook import Hook
 from spinemar.implants.construct_mesh import construct_meshes, export_stl
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.planning.plans.commands import LockImplant, PutImplant, RemoveImplant
 from spinemar.planning.plans.history import History
 from spinemar.planning.plans.plan import Plan
+from spinemar.planning.plans.relevel import shift_plan_levels
 from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
 from spinemar.volume import GridGeometry
 
@@ -45,6 +47,9 @@ assert lowest < metal.sum() < highest, metal.sum()
 assert part.implant_id == "L1-hook" and len(part.mesh.triangles) > 100
 assert [path.name for path in export_stl(Path("stl"), plan, catalogue)] == ["L1-hook.stl"]
 assert plan_facts(plan)["hooks"] == ["L1-hook"]
+(moved,) = shift_plan_levels(plan, 1).hooks
+assert (moved.id, moved.level) == ("L2-hook", "L2")
+assert counts_of(plan)["hooks"] == 1
 locked = history.do(LockImplant("L1-hook", True))
 try:
     locked.do(RemoveImplant("L1-hook"))

@@ -12,6 +12,7 @@ from torch import Tensor
 from spinemar.evaluation.metrics import rmse_hu, sharpness_ratio
 from spinemar.evaluation.regions import slice_regions
 from spinemar.evaluation.texture import fine_noise_ratio, noise_power, texture_distance
+from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS
 from spinemar.tomography.units import MU_WATER_PER_MM
 from spinemar_training.data.prefilled import (
     PatchBatch,
@@ -21,7 +22,7 @@ from spinemar_training.data.prefilled import (
 )
 from spinemar_training.networks.generator import PAD_VIEWS, SinogramGenerator
 
-SIZE, BINS = 512, 736
+SIZE, BINS = BINS_PER_FOV, STANDARD_BINS  # bins as wide as the pixels of a whole image
 METHODS = ("input", "prior", "generator")
 
 

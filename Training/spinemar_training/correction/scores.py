@@ -8,18 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spinemar.evaluation.regions import BODY_HU, METAL_MARGIN_PX, NEAR_MM
 from spinemar_training.networks.features import near_metal
 
-MARGIN_PX = 2
-NEAR_MM = 20.0
-BODY_HU = -300.0
 EDGE_SHARE = 0.1
 FEWEST_PX = 500
 
 
 def outside_metal(metal: Tensor) -> Tensor:
     """Pixels more than two pixels from metal, (b, h, w) float."""
-    return 1 - near_metal(metal, MARGIN_PX)
+    return 1 - near_metal(metal, METAL_MARGIN_PX)
 
 
 def close_to_metal(metal: Tensor, pixel_mm: Tensor) -> Tensor:

@@ -15,11 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from spinemar.base.atomic_files import atomic_path
-from spinemar.physics.spectra import detected_beam
-from spinemar.tomography.units import MU_WATER_PER_MM
 from spinemar_training.metal.prostheses import crowns, hip
 from spinemar_training.projectors.nufft import NufftRadon
 from spinemar_training.simulate import placement
@@ -33,16 +30,11 @@ from spinemar_training.simulate.anatomy import (
 )
 from spinemar_training.simulate.implants import Primitive, metal_fractions
 from spinemar_training.simulate.scan import (
-    BODY,
     Projectors,
     Scanner,
-    WaterCorrection,
-    decompose,
-    detect,
     detector_bins,
     draw_scanner,
-    kernel_window,
-    transmission,
+    scan_metal,
 )
 
 SLICES = 3
@@ -165,44 +157,13 @@ class CaseMaker:
             return None
         hu = vary_density(slab.hu, rng)
         scanner = draw_wide_scanner(rng)
-        dirty = _scan(hu, metals, fine_mm, scanner, self._projectors, targeted, generator)
+        dirty = scan_metal(hu, metals, fine_mm, scanner, self._projectors, targeted, generator)
         whole = torch.clamp(sum(metals.values()), max=1)
         pixel_mm = fine_mm
         if not targeted:
             whole = torch.nn.functional.avg_pool2d(whole[:, None], 2)[:, 0]
             pixel_mm = 2 * fine_mm
         return _cropped(dirty.numpy(), whole.numpy(), pixel_mm, "+".join(metals))
-
-
-@torch.no_grad()
-def _scan(
-    hu: Tensor,
-    metals: dict[str, Tensor],
-    pixel_mm: float,
-    scanner: Scanner,
-    projectors: Projectors,
-    targeted: bool,
-    generator: torch.Generator,
-) -> Tensor:
-    """As `simulate.scan.scan`, but the scan with metal alone: its truth is the metal."""
-    names = [*BODY, *metals]
-    beam = detected_beam(scanner.kvp, names, n_groups=scanner.n_energies)
-    mu = beam.mu_table(names)
-    free = 1 - torch.clamp(sum(metals.values()), max=1)
-    body = decompose(hu, scanner.bone_fraction_top_hu) * free[:, None]
-    maps = torch.cat([body, *(m[:, None] for m in metals.values())], 1)
-    lengths = projectors.fine.forward(maps.reshape(-1, *hu.shape[1:])) * pixel_mm
-    through = transmission(lengths.reshape(len(hu), -1, *lengths.shape[1:]), mu, beam.signal)
-    if not targeted:
-        through = 0.5 * (through[..., 0::2] + through[..., 1::2])
-    noise = tuple(torch.randn(through.shape, generator=generator) for _ in range(2))
-    radius = torch.linspace(-1, 1, through.shape[-1])
-    bowtie = 1 - 0.75 * (1 - torch.exp(-2.5 * radius**2))
-    projector = projectors.fine if targeted else projectors.coarse
-    pixel = pixel_mm if targeted else 2 * pixel_mm
-    window = kernel_window(projector, scanner, 2.0 if targeted else 1.0)
-    p = WaterCorrection(mu[0], beam.signal)(detect(through, noise, scanner, bowtie))
-    return 1000 * (projector.fbp(p, window) / pixel / MU_WATER_PER_MM - 1)
 
 
 def _cropped(

@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from spinemar.evaluation.regions import BODY_HU
 from spinemar_training.simulate.slabs import CHANNELS
 
 PIXEL_MM = 0.8
 SCALE_HU = 500.0
 LOW_HU, HIGH_HU = -2000.0, 3500.0
 N_FEATURES = 11
-BODY_HU = -300.0
 MARGIN_MM = 24.0
 THICK_PX, THICK_SHARE = 31, 0.75
 

@@ -23,7 +23,7 @@ from spinemar.base.atomic_files import atomic_path
 from spinemar.mar.inpainters.models.manifest import SCHEMA
 from spinemar.mar.inpainters.models.runtime import onnx_runtime
 from spinemar.mar.result import PIPELINE_VERSION
-from spinemar.tomography.geometry import STANDARD_BINS
+from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS, STANDARD_VIEWS
 from spinemar_training.metal import encoding as metal_encoding
 from spinemar_training.metal.runs import build_metal
 from spinemar_training.networks.features import HIGH_HU, LOW_HU, N_FEATURES, PIXEL_MM, SCALE_HU
@@ -271,7 +271,11 @@ def export_model(
         "schema": SCHEMA,
         "name": name,
         "pipeline_version": PIPELINE_VERSION,
-        "geometry": {"views": 720, "bins": STANDARD_BINS, "bins_per_fov": 512},
+        "geometry": {
+            "views": STANDARD_VIEWS,
+            "bins": STANDARD_BINS,
+            "bins_per_fov": BINS_PER_FOV,
+        },
         **facts,
         "networks": networks,
     }

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from spinemar.mar.interpolation.prior_image import AIR_THRESHOLD_HU, BONE_THRESHOLD_HU
 from spinemar.mar.segmentation.trace import (
     ADDED_SHARE_CAP,
     TRACE_DILATION_BINS,
@@ -16,7 +17,6 @@ from spinemar.mar.segmentation.trace import (
 from spinemar.tomography.units import MU_WATER_PER_MM
 from spinemar_training.projectors.projector import Projector
 
-AIR_HU, BONE_HU = -400.0, 225.0
 FLOOR_PIXELS = 10.0
 FEW_PIXELS = 200
 
@@ -114,7 +114,7 @@ def nmar_prior(li: Tensor, metal: Tensor, inside: Tensor, pixel_mm: float) -> Te
     """Classify tissue on the LI image: air, gas, soft tissue at their medians, bone as it is."""
     smooth = _smooth(li, 1.0 / pixel_mm)
     near = _within(metal, 30.0, pixel_mm)
-    air, bone = smooth < AIR_HU, smooth > BONE_HU
+    air, bone = smooth < AIR_THRESHOLD_HU, smooth > BONE_THRESHOLD_HU
     prior = torch.full_like(smooth, -1000.0)
     for n in range(len(li)):
         soft = _class_median(li[n], inside[n] & ~air[n] & ~bone[n], near[n], 30.0)

@@ -10,24 +10,10 @@ from numpy.typing import NDArray
 
 from spinemar.dataset.judge import refuse_judge
 from spinemar.errors import InputError
+from spinemar.evaluation.regions import filled_body
 
 SKIN_HU = -400.0
 QUANTUM_HU = 3
-
-
-def _body_mask(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Body without table or air, holes (lungs, bowel gas) filled, slice by slice."""
-    from scipy import ndimage
-
-    mask = np.zeros(hu.shape, bool)
-    for k, image in enumerate(hu):
-        opened = ndimage.binary_opening(image > SKIN_HU, iterations=3)
-        labels, count = ndimage.label(opened)
-        if count == 0:
-            continue
-        sizes = np.bincount(labels.ravel())[1:]
-        mask[k] = ndimage.binary_fill_holes(labels == 1 + int(np.argmax(sizes)))
-    return mask
 
 
 def read_landmarks(path: Path) -> list[tuple[str, str, NDArray[np.float64]]]:
@@ -87,7 +73,7 @@ def prepare_patient(
     hu = SimpleITK.GetArrayFromImage(image).astype(np.float32)
     spacing = np.array(image.GetSpacing())
     origin = np.array(image.GetOrigin())
-    body = _body_mask(hu)
+    body = np.stack([filled_body(image, SKIN_HU, 3) for image in hu])
     hu = np.where(ndimage.binary_dilation(body, np.ones((1, 3, 3), dtype=bool)), hu, -1000.0)
     rows = np.flatnonzero(body.any((0, 2)))
     columns = np.flatnonzero(body.any((0, 1)))

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from spinemar.physics.spectra import detected_beam
+from spinemar.physics.spectra import Beam, detected_beam
+from spinemar.tomography.geometry import grid_width_mm
 from spinemar.tomography.units import MU_WATER_PER_MM
 from spinemar_training.projectors.nufft import NufftRadon
 from spinemar_training.projectors.radon import TorchRadon
@@ -180,7 +181,7 @@ class Projectors:
 
 def detector_bins(size: int) -> int:
     """Bins, as wide as pixels, that see an image of `size` pixels from everywhere."""
-    return int(2 * round(size * 1.4375 / 2))
+    return 2 * round(grid_width_mm(size) / 2)
 
 
 def make_projectors(size: int, n_views: int, device: torch.device | str) -> Projectors:
@@ -217,31 +218,78 @@ def scan(
     -------
     with_metal, without_metal : Tensor, shape (slices, size or 2 size, same), HU, unclipped
     """
-    names = list(BODY) + list(metals)
-    beam = detected_beam(scanner.kvp, names, n_groups=scanner.n_energies)
-    mu = beam.mu_table(names)
-    n = hu.shape[0]
     body = decompose(hu, scanner.bone_fraction_top_hu)
-    free = 1 - torch.clamp(sum(metals.values()), max=1) if metals else torch.ones_like(hu)
-    maps = torch.cat([body, body * free[:, None], *(m[:, None] for m in metals.values())], 1)
-    lengths = projectors.fine.forward(maps.reshape(-1, *hu.shape[1:])) * pixel_mm
-    lengths = lengths.reshape(n, -1, *lengths.shape[1:])
-    clean = transmission(lengths[:, :2], mu[:2], beam.signal)
-    dirty = transmission(lengths[:, 2:], mu, beam.signal)
+    maps = [body * _free(hu, metals)[:, None], *(m[:, None] for m in metals.values()), body]
+    beam, mu = _beam(scanner, metals)
+    lengths = _lengths(maps, projectors, pixel_mm)
+    through = [
+        transmission(lengths[:, :-2], mu, beam.signal),
+        transmission(lengths[:, -2:], mu[:2], beam.signal),
+    ]
     del lengths, maps
+    images = _images(through, beam, mu, pixel_mm, scanner, projectors, targeted, generator)
+    return images[0], images[1]
+
+
+@torch.no_grad()
+def scan_metal(
+    hu: Tensor,
+    metals: dict[str, Tensor],
+    pixel_mm: float,
+    scanner: Scanner,
+    projectors: Projectors,
+    targeted: bool,
+    generator: torch.Generator,
+) -> Tensor:
+    """As `scan`, but with metal alone, at half the cost."""
+    body = decompose(hu, scanner.bone_fraction_top_hu)
+    maps = [body * _free(hu, metals)[:, None], *(m[:, None] for m in metals.values())]
+    beam, mu = _beam(scanner, metals)
+    through = [transmission(_lengths(maps, projectors, pixel_mm), mu, beam.signal)]
+    return _images(through, beam, mu, pixel_mm, scanner, projectors, targeted, generator)[0]
+
+
+def _free(hu: Tensor, metals: dict[str, Tensor]) -> Tensor:
+    """Share of each pixel that no metal takes."""
+    return 1 - torch.clamp(sum(metals.values()), max=1) if metals else torch.ones_like(hu)
+
+
+def _beam(scanner: Scanner, metals: dict[str, Tensor]) -> tuple[Beam, np.ndarray]:
+    names = [*BODY, *metals]
+    beam = detected_beam(scanner.kvp, names, n_groups=scanner.n_energies)
+    return beam, beam.mu_table(names)
+
+
+def _lengths(maps: list[Tensor], projectors: Projectors, pixel_mm: float) -> Tensor:
+    """Path lengths (slices, maps, views, bins), mm."""
+    stack = torch.cat(maps, 1)
+    lengths = projectors.fine.forward(stack.reshape(-1, *stack.shape[2:])) * pixel_mm
+    return lengths.reshape(len(stack), -1, *lengths.shape[1:])
+
+
+def _images(
+    through: list[Tensor],
+    beam: Beam,
+    mu: np.ndarray,
+    pixel_mm: float,
+    scanner: Scanner,
+    projectors: Projectors,
+    targeted: bool,
+    generator: torch.Generator,
+) -> list[Tensor]:
+    """HU of transmissions (slices, views, fine bins) that share their noise ray by ray."""
     if not targeted:
-        clean = 0.5 * (clean[..., 0::2] + clean[..., 1::2])
-        dirty = 0.5 * (dirty[..., 0::2] + dirty[..., 1::2])
-    noise = tuple(torch.randn(clean.shape, device=hu.device, generator=generator) for _ in range(2))
-    radius = torch.linspace(-1, 1, clean.shape[-1], device=hu.device)
+        through = [0.5 * (t[..., 0::2] + t[..., 1::2]) for t in through]
+    shape, device = through[0].shape, through[0].device
+    noise = tuple(torch.randn(shape, device=device, generator=generator) for _ in range(2))
+    radius = torch.linspace(-1, 1, shape[-1], device=device)
     bowtie = 1 - 0.75 * (1 - torch.exp(-2.5 * radius**2))
     correct = WaterCorrection(mu[0], beam.signal)
     projector = projectors.fine if targeted else projectors.coarse
     pixel = pixel_mm if targeted else 2 * pixel_mm
     window = kernel_window(projector, scanner, 2.0 if targeted else 1.0)
     images = []
-    for through in (dirty, clean):
-        p = correct(detect(through, noise, scanner, bowtie))
-        mu_image = projector.fbp(p, window) / pixel
-        images.append(1000 * (mu_image / MU_WATER_PER_MM - 1))
-    return images[0], images[1]
+    for each in through:
+        p = correct(detect(each, noise, scanner, bowtie))
+        images.append(1000 * (projector.fbp(p, window) / pixel / MU_WATER_PER_MM - 1))
+    return images

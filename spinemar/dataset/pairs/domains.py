@@ -21,7 +21,7 @@ from spinemar.mar.pipeline.slice_cache import SliceCache
 from spinemar.mar.segmentation.low_saturation import low_clip_hu
 from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU, segment_metal
 from spinemar.physics.scans.stored_values import stored_hu
-from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS, SinogramGeometry
+from spinemar.tomography.geometry import SinogramGeometry, grid_width_mm
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import hu_to_mu, mu_to_hu
 from spinemar.volume import CTVolume
@@ -48,7 +48,7 @@ class PairArrays:
 def image_radon(fov_mm: float, settings: PairSettings) -> RadonTransform:
     """Return the transform between a pair's stored images and sinograms."""
     matrix, pixel = settings.matrix, fov_mm / settings.matrix
-    bin_mm = fov_mm / BINS_PER_FOV * STANDARD_BINS / settings.n_bins
+    bin_mm = grid_width_mm(fov_mm) / settings.n_bins
     geometry = SinogramGeometry(settings.n_views, settings.n_bins, bin_mm)
     return RadonTransform((matrix, matrix), (pixel, pixel), geometry, threads=1)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from spinemar.dataset.sampling.deformation import Deformation, FloatArray
 from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.kinds import GROUPS, counts_of
 from spinemar.implants.placement import Cage
 from spinemar.implants.shapes.solids import unit
 from spinemar.planning.constructs.assemble import (
@@ -129,7 +130,7 @@ def draw_random(
     affine[:3, 3] = centre - _REALM_MM / 2
     realm = GridGeometry((int(_REALM_MM),) * 3, affine)
     plan = random_plan(realm, int(rng.integers(2**31)), catalogue, settings=settings)
-    if not (plan.screws or plan.rods or plan.cages or plan.crosslinks):
+    if not any(plan.items()):
         return None
     return Placed(plan, "random", mild)
 
@@ -174,16 +175,11 @@ def draw_height(plan: Plan, edge: bool, rng: np.random.Generator) -> float:
 
 def plan_facts(plan: Plan) -> dict[str, Any]:
     """Count implants, for the sidecar table."""
-    return {
-        "n_screws": len(plan.screws),
-        "n_rods": len(plan.rods),
-        "n_cages": len(plan.cages),
-        "n_crosslinks": len(plan.crosslinks),
-    }
+    return {f"n_{group}": count for group, count in counts_of(plan).items()}
 
 
 def _spans(plan: Plan) -> list[tuple[float, float]]:
-    """Return lowest and highest z of every part, screws first."""
+    """Return lowest and highest z of every part that is drawn here, screws first."""
     found = [_ordered(s.entry[2], s.tip[2], s.diameter_mm / 3) for s in plan.screws]
     for rod in plan.rods:
         heights = [point[2] for point in rod.control_points]
@@ -208,7 +204,8 @@ def _mildest(plan: Plan, catalogue: Catalogue, rng: np.random.Generator) -> Plan
     model = catalogue.screw(screw.model)
     metal = "Ti-6Al-4V" if "Ti-6Al-4V" in model.materials else screw.material
     alone = replace(screw, material=metal, head_axis=None, slot_axis=None)
-    return replace(plan, screws=(alone,), rods=(), cages=(), crosslinks=())
+    none: dict[str, Any] = dict.fromkeys(GROUPS, ())
+    return replace(plan, **none | {"screws": (alone,)})
 
 
 def _with_cage(

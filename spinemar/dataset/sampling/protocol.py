@@ -12,7 +12,7 @@ from spinemar.dataset.pair_settings import PairSettings
 from spinemar.dataset.sampling.deformation import Deformation, FloatArray
 from spinemar.dataset.sampling.patients import Patient
 from spinemar.physics.scanner_settings import HuScale, ScannerSettings
-from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS
+from spinemar.tomography.geometry import grid_width_mm
 from spinemar.tomography.units import hu_to_mu
 
 Domain = Literal["post", "raw"]
@@ -196,7 +196,7 @@ def _draw_settings(
     photons = float(np.exp(rng.uniform(lowest, high)))
     fan = rng.random() < _FAN_SHARE
     scale: HuScale = "extended" if rng.random() < settings.extended_share else "12-bit"
-    bins = scan_fov_mm / BINS_PER_FOV * STANDARD_BINS / settings.scan_bin_mm
+    bins = grid_width_mm(scan_fov_mm) / settings.scan_bin_mm
     post = domain == "post"
     return ScannerSettings(
         kvp=int(_pick(_KVP, rng)),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.physics.scanner_settings import ScannerSettings
-from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS, SinogramGeometry
+from spinemar.tomography.geometry import SinogramGeometry, grid_width_mm
 from spinemar.tomography.raw_data.fan import FanGeometry
 from spinemar.tomography.raw_data.rebinning import fan_to_parallel, parallel_to_fan
 
@@ -105,7 +105,7 @@ def ray_layout(
     are the rays of one turn.
     """
     fov_mm = max(shape[0] * pixel_mm[0], shape[1] * pixel_mm[1])
-    bin_mm = fov_mm / BINS_PER_FOV * STANDARD_BINS / settings.n_bins
+    bin_mm = grid_width_mm(fov_mm) / settings.n_bins
     rays, views = settings.ray_oversampling, settings.n_views
     bins = SinogramGeometry(views, settings.n_bins, bin_mm)
     if settings.geometry == "parallel":

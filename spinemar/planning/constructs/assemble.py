@@ -99,19 +99,9 @@ def screw_for_site(
     )
     if diameter is None or length is None:
         return None
-    tip = site.entry + site.axis * length
-    return Screw(
-        id=f"{site.level}-{site.side}",
-        level=site.level,
-        side=site.side,
-        entry=as_point(site.entry),
-        tip=as_point(tip),
-        diameter_mm=diameter,
-        length_mm=length,
-        material=settings.material,
-        kind=model.kind,
-        model=model.id,
-    )
+    name = f"{site.level}-{site.side}"
+    size = (diameter, length)
+    return model.placed(name, site.level, site.side, site.entry, site.axis, size, settings.material)
 
 
 def _to_midline_mm(site: PedicleSite, diameter_mm: float) -> float:

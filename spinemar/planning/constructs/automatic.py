@@ -20,7 +20,6 @@ from spinemar.planning.plans.plan import Plan
 from spinemar.planning.trajectories.search import Pedicle, Trajectory, Weights, best_trajectories
 from spinemar.planning.trajectories.sites import usual_width_mm
 from spinemar.planning.trajectories.targets import TRADITIONAL, target_for
-from spinemar.planning.vectors import as_point
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.spine.labels.levels import level_range, sort_levels
 from spinemar.spine.model import CONFIDENT, PedicleFrame, SpineModel
@@ -238,19 +237,9 @@ def _screws(
 def screw_of(screw_id: str, trajectory: Trajectory, material: str, model: ScrewModel) -> Screw:
     """Return the screw that follows a trajectory; its id is "level-side"."""
     level, side = screw_id.rsplit("-", 1)
-    axis = unit(trajectory.tip - trajectory.entry)
-    return Screw(
-        id=screw_id,
-        level=level,
-        side=side,
-        entry=as_point(trajectory.entry),
-        tip=as_point(trajectory.entry + trajectory.length_mm * axis),
-        diameter_mm=trajectory.diameter_mm,
-        length_mm=trajectory.length_mm,
-        material=material,
-        kind=model.kind,
-        model=model.id,
-    )
+    size = (trajectory.diameter_mm, trajectory.length_mm)
+    along = trajectory.tip - trajectory.entry
+    return model.placed(screw_id, level, side, trajectory.entry, along, size, material)
 
 
 def _aligned(offers: Sequence[Sequence[Trajectory]], model: ScrewModel) -> list[int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Any
 
+from spinemar.implants.kinds import KINDS
 from spinemar.planning.plans.plan import Plan
 from spinemar.spine.labels.levels import VERSE_IDS, shift_level
 
@@ -11,45 +14,38 @@ from spinemar.spine.labels.levels import VERSE_IDS, shift_level
 def shift_plan_levels(plan: Plan, steps: int) -> Plan:
     """Rename the levels of all implants `steps` further towards the feet (negative: the head).
 
-    Ids that begin with a level, such as "L1-left", follow; places, grades and locks stay.
+    Whatever kind an implant is of: its `level` ("L1", or "L4/L5" of a disc) moves, the levels in
+    the ids of those that have one ("L1-left", "cage-L4/L5") follow, and so do the ids by which
+    others name them. Places, grades and locks stay.
 
     Raises
     ------
     InputError
         If a level would run past C1 or the sacrum.
     """
-    names = {screw.id: _renamed(screw.id, steps) for screw in plan.screws}
-    return replace(
-        plan,
-        levels=tuple(_shifted(level, steps) for level in plan.levels),
-        screws=tuple(
-            replace(screw, id=names[screw.id], level=_shifted(screw.level, steps))
-            for screw in plan.screws
-        ),
-        rods=tuple(
-            replace(rod, screw_ids=tuple(names.get(name, name) for name in rod.screw_ids))
-            for rod in plan.rods
-        ),
-        cages=tuple(
-            replace(
-                cage,
-                level=_disc(cage.level, steps),
-                id=cage.id.replace(cage.level, _disc(cage.level, steps)) if cage.level else cage.id,
-            )
-            for cage in plan.cages
-        ),
-        warnings=(),
-    )
+    moved = {item.id: _shifted(item.id, steps) for item in plan.items() if hasattr(item, "level")}
+    groups = {
+        kind.group: tuple(_moved(item, moved, steps) for item in getattr(plan, kind.group))
+        for kind in KINDS
+    }
+    levels = tuple(_shifted(level, steps) for level in plan.levels)
+    return replace(plan, levels=levels, warnings=(), **groups)
 
 
-def _shifted(level: str, steps: int) -> str:
-    return shift_level(level, steps) if level in VERSE_IDS else level
+def _moved(item: Any, names: dict[str, str], steps: int) -> Any:
+    changes: dict[str, Any] = {"id": names.get(item.id, item.id)}
+    if hasattr(item, "level"):
+        changes["level"] = _shifted(item.level, steps)
+    for named in ("screw_ids", "rod_ids"):
+        if getattr(item, named, None) is not None:
+            changes[named] = tuple(names.get(name, name) for name in getattr(item, named))
+    return replace(item, **changes)
 
 
-def _renamed(name: str, steps: int) -> str:
-    level, dash, rest = name.partition("-")
-    return f"{_shifted(level, steps)}{dash}{rest}"
+def _shifted(text: str, steps: int) -> str:
+    """Rename every level that stands in a text as a word of its own."""
 
+    def shifted(word: re.Match[str]) -> str:
+        return shift_level(word[0], steps) if word[0] in VERSE_IDS else word[0]
 
-def _disc(disc: str, steps: int) -> str:
-    return "/".join(_shifted(level, steps) for level in disc.split("/"))
+    return re.sub(r"[A-Za-z0-9]+", shifted, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -155,20 +155,12 @@ class _Draw:
         lean = np.radians(model.head.cone_deg) * self.rng.uniform(0.0, _LARGEST_LEAN)
         sideways = perpendicular(axis, self.direction())
         head = unit(-np.cos(lean) * axis + np.sin(lean) * sideways)
-        return Screw(
-            id=f"random-screw-{n + 1}",
-            level="",
-            side="left" if self.rng.uniform() < 0.5 else "right",
-            entry=as_point(entry),
-            tip=as_point(entry + axis * length),
-            diameter_mm=diameter,
-            length_mm=length,
-            material=material if material in model.materials else model.materials[0],
-            kind=model.kind,
-            model=model.id,
-            head_axis=as_point(head),
-            slot_axis=as_point(perpendicular(head, self.direction())),
-        )
+        side = "left" if self.rng.uniform() < 0.5 else "right"
+        material = material if material in model.materials else model.materials[0]
+        size = (diameter, length)
+        screw = model.placed(f"random-screw-{n + 1}", "", side, entry, axis, size, material)
+        slot = perpendicular(head, self.direction())
+        return replace(screw, head_axis=as_point(head), slot_axis=as_point(slot))
 
     def rod(self, n: int, material: str) -> Rod:
         """Return a gently bent rod, no longer than it is sold."""

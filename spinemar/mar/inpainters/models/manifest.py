@@ -34,7 +34,7 @@ from spinemar.errors import InputError, ModelError
 from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
 from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.mar.result import PIPELINE_VERSION
-from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS
+from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS, STANDARD_VIEWS
 
 SCHEMA = "spinemar-model/1"
 _ROLES = ("prior", "generator", "metal")
@@ -155,7 +155,7 @@ def _fitting_content(path: Path) -> tuple[Path, Mapping[str, Any]]:
     if (
         _whole(geometry, "bins_per_fov", path) != BINS_PER_FOV
         or bins != STANDARD_BINS
-        or views != 720
+        or views != STANDARD_VIEWS
     ):
         raise _unfit(path, "was trained on sinograms of another geometry")
     networks = _mapping(content, "networks", path)
