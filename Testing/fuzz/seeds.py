@@ -229,7 +229,8 @@ def jobs() -> list[bytes]:
         {"kind": "segment-spine", "input": "ct.nrrd", "seeds": {"L1": [0, 1, 2]},
          "labels_output": "l.npy", "frames_output": "f.json"},
         {"kind": "batch", "sources": ["a.nrrd"], "folder": "out", "settings": {"method": "li"}},
-        {"kind": "voxelize", "plan": "{}", "grid": {}},
+        {"kind": "voxelize", "plan": "{}", "shape": [3, 4, 5], "ijk_to_ras": np.eye(4).tolist(),
+         "folder": "out"},
     ]  # fmt: skip
     return [json.dumps({"schema": "spinemar-job/1", **one}).encode() for one in kinds]
 

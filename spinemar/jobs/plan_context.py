@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +12,30 @@ from spinemar.spine.model import SpineModel
 from spinemar.spine.serial import spine_from_json
 
 
-def catalogue_of(job: Mapping[str, Any]) -> Catalogue:
-    """Read the catalogue that a job carries; the generic one without it.
+def catalogue_of(text: str | None) -> Catalogue:
+    """Read the catalogue that a job carries as JSON text; the generic one without it.
 
     Raises
     ------
     InputError
         If it is none.
     """
-    text = job.get("catalogue")
-    return load_catalogue() if text is None else catalogue_from_json(str(text))
+    return load_catalogue() if text is None else catalogue_from_json(text)
 
 
-def spine_of(job: Mapping[str, Any]) -> SpineModel:
-    """Read the spine model that a job names by `labels` and `frames`.
+def spine_of(named: Any, frames: Path) -> SpineModel:
+    """Read the spine model that a job names by its labels and the file of its frames.
 
     Raises
     ------
     InputError
         If it names none, or they cannot be read.
     """
-    labels = load_labels(job.get("labels"))
+    labels = load_labels(named)
     if labels is None:
         raise InputError("The job names no labels.", "Segment the spine first.")
     try:
-        text = Path(str(job.get("frames"))).read_text(encoding="utf-8")
+        text = frames.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError("The job's frames cannot be read.", "Segment the spine again.") from error
     return spine_from_json(text, labels)

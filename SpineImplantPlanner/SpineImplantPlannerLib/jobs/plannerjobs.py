@@ -42,11 +42,10 @@ class Ct:
 
 @dataclass(frozen=True)
 class Planned:
-    """An automatic plan, with bone fields and the alternatives of each screw."""
+    """An automatic plan, with the bone fields that grading goes on with."""
 
     plan: Plan
     fields: Mapping[str, BoneField]
-    alternatives: Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ class PlannerJobs:
                 level: read_field(named, spine.vertebra(level))
                 for level, named in facts["fields"].items()
             }
-            return Planned(read_plan(folder / "plan.json"), fields, facts["alternatives"])
+            return Planned(read_plan(folder / "plan.json"), fields)
 
         return JobRun(make, take, self._folder, self._command)
 

@@ -169,7 +169,7 @@ def _leaves(command, name=""):
 @pytest.mark.slow
 def test_a_worker_names_the_extra(plain: Path, files: dict[str, Path], tmp_path: Path) -> None:
     job = {"schema": protocol.SCHEMA, "kind": "pairs", "store": str(tmp_path / "p.zarr"),
-           "inputs": [{"ct": str(files["scan"])}], "pairs": 1}  # fmt: skip
+           "inputs": [{"ct": str(files["scan"]), "patient": "p"}], "pairs": 1}  # fmt: skip
     done = subprocess.run(
         [str(plain), "-m", "spinemar.jobs.worker", "-"], input=json.dumps(job) + "\n",
         env=plain_environment(), cwd=tmp_path, capture_output=True, text=True, check=False,

@@ -9,6 +9,7 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.placement import Rod, Screw
 from spinemar.implants.voxelize import voxelize_plan
+from spinemar.jobs.engine.request import request_of
 from spinemar.jobs.registry import KINDS, function_of
 from spinemar.jobs.requests import pairs, scan
 from spinemar.jobs.requests import plan as planning
@@ -76,23 +77,72 @@ def test_some_slices_are_scanned_as_in_the_whole(body, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "scan.npy")[0], whole[4], atol=2)
 
 
+# What each kind of job cannot do without.
+WHOLE = {
+    "correct": {"input": "ct.nrrd", "output": "out.nrrd"},
+    "batch": {"sources": ["ct.nrrd"], "folder": "out"},
+    "sample-scan": {"folder": "out"},
+    "segment-spine": {"labels_output": "l.npy", "frames_output": "f.json"},
+    "plan": {"labels": "l.nrrd", "frames": "f.json", "levels": ["L1"], "plan_output": "p.json"},
+    "voxelize": {"plan": "{}", "shape": [9, 64, 48], "ijk_to_ras": MATRIX.tolist(),
+                 "folder": "out"},
+    "scan": {"input": "ct.nrrd", "plan": "{}", "output": "out.npy"},
+    "plan-report": {"input": "ct.nrrd", "labels": "l.nrrd", "frames": "f.json", "plan": "{}",
+                    "folder": "out"},
+    "pairs": {"store": "store.zarr", "inputs": [{"ct": "ct.nrrd", "patient": "p"}]},
+}  # fmt: skip
+
+
+def test_every_kind_is_listed_here():
+    assert set(WHOLE) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+@pytest.mark.parametrize("change", ["an unknown entry", "an entry less", "a wrong kind"])
+def test_jobs_are_read_strictly(kind, change, tmp_path, monkeypatch):
+    """Before anything is read or written, whatever the kind."""
+    monkeypatch.chdir(tmp_path)
+    for name in WHOLE[kind] if change != "an unknown entry" else ("outptu", "seeds "):
+        job = {"schema": "spinemar-job/1", "kind": kind, **WHOLE[kind]}
+        if change == "an entry less":
+            del job[name]
+        else:
+            job[name] = {"no": "such"} if change == "an unknown entry" else 7
+        if change == "a wrong kind" and name in ("input", "labels"):
+            continue  # a path or an array: whoever loads it says what is wrong
+        with pytest.raises(InputError, match=name.strip()):
+            function_of(kind)(job, ignore_progress, CancelToken())
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("module", "job", "words"),
     [
         (scan, {"slices": [7, 12]}, "not in the volume"),
-        (spine, {"labels": {"npy": "x"}, "naming": 3}, "cannot be read"),
-        (pairs, {}, "names no store"),
-        (pairs, {"store": "s", "inputs": [{}]}, "names no CT"),
-        (planning, {}, "names no labels"),
+        (scan, {"settings": {"kilovolts": 120}}, "kilovolts"),
+        (spine, {"labels": {"npy": "x"}}, "cannot be read"),
+        (spine, {"naming": {"three": "L3"}}, "naming is no table"),
+        (spine, {"seeds": {"L1": [1.0, 2.0]}}, "L1"),
+        (planning, {"labels": None}, "names no labels"),
+        (planning, {"settings": {"diametr": 5}}, "diametr"),
+        (pairs, {"inputs": [{"patient": "p"}]}, "'ct'"),
+        (pairs, {"settings": {"matrx": 64}}, "matrx"),
     ],
 )
-def test_refusals(module, job, words, body):
-    job = {"input": body, "plan": plan_to_json(PLAN), "output": "out.npy"} | job
+def test_refusals(module, job, words, body, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = dict(WHOLE[{scan: "scan", spine: "segment-spine", planning: "plan",
+                        pairs: "pairs"}[module]])  # fmt: skip
+    if "input" in whole or module is spine:
+        whole["input"] = body
+    if "plan" in whole:
+        whole["plan"] = plan_to_json(PLAN)
+    if "naming" in job:
+        whole["labels"] = body
     with pytest.raises(InputError, match=words):
-        run(module, job)
+        run(module, whole | job)
 
 
-def test_unknown_settings_are_refused():
-    with pytest.raises(InputError, match="diametr"):
-        planning.settings_of({"diametr": 5})
-    assert planning.settings_of({"rod": {"diameter_mm": 6.0}}).rod.diameter_mm == 6.0
+def test_settings_of_a_plan_come_with_their_rods():
+    job = WHOLE["plan"] | {"settings": {"rod": {"diameter_mm": 6.0}}}
+    assert request_of(planning.PlanRequest, job).settings.rod.diameter_mm == 6.0

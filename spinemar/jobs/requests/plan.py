@@ -11,13 +11,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spinemar.base.json_records import build_record
 from spinemar.jobs.engine.arrays import load_volume, save_array
+from spinemar.jobs.engine.request import request_of
 from spinemar.jobs.plan_context import catalogue_of, spine_of
 from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
 from spinemar.planning.grades.bone import BoneField
@@ -26,51 +27,40 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback
 from spinemar.spine.model import VertebraFrame
 
 
+@dataclass(frozen=True)
+class PlanRequest:
+    """The job "plan"."""
+
+    labels: Any
+    frames: Path
+    levels: tuple[str, ...]
+    plan_output: Path
+    input: Any = None
+    settings: PlanSettings = field(default_factory=PlanSettings)
+    locked: str | None = None
+    catalogue: str | None = None
+    fields_folder: Path | None = None
+
+
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
-    """Run the job; return the warnings and the alternatives of every screw."""
+    """Run the job; return the warnings, and where the bone fields lie."""
+    asked = request_of(PlanRequest, job)
     progress(Progress("Reading", 0, 1))
-    volume = None if job.get("input") is None else load_volume(job["input"])
-    locked = plan_from_json(job["locked"]) if job.get("locked") else None
     made = plan_with_alternatives(
-        spine_of(job),
-        volume,
-        list(job.get("levels") or ()),
-        catalogue_of(job),
-        settings_of(job.get("settings")),
-        locked=locked,
+        spine_of(asked.labels, asked.frames),
+        None if asked.input is None else load_volume(asked.input),
+        asked.levels,
+        catalogue_of(asked.catalogue),
+        asked.settings,
+        locked=None if asked.locked is None else plan_from_json(asked.locked),
         progress=progress,
         cancel=cancel,
     )
-    kept = {}
-    if job.get("fields_folder"):
-        folder = Path(job["fields_folder"])
-        kept = {n: save_field(folder / f"{n}.npy", field) for n, field in made.fields.items()}
-    write_plan(Path(job["plan_output"]), made.plan)
-    alternatives = {
-        name: [
-            {
-                "entry": t.entry.tolist(),
-                "tip": t.tip.tolist(),
-                "diameter_mm": t.diameter_mm,
-                "length_mm": t.length_mm,
-                "score": float(t.score),
-            }
-            for t in offers
-        ]
-        for name, offers in made.alternatives.items()
-    }
-    return {"warnings": list(made.plan.warnings), "alternatives": alternatives, "fields": kept}
-
-
-def settings_of(values: Mapping[str, Any] | None) -> PlanSettings:
-    """Read the settings of a plan; unknown names are refused.
-
-    Raises
-    ------
-    InputError
-        If a name is unknown.
-    """
-    return build_record(PlanSettings, values or {}, "plan's settings", remedy="Correct the job.")
+    folder, fields = asked.fields_folder, {}
+    if folder is not None:
+        fields = {n: save_field(folder / f"{n}.npy", field) for n, field in made.fields.items()}
+    write_plan(asked.plan_output, made.plan)
+    return {"warnings": list(made.plan.warnings), "fields": fields}
 
 
 def save_field(path: Path, field: BoneField) -> dict[str, Any]:

@@ -8,13 +8,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spinemar.errors import InputError
+from spinemar.jobs.engine.request import request_of
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 
 SCAN, TRUTH = "scan.nrrd", "truth.nrrd"
+
+
+@dataclass(frozen=True)
+class SampleScanRequest:
+    """The job "sample-scan"."""
+
+    folder: Path
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
@@ -30,7 +39,7 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     from spinemar.io import read_volume, write_volume
     from spinemar.physics.scanner_settings import ScannerSettings
 
-    folder = Path(str(job.get("folder") or ""))
+    folder = request_of(SampleScanRequest, job).folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 from spinemar.jobs.engine.arrays import load_volume, save_array, stored_like
+from spinemar.jobs.engine.request import request_of
 from spinemar.jobs.plan_context import catalogue_of
+from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 
 _VISIBLE_FRACTION = 0.05
@@ -28,19 +31,34 @@ _VISIBLE_FRACTION = 0.05
 _NEIGHBOURS = 4
 
 
+@dataclass(frozen=True)
+class ScanRequest:
+    """The job "scan"."""
+
+    input: Any
+    plan: str
+    output: Path
+    truth_output: Path | None = None
+    metal_output: Path | None = None
+    stored_as: str | None = None
+    catalogue: str | None = None
+    settings: ScannerSettings = field(default_factory=ScannerSettings)
+    seed: int = 0
+    slices: tuple[int, int] | None = None
+
+
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
     """Run the job; return where the scan lies and how much metal is in it."""
     from spinemar.implants.voxelize import voxelize_plan
     from spinemar.physics.scanner import simulate_scan
-    from spinemar.physics.scanner_settings import ScannerSettings
     from spinemar.planning.plans.plan_json import plan_from_json
 
+    asked = request_of(ScanRequest, job)
     progress(Progress("Putting in the implants", 0, 1))
-    volume = load_volume(job.get("input"))
-    plan = plan_from_json(str(job.get("plan")))
-    catalogue = catalogue_of(job)
-    settings = ScannerSettings.from_json(dict(job.get("settings") or {}))
-    chosen = _chosen(job.get("slices"), len(volume.hu))
+    volume = load_volume(asked.input)
+    plan = plan_from_json(asked.plan)
+    catalogue = catalogue_of(asked.catalogue)
+    chosen = _chosen(asked.slices, len(volume.hu))
     implants = voxelize_plan(plan, volume.geometry, catalogue, _slab(chosen, len(volume.hu)))
     implants = {name: _whole(part, chosen, volume.hu.shape) for name, part in implants.items()}
     progress(Progress("Putting in the implants", 1, 1))
@@ -48,25 +66,24 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     scan = simulate_scan(
         volume,
         implants,
-        settings,
-        int(job.get("seed", 0)),
+        asked.settings,
+        asked.seed,
         slices=chosen,
-        with_truth=bool(job.get("truth_output")),
+        with_truth=asked.truth_output is not None,
         progress=progress,
         cancel=cancel,
     )
     cancel.raise_if_cancelled()
-    kind = job.get("stored_as")
     metal = scan.metal_fraction >= _VISIBLE_FRACTION
-    if job.get("metal_output"):
-        save_array(Path(job["metal_output"]), metal.astype(np.uint8))
-    if scan.truth is not None and job.get("truth_output"):
-        save_array(Path(job["truth_output"]), stored_like(scan.truth.hu, kind))
-    save_array(Path(job["output"]), stored_like(scan.volume.hu, kind))
+    if asked.metal_output is not None:
+        save_array(asked.metal_output, metal.astype(np.uint8))
+    if scan.truth is not None and asked.truth_output is not None:
+        save_array(asked.truth_output, stored_like(scan.truth.hu, asked.stored_as))
+    save_array(asked.output, stored_like(scan.volume.hu, asked.stored_as))
     return {
         "ijk_to_ras": scan.volume.ijk_to_ras.tolist(),
         "metal_voxels": int(metal.sum()),
-        "settings": settings.to_json(),
+        "settings": asked.settings.to_json(),
         "seed": scan.seed,
     }
 
@@ -76,7 +93,6 @@ def warm_up() -> None:
     from spinemar.implants.catalogue import load_catalogue
     from spinemar.implants.voxelize import voxelize_plan
     from spinemar.physics.scanner import simulate_scan
-    from spinemar.physics.scanner_settings import ScannerSettings
     from spinemar.planning.plans.plan import Plan
     from spinemar.volume import CTVolume
 
@@ -88,10 +104,10 @@ def warm_up() -> None:
     simulate_scan(volume, {"Ti-6Al-4V": metal}, small, slices=slice(1, 2), with_truth=False)
 
 
-def _chosen(value: Any, count: int) -> slice | None:
-    if value is None:
+def _chosen(asked: tuple[int, int] | None, count: int) -> slice | None:
+    if asked is None:
         return None
-    first, last = (int(n) for n in value)
+    first, last = asked
     if not 0 <= first < last <= count:
         raise InputError(f"Slices {first} to {last} are not in the volume.", "Choose others.")
     return slice(first, last)

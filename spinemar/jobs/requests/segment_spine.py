@@ -16,6 +16,7 @@ done again: the frames of the levels in "refit", or the vertebra "correct" from 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,39 @@ import numpy as np
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import InputError
 from spinemar.jobs.engine.arrays import load_labels, load_volume, save_array
+from spinemar.jobs.engine.request import request_of
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 from spinemar.spine.model import SpineModel
 from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import CTVolume, LabelVolume
 
+PointRas = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class SegmentSpineRequest:
+    """The job "segment-spine"."""
+
+    labels_output: Path
+    frames_output: Path
+    input: Any = None
+    labels: Any = None
+    naming: str | Mapping[str, str] = "auto"
+    first_level: str | None = None
+    seeds: Mapping[str, PointRas] | None = None
+    frames: Path | None = None
+    refit: tuple[str, ...] = ()
+    correct: tuple[str, PointRas] | None = None
+
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
     """Run the job; return the levels and what is uncertain about them."""
+    asked = request_of(SegmentSpineRequest, job)
     progress(Progress("Reading", 0, 1))
-    spine = _spine(job, progress, cancel)
+    spine = _spine(asked, progress, cancel)
     cancel.raise_if_cancelled()
-    save_array(Path(job["labels_output"]), spine.labels.labels)
-    with atomic_path(Path(job["frames_output"])) as temporary:
+    save_array(asked.labels_output, spine.labels.labels)
+    with atomic_path(asked.frames_output) as temporary:
         temporary.write_text(spine_to_json(spine), encoding="utf-8")
     return {
         "levels": list(spine.levels),
@@ -46,20 +67,22 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     }
 
 
-def _spine(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> SpineModel:
-    labels = load_labels(job.get("labels"))
-    volume = None if job.get("input") is None else load_volume(job["input"])
-    if labels is not None and job.get("frames"):
-        return _edited(job, labels, volume, progress, cancel)
-    seeds = {str(k): np.asarray(v, float) for k, v in (job.get("seeds") or {}).items()}
+def _spine(
+    asked: SegmentSpineRequest, progress: ProgressCallback, cancel: CancelToken
+) -> SpineModel:
+    labels = load_labels(asked.labels)
+    volume = None if asked.input is None else load_volume(asked.input)
+    if labels is not None and asked.frames is not None:
+        return _edited(asked, asked.frames, labels, volume, progress, cancel)
+    seeds = {level: np.asarray(point) for level, point in (asked.seeds or {}).items()}
     if labels is not None:
         from spinemar.spine.providers import spine_from_segmentation
 
         return spine_from_segmentation(
             labels,
             volume,
-            naming=_naming(job.get("naming")),
-            first_level=job.get("first_level"),
+            naming=_naming(asked.naming),
+            first_level=asked.first_level,
             seeds=seeds or None,
             progress=progress,
             cancel=cancel,
@@ -68,7 +91,7 @@ def _spine(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelTok
 
     return segment_spine(
         _required(volume),
-        first_level=job.get("first_level"),
+        first_level=asked.first_level,
         seeds=seeds or None,
         progress=progress,
         cancel=cancel,
@@ -76,7 +99,8 @@ def _spine(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelTok
 
 
 def _edited(
-    job: Mapping[str, Any],
+    asked: SegmentSpineRequest,
+    frames: Path,
     labels: LabelVolume,
     volume: CTVolume | None,
     progress: ProgressCallback,
@@ -84,14 +108,13 @@ def _edited(
 ) -> SpineModel:
     from spinemar.spine.editing import correct_vertebra, refit_vertebrae
 
-    model = spine_from_json(Path(job["frames"]).read_text(encoding="utf-8"), labels)
-    if job.get("correct"):
-        level, point = job["correct"]
+    model = spine_from_json(frames.read_text(encoding="utf-8"), labels)
+    if asked.correct is not None:
+        level, point = asked.correct
         return correct_vertebra(
-            _required(volume), model, str(level), point, progress=progress, cancel=cancel
+            _required(volume), model, level, point, progress=progress, cancel=cancel
         )
-    levels = [str(level) for level in job.get("refit") or ()]
-    return refit_vertebrae(volume, model, labels, levels, progress=progress, cancel=cancel)
+    return refit_vertebrae(volume, model, labels, asked.refit, progress=progress, cancel=cancel)
 
 
 def _required(volume: CTVolume | None) -> CTVolume:
@@ -100,9 +123,9 @@ def _required(volume: CTVolume | None) -> CTVolume:
     return volume
 
 
-def _naming(value: Any) -> str | dict[int, str]:
-    if value is None or isinstance(value, str):
-        return value or "auto"
-    if not isinstance(value, Mapping):
+def _naming(asked: str | Mapping[str, str]) -> str | dict[int, str]:
+    if isinstance(asked, str):
+        return asked
+    if not all(number.isdecimal() for number in asked):
         raise InputError("The job's naming is no table.", "Give names by label value.")
-    return {int(number): str(name) for number, name in value.items()}
+    return {int(number): name for number, name in asked.items()}

@@ -11,15 +11,30 @@ Each material becomes ``FOLDER/N.npy``, cropped to where it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spinemar.jobs.engine.arrays import save_array
+from spinemar.jobs.engine.request import request_of
 from spinemar.jobs.plan_context import catalogue_of
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 from spinemar.volume import GridGeometry
+
+Row = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class VoxelizeRequest:
+    """The job "voxelize"."""
+
+    plan: str
+    shape: tuple[int, int, int]
+    ijk_to_ras: tuple[Row, Row, Row, Row]
+    folder: Path
+    catalogue: str | None = None
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
@@ -27,11 +42,10 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     from spinemar.implants.voxelize import refuse_all_outside, voxelize_plan
     from spinemar.planning.plans.plan_json import plan_from_json
 
+    asked = request_of(VoxelizeRequest, job)
     progress(Progress("Putting in the implants", 0, 1))
-    k, j, i = (int(n) for n in job["shape"])
-    geometry = GridGeometry((k, j, i), np.asarray(job["ijk_to_ras"], dtype=np.float64))
-    plan = plan_from_json(str(job.get("plan")))
-    found = voxelize_plan(plan, geometry, catalogue_of(job))
+    geometry = GridGeometry(asked.shape, np.array(asked.ijk_to_ras, dtype=np.float64))
+    found = voxelize_plan(plan_from_json(asked.plan), geometry, catalogue_of(asked.catalogue))
     refuse_all_outside(found)
     cancel.raise_if_cancelled()
     materials = {}
@@ -39,7 +53,7 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
         cut = _extent(fraction)
         if cut is None:
             continue
-        path = Path(str(job["folder"])) / f"{number}.npy"
+        path = asked.folder / f"{number}.npy"
         save_array(path, np.ascontiguousarray(fraction[cut]))
         materials[name] = {"npy": str(path), "first": [part.start for part in cut]}
     progress(Progress("Putting in the implants", 1, 1))
