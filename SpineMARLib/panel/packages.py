@@ -16,7 +16,6 @@ REQUESTER = "SpineMAR"
 # Distribution and the module that proves that it is there.
 _MODULES = {"finufft": "finufft", "scikit-image": "skimage", "SimpleITK": "SimpleITK",
             "pydicom": "pydicom", "pillow": "PIL"}  # fmt: skip
-_RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 
 
 def requirements(path: Path) -> list[str]:

@@ -25,11 +25,6 @@ class Estimate:
         """All figures by name."""
         return asdict(self)
 
-    @property
-    def above_zero(self) -> bool:
-        """Whether the whole interval lies above zero."""
-        return self.low > 0
-
 
 def bootstrap(
     values: Sequence[float] | NDArray[np.float64],

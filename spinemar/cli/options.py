@@ -1,12 +1,40 @@
-"""Options of `spinemar` itself."""
+"""Options of `spinemar` itself, and those that several commands have."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from spinemar import __version__
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace files that exist.")]
+CatalogueFiles = Annotated[
+    list[Path] | None, typer.Option(help="Catalogue of your own. Repeatable.")
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="Segmented vertebrae; without them the spine is segmented here."),
+]
+Naming = Annotated[
+    str,
+    typer.Option(
+        help="Numbers in LABELS: auto (by the file's names first), verse, totalsegmentator, "
+        "totalsegmentator-v1, or 1=L1,2=L2."
+    ),
+]
+PlanReport = Annotated[
+    Path | None, typer.Option(help="Folder for plan.html with pictures, and screws.csv.")
+]
+SurfaceScale = Annotated[
+    float,
+    typer.Option(
+        metavar="MM",
+        help="Millimetres of one unit in a plan's surface files: 1000 for metres, 25.4 for inches.",
+    ),
+]
 
 
 def _show_version(wanted: bool) -> None:

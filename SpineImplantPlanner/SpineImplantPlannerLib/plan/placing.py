@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from spinemar.errors import InputError
-from spinemar.implants.catalogue import Catalogue, ScrewModel
+from spinemar.implants.catalogue import ScrewModel
 from spinemar.implants.checks import Point
 from spinemar.implants.placement import Screw
 from spinemar.implants.shapes.solids import unit
@@ -116,8 +116,3 @@ def swapped(plan: Plan, level: str) -> Plan:
             )
         )
     return plan
-
-
-def modelsOf(catalogue: Catalogue) -> tuple[str, ...]:
-    """Return the ids of the catalogue's screws."""
-    return tuple(model.id for model in catalogue.screws)

@@ -85,8 +85,3 @@ class FoldedUNet(nn.Module):
             x = self.up[level](F.leaky_relu(x, SLOPE)) + skips[level]
             x = self.decoders[level](x)
         return F.pixel_shuffle(self.head(F.leaky_relu(x, SLOPE)), 2)
-
-
-def parameter_count(module: nn.Module) -> int:
-    """Trainable parameters of a network."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)

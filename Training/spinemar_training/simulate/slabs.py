@@ -55,7 +55,6 @@ class TrainingSlab:
     images: Tensor
     pixel_mm: float
     slice_mm: float
-    scanned_with: str
 
 
 def _centre(patient: Patient, rng: np.random.Generator) -> tuple[np.ndarray, str, np.ndarray]:
@@ -79,11 +78,11 @@ def _metal(
     spine: np.ndarray,
     centre: np.ndarray,
     rng: np.random.Generator,
-) -> tuple[list[Primitive], str]:
+) -> list[Primitive]:
     if rng.random() < settings.realistic_share:
-        return placement.realistic(patient.pedicles, level, rng), "realistic"
+        return placement.realistic(patient.pedicles, level, rng)
     anchor = np.array([*(spine if rng.random() < 0.6 else centre)[:2], centre[2]])
-    return placement.random_bodies(anchor, rng), "random"
+    return placement.random_bodies(anchor, rng)
 
 
 def make_slab(
@@ -97,7 +96,7 @@ def make_slab(
     """Make one case; None when no slice of it holds metal (draw again)."""
     patient = choose(patients, rng)
     centre, level, spine = _centre(patient, rng)
-    parts, kind = _metal(patient, settings, level, spine, centre, rng)
+    parts = _metal(patient, settings, level, spine, centre, rng)
     size = settings.size
     field_mm = float(rng.uniform(310, 510))
     fine_mm = field_mm / (2 * size)
@@ -150,8 +149,7 @@ def make_slab(
         ],
         1,
     ).half()
-    label = f"{patient.name} {kind} {scanner.kvp}kVp {'+'.join(metals)}"
-    return TrainingSlab(images, pixel_mm, slice_mm, label)
+    return TrainingSlab(images, pixel_mm, slice_mm)
 
 
 def _window_start(

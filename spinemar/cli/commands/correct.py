@@ -10,6 +10,7 @@ import typer
 
 from spinemar.cli.console import print_json, progress_bars, stderr, stdout
 from spinemar.cli.correction_job import CorrectionJob
+from spinemar.cli.options import Json, Overwrite
 from spinemar.errors import InputError
 from spinemar.mar.settings import DEVICES, METHODS, THRESHOLD_RANGE_HU, CorrectionSettings
 
@@ -91,8 +92,8 @@ def correct(
             "--patient-data", help="Name the patient on the report's pages, as the DICOM files do."
         ),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace OUTPUT if it exists.")] = False,
+    json: Json = False,
+    overwrite: Overwrite = False,
     allow_reformatted: AllowReformatted = False,
     allow_corrected: AllowCorrected = False,
 ) -> None:

@@ -17,6 +17,7 @@ from spinemar.cli.commands.correct import (
     MethodChoice,
 )
 from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.options import Json
 from spinemar.errors import FaultError
 from spinemar.mar.settings import THRESHOLD_RANGE_HU, CorrectionSettings
 
@@ -58,7 +59,7 @@ def correct_batch(
     ] = None,
     allow_reformatted: AllowReformatted = False,
     allow_corrected: AllowCorrected = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Remove the metal artifacts of many CTs; run it again to go on where it stopped.
 

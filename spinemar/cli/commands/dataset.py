@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.options import Json
 from spinemar.errors import FaultError, InputError
 
 app = typer.Typer(
@@ -16,7 +17,6 @@ app = typer.Typer(
 )
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="A store of training pairs.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from spinemar.cli.console import print_json, progress_bars, score_lines, stdout
+from spinemar.cli.options import Json
 
 
 def demo(
@@ -17,7 +18,7 @@ def demo(
     levels: Annotated[
         str, typer.Option(metavar="T11-L1", help="Levels to plan screws and rods for.")
     ] = "L1-L2",
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Put screws and rods into the sample CT, scan it, correct the scan, compare with the truth.
 

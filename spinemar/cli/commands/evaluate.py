@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spinemar.cli.console import card_lines, print_json, progress_bars, score_lines, stdout
+from spinemar.cli.options import Json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ def evaluate(
     nmar: Annotated[
         Path | None, typer.Option(help="NMAR's result: the middle mark of the card.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Score a corrected CT against the truth: error, similarity, streaks, bone, sharpness, bias.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.options import CatalogueFiles, Json, Labels, Naming, Overwrite, PlanReport
 from spinemar.cli.plan_inputs import (
     plan_facts,
     read_catalogue,
@@ -20,28 +21,15 @@ from spinemar.cli.plan_inputs import (
 def grade(
     source: Annotated[Path, typer.Argument(metavar="PLAN", help="Plan (.json).")],
     volume: Annotated[Path, typer.Argument(metavar="CT", help="The patient, without metal.")],
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Segmented vertebrae; without them the spine is segmented here."),
-    ] = None,
-    naming: Annotated[
-        str,
-        typer.Option(
-            help="Numbers in LABELS: auto (by the file's names first), verse, totalsegmentator, "
-            "totalsegmentator-v1, or 1=L1,2=L2."
-        ),
-    ] = "auto",
+    labels: Labels = None,
+    naming: Naming = "auto",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The plan with its grades (.json).")
     ] = None,
-    catalogue: Annotated[
-        list[Path] | None, typer.Option(help="Catalogue of your own. Repeatable.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder for plan.html with pictures, and screws.csv.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace a plan that exists.")] = False,
+    catalogue: CatalogueFiles = None,
+    report: PlanReport = None,
+    json: Json = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Grade every screw after Gertzbein and Robbins, with direction; look for collisions.
 

@@ -11,6 +11,7 @@ import typer
 
 from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.options import CatalogueFiles, Json, Labels, Naming, Overwrite, PlanReport
 from spinemar.cli.plan_inputs import (
     plan_facts,
     read_catalogue,
@@ -37,17 +38,8 @@ def plan(
     source: Annotated[Path, typer.Argument(metavar="CT", help="The patient, without metal.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Plan (.json).")],
     levels: Annotated[str, typer.Option(help="Such as T11-L2, or T12,L2.")],
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="Segmented vertebrae; without them the spine is segmented here."),
-    ] = None,
-    naming: Annotated[
-        str,
-        typer.Option(
-            help="Numbers in LABELS: auto (by the file's names first), verse, totalsegmentator, "
-            "totalsegmentator-v1, or 1=L1,2=L2."
-        ),
-    ] = "auto",
+    labels: Labels = None,
+    naming: Naming = "auto",
     trajectory: Annotated[
         TrajectoryChoice, typer.Option(help="Along the pedicle, or cortical (T11 to L5).")
     ] = _FIRST_TRAJECTORY,
@@ -67,18 +59,14 @@ def plan(
         list[str] | None,
         typer.Option(metavar="LEVEL[=MODEL]", help="Cage into the disc below. Repeatable."),
     ] = None,
-    catalogue: Annotated[
-        list[Path] | None, typer.Option(help="Catalogue of your own. Repeatable.")
-    ] = None,
+    catalogue: CatalogueFiles = None,
     keep: Annotated[
         Path | None, typer.Option(help="Plan whose locked screws stay where they are.")
     ] = None,
     stl: Annotated[Path | None, typer.Option(help="Folder for surfaces, one per implant.")] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder for plan.html with pictures, and screws.csv.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace a plan that exists.")] = False,
+    report: PlanReport = None,
+    json: Json = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Plan pedicle screws and rods, and grade them on the labels.
 

@@ -10,6 +10,7 @@ import typer
 
 from spinemar.base.atomic_files import full_path
 from spinemar.cli.console import print_json, stdout
+from spinemar.cli.options import Json
 from spinemar.errors import InputError
 
 
@@ -18,7 +19,7 @@ def sample_data(
         Path | None,
         typer.Option("-o", "--output", help="Copy both files into this folder (made if needed)."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: Json = False,
 ) -> None:
     """Fetch the sample CT (LIDC-IDRI-0001, CC BY 3.0) and its labels; once, then offline.
 

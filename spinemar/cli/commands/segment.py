@@ -10,6 +10,7 @@ import typer
 from spinemar.base.atomic_files import full_path
 from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.options import Json, Naming, Overwrite
 from spinemar.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,13 +45,7 @@ def segment(
     labels: Annotated[
         Path | None, typer.Option(help="Use this segmentation instead of an own one.")
     ] = None,
-    naming: Annotated[
-        str,
-        typer.Option(
-            help="Numbers in LABELS: auto (by the file's names first), verse, totalsegmentator, "
-            "totalsegmentator-v1, or 1=L1,2=L2."
-        ),
-    ] = "auto",
+    naming: Naming = "auto",
     frames: Annotated[
         Path | None, typer.Option(help="Write axes, endplates and pedicles to this .json file.")
     ] = None,
@@ -61,8 +56,8 @@ def segment(
     sheet: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Write an overlay sheet to look at.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace files that exist.")] = False,
+    json: Json = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Label the vertebrae of a CT and find their axes and pedicles.
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spinemar.base.atomic_files import full_path
 from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.options import CatalogueFiles, Json, Overwrite, SurfaceScale
 from spinemar.cli.plan_inputs import read_catalogue
 from spinemar.errors import InputError
 from spinemar.physics.scanner_settings import GEOMETRIES, HU_SCALES, KERNELS, ScannerSettings
@@ -60,9 +61,7 @@ def simulate(
             help="Plan (.json), or a mask and its material (Ti-6Al-4V unless stated). Repeatable.",
         ),
     ] = None,
-    catalogue: Annotated[
-        list[Path] | None, typer.Option(help="Catalogue of your own, for plans. Repeatable.")
-    ] = None,
+    catalogue: CatalogueFiles = None,
     kvp: Annotated[int, typer.Option(help="Tube voltage: 80, 100, 120 or 140.")] = 120,
     photons: Annotated[float, typer.Option(help="Photons of an open ray.")] = 1e6,
     kernel: Annotated[KernelChoice, typer.Option(help="Reconstruction kernel.")] = KernelChoice[
@@ -93,16 +92,9 @@ def simulate(
     raw: Annotated[
         Path | None, typer.Option(help="Also write the raw data: .npz or .zarr.")
     ] = None,
-    scale: Annotated[
-        float,
-        typer.Option(
-            metavar="MM",
-            help="Millimetres of one unit in a plan's surface files: 1000 for metres, 25.4 for "
-            "inches.",
-        ),
-    ] = 1.0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace files that exist.")] = False,
+    scale: SurfaceScale = 1.0,
+    json: Json = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Simulate the CT scan of a patient with implants.
 

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.options import CatalogueFiles, Json, Overwrite, SurfaceScale
 from spinemar.cli.plan_inputs import read_catalogue, refuse_existing
 from spinemar.errors import InputError
 
@@ -24,19 +25,10 @@ def voxelize(
     threshold: Annotated[
         float, typer.Option(help="Least share of a voxel that counts for the mask.")
     ] = 0.5,
-    catalogue: Annotated[
-        list[Path] | None, typer.Option(help="Catalogue of your own. Repeatable.")
-    ] = None,
-    scale: Annotated[
-        float,
-        typer.Option(
-            metavar="MM",
-            help="Millimetres of one unit in the plan's surface files: 1000 for metres, 25.4 for "
-            "inches.",
-        ),
-    ] = 1.0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace files that exist.")] = False,
+    catalogue: CatalogueFiles = None,
+    scale: SurfaceScale = 1.0,
+    json: Json = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Put the implants of a plan into the grid of a CT.
 

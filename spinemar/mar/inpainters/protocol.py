@@ -3,8 +3,9 @@
 An inpainter gets a `Slab` (spinemar/mar/pipeline/slab.py): a run of adjacent slices with
 `neighbours` slices on either side, and of each slice, made once and only when read: `hu`, `metal`,
 `saturated`, `bodies` (images), `sinogram`, `metal_trace`, `lost_ray_trace`, `metal_lengths_mm`
-(rays), `li_sinogram`, `li_hu`, `nmar_prior_hu`, `nmar_sinogram`, `nmar_hu` (classical results,
-shared with neighbouring slabs), and `radon` (its `geometry` and `pixel_mm`, `forward`, `fbp`).
+(rays), `li_sinogram`, `li_hu`, `nmar_prior_sinogram`, `nmar_sinogram`, `nmar_hu` (classical
+results, shared with neighbouring slabs), and `radon` (its `geometry` and `pixel_mm`, `forward`,
+`fbp`).
 `slab.core` says which slices of the slab to inpaint; `slab.core_only` is the slab without the
 neighbours.
 

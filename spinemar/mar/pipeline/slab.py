@@ -126,11 +126,6 @@ class Slab:
         return self._stack("li_hu")
 
     @property
-    def nmar_prior_hu(self) -> Float:
-        """Tissue-class prior of NMAR; (n, rows, columns)."""
-        return self._stack("nmar_prior")
-
-    @property
     def nmar_prior_sinogram(self) -> Float:
         """Line integrals of the prior of NMAR; (n, views, bins)."""
         return self._stack("nmar_prior_sinogram")

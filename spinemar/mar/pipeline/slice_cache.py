@@ -186,10 +186,6 @@ class SliceCache:
             self._metal_in[k] = bool(self.metal_slices[k].any())
         return self._metal_in[k]
 
-    def delta_hu(self, filled: Float, sinogram: Float) -> Float:
-        """Reconstruct a change of sinograms as a change of images, HU."""
-        return self.change_hu(filled - sinogram)
-
     def change_hu(self, change: Float) -> Float:
         """Reconstruct what is added to sinograms as what is added to images, HU."""
         with self.watch.stage("reconstruct"):

@@ -80,15 +80,10 @@ class RodTooLongError(InputError):
 
 @dataclass(frozen=True)
 class ContouredRod:
-    """A rod, the screws with their heads turned towards it, and the gap left at each.
-
-    `mismatch_mm` maps the screw's id to the distance between the seat of its tulip, at
-    the best angle the head can take, and the rod's axis.
-    """
+    """A rod, and the screws with their heads turned towards it."""
 
     rod: Rod
     screws: tuple[Screw, ...]
-    mismatch_mm: dict[str, float]
 
 
 def contour_rod(
@@ -147,7 +142,7 @@ def contour_rod(
             f"{model.max_length_mm:g} mm.",
             "Choose a longer rod of the catalogue, or fewer levels.",
         )
-    return ContouredRod(rod, turned, seat_mismatch_mm(rod, turned, catalogue))
+    return ContouredRod(rod, turned)
 
 
 def order_along_spine(screws: Sequence[Screw]) -> tuple[Screw, ...]:

@@ -62,7 +62,6 @@ class Assessment:
 
     grade: Grade
     breach_mm: Mapping[str, float]
-    deepest_ras: FloatArray | None
 
 
 def letter_for(breach_mm: float) -> str:
@@ -94,8 +93,7 @@ def assess_screw(screw: Screw, field: BoneField) -> Assessment:
     """
     points = screw_points(screw, field.frame, _start_mm(screw, field.frame))
     outside = field.distance_local_mm(points.local)
-    worst = int(np.argmax(outside))
-    breach = float(outside[worst])
+    breach = float(outside.max())
     breaches: dict[str, float] = {}
     if breach > RESOLVED_MM:
         breaches = _by_direction(points.local, outside, screw, field)
@@ -107,8 +105,7 @@ def assess_screw(screw: Screw, field: BoneField) -> Assessment:
         margin_mm=float(np.clip(-breach, -_FAR_MM, _FAR_MM)),
         canal_intrusion_mm=canal_intrusion_mm(screw, field.frame),
     )
-    deepest = field.frame.to_ras(points.local[worst]) if breaches else None
-    return Assessment(grade, breaches, deepest)
+    return Assessment(grade, breaches)
 
 
 def grade_screw(screw: Screw, field: BoneField) -> Grade:

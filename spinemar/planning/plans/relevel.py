@@ -24,7 +24,7 @@ def shift_plan_levels(plan: Plan, steps: int) -> Plan:
         If a level would run past C1 or the sacrum.
     """
     moved = {item.id: _shifted(item.id, steps) for item in plan.items() if hasattr(item, "level")}
-    groups = {
+    groups: dict[str, Any] = {
         kind.group: tuple(_moved(item, moved, steps) for item in getattr(plan, kind.group))
         for kind in KINDS
     }

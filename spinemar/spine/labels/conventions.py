@@ -128,20 +128,6 @@ def find_naming(
     return _checked(labels, levels, "names", 1.0)
 
 
-def guess_numbering(labels: LabelVolume) -> str:
-    """Return the numbering of labels without names.
-
-    Raises
-    ------
-    InputError
-        If it is not beyond doubt.
-    """
-    found = recognise_numbering(labels)
-    if found.best is None:
-        raise _ambiguous(found, {int(value) for value in np.unique(labels.labels)} - {0})
-    return found.best
-
-
 def names_vertebrae(labels: LabelVolume, naming: str | Mapping[int, str] = "auto") -> bool:
     """Whether a segmentation holds at least one vertebra under its own number or name.
 
