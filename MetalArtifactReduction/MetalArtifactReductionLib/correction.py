@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from spinemar.base.boxes import bounding_box
 from spinemar.jobs.engine.arrays import stored_like
 from spinemar.mar.settings import CorrectionSettings
 from SpineMARLib.jobrun import JobRun, handOver
@@ -95,13 +96,9 @@ def startCorrection(
 
 
 def _cropped(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """Cut a mask down to where it holds something."""
-    if not mask.any():
+    """Cut a mask down to where it holds something; return it with its first voxel (k, j, i)."""
+    box = bounding_box(mask > 0)
+    if box is None:
         return np.zeros((0, 0, 0), np.uint8), (0, 0, 0)
-    cuts = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        used = np.flatnonzero(mask.any(axis=others))
-        cuts.append(slice(int(used[0]), int(used[-1]) + 1))
-    crop = np.ascontiguousarray(mask[tuple(cuts)])
-    return crop, (cuts[0].start, cuts[1].start, cuts[2].start)
+    k, j, i = (side.start for side in box)
+    return np.ascontiguousarray(mask[box]), (k, j, i)

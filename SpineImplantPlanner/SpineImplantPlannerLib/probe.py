@@ -11,6 +11,7 @@ from spinemar.implants.placement import Rod, Screw
 from spinemar.implants.shapes.rod import rod_curve
 from spinemar.implants.shapes.screw import shank_axis
 from spinemar.implants.shapes.solids import perpendicular, unit
+from SpineMARLib.nodes.lookup import nodesOfClass
 
 ACROSS, ALONG, SIDE = "Red", "Yellow", "Green"
 _STANDARD = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
@@ -74,8 +75,8 @@ def renew(scene: Any) -> None:
     Their managers notice nodes that were added in a batch, and markups that were removed, only
     when their slice changes.
     """
-    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
-        scene.GetNthNodeByClass(n, "vtkMRMLSliceNode").Modified()
+    for node in nodesOfClass(scene, "vtkMRMLSliceNode"):
+        node.Modified()
 
 
 def fields(scene: Any) -> dict[str, tuple[float, float]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spinemar.errors import InputError
+from SpineMARLib.nodes.lookup import nodesOfClass
 from SpineMARLib.nodes.volumes import arrayOf, geometryOf
 
 if TYPE_CHECKING:
@@ -150,9 +151,8 @@ def _questions(volumeNode: Any) -> tuple[Question, ...]:
 
 def likelyInput(scene: Any, activeId: str | None) -> Any:
     """Guess which volume the user means: the active one, else the first that is no result."""
-    count = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode") for n in range(count)]
-    nodes = [n for n in nodes if n.GetClassName() == "vtkMRMLScalarVolumeNode"]
+    kind = "vtkMRMLScalarVolumeNode"
+    nodes = [n for n in nodesOfClass(scene, kind) if n.GetClassName() == kind]
     nodes = [
         n for n in nodes if not n.GetHideFromEditors() and not n.GetAttribute(METHOD_ATTRIBUTE)
     ]

@@ -6,6 +6,8 @@ from typing import Any
 
 import slicer
 
+from SpineMARLib.nodes.lookup import nodesOfClass
+
 
 def addTransient(scene: Any, className: str, name: str) -> Any:
     """Add a node that is neither listed nor saved, with a display node where its kind has one."""
@@ -73,5 +75,4 @@ class Overlay:
 
 def sliceComposites(scene: Any) -> list[Any]:
     """Return the composite node of every slice view."""
-    count = scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")
-    return [scene.GetNthNodeByClass(n, "vtkMRMLSliceCompositeNode") for n in range(count)]
+    return nodesOfClass(scene, "vtkMRMLSliceCompositeNode")

@@ -47,6 +47,24 @@ def full_path(path: str | Path) -> Path:
         ) from error
 
 
+def made_folder(path: str | Path) -> Path:
+    """Make a folder with those above it, unless it is there, and return its path.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made.
+    """
+    folder = full_path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder {folder} cannot be made ({error.strerror}).", "Choose another one."
+        ) from error
+    return folder
+
+
 def full_suffix(path: Path) -> str:
     """Return the suffix that says the format: ``.nii.gz`` as one, else the last one."""
     suffixes = [s.lower() for s in path.suffixes]

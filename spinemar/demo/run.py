@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.base.atomic_files import full_path
+from spinemar.base.atomic_files import made_folder
 from spinemar.demo.sample_data import SOURCE, sample_ct, sample_labels
 from spinemar.errors import InputError
 from spinemar.evaluation import Scores, TrueMetal, evaluate
@@ -133,7 +133,7 @@ def run_demo(
     check_report_tools()
     progress(Progress("Sample CT", 0, 1))
     patient = patient or read_volume(sample_ct())
-    folder = _made(output)
+    folder = made_folder(output)
     plan = plan or planned(patient, levels, progress, cancel)
     settings = settings or ScannerSettings()
     progress(Progress("Sample CT", 1, 1))
@@ -171,17 +171,6 @@ def run_demo(
         study=Study("Sample CT, scanned with implants by a simulator"),
     )
     return DemoResult(write_report(folder, content), paths, scores)
-
-
-def _made(output: str | Path) -> Path:
-    folder = full_path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"The folder {folder} cannot be made ({error.strerror}).", "Choose another one."
-        ) from error
-    return folder
 
 
 def scan_patient(

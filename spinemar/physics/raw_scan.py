@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.errors import InputError
-from spinemar.physics.scanner import check_implants
+from spinemar.physics.scanner import check_implants, chosen_slices
 from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.physics.scans.helical_scan import measure_turn, remember_slices, scan_helix
 from spinemar.physics.scans.rays import FanRays
@@ -55,9 +54,7 @@ def simulate_raw(
     """
     settings = settings or ScannerSettings()
     check_implants(volume, implants)
-    chosen = range(len(volume.hu))[slices or slice(None)]
-    if len(chosen) == 0:
-        raise InputError("No slice was chosen to scan.", "Choose slices inside the volume.")
+    chosen = chosen_slices(volume, slices)
     bench = prepare(volume, implants, settings, seed, with_truth=False)
     places = np.array(chosen, dtype=np.float64) * volume.spacing_mm[2]
     to_ras = scanner_to_ras(volume)

@@ -97,9 +97,7 @@ def simulate_scan(
     """
     settings = settings or ScannerSettings()
     check_implants(volume, implants)
-    chosen = range(len(volume.hu))[slices or slice(None)]
-    if len(chosen) == 0:
-        raise InputError("No slice was chosen to scan.", "Choose slices inside the volume.")
+    chosen = chosen_slices(volume, slices)
     bench = prepare(
         volume,
         implants,
@@ -134,6 +132,20 @@ def simulate_scan(
         settings=settings,
         seed=seed,
     )
+
+
+def chosen_slices(volume: CTVolume, slices: slice | None) -> range:
+    """Return the indices of the slices to scan, all by default.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    chosen = range(len(volume.hu))[slices or slice(None)]
+    if len(chosen) == 0:
+        raise InputError("No slice was chosen to scan.", "Choose slices inside the volume.")
+    return chosen
 
 
 def check_implants(volume: CTVolume, implants: Implants) -> None:

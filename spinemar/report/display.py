@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.boxes import bounding_box
 from spinemar.volume import GridGeometry
 
 Plane = Literal["axial", "coronal", "sagittal"]
@@ -123,15 +124,8 @@ def box_around(mask: NDArray[np.bool_], margin_px: tuple[int, int]) -> Box:
 
     `mask` has the shape (rows, columns).
     """
-    if not mask.any():
-        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
-    sides = []
-    for axis in (0, 1):
-        where = np.flatnonzero(mask.any(axis=1 - axis))
-        low = max(0, int(where[0]) - margin_px[axis])
-        high = min(mask.shape[axis], int(where[-1]) + 1 + margin_px[axis])
-        sides.append(slice(low, high))
-    return sides[0], sides[1]
+    rows, columns = bounding_box(mask, margin_px) or tuple(slice(0, n) for n in mask.shape)
+    return rows, columns
 
 
 def shown(

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from spinemar import __version__
-from spinemar.base.atomic_files import atomic_path, full_path
+from spinemar.base.atomic_files import atomic_path, made_folder
 from spinemar.base.extras import require
-from spinemar.errors import InputError
 from spinemar.pages import template
 from spinemar.pages.identity import Identity, content_hash
 from spinemar.report.content import ReportContent
@@ -46,13 +45,7 @@ def write_report(folder: str | Path, content: ReportContent) -> Path:
         If the folder cannot be made, or a package is missing.
     """
     check_report_tools()
-    target = full_path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"The folder {target} cannot be made ({error.strerror}).", "Choose another one."
-        ) from error
+    target = made_folder(folder)
     page = render(content)
     with atomic_path(target / REPORT_NAME) as temporary:
         temporary.write_text(page, encoding="utf-8")

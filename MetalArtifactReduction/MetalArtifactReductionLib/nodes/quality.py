@@ -10,6 +10,7 @@ import vtk
 from scipy import ndimage
 
 from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU
+from SpineMARLib.nodes.lookup import nodesOfClass
 from SpineMARLib.nodes.volumes import arrayOf, ijkToRas
 
 REGION_ATTRIBUTE = "SpineMAR.Region"
@@ -64,8 +65,7 @@ def measure(volumeNode: Any, roiNode: Any, exclude: np.ndarray | None = None) ->
 
 def regions(scene: Any) -> list[Any]:
     """Find the regions that were drawn for quality."""
-    count = scene.GetNumberOfNodesByClass("vtkMRMLMarkupsROINode")
-    nodes = [scene.GetNthNodeByClass(n, "vtkMRMLMarkupsROINode") for n in range(count)]
+    nodes = nodesOfClass(scene, "vtkMRMLMarkupsROINode")
     return [node for node in nodes if node.GetAttribute(REGION_ATTRIBUTE)]
 
 

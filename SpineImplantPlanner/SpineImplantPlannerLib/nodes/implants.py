@@ -16,6 +16,7 @@ from spinemar.implants.placement import Screw
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import grade_colour
 from SpineMARLib.nodes import hierarchy
+from SpineMARLib.nodes.lookup import nodesOfClass
 
 ID_ATTRIBUTE = "SpineMAR.Implant"
 KIND_ATTRIBUTE = "SpineMAR.Kind"
@@ -51,8 +52,7 @@ class ImplantNodes:
         self._nodes.clear()
         self._shown.clear()
         for kind in ("vtkMRMLModelNode", _SCREW_HANDLE, "vtkMRMLMarkupsCurveNode"):
-            for n in range(self.scene.GetNumberOfNodesByClass(kind)):
-                node = self.scene.GetNthNodeByClass(n, kind)
+            for node in nodesOfClass(self.scene, kind):
                 name = node.GetAttribute(ID_ATTRIBUTE)
                 if name:
                     self._nodes[(node.GetAttribute(KIND_ATTRIBUTE), name)] = node

@@ -8,6 +8,7 @@ from SpineImplantPlannerLib.nodes.implants import PLAN_FOLDER
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
 from SpineMARLib.nodes import hierarchy
+from SpineMARLib.nodes.lookup import nodesOfClass
 
 ROLE = "SpineMAR.Plan"
 CT_ROLE = "SpineMAR.PlanCT"
@@ -39,11 +40,8 @@ def keepPlanA(scene: Any, plan: Plan, volumeNode: Any) -> None:
 
 def planNode(scene: Any, role: str = ROLE) -> Any:
     """Return the text node with the plan; None where the scene has none."""
-    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLTextNode")):
-        node = scene.GetNthNodeByClass(n, "vtkMRMLTextNode")
-        if node.GetAttribute(role):
-            return node
-    return None
+    found = [n for n in nodesOfClass(scene, "vtkMRMLTextNode") if n.GetAttribute(role)]
+    return next(iter(found), None)
 
 
 def keptPlan(scene: Any) -> Plan | None:

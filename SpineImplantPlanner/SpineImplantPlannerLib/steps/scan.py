@@ -11,6 +11,7 @@ from spinemar.errors import InputError
 from spinemar.physics.scanner_settings import KERNELS
 from spinemar.physics.spectra import tube_voltages
 from SpineMARLib.nodes.guards import checkInput
+from SpineMARLib.nodes.lookup import nodesOfClass
 from SpineMARLib.nodes.volumes import geometryOf
 
 _DOSES = {"low (2e5)": 2e5, "usual (1e6)": 1e6, "high (2e6)": 2e6}
@@ -51,9 +52,7 @@ class ScanStep:
     def scans(self):
         """Return the simulated scans of the scene."""
         scene = self.panel.planner.scene
-        kind = "vtkMRMLScalarVolumeNode"
-        count = scene.GetNumberOfNodesByClass(kind)
-        nodes = [scene.GetNthNodeByClass(n, kind) for n in range(count)]
+        nodes = nodesOfClass(scene, "vtkMRMLScalarVolumeNode")
         return [node for node in nodes if node.GetAttribute(metalnodes.SIMULATED_ATTRIBUTE)]
 
     def chosenScan(self):

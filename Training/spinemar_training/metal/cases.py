@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from spinemar.base.atomic_files import atomic_path
+from spinemar.base.boxes import bounding_box
 from spinemar_training.metal.prostheses import crowns, hip
 from spinemar_training.projectors.nufft import NufftRadon
 from spinemar_training.simulate import placement
@@ -172,10 +173,8 @@ def _cropped(
     """Keep what lies within 40 mm of metal."""
     metal: NDArray[np.bool_] = np.any(fraction > 0, axis=0)
     margin = int(_MARGIN_MM / pixel_mm)
-    box: list[slice] = []
-    for axis in (0, 1):
-        hit = np.flatnonzero(np.any(metal, axis=1 - axis))
-        box.append(slice(max(0, int(hit[0]) - margin), int(hit[-1]) + margin + 1))
+    box = bounding_box(metal, (margin, margin))
+    assert box is not None
     view = (slice(None), *box)
     clipped = np.clip(hu[view], -20000.0, _TOP_HU)
     return MetalCase(clipped.astype(np.float32), fraction[view], pixel_mm, materials)

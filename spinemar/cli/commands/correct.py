@@ -29,6 +29,15 @@ DeviceChoice = Enum(  # type: ignore[misc]
 )
 FIRST_METHOD, FIRST_DEVICE = MethodChoice[METHODS[0].upper()], DeviceChoice[DEVICES[0].upper()]
 
+Method = Annotated[
+    MethodChoice, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
+]
+Device = Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")]
+
 AllowReformatted = Annotated[
     bool,
     typer.Option(
@@ -58,9 +67,7 @@ def correct(
         str | None,
         typer.Option(metavar="NUMBER", help="Which series, where a DICOM folder holds several."),
     ] = None,
-    method: Annotated[
-        MethodChoice, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
-    ] = FIRST_METHOD,
+    method: Method = FIRST_METHOD,
     metal_threshold: Annotated[
         str, typer.Option(metavar="auto|HU", help="What counts as metal.")
     ] = "auto",
@@ -71,11 +78,8 @@ def correct(
         Path | None,
         typer.Option(help="Write the metal's outline, as it was put back, into this label map."),
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
-    ] = None,
-    device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = FIRST_DEVICE,
+    model: Model = None,
+    device: Device = FIRST_DEVICE,
     sinogram: Annotated[
         bool, typer.Option("--sinogram", help="INPUT is raw data: .npz, .npy with .json, .zarr.")
     ] = False,

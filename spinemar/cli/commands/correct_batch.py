@@ -13,8 +13,9 @@ from spinemar.cli.commands.correct import (
     FIRST_METHOD,
     AllowCorrected,
     AllowReformatted,
-    DeviceChoice,
-    MethodChoice,
+    Device,
+    Method,
+    Model,
 )
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.cli.options import Json
@@ -38,20 +39,15 @@ def correct_batch(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for results and summary.csv.")
     ],
-    method: Annotated[
-        MethodChoice, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
-    ] = FIRST_METHOD,
+    method: Method = FIRST_METHOD,
     metal_threshold: Annotated[
         float | None,
         typer.Option(
             min=THRESHOLD_RANGE_HU[0], max=THRESHOLD_RANGE_HU[1], help="HU; automatic by default."
         ),
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
-    ] = None,
-    device: Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")] = FIRST_DEVICE,
+    model: Model = None,
+    device: Device = FIRST_DEVICE,
     suffix: Annotated[str, typer.Option(help="Format of the results.")] = ".nrrd",
     workers: Annotated[int, typer.Option(min=1, help="Local processes.")] = 1,
     scheduler: Annotated[

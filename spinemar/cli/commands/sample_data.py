@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
-from spinemar.base.atomic_files import full_path
 from spinemar.cli.console import print_json, stdout
 from spinemar.cli.options import Json
-from spinemar.errors import InputError
 
 
 def sample_data(
@@ -29,18 +27,12 @@ def sample_data(
 
       spinemar sample-data -o data
     """
-    from spinemar.base.atomic_files import atomic_path
+    from spinemar.base.atomic_files import atomic_path, made_folder
     from spinemar.demo import sample_data as source
 
     paths = {"ct": source.sample_ct(), "labels": source.sample_labels()}
     if output is not None:
-        folder = full_path(output)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"The folder {folder} cannot be made ({error.strerror}).", "Choose another one."
-            ) from error
+        folder = made_folder(output)
         for kind, path in paths.items():
             with atomic_path(folder / path.name) as temporary:
                 shutil.copyfile(path, temporary)

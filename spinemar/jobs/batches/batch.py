@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from spinemar.base.atomic_files import made_folder
 from spinemar.base.explain import explained
 from spinemar.base.extras import optional, require
 from spinemar.base.file_locks import output_lock
@@ -78,12 +79,7 @@ def correct_batch(
     token = cancel or CancelToken()
     if scheduler is not None:
         require(_DASK, "distributed")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"The folder {folder} cannot be made ({error.strerror}).", "Choose another folder."
-        ) from error
+    folder = made_folder(folder)
     items = plan_batch(sources, folder, suffix)
     rows: dict[BatchItem, BatchRow] = {}
     with output_lock(folder / SUMMARY):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spinemar.errors import InputError
+from spinemar.base.atomic_files import made_folder
 from spinemar.jobs.engine.request import request_of
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 
@@ -39,13 +39,7 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     from spinemar.io import read_volume, write_volume
     from spinemar.physics.scanner_settings import ScannerSettings
 
-    folder = request_of(SampleScanRequest, job).folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"The folder {folder} cannot be made ({error.strerror}).", "Choose another one."
-        ) from error
+    folder = made_folder(request_of(SampleScanRequest, job).folder)
     progress(Progress("Sample CT", 0, 1))
     patient = read_volume(sample_ct())
     progress(Progress("Sample CT", 1, 1))

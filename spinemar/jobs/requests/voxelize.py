@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from spinemar.base.boxes import bounding_box
 from spinemar.jobs.engine.arrays import save_array
 from spinemar.jobs.engine.request import request_of
 from spinemar.jobs.plan_context import catalogue_of
@@ -50,7 +51,7 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     cancel.raise_if_cancelled()
     materials = {}
     for number, (name, fraction) in enumerate(found.items()):
-        cut = _extent(fraction)
+        cut = bounding_box(fraction > 0)
         if cut is None:
             continue
         path = asked.folder / f"{number}.npy"
@@ -58,13 +59,3 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
         materials[name] = {"npy": str(path), "first": [part.start for part in cut]}
     progress(Progress("Putting in the implants", 1, 1))
     return {"materials": materials}
-
-
-def _extent(fraction: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[slice, ...] | None:
-    if not fraction.any():
-        return None
-    cuts = []
-    for axis in range(3):
-        used = np.flatnonzero(fraction.any(axis=tuple(a for a in range(3) if a != axis)))
-        cuts.append(slice(int(used[0]), int(used[-1]) + 1))
-    return tuple(cuts)

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.base.boxes import bounding_box
+
 _EIGHT = np.ones((3, 3), dtype=np.bool_)
 
 
@@ -70,11 +72,10 @@ class ConnectedComponents:
         quantities : mapping of str to ndarray, shape (rows, columns)
             Summed over each part.
         """
-        found = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if found[0].size == 0:
+        box = bounding_box(mask)
+        if box is None:
             return
-        top, left = int(found[0][0]), int(found[1][0])
-        box = slice(top, int(found[0][-1]) + 1), slice(left, int(found[1][-1]) + 1)
+        top, left = box[0].start, box[1].start
         labels, _ = ndimage.label(mask[box], structure=_EIGHT)
         first = len(self._pieces)
         for index, part in enumerate(ndimage.find_objects(labels), start=1):

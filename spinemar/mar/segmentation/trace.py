@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.base.boxes import bounding_box
+
 TRACE_LENGTH_PX = 0.5
 TRACE_DILATION_BINS = 1
 ADDED_SHARE_CAP = 0.12
@@ -134,13 +136,7 @@ def nearness_mm(
         Millimetres; infinite where there is no metal.
     """
     distance = np.full(metal.shape, np.inf, dtype=np.float32)
-    if not metal.any():
-        return distance
-    box = []
-    for axis, spacing in enumerate(pixel_mm):
-        hit = np.flatnonzero(metal.any(axis=1 - axis))
-        margin = int(reach_mm / spacing) + 1
-        box.append(slice(max(0, int(hit[0]) - margin), int(hit[-1]) + margin + 1))
-    inner = tuple(box)
-    distance[inner] = ndimage.distance_transform_edt(~metal[inner], sampling=pixel_mm)
+    box = bounding_box(metal, [int(reach_mm / spacing) + 1 for spacing in pixel_mm])
+    if box is not None:
+        distance[box] = ndimage.distance_transform_edt(~metal[box], sampling=pixel_mm)
     return distance

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.boxes import bounding_box
 from spinemar.errors import ModelError
 from spinemar.mar.inpainters.models.manifest import Network
 from spinemar.mar.inpainters.models.session import NetworkSession
@@ -90,7 +91,9 @@ class NetworkOutline:
         pixel = float(np.sqrt(pixel_mm[0] * pixel_mm[1]))
         if not generous.any() or not _FINEST_MM <= pixel <= _COARSEST_MM:
             return self._measured.outline(hu, generous, pixel_mm, top_hu)
-        window = self._window(generous, pixel)
+        margin = int(_MARGIN_MM / pixel)
+        window = bounding_box(generous, (margin, margin))
+        assert window is not None
         near = generous[window]
         fraction = self._fraction(hu[:, window[0], window[1]], pixel, min(top_hu, EXTENDED_TOP_HU))
         found = outline_from_fraction(fraction, near, pixel_mm)
@@ -99,14 +102,6 @@ class NetworkOutline:
         percent = np.zeros(generous.shape, dtype=np.uint8)
         percent[window] = found.percent
         return Outline(percent, found.source)
-
-    def _window(self, mask: Mask, pixel_mm: float) -> tuple[slice, slice]:
-        margin = int(_MARGIN_MM / pixel_mm)
-        sides = []
-        for axis in (0, 1):
-            hit = np.flatnonzero(mask.any(axis=1 - axis))
-            sides.append(slice(max(0, int(hit[0]) - margin), int(hit[-1]) + margin + 1))
-        return sides[0], sides[1]
 
     def _fraction(self, hu: Float, pixel_mm: float, top_hu: float) -> Float:
         rows, columns = hu.shape[1:]
