@@ -270,8 +270,9 @@ class _Run:
         decision = decide(proposal.features, self._gate)
         applied = np.float32(decision.strength) * proposal.change
         if decision.corrected:
-            keep = outline.mask | padding_mask(self._source[k])
-            targets[0][k] = np.where(keep, self._source[k], self._source[k] + applied)
+            applied *= 1 - outline.put_back
+            applied[padding_mask(self._source[k])] = 0.0
+            targets[0][k] = self._source[k] + applied
         targets[1][k] = outline.percent
         body = slice_cache.get("body", [k])[0]
         seen = applied[body.mask & ~outline.mask]

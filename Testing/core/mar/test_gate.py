@@ -127,7 +127,7 @@ def test_fitting_learns_to_do_nothing_where_nothing_is_to_be_done() -> None:
         assert record.rmse(strength) <= best + 4.0
 
 
-@pytest.mark.parametrize("hu_inside", [-900.0, 45.0, 400.0, 1400.0])
+@pytest.mark.parametrize("hu_inside", [-900.0, 45.0, 400.0, 1400.0, 2200.0])
 def test_a_mask_that_covers_no_metal_is_left_alone(hu_inside) -> None:
     """Even where the change makes the tissue quieter, as smoothing would."""
     truth, streaks, metal, body, trace = _situation(120.0)
@@ -148,6 +148,34 @@ def test_a_metal_that_the_change_does_not_remove_is_no_reason_to_change_anything
         hu, -streaks, metal=metal, body=body, trace=trace, pixel_mm=PIXEL, unexplained_nepers=0.3
     )
     assert decide(features, GateParameters()).strength == 0.0
+
+
+def test_a_mask_drawn_twice_too_wide_still_covers_metal() -> None:
+    truth, streaks, metal, body, trace = _situation(300.0)
+    hu, change = _with_metal(truth + streaks, -streaks, metal)
+    y, x = np.mgrid[:N, :N] - (N - 1) / 2
+    wide = np.hypot(x, y) < 5.6
+    assert wide.sum() > 1.7 * metal.sum()
+    change = np.where(wide & ~metal, -950.0, change).astype(np.float32)
+    features = gate_features(
+        hu, change, metal=wide, body=body, trace=trace, pixel_mm=PIXEL, unexplained_nepers=0.3
+    )
+    assert decide(features, GateParameters()).strength > 0.9
+
+
+def test_a_change_that_repeats_the_anatomy_is_left_out() -> None:
+    """It makes the tissue quieter, yet a stronger one would do so better: no artifact does that."""
+    truth, _, metal, body, trace = _situation(0.0)
+    y, x = np.mgrid[:N, :N] - (N - 1) / 2
+    organs = (150.0 * np.cos(5 * np.arctan2(y, x)) * np.exp(-np.hypot(x, y) / 40)).astype("f4")
+    hu, change = _with_metal(truth + organs, -0.5 * organs, metal)
+    features = gate_features(
+        hu, change, metal=metal, body=body, trace=trace, pixel_mm=PIXEL, unexplained_nepers=0.3
+    )
+    assert features.spread_out_hu < features.spread_in_hu
+    decision = decide(features, GateParameters())
+    assert decision.strength == 0.0
+    assert "anatomy" in decision.reason
 
 
 @pytest.mark.parametrize("offset", [60.0, 1000.0, 1e6])

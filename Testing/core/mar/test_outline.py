@@ -13,6 +13,7 @@ from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.mar.segmentation.outline import (
     GivenOutline,
     MeasuredOutline,
+    Outline,
     filled,
     half_maximum,
     inscribed_width_mm,
@@ -121,20 +122,40 @@ def test_the_inscribed_width_of_a_disc_is_its_diameter(radius, pixel) -> None:
     )
 
 
+class _NoOutline:
+    """Puts nothing back: the corrected values alone."""
+
+    sha256 = None
+
+    def outline(self, hu, generous, pixel_mm, top_hu) -> Outline:
+        return Outline(np.zeros(generous.shape, np.uint8), "mask")
+
+
+@pytest.mark.parametrize(
+    ("percent", "share"), [(0, 0.0), (49, 0.0), (50, 0.0), (75, 0.5), (99, 0.98), (100, 1.0)]
+)
+def test_metal_is_put_back_the_more_the_surer_it_is(percent, share) -> None:
+    outline = Outline(np.full((2, 2), percent, np.uint8), "network")
+    np.testing.assert_allclose(outline.put_back, share, atol=1e-6)
+    assert outline.mask.all() == (percent >= 50)
+
+
 @pytest.mark.parametrize("method", ["li", "nmar", "generator"])
 @pytest.mark.parametrize("scale", ["12-bit", "extended"])
 def test_only_the_outline_is_put_back_and_the_glow_is_gone(fine_scan, method, scale) -> None:
-    """Output = input + strength x change, everywhere but in the outline and outside rays."""
+    """Output = input + strength x change x what is not put back, pixel by pixel."""
     case = fine_scan("316L", scale)
     result = correct_volume(case.volume, method=method)
-    full = correct_volume(case.volume, method=method, gate=GateParameters.open())
+    bare = correct_volume(
+        case.volume, method=method, gate=GateParameters.open(), outliner=_NoOutline()
+    )
     outline, generous = result.metal_outline, result.metal_mask
     assert outline.sum() < generous.sum()
-    changed = full.volume.hu - case.volume.hu
+    changed = bare.volume.hu - case.volume.hu
     for report in result.slices:
         k = report.index
-        expected = case.volume.hu[k] + np.float32(report.strength) * changed[k]
-        expected[outline[k]] = case.volume.hu[k][outline[k]]
+        share = Outline(result.metal_percent[k], report.outline).put_back
+        expected = case.volume.hu[k] + np.float32(report.strength) * changed[k] * (1 - share)
         assert np.abs(result.volume.hu[k] - expected).max() < 0.5
         if report.corrected:
             glow = generous[k] & ~ndimage.binary_dilation(outline[k])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from spinemar.base.atomic_files import atomic_path
 from spinemar.base.boxes import bounding_box
-from spinemar_training.metal.prostheses import crowns, hip
+from spinemar_training.metal.prostheses import crowns, hip, port
 from spinemar_training.projectors.nufft import NufftRadon
 from spinemar_training.simulate import placement
 from spinemar_training.simulate.anatomy import (
@@ -44,8 +44,8 @@ _VIEWS = 840
 _Z_SAMPLES = 3
 _MARGIN_MM = 40.0
 _TOP_HU = 60000.0
-_STEEL_SHARE = 0.35
-"""Of all constructs: made wholly of steel, beside those that are so by their own draw."""
+_STEEL_SHARE, _TITANIUM_SHARE = 0.35, 0.35
+"""Of all constructs: made wholly of one metal, beside those that are so by their own draw."""
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,21 @@ def _parts(
     patient: Patient, level: str, body: np.ndarray, centre: np.ndarray, rng: np.random.Generator
 ) -> list[Primitive]:
     kind = rng.random()
-    if kind < 0.7:
+    if kind < 0.68:
         parts = placement.realistic(patient.pedicles, level, rng)
-    elif kind < 0.86:
+    elif kind < 0.82:
         anchor = np.array([*(body if rng.random() < 0.6 else centre)[:2], centre[2]])
         parts = placement.random_bodies(anchor, rng)
-    elif kind < 0.93:
+    elif kind < 0.88:
         parts = hip(centre, rng)
+    elif kind < 0.94:
+        parts = port(centre, rng)
     else:
         parts = crowns(centre, rng)
-    if rng.random() < _STEEL_SHARE:
+    metal = rng.random()
+    if metal < _TITANIUM_SHARE:
+        parts = [replace(part, material="Ti-6Al-4V") for part in parts]
+    elif metal < _TITANIUM_SHARE + _STEEL_SHARE:
         parts = [replace(part, material="316L") for part in parts]
     return parts
 

@@ -1,7 +1,7 @@
-"""Metal that is no spine construct: a hip with its cup, a row of crowns, a single thick rod.
+"""Metal that is no spine construct: a hip with its cup, a row of crowns, the housing of a port.
 
 The network that outlines metal meets them at the edges of spine scans, and a large round head
-or a cluster of small bright bodies looks like nothing that screws and rods teach.
+a cluster of small bright bodies or a hollow box looks like nothing that screws and rods teach.
 """
 
 from __future__ import annotations
@@ -53,3 +53,26 @@ def crowns(centre_mm: np.ndarray, rng: np.random.Generator) -> list[Primitive]:
             Block(_triple(place), _IDENTITY, _triple(size), float(size.min() * 0.6), metal, hollow)
         )
     return parts
+
+
+def port(centre_mm: np.ndarray, rng: np.random.Generator) -> list[Primitive]:
+    """Build a hollow housing of titanium, tilted, 30 to 90 mm before `centre_mm`, LPS mm.
+
+    Ports, pumps and pacemakers are shells: in a slice a ring, an arch or two walls, and what
+    lies between them no ray reaches undisturbed.
+    """
+    place = centre_mm + np.array([rng.uniform(-70, 70), -rng.uniform(30, 90), 0.0])
+    axes, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    half = np.array([rng.uniform(9, 16), rng.uniform(5, 9), rng.uniform(9, 16)])
+    wall = float(rng.uniform(0.8, 2.5))
+    first, second, third = (_triple(axis) for axis in axes)
+    return [
+        Block(
+            _triple(place),
+            (first, second, third),
+            _triple(half),
+            float(rng.uniform(0.3, 0.9) * half.min()),
+            "Ti-6Al-4V",
+            hollow_mm=wall,
+        )
+    ]

@@ -41,8 +41,11 @@ _TOWARDS_OUTPUT = 0.75
 _MARGIN_PX = 2
 _FEW_PIXELS = 100
 _LEAST_LENGTH_MM = 1.0
+_TINY = 1e-3
+_USUAL_SPREAD_HU = 30.0
 _USUAL_UNEXPLAINED = 0.15
 _USUAL_CHANGE_HU = 50.0
+_BRIGHT_PERCENT = 80
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class GateFeatures:
     pixels : int
         Soft-tissue pixels looked at; with too few the gate trusts the trace alone.
     metal_hu : float
-        Median of what the metal mask covers.
+        What the brightest fifth of the metal mask reaches: a mask may be drawn twice too wide.
     removed_hu : float
         Median of what the change takes away there: metal's own attenuation, where it is metal.
     unexplained_nepers : float
@@ -88,36 +91,40 @@ class GateFeatures:
 class GateParameters:
     """The fitted gate; a model's manifest may carry its own. The default was fitted for NMAR.
 
-    strength = clip(offset + by_gain * gain + by_log_spread * ln(spread_in / 30)
+    strength = clip(offset + by_log_spread * ln(spread_in / 30)
                     + by_log_ratio * ln(spread_in / spread_out)
                     + by_log_unexplained * ln(unexplained / 0.15)
                     + by_log_change * ln(change / 50), 0, 1)
 
     Parameters
     ----------
-    offset, by_gain, by_log_spread, by_log_ratio, by_log_unexplained, by_log_change : float
+    offset, by_log_spread, by_log_ratio, by_log_unexplained, by_log_change : float
     minimum : float
         Below this strength a slice is left alone.
     blind_strength : float
         Strength where too little soft tissue is near metal to tell.
     least_metal_hu, least_removed_hu : float
-        What a mask covers is metal if its median and what the change takes away there are at
-        least so much: metal of any kind lies far above both, bone and contrast below.
+        What a mask covers is metal if its brightest fifth, and the median of what the change
+        takes away there, are at least so much: metal of any kind lies far above both, bone,
+        cement and most contrast below.
     least_log_ratio : float
         ln(spread_in / spread_out) must be above it: the tissue must grow quieter.
+    most_gain : float
+        A change that would have to be made this much stronger to make the tissue quietest
+        repeats anatomy rather than an artifact, of which it would take away the most part.
     """
 
     offset: float = -0.3516
-    by_gain: float = 0.0
     by_log_spread: float = 0.3348
     by_log_ratio: float = 0.6544
     by_log_unexplained: float = 0.3212
     by_log_change: float = 0.0
     minimum: float = 0.2
     blind_strength: float = 0.7
-    least_metal_hu: float = 1500.0
+    least_metal_hu: float = 2300.0
     least_removed_hu: float = 900.0
     least_log_ratio: float = 0.0
+    most_gain: float = 1.35
 
     @classmethod
     def open(cls) -> GateParameters:
@@ -134,6 +141,7 @@ class GateParameters:
             least_metal_hu=never,
             least_removed_hu=never,
             least_log_ratio=never,
+            most_gain=-never,
         )
 
     @classmethod
@@ -231,7 +239,7 @@ def gate_features(
     pixels = int(before.size)
     far_change = float(np.sqrt(np.mean(change[far] ** 2, dtype=np.float64))) if far.any() else 0.0
     share = float(trace.mean())
-    covered = float(np.median(hu[metal])) if metal.any() else 0.0
+    covered = float(np.percentile(hu[metal], _BRIGHT_PERCENT)) if metal.any() else 0.0
     removed = float(-np.median(change[metal])) if metal.any() else 0.0
     if pixels < _FEW_PIXELS:
         return GateFeatures(
@@ -309,56 +317,77 @@ def decide(features: GateFeatures, parameters: GateParameters) -> GateDecision:
     -------
     GateDecision
     """
-    if features.trace_share == 0.0:
-        return GateDecision(
-            0.0,
-            "There is too little metal here to disturb the picture: no ray passes enough of it.",
-        )
-    is_metal = (
-        features.metal_hu >= parameters.least_metal_hu
-        and features.removed_hu >= parameters.least_removed_hu
-    )
-    if not is_metal:
-        return GateDecision(
-            0.0,
-            "What is marked as metal does not look like metal "
-            f"({features.metal_hu:.0f} HU, of which the correction would take away "
-            f"{features.removed_hu:.0f}).",
-        )
+    refusal = _refused_as_no_metal(features, parameters)
+    if refusal:
+        return GateDecision(0.0, refusal)
     if features.pixels < _FEW_PIXELS:
         return GateDecision(
             parameters.blind_strength,
             "There is too little soft tissue beside the metal to judge by; "
             f"{parameters.blind_strength:.0%} of the correction is taken on trust.",
         )
-    tiny = 1e-3
-    spread_in = max(features.spread_in_hu, tiny)
-    spread_out = max(features.spread_out_hu, tiny)
-    log_ratio = float(np.log(spread_in / spread_out))
-    if log_ratio <= parameters.least_log_ratio:
-        return GateDecision(
-            0.0,
-            "The tissue beside the metal would not grow quieter (streaks and noise "
-            f"{spread_in:.0f} HU before, {spread_out:.0f} after).",
-        )
-    raw = (
-        parameters.offset
-        + parameters.by_gain * features.gain
-        + parameters.by_log_spread * float(np.log(spread_in / 30.0))
-        + parameters.by_log_ratio * log_ratio
-        + parameters.by_log_unexplained
-        * float(np.log(max(features.unexplained_nepers, tiny) / _USUAL_UNEXPLAINED))
-        + parameters.by_log_change * float(np.log(max(features.change_hu, tiny) / _USUAL_CHANGE_HU))
-    )
-    strength = float(np.clip(raw, 0.0, 1.0))
+    refusal = _refused_by_tissue(features, parameters)
+    if refusal:
+        return GateDecision(0.0, refusal)
+    strength = _fitted_strength(features, parameters)
+    before, after = features.spread_in_hu, features.spread_out_hu
     if strength < parameters.minimum:
         return GateDecision(
             0.0,
             "There is too little artifact here for a correction to help (streaks and noise beside "
-            f"the metal {spread_in:.0f} HU).",
+            f"the metal {before:.0f} HU).",
         )
     return GateDecision(
         strength,
-        f"Streaks and noise beside the metal fall from {spread_in:.0f} to {spread_out:.0f} HU with "
-        "the whole correction.",
+        f"Streaks and noise beside the metal fall from {before:.0f} to {after:.0f} HU with the "
+        "whole correction.",
     )
+
+
+def _refused_as_no_metal(features: GateFeatures, parameters: GateParameters) -> str | None:
+    """Say why this is no metal in the way of rays, or nothing."""
+    if features.trace_share == 0.0:
+        return "There is too little metal here to disturb the picture: no ray passes enough of it."
+    if (
+        features.metal_hu >= parameters.least_metal_hu
+        and features.removed_hu >= parameters.least_removed_hu
+    ):
+        return None
+    return (
+        f"What is marked as metal does not look like metal ({features.metal_hu:.0f} HU, of which "
+        f"the correction would take away {features.removed_hu:.0f})."
+    )
+
+
+def _refused_by_tissue(features: GateFeatures, parameters: GateParameters) -> str | None:
+    """Say why the tissue near metal is better off without the change, or nothing."""
+    if _log_ratio(features) <= parameters.least_log_ratio:
+        return (
+            "The tissue beside the metal would not grow quieter (streaks and noise "
+            f"{features.spread_in_hu:.0f} HU before, {features.spread_out_hu:.0f} after)."
+        )
+    if features.gain > parameters.most_gain:
+        return (
+            "The correction would take away anatomy beside the metal rather than an artifact (it "
+            f"would have to be {features.gain:.1f} times as strong to make the tissue quietest)."
+        )
+    return None
+
+
+def _log_ratio(features: GateFeatures) -> float:
+    return _log(features.spread_in_hu, 1.0) - _log(features.spread_out_hu, 1.0)
+
+
+def _fitted_strength(features: GateFeatures, parameters: GateParameters) -> float:
+    raw = (
+        parameters.offset
+        + parameters.by_log_spread * _log(features.spread_in_hu, _USUAL_SPREAD_HU)
+        + parameters.by_log_ratio * _log_ratio(features)
+        + parameters.by_log_unexplained * _log(features.unexplained_nepers, _USUAL_UNEXPLAINED)
+        + parameters.by_log_change * _log(features.change_hu, _USUAL_CHANGE_HU)
+    )
+    return float(np.clip(raw, 0.0, 1.0))
+
+
+def _log(value: float, usual: float) -> float:
+    return float(np.log(max(value, _TINY) / usual))

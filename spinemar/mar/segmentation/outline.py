@@ -2,8 +2,8 @@
 
 Everything above the mask threshold makes the trace, since rays beside the metal are spoilt too.
 As a picture of the metal it is far too thick: steel glows, and on a 12-bit scale two steel
-screws read as one arch. So only the outline is put back and shown; elsewhere the corrected
-value stands.
+screws read as one arch. So only the outline is shown, and put back the more the surer it is;
+elsewhere the corrected value stands.
 
 On a scale that goes on above the metal the outline lies at half of the local maximum, above the
 tissue beside it. Where the scale ends at its clip the maximum is cut off, and a network
@@ -55,9 +55,19 @@ class Outline:
 
     @property
     def mask(self) -> Mask:
-        """What is put back: pixels at least half of which is metal."""
+        """What is metal: pixels at least half of which is."""
         inside: Mask = self.percent >= HALF_PERCENT
         return inside
+
+    @property
+    def put_back(self) -> Float:
+        """Share of the measured value that each pixel gets back, the corrected one the rest.
+
+        Nothing at the outline itself, all where the pixel is surely metal: there, just where the
+        outline is least sure, glow would be put back with it.
+        """
+        share = (self.percent.astype(np.float32) - HALF_PERCENT) / (WHOLE_PERCENT - HALF_PERCENT)
+        return np.maximum(share, np.float32(0.0))
 
 
 class Outliner(Protocol):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from spinemar.base.boxes import bounding_box
 from spinemar.errors import ModelError
 from spinemar.mar.inpainters.models.manifest import Network
 from spinemar.mar.inpainters.models.session import NetworkSession
 from spinemar.mar.segmentation.outline import (
+    HALF_PERCENT,
+    WHOLE_PERCENT,
     MeasuredOutline,
     Outline,
     outline_from_fraction,
@@ -26,8 +29,8 @@ _LOW_CLIP_HU = -1024.0
 _AIR_HU = -1000.0
 _MARGIN_MM = 24.0
 _FINEST_MM, _COARSEST_MM = 0.3, 1.2
-_UNSURE_PERCENT = (25, 75)
-_UNSURE_SHARE = 0.6
+_UNSURE_PERCENT = 25
+_LEAST_PART_MM2 = 3.0
 
 
 def encode(hu: Float, pixel_mm: float, top_hu: float) -> Float:
@@ -86,7 +89,8 @@ class NetworkOutline:
     ) -> Outline:
         """Outline the middle of three slices; see `spinemar.mar.segmentation.outline.Outliner`.
 
-        Where the network is unsure, half of the maximum or the generous mask serves.
+        Where the network finds nothing, half of the maximum or the generous mask serves, and so
+        does that mask for a part that it half believes in: metal must not vanish.
         """
         pixel = float(np.sqrt(pixel_mm[0] * pixel_mm[1]))
         if not generous.any() or not _FINEST_MM <= pixel <= _COARSEST_MM:
@@ -97,10 +101,10 @@ class NetworkOutline:
         near = generous[window]
         fraction = self._fraction(hu[:, window[0], window[1]], pixel, min(top_hu, EXTENDED_TOP_HU))
         found = outline_from_fraction(fraction, near, pixel_mm)
-        if found is None or _is_unsure(found, near):
+        if found is None:
             return self._measured.outline(hu, generous, pixel_mm, top_hu)
         percent = np.zeros(generous.shape, dtype=np.uint8)
-        percent[window] = found.percent
+        percent[window] = _with_unsure_parts(found.percent, near, pixel_mm)
         return Outline(percent, found.source)
 
     def _fraction(self, hu: Float, pixel_mm: float, top_hu: float) -> Float:
@@ -113,10 +117,17 @@ class NetworkOutline:
         return inner
 
 
-def _is_unsure(found: Outline, generous: Mask) -> bool:
-    low, high = _UNSURE_PERCENT
-    between = (found.percent > low) & (found.percent < high) & generous
-    return bool(between.sum() > _UNSURE_SHARE * generous.sum())
+def _with_unsure_parts(
+    percent: NDArray[np.uint8], generous: Mask, pixel_mm: tuple[float, float]
+) -> NDArray[np.uint8]:
+    """Take the mask for parts of it that may be metal but reach no half anywhere."""
+    labels, count = ndimage.label(generous, structure=np.ones((3, 3)))
+    parts = np.arange(count + 1)
+    peak = ndimage.maximum(percent, labels, parts)
+    area = np.bincount(labels.ravel(), minlength=count + 1) * pixel_mm[0] * pixel_mm[1]
+    unsure = (peak >= _UNSURE_PERCENT) & (peak < HALF_PERCENT) & (area >= _LEAST_PART_MM2)
+    unsure[0] = False
+    return np.where(unsure[labels], np.uint8(WHOLE_PERCENT), percent)
 
 
 def _unfit(network: Network, problem: str) -> ModelError:
