@@ -132,7 +132,7 @@ def correct_volume(
     rays = SinogramGeometry.for_image(layout.shape, layout.pixel_mm)
     geometry = geometry_facts(layout, rays)
     if touched.size == 0:
-        message = "No metal was found; the volume is unchanged."
+        message = _without_metal(metal)
         provenance = make_provenance(chosen.method, metal, geometry, None)
         return CorrectionResult(
             volume, metal.mask, whole_percent(metal.mask), (), provenance, watch.finished(), message
@@ -321,6 +321,18 @@ def _refuse_constant(volume: CTVolume) -> None:
     raise InputError(
         "The volume has no contrast at all: every voxel holds the same value or none.",
         "Load the CT series itself.",
+    )
+
+
+def _without_metal(metal: MetalSegmentation) -> str:
+    """Say that nothing was done, and how what was missed could be found."""
+    if metal.source == "mask":
+        return "The metal mask is empty; the volume is unchanged."
+    if metal.source == "threshold":
+        return f"No metal was found above {metal.threshold_hu:.0f} HU; the volume is unchanged."
+    return (
+        "No metal was found; the volume is unchanged. Thin wires and clips are fainter than "
+        "implants: a threshold of about 2000 HU finds them."
     )
 
 

@@ -92,6 +92,10 @@ def test_no_metal_returns_the_input_and_says_so(clean) -> None:
     assert result.slices == ()
     assert result.provenance.method == "none"
     assert "No metal" in result.message
+    assert "2000 HU" in result.message  # how thin wires would be found
+    drawn = correct_volume(clean, method="li", metal_mask=np.zeros(clean.hu.shape, bool))
+    assert "mask is empty" in drawn.message
+    assert "above 2000 HU" in correct_volume(clean, method="li", metal_threshold_hu=2000.0).message
 
 
 def test_the_gate_leaves_alone_and_reports(scan) -> None:
