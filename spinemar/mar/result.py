@@ -13,7 +13,7 @@ from spinemar.mar.pipeline.gate import GateFeatures
 from spinemar.mar.segmentation.outline import HALF_PERCENT, OutlineSource
 from spinemar.volume import CTVolume
 
-PIPELINE_VERSION = "3"
+PIPELINE_VERSION = "4"
 """Raised whenever the same model would give another result."""
 
 
