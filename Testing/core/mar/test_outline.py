@@ -132,7 +132,7 @@ class _NoOutline:
 
 
 @pytest.mark.parametrize(
-    ("percent", "share"), [(0, 0.0), (49, 0.0), (50, 0.0), (75, 0.5), (99, 0.98), (100, 1.0)]
+    ("percent", "share"), [(0, 0.0), (49, 0.0), (50, 0.0), (60, 0.4), (75, 1.0), (100, 1.0)]
 )
 def test_metal_is_put_back_the_more_the_surer_it_is(percent, share) -> None:
     outline = Outline(np.full((2, 2), percent, np.uint8), "network")

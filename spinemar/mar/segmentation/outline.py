@@ -27,6 +27,7 @@ OutlineSource = Literal["network", "half maximum", "threshold", "mask"]
 
 WHOLE_PERCENT = 100
 HALF_PERCENT = 50
+SURE_PERCENT = 75
 _REACH_MM = 1.0
 _LARGEST_HOLE_MM2 = 1000.0
 _LARGEST_GENEROUS_HOLE_MM2 = 60.0
@@ -63,11 +64,11 @@ class Outline:
     def put_back(self) -> Float:
         """Share of the measured value that each pixel gets back, the corrected one the rest.
 
-        Nothing at the outline itself, all where the pixel is surely metal: there, just where the
-        outline is least sure, glow would be put back with it.
+        Nothing at the outline itself, all from three quarters of metal: at the outline, where it
+        is least sure, glow would be put back with the metal.
         """
-        share = (self.percent.astype(np.float32) - HALF_PERCENT) / (WHOLE_PERCENT - HALF_PERCENT)
-        return np.maximum(share, np.float32(0.0))
+        share = (self.percent.astype(np.float32) - HALF_PERCENT) / (SURE_PERCENT - HALF_PERCENT)
+        return np.clip(share, np.float32(0.0), np.float32(1.0))
 
 
 class Outliner(Protocol):
