@@ -34,18 +34,6 @@ def lib(host):
     )  # fmt: skip
 
 
-@pytest.fixture
-def other():
-    """Return a scene that is not slicer.mrmlScene: logic must not look at the global one."""
-    pytest.importorskip("slicer_core")
-    from Testing.host.host import startApplication
-    from Testing.host.scene import openScene
-
-    runtime = openScene(startApplication().temporaryPath)
-    yield runtime.scene
-    runtime.close()
-
-
 def correct(lib, scene, tmp_path, volume=None, **settings):
     volume = volume or lib.selftest.drawnVolume(scene)
     corrections = lib.logic.CorrectionLogic(scene, tmp_path)

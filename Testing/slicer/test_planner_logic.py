@@ -51,18 +51,6 @@ def lib(host):
     )  # fmt: skip
 
 
-@pytest.fixture
-def other():
-    """Return a scene that is not slicer.mrmlScene: logic must not look at the global one."""
-    pytest.importorskip("slicer_core")
-    from Testing.host.host import startApplication
-    from Testing.host.scene import openScene
-
-    runtime = openScene(startApplication().temporaryPath)
-    yield runtime.scene
-    runtime.close()
-
-
 _PLANNED = {}
 
 

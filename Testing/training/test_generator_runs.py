@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from spinemar.errors import InputError
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import difference_to_hu, hu_to_mu
+from Testing.training.cut_stream import CutStream, KilledError
 
 pytestmark = pytest.mark.training
 SIZE, VIEWS, BINS = 64, 48, 96
@@ -155,23 +155,6 @@ def test_training_mends_what_the_prior_left(
     assert list((tmp_path / "tensorboard").rglob("events.out*"))
 
 
-class KilledError(Exception):
-    """The run was killed."""
-
-
-class _Cut(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
-    """Batches up to one at which the process dies."""
-
-    def __init__(self, inner: PatchStream, fatal: int) -> None:
-        self.inner, self.fatal, self.first = inner, fatal, 0
-
-    def __iter__(self) -> Iterator[Any]:
-        for number, batch in enumerate(self.inner):
-            if number == self.fatal:
-                raise KilledError
-            yield batch
-
-
 def _adversarial(settings: RunSettings, **options: Any) -> AdversarialTraining:
     generator = _generator()
     return AdversarialTraining(
@@ -189,7 +172,7 @@ def test_a_killed_adversarial_run_resumes_exactly(folder: Path, tmp_path: Path) 
     whole = _adversarial(settings)
     fit(whole, stream(), tmp_path / "whole", settings, "cpu")
     with pytest.raises(KilledError):
-        fit(_adversarial(settings), _Cut(stream(), 3), tmp_path / "cut", settings, "cpu")
+        fit(_adversarial(settings), CutStream(stream(), 3), tmp_path / "cut", settings, "cpu")
     resumed = _adversarial(settings)
     seed_everything(99)  # a new process starts with another random state
     fit(resumed, stream(), tmp_path / "cut", settings, "cpu")

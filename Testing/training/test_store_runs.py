@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from spinemar.dataset.storage.layout import (
     write_record,
     write_spec,
 )
+from Testing.training.cut_stream import CutStream, KilledError
 
 pytestmark = [pytest.mark.training, pytest.mark.slow]
 PAIRS = 6
@@ -102,28 +102,11 @@ def test_the_prior_learns_from_a_store(store: Path, tmp_path: Path) -> None:
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
-class KilledError(Exception):
-    """The run was killed."""
-
-
-class _Cut(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
-    """Batches up to one at which the process dies."""
-
-    def __init__(self, inner: Any, fatal: int) -> None:
-        self.inner, self.fatal, self.first = inner, fatal, 0
-
-    def __iter__(self) -> Iterator[Any]:
-        for number, batch in enumerate(self.inner):
-            if number == self.fatal:
-                raise KilledError
-            yield batch
-
-
 def test_a_killed_run_from_a_store_resumes_exactly(store: Path, tmp_path: Path) -> None:
     settings = _settings(store, 5, checkpoint_steps=1)
     whole = _module(settings)
     fit(whole, make_stream(settings, "cpu"), tmp_path / "whole", settings, "cpu")
-    cut = _Cut(make_stream(settings, "cpu"), 2)
+    cut = CutStream(make_stream(settings, "cpu"), 2)
     with pytest.raises(KilledError):
         fit(_module(settings), cut, tmp_path / "cut", settings, "cpu")
     resumed = _module(settings)

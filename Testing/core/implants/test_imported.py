@@ -171,6 +171,18 @@ def placed(shift) -> np.ndarray:
     return matrix
 
 
+def command_line(folder: Path, plan: Plan, command: str) -> list[str]:
+    """Write a plan and a CT of a block; return what puts the one into the other, into `out`."""
+    (folder / "plan.json").write_text(plan_to_json(plan))
+    hu = np.full(GRID.shape, -1000, np.int16)
+    hu[10:50, 10:50] = 40
+    nibabel.save(nibabel.Nifti1Image(hu, np.eye(4)), folder / "ct.nii.gz")
+    written, ct, out = (str(folder / n) for n in ("plan.json", "ct.nii.gz", "out"))
+    if command == "voxelize":
+        return ["voxelize", written, ct, "-o", out]
+    return ["simulate", ct, "--implants", written, "-o", out]
+
+
 @pytest.mark.parametrize(
     ("triangles", "matrix", "told", "remedy"),
     [
@@ -199,16 +211,7 @@ def test_a_surface_that_makes_no_metal_is_refused_with_size_and_place(
     tmp_path: Path, capfd, triangles, matrix, told, remedy, command
 ) -> None:
     item = mesh(tmp_path / "plate.stl", binary(triangles), matrix)
-    (tmp_path / "plan.json").write_text(plan_to_json(Plan(meshes=(item,))))
-    hu = np.full(GRID.shape, -1000, np.int16)
-    hu[10:50, 10:50] = 40
-    nibabel.save(nibabel.Nifti1Image(hu, np.eye(4)), tmp_path / "ct.nii.gz")
-    plan, ct, out = (str(tmp_path / n) for n in ("plan.json", "ct.nii.gz", "out"))
-    arguments = {
-        "voxelize": ["voxelize", plan, ct, "-o", out],
-        "simulate": ["simulate", ct, "--implants", plan, "-o", out],
-    }[command]
-    assert main(arguments) == 2
+    assert main(command_line(tmp_path, Plan(meshes=(item,)), command)) == 2
     said = " ".join(capfd.readouterr().err.split())
     assert told in said
     assert remedy in said
@@ -218,12 +221,8 @@ def test_a_surface_that_makes_no_metal_is_refused_with_size_and_place(
 @pytest.mark.parametrize(("unit", "scale"), [(1e-3, "1000"), (1 / 25.4, "25.4"), (1e3, "0.001")])
 def test_scale_reads_other_units(tmp_path: Path, capfd, unit: float, scale: str) -> None:
     item = mesh(tmp_path / "rod.stl", binary(ROD * unit))
-    (tmp_path / "plan.json").write_text(plan_to_json(Plan(meshes=(item,))))
-    hu = np.full(GRID.shape, -1000, np.int16)
-    hu[10:50, 10:50] = 40
-    nibabel.save(nibabel.Nifti1Image(hu, np.eye(4)), tmp_path / "ct.nii.gz")
-    plan, ct, out = (str(tmp_path / n) for n in ("plan.json", "ct.nii.gz", "out"))
-    assert main(["voxelize", plan, ct, "-o", out, "--scale", scale, "--json"]) == 0
+    arguments = command_line(tmp_path, Plan(meshes=(item,)), "voxelize")
+    assert main([*arguments, "--scale", scale, "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
     assert told["volume_mm3"]["Ti-6Al-4V"] == pytest.approx(ROD_MM3, rel=0.01)
 
@@ -232,16 +231,7 @@ def test_scale_reads_other_units(tmp_path: Path, capfd, unit: float, scale: str)
 def test_a_plan_beside_the_ct_is_refused(tmp_path: Path, capfd, command: str) -> None:
     """Of screws and rods too, not of surfaces alone."""
     rod = Rod("rod", "", ((300.0, 0, 0), (300.0, 0, 40)))
-    (tmp_path / "plan.json").write_text(plan_to_json(Plan(rods=(rod,))))
-    hu = np.full(GRID.shape, -1000, np.int16)
-    hu[10:50, 10:50] = 40
-    nibabel.save(nibabel.Nifti1Image(hu, np.eye(4)), tmp_path / "ct.nii.gz")
-    plan, ct, out = (str(tmp_path / n) for n in ("plan.json", "ct.nii.gz", "out"))
-    arguments = {
-        "voxelize": ["voxelize", plan, ct, "-o", out],
-        "simulate": ["simulate", ct, "--implants", plan, "-o", out],
-    }[command]
-    assert main(arguments) == 2
+    assert main(command_line(tmp_path, Plan(rods=(rod,)), command)) == 2
     assert "None of the plan's implants lies in this CT" in " ".join(capfd.readouterr().err.split())
     assert not (tmp_path / "out").exists()
 

@@ -9,6 +9,7 @@ from spinemar.errors import InputError, SpinemarError
 from spinemar.spine.anatomy.frames import frames_from_labels
 from spinemar.spine.labels.levels import TOTALSEGMENTATOR_IDS, VERSE_IDS, shift_level
 from spinemar.volume import LabelVolume
+from Testing.core.spine import spine_phantom
 
 _WIDTH, _HEIGHT = 8.0, 14.0
 _CONVERGE = np.radians(8.0)
@@ -45,21 +46,12 @@ def _phantom(levels, ids, rotation, spacing=(0.9, 0.9, 1.5), shape=(80, 130, 110
     return LabelVolume(labels, affine)
 
 
-def _rotation(degrees, axis):
-    a = np.radians(degrees)
-    turn = np.eye(3)
-    one, two = [(1, 2), (0, 2), (0, 1)][axis]
-    turn[one, one] = turn[two, two] = np.cos(a)
-    turn[one, two], turn[two, one] = -np.sin(a), np.sin(a)
-    return turn
-
-
 @pytest.mark.parametrize(
     ("rotation", "ids"),
     [
         (np.eye(3), VERSE_IDS),
-        (_rotation(15, 0), TOTALSEGMENTATOR_IDS),
-        (_rotation(-12, 2) @ _rotation(8, 1), VERSE_IDS),
+        (spine_phantom.rotation(15, 0), TOTALSEGMENTATOR_IDS),
+        (spine_phantom.rotation(-12, 2) @ spine_phantom.rotation(8, 1), VERSE_IDS),
     ],
     ids=["upright", "leaning forward", "turned and scoliotic"],
 )

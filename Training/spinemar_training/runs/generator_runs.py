@@ -54,10 +54,7 @@ def train_generator(settings: RunSettings, output: Path, start: Path | None = No
         make_refinement(device),
         **settings.options.sinogram,
     )
-    fit(module, prefilled_stream(settings), output, settings, device)
-    weights = output / "weights.pt"
-    save_weights(weights, generator=averaged(module, "generator"))
-    return weights
+    return _trained(module, settings, output, device)
 
 
 def train_adversarial(
@@ -76,6 +73,11 @@ def train_adversarial(
         make_refinement(device),
         **options,
     )
+    return _trained(module, settings, output, device)
+
+
+def _trained(module: Any, settings: RunSettings, output: Path, device: Any) -> Path:
+    """Fit a generator to prefilled slices and write its averaged weights."""
     fit(module, prefilled_stream(settings), output, settings, device)
     weights = output / "weights.pt"
     save_weights(weights, generator=averaged(module, "generator"))
