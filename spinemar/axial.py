@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from spinemar.errors import GeometryError
 from spinemar.volume import GridGeometry
 
-MAX_TILT_DEG = 33.0
+_MAX_TILT_DEG = 33.0
 """Gantries tilt by up to 30 degrees; three more for a patient who does not lie straight."""
-MAX_OFF_AXIAL_DEG = 8.0
-MAX_SHEAR_DEG = 1.0
+_MAX_OFF_AXIAL_DEG = 8.0
+_MAX_SHEAR_DEG = 1.0
 _CLEARLY = 1e-6
 """So that slices turned by 45 degrees keep the order they are stored in."""
 
@@ -126,7 +126,7 @@ def find_axial_slices(geometry: GridGeometry) -> AxialSlices:
     normal = normals[axis] * np.sign(normals[axis, 2] or 1.0)
     sideways = float(np.degrees(np.arcsin(np.clip(abs(normal[0]), 0.0, 1.0))))
     tilt = float(np.degrees(np.arctan2(normal[1], normal[2])))
-    if sideways > MAX_OFF_AXIAL_DEG or abs(tilt) > MAX_TILT_DEG:
+    if sideways > _MAX_OFF_AXIAL_DEG or abs(tilt) > _MAX_TILT_DEG:
         off = _angle_deg(normal, np.array([0.0, 0.0, 1.0]))
         raise GeometryError(
             f"The slices lie {off:.0f} degrees off axial, so they are not the slices that the "
@@ -140,7 +140,7 @@ def find_axial_slices(geometry: GridGeometry) -> AxialSlices:
     swapped = bool(sideways_of[first] > sideways_of[second] + _CLEARLY)
     row_axis, col_axis = (second, first) if swapped else (first, second)
     shear = abs(_angle_deg(steps[row_axis], steps[col_axis]) - 90.0)
-    if shear > MAX_SHEAR_DEG:
+    if shear > _MAX_SHEAR_DEG:
         raise GeometryError(
             f"The rows and columns of the slices are {shear:.1f} degrees off a right angle.",
             "Load the original axial series instead of a resampled one.",

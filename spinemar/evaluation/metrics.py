@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-DATA_RANGE_HU = 5000.0
+_DATA_RANGE_HU = 5000.0
 """From -1000 to beyond titanium; PSNR and SSIM of other papers may use another range."""
 BONE_HU = 200.0
 _STREAK_SMOOTHING_MM = 1.0
@@ -34,7 +34,7 @@ def psnr_db(rmse: float) -> float:
     >>> round(psnr_db(50.0), 1)
     40.0
     """
-    return float("inf") if rmse == 0 else 20.0 * float(np.log10(DATA_RANGE_HU / rmse))
+    return float("inf") if rmse == 0 else 20.0 * float(np.log10(_DATA_RANGE_HU / rmse))
 
 
 def ssim_map(truth: Image, result: Image, scored: Region) -> Image:
@@ -53,7 +53,7 @@ def ssim_map(truth: Image, result: Image, scored: Region) -> Image:
     _, similarity = structural_similarity(
         truth,
         np.where(scored, result, truth),
-        data_range=DATA_RANGE_HU,
+        data_range=_DATA_RANGE_HU,
         gaussian_weights=True,
         sigma=1.5,
         use_sample_covariance=False,

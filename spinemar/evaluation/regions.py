@@ -14,9 +14,9 @@ from spinemar.volume import CTVolume
 
 METAL_MARGIN_PX = 2
 NEAR_MM = 20.0
-STREAK_MM = 60.0
+_STREAK_MM = 60.0
 BODY_HU = -300.0
-SOFT_TISSUE_HU = (-200.0, 250.0)
+_SOFT_TISSUE_HU = (-200.0, 250.0)
 TISSUES_HU = {
     "fat": (-150.0, -50.0),
     "soft tissue": (0.0, 100.0),
@@ -68,12 +68,12 @@ def slice_regions(
     distance = ndimage.distance_transform_edt(~metal, sampling=pixel_mm)
     scored = body & ~with_margin(metal)
     near = scored & (distance <= NEAR_MM)
-    soft = (truth > SOFT_TISSUE_HU[0]) & (truth < SOFT_TISSUE_HU[1])
+    soft = (truth > _SOFT_TISSUE_HU[0]) & (truth < _SOFT_TISSUE_HU[1])
     return SliceRegions(
         scored=scored,
         near=near,
         far=scored & (distance > NEAR_MM),
-        streaks=scored & soft & (distance <= STREAK_MM),
+        streaks=scored & soft & (distance <= _STREAK_MM),
     )
 
 

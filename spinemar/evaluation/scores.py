@@ -21,7 +21,7 @@ from spinemar.progress import (
 )
 from spinemar.volume import CTVolume
 
-STAGE = "Comparing slices"
+_STAGE = "Comparing slices"
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def evaluate(
         if cancel is not None:
             cancel.raise_if_cancelled()
         sums.append(_score_slice(k, wanted[k], found[k], metal_slices[k], pixel_mm))
-        progress(Progress(STAGE, done + 1, len(chosen)))
+        progress(Progress(_STAGE, done + 1, len(chosen)))
     known = None if true_metal is None else true_metal_scores(truth, result, true_metal, slices)
     return replace(_total(sums), true_metal=known)
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-TILE_MM = 12.0
-RINGS_PER_MM = 0.08
+_TILE_MM = 12.0
+_RINGS_PER_MM = 0.08
 _FEW_TILES = 4
 _LOWEST_WAVES = 1.5
 
@@ -48,7 +48,7 @@ def noise_power(
     region: NDArray[np.bool_],
     pixel_mm: tuple[float, float],
     *,
-    tile_mm: float = TILE_MM,
+    tile_mm: float = _TILE_MM,
 ) -> NoisePower | None:
     """Measure the noise power spectrum of one slice in a region.
 
@@ -80,7 +80,7 @@ def noise_power(
     )
     # Rings of one width for every pixel size, from where the lost slope is no longer felt to
     # the Nyquist limit, beyond which no ring is whole.
-    edges = np.arange(_LOWEST_WAVES / tile_mm, 0.5 / max(pixel_mm), RINGS_PER_MM)
+    edges = np.arange(_LOWEST_WAVES / tile_mm, 0.5 / max(pixel_mm), _RINGS_PER_MM)
     ring = np.digitize(radius, edges) - 1
     inside = (ring >= 0) & (ring < len(edges) - 1)
     counts = np.bincount(ring[inside], minlength=len(edges) - 1)

@@ -17,7 +17,7 @@ from spinemar.errors import InputError
 from spinemar.implants.checks import as_point, check_choice, check_material, check_range
 from spinemar.implants.placement import CAGE_SHAPES, SCREW_KINDS, Screw
 
-CATALOGUE_VERSION = 1
+_CATALOGUE_VERSION = 1
 _FORMAT = "spinemar-catalogue"
 
 
@@ -223,7 +223,7 @@ class Catalogue:
     rods: tuple[RodModel, ...] = ()
     cages: tuple[CageModel, ...] = ()
     crosslinks: tuple[CrosslinkModel, ...] = ()
-    version: int = CATALOGUE_VERSION
+    version: int = _CATALOGUE_VERSION
 
     def screw(self, model_id: str) -> ScrewModel:
         """Return the screw model of that id."""
@@ -292,10 +292,10 @@ def _checked(raw: Any, where: str) -> Catalogue:
             f"The {where} is not a SpineMAR catalogue.",
             "Start from the example in Resources/Implants.",
         )
-    if raw.get("version") != CATALOGUE_VERSION:
+    if raw.get("version") != _CATALOGUE_VERSION:
         raise InputError(
             f"The {where} is of version {shown(raw.get('version'))}.",
-            f"This software reads version {CATALOGUE_VERSION}.",
+            f"This software reads version {_CATALOGUE_VERSION}.",
         )
     return build_record(Catalogue, raw, where)
 

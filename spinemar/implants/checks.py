@@ -15,7 +15,7 @@ Point = tuple[float, float, float]
 MATERIALS = ("Ti-6Al-4V", "316L", "CoCrMo", "PEEK")
 
 # No patient lies further from the origin of a scanner's coordinates.
-FARTHEST_MM = 5_000.0
+_FARTHEST_MM = 5_000.0
 
 
 def as_point(array: ArrayLike) -> Point:
@@ -77,7 +77,7 @@ def check_point(name: str, point: Point) -> None:
     if len(point) != 3:
         raise InputError(f"The {name} has {len(point)} coordinates.", "A point has three, in mm.")
     for value in point:
-        check_range(f"coordinate of {name}", value, -FARTHEST_MM, FARTHEST_MM)
+        check_range(f"coordinate of {name}", value, -_FARTHEST_MM, _FARTHEST_MM)
 
 
 def check_unit(name: str, axis: Point) -> None:

@@ -17,7 +17,7 @@ from spinemar.implants.checks import (
     distance_mm,
 )
 
-GRADE_LETTERS = ("A", "B", "C", "D", "E")
+_GRADE_LETTERS = ("A", "B", "C", "D", "E")
 DIRECTIONS = ("medial", "lateral", "superior", "inferior", "anterior")
 SIDES = ("left", "right")
 SCREW_KINDS = ("polyaxial", "monoaxial")
@@ -28,7 +28,7 @@ STANDARD_ROD, STANDARD_CROSSLINK = "generic-rod-straight", "generic-crosslink"
 
 # Shank length and the distance of entry and tip may differ by this much: users
 # drag points, sizes come in steps.
-LENGTH_TOLERANCE_MM = 0.05
+_LENGTH_TOLERANCE_MM = 0.05
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Grade:
     canal_intrusion_mm: float = 0.0
 
     def __post_init__(self) -> None:
-        check_choice("grade", self.letter, GRADE_LETTERS)
+        check_choice("grade", self.letter, _GRADE_LETTERS)
         check_range("breach", self.breach_mm, 0.0, 100.0)
         check_range("margin", self.margin_mm, -100.0, 100.0)
         check_range("canal intrusion", self.canal_intrusion_mm, 0.0, 100.0)
@@ -117,7 +117,7 @@ class Screw:
         check_point(f"tip of {name}", self.tip)
         check_range(f"diameter of {name}", self.diameter_mm, 1.0, 12.0)
         check_range(f"length of {name}", self.length_mm, 5.0, 150.0)
-        if abs(distance_mm(self.entry, self.tip) - self.length_mm) > LENGTH_TOLERANCE_MM:
+        if abs(distance_mm(self.entry, self.tip) - self.length_mm) > _LENGTH_TOLERANCE_MM:
             raise InputError(
                 f"Entry and tip of {name} are {distance_mm(self.entry, self.tip):.2f} mm apart "
                 f"but its length is {self.length_mm:.2f} mm.",

@@ -14,11 +14,11 @@ NRRD = (".nrrd", ".nhdr")
 METAIMAGE = (".mha", ".mhd")
 READABLE = NRRD + NIFTI + METAIMAGE
 # Formats that keep header and voxels in one file: only these can be replaced atomically.
-WRITABLE = (".nrrd", *NIFTI, ".mha")
+_WRITABLE = (".nrrd", *NIFTI, ".mha")
 
-MAX_VOXELS = 2_000_000_000
+_MAX_VOXELS = 2_000_000_000
 """About 7,600 slices of 512x512; 8 GB as float32."""
-MAX_SIDE = 16_384
+_MAX_SIDE = 16_384
 _MAX_NAME_BYTES = 255
 # While a file is read, ITK's float32 image and our copy of it exist side by side.
 _BYTES_PER_VOXEL = 8
@@ -42,7 +42,7 @@ def check_exists(path: Path) -> None:
     InputError
         Also for pipes and devices, which could keep a reader waiting for ever.
     """
-    check_name(path)
+    _check_name(path)
     try:
         there = path.exists()
     except (OSError, ValueError) as error:  # a name too long, or with a null byte
@@ -53,7 +53,7 @@ def check_exists(path: Path) -> None:
         raise InputError(f"{path} is neither a file nor a folder.", "Give a CT as file or folder.")
 
 
-def check_name(path: Path) -> None:
+def _check_name(path: Path) -> None:
     """Refuse a name that is no text (neither messages nor ITK can hold it), or endless.
 
     Raises
@@ -83,13 +83,13 @@ def check_writable_format(path: Path) -> None:
     InputError
         If it does not; the message lists the formats.
     """
-    check_name(path)
+    _check_name(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder.", "Choose another name for the result.")
-    if suffix_of(path) not in WRITABLE:
+    if suffix_of(path) not in _WRITABLE:
         raise InputError(
             f"{path.name} does not name a format that can be written.",
-            f"Use one of the endings {', '.join(WRITABLE)}.",
+            f"Use one of the endings {', '.join(_WRITABLE)}.",
         )
 
 
@@ -113,11 +113,11 @@ def check_size(shape: tuple[int, ...], name: str) -> None:
         voxels *= int(side)
     if min(shape, default=0) < 1:
         raise InputError(f"{name} holds no voxel.", "Export the volume again.")
-    if max(shape) > MAX_SIDE or voxels > MAX_VOXELS:
+    if max(shape) > _MAX_SIDE or voxels > _MAX_VOXELS:
         size = " x ".join(str(side) for side in shape)
         raise InputError(
             f"{name} claims to be {size} voxels large, more than any CT.",
-            f"The header is damaged, or the volume has to be cropped to {MAX_VOXELS:,} voxels.",
+            f"The header is damaged, or the volume has to be cropped to {_MAX_VOXELS:,} voxels.",
         )
     memory = machine_bytes()
     if memory is not None and voxels * _BYTES_PER_VOXEL > memory:

@@ -12,7 +12,7 @@ from spinemar.errors import InputError
 from spinemar.physics.materials import mu_per_mm
 from spinemar.physics.tables import recipe, table
 
-SCINTILLATOR_MM = 1.4
+_SCINTILLATOR_MM = 1.4
 """Thickness of the gadolinium oxysulphide ceramic of the detector."""
 
 
@@ -166,7 +166,7 @@ def detected_beam(
         return Beam(energy, np.ones(1), np.ones(1), mu)
     spectrum = load_spectrum(kvp)
     energies = spectrum.energies_kev
-    absorbed = spectrum.photons * -np.expm1(-mu_per_mm("Gd2O2S", energies) * SCINTILLATOR_MM)
+    absorbed = spectrum.photons * -np.expm1(-mu_per_mm("Gd2O2S", energies) * _SCINTILLATOR_MM)
     signal = absorbed * energies if energy_integrating else absorbed
     absorbed, signal = absorbed / absorbed.sum(), signal / signal.sum()
     group = _energy_groups(signal, n_groups)

@@ -36,7 +36,7 @@ from spinemar.planning.trajectories.sites import (
 from spinemar.progress import CancelToken
 from spinemar.volume import CTVolume, GridGeometry
 
-OWN_METAL_HU = 2200.0
+_OWN_METAL_HU = 2200.0
 """Brighter voxels count as the patient's own metal; bone and contrast stay below."""
 _MARGIN_MM = 4.0
 _LONGEST_GAP_MM = 2.0
@@ -117,7 +117,7 @@ def prepare_patient(entry: CtEntry, folder: Path, cancel: CancelToken | None = N
     volume = read_volume(entry.ct)
     catalogue = load_catalogue(*([entry.catalogue] if entry.catalogue else []))
     plan = _read_plan(entry, catalogue)
-    sites = find_sites(entry, volume, cancel)
+    sites = _find_sites(entry, volume, cancel)
     hu = np.rint(np.clip(volume.hu, *_HU_RANGE)).astype(np.int16)
     facts = {
         "key": key,
@@ -131,7 +131,7 @@ def prepare_patient(entry: CtEntry, folder: Path, cancel: CancelToken | None = N
         "plan": plan,
         "catalogue": catalogue_to_json(catalogue),
         "clean_mm": clean_range(volume, entry.clean_mm),
-        "body_mm": body_extent(volume),
+        "body_mm": _body_extent(volume),
         "sha256": hashlib.sha256(hu.tobytes()).hexdigest(),
     }
     with atomic_path(target) as temporary:
@@ -166,7 +166,7 @@ def load_patient(path: Path) -> Patient:
     )
 
 
-def find_sites(
+def _find_sites(
     entry: CtEntry, volume: CTVolume, cancel: CancelToken | None = None
 ) -> tuple[PedicleSite, ...]:
     """Return the pedicles from landmarks, from labels, or from a segmentation made now.
@@ -222,7 +222,7 @@ def clean_range(volume: CTVolume, stated: tuple[float, float] | None) -> tuple[f
         low, high = max(low, stated[0]), min(high, stated[1])
         bright = np.zeros(0)
     else:
-        kji = np.argwhere(volume.hu > OWN_METAL_HU).astype(float)
+        kji = np.argwhere(volume.hu > _OWN_METAL_HU).astype(float)
         bright = np.unique(np.round(volume.geometry.to_ras(kji[:, ::-1])[:, 2], 1))
     edges = np.concatenate([[low - _MARGIN_MM], bright, [high + _MARGIN_MM]])
     edges = np.sort(np.clip(edges, low - _MARGIN_MM, high + _MARGIN_MM))
@@ -236,7 +236,7 @@ def clean_range(volume: CTVolume, stated: tuple[float, float] | None) -> tuple[f
     return float(edges[widest] + _MARGIN_MM), float(edges[widest + 1] - _MARGIN_MM)
 
 
-def body_extent(volume: CTVolume) -> tuple[float, float, float, float]:
+def _body_extent(volume: CTVolume) -> tuple[float, float, float, float]:
     """Return how far the body reaches to the left, right, back and front, RAS mm.
 
     Raises

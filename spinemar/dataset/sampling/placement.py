@@ -75,7 +75,7 @@ def draw_realistic(
     first = max(middle - int(rng.integers(0, _MOST_LEVELS)), 0)
     last = middle + int(rng.integers(0, _MOST_LEVELS))
     chosen = [site for site in sites if site.level in levels[first : last + 1]]
-    settings = draw_construct(catalogue, rng)
+    settings = _draw_construct(catalogue, rng)
     plan = construct_from_pedicles(chosen, catalogue, settings)
     if not plan.screws:
         return None
@@ -85,7 +85,7 @@ def draw_realistic(
     return Placed(_mildest(plan, catalogue, rng) if mild else plan, "realistic", mild)
 
 
-def draw_construct(catalogue: Catalogue, rng: np.random.Generator) -> ConstructSettings:
+def _draw_construct(catalogue: Catalogue, rng: np.random.Generator) -> ConstructSettings:
     """Draw implants and metals of a construct."""
     weights = np.array([weight for _, _, weight in _METALS])
     screw_metal, rod_metal, _ = _METALS[int(rng.choice(len(_METALS), p=weights / weights.sum()))]

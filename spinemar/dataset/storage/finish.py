@@ -48,7 +48,7 @@ def finish_store(store: Path, patients: Mapping[str, str] | None = None) -> None
         patients = read_splits(store)[0] if known else assign_patients(spec.inputs)
     write_text(store / SPLITS, splits_text(patients, totals.pairs))
     write_text(store / CARD, card_text(spec, totals, patients, store))
-    write_text(store / SUMS, sums_text(store))
+    write_text(store / SUMS, _sums_text(store))
     for folder in (store, store / BLOCKS):
         for left in folder.glob(".*.part"):  # by writers that were killed
             shutil.rmtree(left, ignore_errors=True)
@@ -59,7 +59,7 @@ def table_line(row: Mapping[str, Any]) -> str:
     return json.dumps(row, separators=(",", ":"), sort_keys=True) + "\n"
 
 
-def sums_text(store: Path) -> str:
+def _sums_text(store: Path) -> str:
     """Return the SHA-256 of every file beside shards and records, as `sha256sum -c` reads it."""
     return "".join(f"{file_sha256(store / name)}  {name}\n" for name in small_files())
 

@@ -11,11 +11,11 @@ from spinemar.dataset.manifest import SPLITS as NAMES
 from spinemar.dataset.storage.layout import SPLITS, InputFact
 from spinemar.errors import InputError
 
-SHARES = (0.8, 0.1, 0.1)
+_SHARES = (0.8, 0.1, 0.1)
 
 
 def assign_patients(
-    inputs: Sequence[InputFact], shares: Sequence[float] = SHARES, seed: int = 0
+    inputs: Sequence[InputFact], shares: Sequence[float] = _SHARES, seed: int = 0
 ) -> dict[str, str]:
     """Return the split of every patient.
 

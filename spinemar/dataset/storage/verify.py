@@ -173,11 +173,11 @@ def _pair_problems(store: Path, record: BlockRecord) -> Iterator[Problem]:
         except (ValueError, RuntimeError, OSError) as error:
             yield Problem(f"Pair {index} cannot be read ({error}).", record.block)
             continue
-        for wrong in broken_invariants(pair, row):
+        for wrong in _broken_invariants(pair, row):
             yield Problem(f"Pair {index}: {wrong}.", record.block)
 
 
-def broken_invariants(pair: dict[str, Any], row: dict[str, Any]) -> Iterator[str]:
+def _broken_invariants(pair: dict[str, Any], row: dict[str, Any]) -> Iterator[str]:
     """Name what does not hold of a pair that holds of all pairs."""
     metal, lost = pair["metal_trace"], pair["lost_ray_trace"]
     if (metal & ~lost).any():

@@ -16,7 +16,7 @@ from spinemar.evaluation.aapm.regions import Image, card_regions
 from spinemar.evaluation.regions import axial_layout
 from spinemar.volume import CTVolume
 
-WORST = 4.0
+_WORST = 4.0
 _BLURS_PX = (0.0, 0.4, 0.5, 0.75, 1.0)
 _WORST_RANGE_SHIFT = 0.02
 # Where the scan itself is hardly spoiled, 4 is not a hair's breadth from 0.
@@ -148,7 +148,7 @@ def _slice_card(
 
     scores = AapmScores(
         ct_number=by_marks("rmse_hu", 0.0, "rmse_hu"),
-        noise=float(np.clip(WORST * (found.noise_hu / ideal.noise_hu - 1.0), 0.0, WORST))
+        noise=float(np.clip(_WORST * (found.noise_hu / ideal.noise_hu - 1.0), 0.0, _WORST))
         if ideal.noise_hu > 0
         else float("nan"),
         sharpness=_mean(
@@ -166,7 +166,7 @@ def _slice_card(
                 by_marks("metal_dice", 1.0, "dice", None),
             ]
         ),
-        proton_range=float(np.clip(WORST * found.range_shift / _WORST_RANGE_SHIFT, 0.0, WORST)),
+        proton_range=float(np.clip(_WORST * found.range_shift / _WORST_RANGE_SHIFT, 0.0, _WORST)),
     )
     return scores, found, before, ideal
 
@@ -196,7 +196,7 @@ def marked(
         return float("nan")
     half = worst / 2 if nmar is None else abs(nmar - perfect)
     half = half if 0.0 < half < worst else worst / 2
-    return float(np.interp(away, (0.0, half, worst), (0.0, WORST / 2, WORST)))
+    return float(np.interp(away, (0.0, half, worst), (0.0, _WORST / 2, _WORST)))
 
 
 def sharpness(truth: Image, gradient: float, region: NDArray[np.bool_]) -> float:
@@ -206,7 +206,7 @@ def sharpness(truth: Image, gradient: float, region: NDArray[np.bool_]) -> float
     blurred = [edge(ndimage.gaussian_filter(truth.astype(float), s), region) for s in _BLURS_PX]
     if not np.all(np.diff(blurred) < 0):
         return float("nan")
-    return float(np.interp(gradient, blurred[::-1], np.arange(WORST, -1.0, -1.0)))
+    return float(np.interp(gradient, blurred[::-1], np.arange(_WORST, -1.0, -1.0)))
 
 
 def _means(records: Sequence[AapmScores | Measures]) -> list[float]:

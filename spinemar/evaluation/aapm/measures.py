@@ -13,7 +13,7 @@ from spinemar.evaluation.aapm.proton import beam_ranges_mm
 from spinemar.evaluation.aapm.regions import CardRegions, Image, Region
 
 BONE_HU = 150.0
-METAL_MARGIN_HU = 250.0
+_METAL_MARGIN_HU = 250.0
 _EDGE_PERCENTILE = 90.0
 _STREAK_SHARE = 0.05
 
@@ -112,7 +112,7 @@ def overlap(true: Region, found: Region, where: Region) -> tuple[float, float]:
 def metal_threshold_hu(truth: Image, regions: CardRegions) -> float:
     """Brightest tissue near the metal and 250 HU more; `truth` is (rows, columns), HU."""
     tissue = regions.around_metal & ~regions.metal
-    return float(truth[tissue].max() if tissue.any() else 0.0) + METAL_MARGIN_HU
+    return float(truth[tissue].max() if tissue.any() else 0.0) + _METAL_MARGIN_HU
 
 
 def _range_shift(

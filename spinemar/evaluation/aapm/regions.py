@@ -14,10 +14,10 @@ Image = NDArray[np.float32]
 Region = NDArray[np.bool_]
 
 NOISE_RADIUS_MM = 8.0
-EDGE_MM = 1.6
-EDGE_FROM_METAL_MM = 5.0
-STREAK_RING_MM = (3.0, 25.0)
-METAL_ROI_MM = 10.0
+_EDGE_MM = 1.6
+_EDGE_FROM_METAL_MM = 5.0
+_STREAK_RING_MM = (3.0, 25.0)
+_METAL_ROI_MM = 10.0
 _SOFT_HU, _FAT_HU, _BONE_HU = (0.0, 120.0), (-150.0, -50.0), 200.0
 _HOMOGENEOUS_HU = (-150.0, 150.0)
 
@@ -69,8 +69,8 @@ def card_regions(
     distance = ndimage.distance_transform_edt(~metal, sampling=pixel_mm)
     smooth = ndimage.gaussian_filter(truth, 1.0)
     soft = _between(smooth, _SOFT_HU)
-    far = patient & (distance >= EDGE_FROM_METAL_MM)
-    low, high = STREAK_RING_MM
+    far = patient & (distance >= _EDGE_FROM_METAL_MM)
+    low, high = _STREAK_RING_MM
     return CardRegions(
         patient=patient,
         metal=metal,
@@ -78,7 +78,7 @@ def card_regions(
         bone_edges=far & _meeting(soft, smooth >= _BONE_HU, pixel_mm),
         fat_edges=far & _meeting(soft, _between(smooth, _FAT_HU), pixel_mm),
         streaks=patient & (distance >= low) & (distance <= high),
-        around_metal=body & (distance <= METAL_ROI_MM),
+        around_metal=body & (distance <= _METAL_ROI_MM),
     )
 
 
@@ -91,7 +91,7 @@ def _meeting(one: Region, other: Region, pixel_mm: tuple[float, float]) -> Regio
     if not one.any() or not other.any():
         return np.zeros_like(one)
     reach = [ndimage.distance_transform_edt(~part, sampling=pixel_mm) for part in (one, other)]
-    return np.asarray((reach[0] <= EDGE_MM) & (reach[1] <= EDGE_MM))
+    return np.asarray((reach[0] <= _EDGE_MM) & (reach[1] <= _EDGE_MM))
 
 
 def _noise_circle(

@@ -18,7 +18,7 @@ _CURVE_SHARE = 0.6
 _WINDOW_SHARE = 0.4
 
 
-def cage_axes(cage: Cage) -> FloatArray:
+def _cage_axes(cage: Cage) -> FloatArray:
     """Return unit axes to the cage's right, anterior, superior as rows, shape (3, 3)."""
     right, anterior = unit(cage.right), unit(cage.anterior)
     return np.stack([right, anterior, np.cross(right, anterior)])
@@ -26,7 +26,7 @@ def cage_axes(cage: Cage) -> FloatArray:
 
 def cage_parts(cage: Cage) -> Iterator[Part]:
     """Yield the body and, where it has any, the markers of a cage."""
-    axes, centre = cage_axes(cage), np.asarray(cage.centre, float)
+    axes, centre = _cage_axes(cage), np.asarray(cage.centre, float)
     half = np.array([cage.width_mm, cage.depth_mm, cage.height_mm]) / 2
     body = (
         _curved(cage, centre, axes, half)

@@ -47,7 +47,7 @@ def voxelize_mesh(
         in other units than mm.
     """
     points, triangles = placed_mesh(mesh)
-    refuse_nothing_inside(points, triangles, ct, Path(mesh.path).name)
+    _refuse_nothing_inside(points, triangles, ct, Path(mesh.path).name)
     return voxelize_triangles(points, triangles, grid)
 
 
@@ -74,7 +74,7 @@ def placed_mesh(mesh: ImportedMesh) -> tuple[FloatArray, NDArray[np.int64]]:
     return placed, triangles
 
 
-def refuse_nothing_inside(
+def _refuse_nothing_inside(
     points: FloatArray, triangles: NDArray[np.int64], ct: GridGeometry, name: str
 ) -> None:
     """Refuse a surface that makes no voxel of a CT metal.

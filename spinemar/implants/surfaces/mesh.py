@@ -33,7 +33,7 @@ class Mesh:
         return Mesh(points, self.triangles)
 
 
-def lofted(rings: FloatArray, start: FloatArray, end: FloatArray) -> Mesh:
+def _lofted(rings: FloatArray, start: FloatArray, end: FloatArray) -> Mesh:
     """Return the closed surface over rings (n, m, 3) with a point closing either end.
 
     The rings turn counter-clockwise seen from the end.
@@ -68,7 +68,7 @@ def shank_mesh(diameter_mm: float, length_mm: float, thread: Thread, around: int
         [radius * np.cos(angle), radius * np.sin(angle), np.repeat(depth[:, None], around, axis=1)],
         axis=-1,
     )
-    return lofted(rings, np.zeros(3), np.array([0.0, 0.0, length_mm]))
+    return _lofted(rings, np.zeros(3), np.array([0.0, 0.0, length_mm]))
 
 
 def tube_mesh(curve: FloatArray, radius: float, around: int = 24) -> Mesh:
@@ -84,7 +84,7 @@ def tube_mesh(curve: FloatArray, radius: float, around: int = 24) -> Mesh:
         rings[n] = curve[n] + radius * (
             np.cos(angle)[:, None] * across + np.sin(angle)[:, None] * second
         )
-    return lofted(rings, curve[0], curve[-1])
+    return _lofted(rings, curve[0], curve[-1])
 
 
 def solid_mesh(solid: Solid, step_mm: float = 0.4) -> Mesh:

@@ -49,7 +49,7 @@ class StoredSegments:
     slab_mm: float | None = None
 
 
-def names_metal(name: str) -> bool:
+def _names_metal(name: str) -> bool:
     """Whether a segment's name says that it is metal: "Metal", "L4 screw left", "rods"."""
     return _METAL.search(name.lower().replace("_", " ")) is not None
 
@@ -113,7 +113,7 @@ def marked(stored: StoredSegments, file_name: str) -> NDArray[np.bool_]:
         raise InputError(
             f"{file_name} is no mask: it holds values below 0.", "Give a mask of the metal."
         )
-    metal = [segment for segment in stored.segments if names_metal(segment.name)]
+    metal = [segment for segment in stored.segments if _names_metal(segment.name)]
     other = [segment for segment in stored.segments if segment not in metal]
     vertebrae = [segment.name for segment in other if level_in_name(segment.name)]
     if vertebrae and not metal:

@@ -14,7 +14,7 @@ _Key = TypeVar("_Key")
 SACRUM = "S1"
 
 #: SNOMED CT codes of the vertebrae, as Slicer's terminology and DICOM SEG write them.
-SNOMED_CODES: Mapping[str, str] = MappingProxyType(
+_SNOMED_CODES: Mapping[str, str] = MappingProxyType(
     {
         "C1": "14806007",
         "C2": "39976000",
@@ -45,7 +45,7 @@ SNOMED_CODES: Mapping[str, str] = MappingProxyType(
 )
 
 #: The whole sacrum, of which S1 is the uppermost part.
-SACRUM_CODE = "54735007"
+_SACRUM_CODE = "54735007"
 
 # "T12", "t-12", "Th12", "D12", "BWK 12"; what follows as in "L5S1" or "L1-2" names two vertebrae.
 _LETTER = re.compile(
@@ -83,7 +83,7 @@ def level_in_name(name: str) -> str | None:
     vertebra 1" and SNOMED CT codes.
     """
     stripped = name.strip()
-    for level, code in (*SNOMED_CODES.items(), (SACRUM, SACRUM_CODE)):
+    for level, code in (*_SNOMED_CODES.items(), (SACRUM, _SACRUM_CODE)):
         if re.search(rf"(?<!\d){code}(?!\d)", stripped):
             return level
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", stripped).replace("_", " ")
@@ -142,8 +142,8 @@ def levels_in_names(names: Mapping[_Key, str]) -> dict[_Key, str]:
 
 def _is_sacrum(name: str) -> bool:
     """Whether a name that is level S1 means the whole sacrum."""
-    return SACRUM_CODE in name or (
+    return _SACRUM_CODE in name or (
         "sacrum" in name.lower()
-        and SNOMED_CODES[SACRUM] not in name
+        and _SNOMED_CODES[SACRUM] not in name
         and not _LETTER.search(name.replace("_", " "))
     )

@@ -92,7 +92,7 @@ def correct_batch(
     return tuple(rows[item] for item in items)
 
 
-def correct_one(
+def _correct_one(
     item: BatchItem, settings: CorrectionSettings, cancel: CancelToken | None = None
 ) -> BatchRow:
     """Correct one volume of a batch; every problem but a cancel becomes a row."""
@@ -201,9 +201,9 @@ def _each(
     cancel: CancelToken,
 ) -> Pairs:
     if scheduler is not None:
-        return _on_dask(items, partial(correct_one, settings=settings), scheduler, cancel)
+        return _on_dask(items, partial(_correct_one, settings=settings), scheduler, cancel)
     if workers > 1:
-        return _in_processes(items, partial(correct_one, settings=settings), workers, cancel)
+        return _in_processes(items, partial(_correct_one, settings=settings), workers, cancel)
     return _one_by_one(items, settings, cancel)
 
 
@@ -212,7 +212,7 @@ def _one_by_one(
 ) -> Pairs:
     for item in items:
         try:
-            row = correct_one(item, settings, cancel)
+            row = _correct_one(item, settings, cancel)
         except CancelledError:
             return
         yield item, row

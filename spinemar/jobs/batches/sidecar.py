@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spinemar.mar.result import CorrectionResult
 
 
-def sidecar_path(output: Path) -> Path:
+def _sidecar_path(output: Path) -> Path:
     """Where the facts about `output` are written."""
     return output.with_name(output.name.removesuffix(full_suffix(output)) + ".json")
 
@@ -29,7 +29,7 @@ def check_sidecar(output: Path) -> None:
     InputError
         Say, for a plan of the same name, or for the header of raw data.
     """
-    beside = sidecar_path(output)
+    beside = _sidecar_path(output)
     if beside.exists() and "provenance" not in (read_sidecar(output) or {}):
         raise InputError(
             f"{beside.name} exists already and would be replaced by the facts about {output.name}.",
@@ -45,7 +45,7 @@ def sidecar_facts(source: Path, output: Path, result: CorrectionResult) -> dict[
 @contextmanager
 def written_sidecar(output: Path, facts: Mapping[str, Any]) -> Iterator[None]:
     """Write the facts about `output`, to appear when the block, which writes it, succeeds."""
-    with atomic_path(sidecar_path(output)) as temporary:
+    with atomic_path(_sidecar_path(output)) as temporary:
         temporary.write_text(json.dumps(finite(facts), indent=2) + "\n", encoding="utf-8")
         yield
 
@@ -53,7 +53,7 @@ def written_sidecar(output: Path, facts: Mapping[str, Any]) -> Iterator[None]:
 def read_sidecar(output: Path) -> Mapping[str, Any] | None:
     """Read the facts about `output`; None where there are none to be read."""
     try:
-        content = json.loads(sidecar_path(output).read_text(encoding="utf-8"))
+        content = json.loads(_sidecar_path(output).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

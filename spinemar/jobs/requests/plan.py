@@ -58,12 +58,12 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     )
     folder, fields = asked.fields_folder, {}
     if folder is not None:
-        fields = {n: save_field(folder / f"{n}.npy", field) for n, field in made.fields.items()}
+        fields = {n: _save_field(folder / f"{n}.npy", field) for n, field in made.fields.items()}
     write_plan(asked.plan_output, made.plan)
     return {"warnings": list(made.plan.warnings), "fields": fields}
 
 
-def save_field(path: Path, field: BoneField) -> dict[str, Any]:
+def _save_field(path: Path, field: BoneField) -> dict[str, Any]:
     """Write a bone field and return what `read_field` needs; the frame comes from the spine."""
     save_array(path, field.values)
     return {
@@ -72,6 +72,6 @@ def save_field(path: Path, field: BoneField) -> dict[str, Any]:
 
 
 def read_field(named: Mapping[str, Any], frame: VertebraFrame) -> BoneField:
-    """Read what `save_field` wrote."""
+    """Read what `_save_field` wrote."""
     values = np.load(named["npy"], allow_pickle=False)
     return BoneField(values, np.array(named["first_local"]), frame, float(named["step_mm"]))

@@ -31,7 +31,7 @@ from spinemar.spine.model import SpineModel
 from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import CTVolume, LabelVolume
 
-PointRas = tuple[float, float, float]
+_PointRas = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class SegmentSpineRequest:
     labels: Any = None
     naming: str | Mapping[str, str] = "auto"
     first_level: str | None = None
-    seeds: Mapping[str, PointRas] | None = None
+    seeds: Mapping[str, _PointRas] | None = None
     frames: Path | None = None
     refit: tuple[str, ...] = ()
-    correct: tuple[str, PointRas] | None = None
+    correct: tuple[str, _PointRas] | None = None
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:

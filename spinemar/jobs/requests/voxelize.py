@@ -24,7 +24,7 @@ from spinemar.jobs.plan_context import catalogue_of
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 from spinemar.volume import GridGeometry
 
-Row = tuple[float, float, float, float]
+_Row = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class VoxelizeRequest:
 
     plan: str
     shape: tuple[int, int, int]
-    ijk_to_ras: tuple[Row, Row, Row, Row]
+    ijk_to_ras: tuple[_Row, _Row, _Row, _Row]
     folder: Path
     catalogue: str | None = None
 

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-STARVED_PHOTONS = 60.0
+_STARVED_PHOTONS = 60.0
 _WINDOW = (3, 7)  # views, bins
 
 
@@ -21,13 +21,13 @@ def smooth_starved(counts: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32
-        Unchanged at `STARVED_PHOTONS` and above, wholly averaged at 0 and below.
+        Unchanged at `_STARVED_PHOTONS` and above, wholly averaged at 0 and below.
     """
-    starved = counts < STARVED_PHOTONS
+    starved = counts < _STARVED_PHOTONS
     if not starved.any():
         return counts
     # Starved neighbours only: a ray beside an open one must not be filled from there.
-    share = np.clip(1.0 - counts / np.float32(STARVED_PHOTONS), 0.0, 1.0)
+    share = np.clip(1.0 - counts / np.float32(_STARVED_PHOTONS), 0.0, 1.0)
     total = scipy.ndimage.uniform_filter(counts * share, _WINDOW, mode="nearest")
     weight = scipy.ndimage.uniform_filter(share, _WINDOW, mode="nearest")
     mean = total / np.maximum(weight, 1e-6)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spinemar.physics.materials import REFERENCE_KEV, mu_per_mm
 
-FWHM_MM = 120.0
+_FWHM_MM = 120.0
 _COARSE_MM = 10.0
 
 
@@ -18,7 +18,7 @@ def _spread(source: NDArray[np.float32], bin_mm: float) -> NDArray[np.float32]:
     step = max(1, min(int(_COARSE_MM / bin_mm), bins // 4))
     groups = bins // step
     coarse = source[..., : groups * step].reshape(*source.shape[:-1], groups, step).mean(axis=-1)
-    sigma = FWHM_MM / 2.3548 / (bin_mm * step)
+    sigma = _FWHM_MM / 2.3548 / (bin_mm * step)
     wide = scipy.ndimage.gaussian_filter1d(coarse, sigma, axis=-1, mode="constant")
     position = (np.arange(bins) - (step - 1) / 2) / step
     position = np.clip(position, 0, groups - 1)

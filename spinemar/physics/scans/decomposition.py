@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spinemar.physics.materials import REFERENCE_KEV, mu_per_mm
 
-BLEND_HU = (100.0, 1500.0)
+_BLEND_HU = (100.0, 1500.0)
 """Below the first only water (of any density), above the second only cortical bone."""
 
 WATER, BONE = "water", "cortical_bone"
@@ -35,7 +35,7 @@ def tissue_fractions(
     """
     values = np.asarray(hu, dtype=np.float32)
     relative = np.maximum(1.0 + values / 1000.0, 0.0, dtype=np.float32)
-    low, high = BLEND_HU
+    low, high = _BLEND_HU
     share = np.clip((values - low) / (high - low), 0.0, 1.0).astype(np.float32)
     ratio = float(mu_per_mm(WATER, REFERENCE_KEV) / mu_per_mm(BONE, REFERENCE_KEV))
     return relative * (1.0 - share), relative * share * np.float32(ratio)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from spinemar.physics.scanner_settings import HuScale
 
-HU_RANGE: dict[HuScale, tuple[float, float]] = {
+_HU_RANGE: dict[HuScale, tuple[float, float]] = {
     "12-bit": (-1024.0, 3071.0),
     "extended": (-10240.0, 30710.0),
 }
@@ -18,5 +18,5 @@ def stored_hu(hu: NDArray[np.floating], scale: HuScale) -> NDArray[np.float32]:
     values = np.asarray(hu, dtype=np.float32)
     if scale == "unlimited":
         return values
-    low, high = HU_RANGE[scale]
+    low, high = _HU_RANGE[scale]
     return np.clip(np.rint(values), low, high).astype(np.float32)
