@@ -114,17 +114,22 @@ def test_the_installed_core_imports_from_beside_the_modules(
     assert done.stdout.strip().startswith(str(folder))
 
 
-def test_the_installed_module_runs_its_self_test(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_modules_open_and_run_a_self_test(installed: Path, tmp_path: Path) -> None:
     pytest.importorskip("slicer_core")
     pytest.importorskip("PySide6")
-    module = installed / "qt-scripted-modules" / "MetalArtifactReduction.py"
+    module, other = (
+        installed / "qt-scripted-modules" / f"{name}.py"
+        for name in ("MetalArtifactReduction", "SpineImplantPlanner")
+    )
     code = (
         f"import sys; sys.path.append({str(ROOT)!r})\n"  # for the host, after the installed core
         "from Testing.host.host import Host\n"
         "with Host() as host:\n"
         f"    host.openModule({str(module)!r})\n"
-        "    import slicer, spinemar\n"
-        f"    assert spinemar.__file__.startswith({str(installed)!r}), spinemar.__file__\n"
+        f"    host.openModule({str(other)!r})\n"
+        "    import slicer, spinemar, SpineMARLib\n"
+        "    for package in (spinemar, SpineMARLib):\n"
+        f"        assert package.__file__.startswith({str(installed)!r}), package.__file__\n"
         "    slicer.selfTests['MetalArtifactReduction']()\n"
     )
     done = _python(code, module.parent, tmp_path)
