@@ -8,6 +8,7 @@ import typer
 
 from spinemar.base.extras import missing_package
 from spinemar.base.privacy import keep_matplotlib_out_of_home, keep_to_this_machine
+from spinemar.cli.console import printable
 from spinemar.errors import SpinemarError
 
 
@@ -33,5 +34,6 @@ def run(app: typer.Typer) -> None:
 
 
 def _end(error: SpinemarError) -> NoReturn:
-    typer.echo(f"Error: {error.problem}\n{error.remedy or ''}".rstrip(), err=True)
+    told = f"Error: {printable(error.problem)}\n{printable(error.remedy or '')}"
+    typer.echo(told.rstrip(), err=True)
     raise SystemExit(error.exit_code) from None

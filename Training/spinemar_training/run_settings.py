@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from spinemar.base.json_records import build_record
+from spinemar.base.json_text import read_text
 from spinemar.errors import InputError
 from spinemar_training.lightning.schedule import Budget
 from spinemar_training.simulate.slabs import SlabSettings
@@ -143,8 +144,8 @@ def read_yaml(kind: type[_T], path: Path) -> _T:
 
     remedy = "Give a YAML file like those of Training/configs."
     try:
-        values = yaml.safe_load(path.read_text("utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = yaml.safe_load(read_text(path, f"settings file {path.name}")) or {}
+    except yaml.YAMLError as error:
         raise InputError(
             f"The settings {path} cannot be read ({type(error).__name__}).", remedy
         ) from error

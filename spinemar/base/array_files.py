@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -10,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.files.regular import open_regular
 from spinemar.base.memory import machine_bytes
 from spinemar.errors import InputError
 
@@ -36,8 +38,8 @@ def load_npy(path: Path, *, mapped: bool = False) -> NDArray[Any]:
         If the file is damaged, cut off, holds Python objects or does not fit into memory.
     """
     try:
-        with path.open("rb") as stream:
-            _check_header(stream, path.stat().st_size, path.name, mapped=mapped)
+        with open_regular(path, f"file {path.name}") as stream:
+            _check_header(stream, os.fstat(stream.fileno()).st_size, path.name, mapped=mapped)
         array: NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise _damaged(path.name, error) from error
@@ -58,7 +60,7 @@ def load_npz(path: Path, names: tuple[str, ...]) -> list[NDArray[Any]]:
         As `load_npy`, and if one is missing or packed so that it could not be honest.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path, f"file {path.name}") as packed, zipfile.ZipFile(packed) as archive:
             for name in names:
                 member = archive.getinfo(f"{name}.npy")
                 if member.file_size > _DEFLATE_RATIO * max(member.compress_size, 1):

@@ -8,26 +8,43 @@ What a killed process left behind goes with the next write to the same target.
 from __future__ import annotations
 
 import errno
-import glob
 import os
-import secrets
 import shutil
-import socket
 import sys
 import tempfile
-import time
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from spinemar.base.files.left_over import (
+    is_left_over,
+    old_name,
+    part_folder,
+    settle_left_over,
+    writer,
+)
 from spinemar.errors import FaultError, InputError
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_SUCH_NAME = (errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
-_SECONDS_UNTIL_FORGOTTEN = 24 * 3600
 _PREFIX = "spinemar-"
+
+Place = Callable[[Path], AbstractContextManager[Path]]
+"""Gives the temporary path for a target, as `atomic_path` does, and `FileSet.place`."""
+
+__all__ = [
+    "Place",
+    "atomic_path",
+    "check_folder",
+    "disk_fault",
+    "faults_of",
+    "flush",
+    "flush_tree",
+    "full_path",
+    "made_folder",
+    "private_folder",
+]
 
 
 def full_path(path: str | Path) -> Path:
@@ -63,14 +80,6 @@ def made_folder(path: str | Path) -> Path:
             f"The folder {folder} cannot be made ({error.strerror}).", "Choose another one."
         ) from error
     return folder
-
-
-def full_suffix(path: Path) -> str:
-    """Return the suffix that says the format: ``.nii.gz`` as one, else the last one."""
-    suffixes = [s.lower() for s in path.suffixes]
-    if len(suffixes) >= 2 and suffixes[-1] == ".gz":
-        return "".join(path.suffixes[-2:])
-    return path.suffix
 
 
 def disk_fault(error: OSError, target: Path) -> FaultError | InputError:
@@ -122,32 +131,56 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         If the disk is full or fails.
     """
     target = Path(path)
+    check_folder(target)
+    settle_left_over(target)
+    folder = part_folder(target)
+    temporary = folder / target.name
+    try:
+        with faults_of(target, folder, temporary):
+            folder.mkdir(mode=0o700)
+            yield temporary
+            if target.is_file():
+                shutil.copymode(target, temporary)
+            flush_tree(temporary)
+            if temporary.is_dir() and target.is_dir():
+                _replace_folder(temporary, target, folder)
+            else:
+                temporary.replace(target)
+            flush(target.parent)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_folder(target: Path) -> None:
+    """Refuse a target whose folder does not exist.
+
+    Raises
+    ------
+    InputError
+    """
     if not target.parent.is_dir():
         raise InputError(
             f"The folder {target.parent} does not exist.", "Make the folder or choose another one."
         )
-    _remove_left_over(target)
-    folder = target.with_name(f".{_stem(target)}.{_writer()}-{secrets.token_hex(6)}.part")
-    temporary = folder / target.name
+
+
+@contextmanager
+def faults_of(target: Path, *own: Path) -> Iterator[None]:
+    """Explain in terms of `target` what goes wrong with it, with our `own` paths, or for space.
+
+    A failure inside the block that concerns some other file is not ours to explain.
+
+    Raises
+    ------
+    InputError, FaultError
+    """
     try:
-        folder.mkdir(mode=0o700)
-        yield temporary
-        if target.is_file():
-            shutil.copymode(target, temporary)
-        _flush_tree(temporary)
-        if temporary.is_dir() and target.is_dir():
-            _replace_folder(temporary, target, folder)
-        else:
-            temporary.replace(target)
-        _flush(target.parent)
+        yield
     except OSError as error:
-        # A failure inside the block that concerns some other file is not ours to explain.
         names = {str(error.filename), str(error.filename2)}
-        if error.errno in _NO_SPACE or names & {str(folder), str(temporary), str(target)}:
+        if error.errno in _NO_SPACE or names & {str(target), *map(str, own)}:
             raise disk_fault(error, target) from error
         raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def private_folder(parent: str | Path) -> Path:
@@ -167,17 +200,17 @@ def private_folder(parent: str | Path) -> Path:
     """
     place = Path(parent)
     for left in place.glob(f"{_PREFIX}*-*-*"):
-        if _is_left_over(left, left.name.removeprefix(_PREFIX).rpartition("-")[0]):
+        if is_left_over(left, left.name.removeprefix(_PREFIX).rpartition("-")[0]):
             shutil.rmtree(left, ignore_errors=True)
     try:
-        return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{_writer()}-", dir=place))
+        return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{writer()}-", dir=place))
     except OSError as error:
         raise disk_fault(error, place / "spinemar") from error
 
 
 def _replace_folder(temporary: Path, target: Path, folder: Path) -> None:
     """Swap a finished folder in; the old one goes only when the new one stands."""
-    old = folder / _old_name(target)
+    old = folder / old_name(target)
     target.replace(old)
     try:
         temporary.replace(target)
@@ -186,15 +219,15 @@ def _replace_folder(temporary: Path, target: Path, folder: Path) -> None:
         raise
 
 
-def _flush_tree(path: Path) -> None:
+def flush_tree(path: Path) -> None:
     """Have a file, or all files of a folder, written to the disk itself."""
     if path.is_dir():
         for inside in path.iterdir():
-            _flush_tree(inside)
-    _flush(path)
+            flush_tree(inside)
+    flush(path)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Flush one file or folder; not every system and disk can, and then the rest must do."""
     if sys.platform == "win32" and path.is_dir():
         return
@@ -210,53 +243,3 @@ def _flush(path: Path) -> None:
             raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(number)
-
-
-def _stem(target: Path) -> str:
-    return target.name.removesuffix(full_suffix(target))[:40]
-
-
-def _writer() -> str:
-    """Name this process on this machine, in the space of process numbers that it lives in."""
-    space = ""
-    with suppress(OSError, NotImplementedError):
-        space = str(Path("/proc/self/ns/pid").readlink())
-    machine = zlib.crc32(f"{socket.gethostname()} {space}".encode())
-    return f"{machine:08x}-{os.getpid()}"
-
-
-def _remove_left_over(target: Path) -> None:
-    """Remove what writers of the same target left behind that were killed.
-
-    A folder that was killed while it was swapped comes back first.
-    """
-    for left in target.parent.glob(f".{glob.escape(_stem(target))}.*.part"):
-        if _is_left_over(left, left.name.split(".")[-2].rpartition("-")[0]):
-            old = left / _old_name(target)
-            if old.exists() and not target.exists():
-                old.replace(target)
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _old_name(target: Path) -> str:
-    return f"{target.name[:80]}.old"
-
-
-def _is_left_over(folder: Path, writer: str) -> bool:
-    machine, _, process = writer.partition("-")
-    if sys.platform != "win32" and process.isdigit() and machine == _writer().partition("-")[0]:
-        return not _runs(int(process))
-    try:
-        return time.time() - folder.stat().st_mtime > _SECONDS_UNTIL_FORGOTTEN
-    except OSError:
-        return False
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)  # asks, and sends nothing
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -8,6 +8,7 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
+from spinemar.base.files.regular import read_regular
 from spinemar.errors import InputError
 
 MAX_BYTES = 16 << 20
@@ -64,14 +65,8 @@ def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
         If it is missing, no ordinary file, too large or not UTF-8.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"The {what} is no ordinary file.", "Check the path.")
-        if path.stat().st_size > max_bytes:
-            raise InputError(
-                f"The {what} is larger than {max_bytes >> 20} MiB, far too large.",
-                "Check that this is the right file.",
-            )
-        return path.read_text(encoding="utf-8")
+        content = read_regular(path, what, max_bytes).decode("utf-8")
+        return content.replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise InputError(f"The {what} cannot be read ({problem}).", "Check the file.") from error

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 
@@ -21,30 +20,33 @@ if TYPE_CHECKING:
     from spinemar.evaluation.aapm import AapmCard
 
 
-def open_missing_streams() -> None:
-    """Give a process that was started without stdin, stdout or stderr the null device for them.
+class ShowingConsole(Console):
+    """Shows text instead of letting the terminal obey it; names may come from anywhere."""
 
-    The next file that is opened would take their number otherwise, and whatever a library prints
-    would go into it: a result, for one.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; a text that is given whole keeps to its line."""
+        super().print(*(printable(o) if isinstance(o, str) else o for o in objects), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render; what is no text of ours (cells of tables) is filtered, Rich's own codes stay."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                lines = "\n".join(map(printable, segment.text.split("\n")))
+                yield Segment(lines, segment.style)
 
 
 def stdout() -> Console:
     """Console for results; brackets and colons in a file's name are no markup."""
-    return Console(markup=False, emoji=False)
+    return ShowingConsole(markup=False, emoji=False)
 
 
 def stderr() -> Console:
     """Console for everything else; soft wrap keeps each sentence on one line in logs."""
-    return Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
+    return ShowingConsole(stderr=True, soft_wrap=True, markup=False, emoji=False)
 
 
 def printable(text: str) -> str:
@@ -53,7 +55,7 @@ def printable(text: str) -> str:
 
 
 def print_json(facts: Mapping[str, Any]) -> None:
-    """Print one JSON object and nothing around it."""
+    """Print one JSON object and nothing around it, in ASCII."""
     sys.stdout.write(json.dumps(facts, indent=2, default=_plain) + "\n")
     sys.stdout.flush()
 

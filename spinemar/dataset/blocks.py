@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spinemar.base.files.hashes import file_sha256
 from spinemar.dataset.pairs.domains import FIELDS
 from spinemar.dataset.pairs.pair import Pair, make_pair
 from spinemar.dataset.sampling.patients import Patient, load_patient
@@ -22,7 +23,6 @@ from spinemar.dataset.storage.layout import (
     Spec,
     block_range,
     create_arrays,
-    file_sha256,
     read_record,
     read_spec,
     record_path,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spinemar.base.json_text import read_json
+from spinemar.base.json_text import read_json, read_text
 from spinemar.errors import InputError
 
 SCHEMA = "spinemar-cts/1"
@@ -111,9 +111,9 @@ def _with_landmarks(entry: CtEntry, folder: Path | None) -> CtEntry:
 def _read_list(path: Path) -> list[CtEntry]:
     if path.suffix == ".csv":
         try:
-            with path.open(newline="", encoding="utf-8") as stream:
-                rows: list[Any] = list(csv.DictReader(stream))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            lines = read_text(path, f"list {path.name}").splitlines(keepends=True)
+            rows: list[Any] = list(csv.DictReader(lines))
+        except csv.Error as error:
             raise InputError(f"The list {path.name} cannot be read ({error}).") from error
     else:
         document = _parse(path)

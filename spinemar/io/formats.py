@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from spinemar.base.atomic_files import full_suffix
+from spinemar.base.files.left_over import full_suffix
 from spinemar.base.memory import machine_bytes
 from spinemar.errors import InputError
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.base.atomic_files import atomic_path, full_path
+from spinemar.base.atomic_files import Place, atomic_path, full_path
 from spinemar.errors import FaultError, GeometryError, InputError
 from spinemar.io.affine import check_affine, set_image_geometry, tilt_deg
 from spinemar.io.formats import NIFTI, check_writable_format, suffix_of
@@ -19,7 +19,7 @@ from spinemar.volume import CTVolume, LabelVolume
 _NIFTI_TILT_DEG = 0.05
 
 
-def write_volume(path: str | Path, volume: CTVolume) -> None:
+def write_volume(path: str | Path, volume: CTVolume, *, place: Place = atomic_path) -> None:
     """Write a CT; whole numbers within 16 bits are kept as int16, anything else as float32.
 
     Parameters
@@ -28,6 +28,8 @@ def write_volume(path: str | Path, volume: CTVolume) -> None:
         Ending in `.nrrd`, `.nii`, `.nii.gz` or `.mha`. An existing file is replaced, but only once
         the new one is complete.
     volume : CTVolume
+    place : callable
+        Where it is written until it is complete: `FileSet.place` for a file of a set.
 
     Raises
     ------
@@ -43,14 +45,15 @@ def write_volume(path: str | Path, volume: CTVolume) -> None:
     whole = bool(fits) and bool((hu == np.rint(hu)).all())
     stored = hu.astype(np.int16) if whole else hu
     stated = volume.metadata.get("rescale_type") == "HU"
-    _write(full_path(path), stored, volume.ijk_to_ras, hounsfield=stated)
+    _write(full_path(path), stored, volume.ijk_to_ras, place, hounsfield=stated)
 
 
-def write_labels(path: str | Path, labels: LabelVolume) -> None:
-    """Write a label volume; see `write_volume` for formats and errors."""
+def write_labels(path: str | Path, labels: LabelVolume, *, place: Place = atomic_path) -> None:
+    """Write a label volume; see `write_volume` for formats, place and errors."""
     array = labels.labels
     small = array.min() >= 0 and array.max() <= 255
-    _write(full_path(path), array.astype(np.uint8) if small else array, labels.ijk_to_ras)
+    stored = array.astype(np.uint8) if small else array
+    _write(full_path(path), stored, labels.ijk_to_ras, place)
 
 
 def check_writable(path: str | Path, volume: CTVolume) -> None:
@@ -80,10 +83,15 @@ def _check_target(path: Path, ijk_to_ras: NDArray[np.float64]) -> None:
 
 
 def _write(
-    path: Path, array: NDArray[Any], ijk_to_ras: NDArray[np.float64], *, hounsfield: bool = False
+    path: Path,
+    array: NDArray[Any],
+    ijk_to_ras: NDArray[np.float64],
+    place: Place,
+    *,
+    hounsfield: bool = False,
 ) -> None:
     _check_target(path, ijk_to_ras)
-    with atomic_path(path) as temporary, quiet_itk() as sitk:
+    with place(path) as temporary, quiet_itk() as sitk:
         image = sitk.GetImageFromArray(array)
         set_image_geometry(image, ijk_to_ras)
         if hounsfield and suffix_of(path) == ".nrrd":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spinemar.base.files.sets import is_current
 from spinemar.errors import InputError
 from spinemar.jobs.batches.sidecar import read_sidecar
 from spinemar.volume import CTVolume
@@ -37,6 +38,8 @@ def _method_beside(source: Path) -> str | None:
     facts = read_sidecar(source) if source.is_file() else None
     if facts is None or Path(str(facts.get("output", ""))).name != source.name:
         return None
+    if "sha256" in facts and not is_current(source, facts["sha256"]):
+        return None  # of the same name, but another one
     made = facts.get("provenance")
     if not isinstance(made, dict) or not facts.get("corrected"):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from spinemar.base.json_text import read_text
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, catalogue_from_json, load_catalogue
 from spinemar.jobs.engine.arrays import load_labels
@@ -34,8 +35,4 @@ def spine_of(named: Any, frames: Path) -> SpineModel:
     labels = load_labels(named)
     if labels is None:
         raise InputError("The job names no labels.", "Segment the spine first.")
-    try:
-        text = frames.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError("The job's frames cannot be read.", "Segment the spine again.") from error
-    return spine_from_json(text, labels)
+    return spine_from_json(read_text(frames, "job's file of frames"), labels)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from spinemar.base.explain import explained
-from spinemar.base.json_text import parse_json
+from spinemar.base.json_text import parse_json, read_text
 from spinemar.base.privacy import keep_to_this_machine
 from spinemar.errors import InputError, SpinemarError
 from spinemar.jobs.engine import protocol
@@ -115,10 +115,7 @@ def _read_job(source: str) -> Mapping[str, Any]:
         if source == "-":
             text = sys.stdin.readline(_MAX_JOB_BYTES)
         else:
-            path = Path(source)
-            if path.stat().st_size > _MAX_JOB_BYTES:
-                raise InputError(f"{path.name} is far too large for a job.", "Check the file.")
-            text = path.read_text(encoding="utf-8")
+            text = read_text(Path(source), f"job {source}", _MAX_JOB_BYTES)
     except (OSError, ValueError) as error:
         raise InputError(
             f"The job {source} cannot be read ({error}).", "Give a job's JSON file."

@@ -88,8 +88,8 @@ def files(scan, patient, ct_folder, store, tmp_path: Path) -> dict[str, Path]:  
 
 def plan_with_a_surface(folder: Path) -> Path:
     """Write a tetrahedron as STL, and a plan that has it as an implant."""
+    from spinemar.base.files.hashes import file_sha256
     from spinemar.implants.placement import ImportedMesh
-    from spinemar.implants.surfaces.imported import sha256_of
 
     corners = ((0, 0, 0), (9, 0, 0), (0, 9, 0), (0, 0, 9))
     faces = ((0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3))
@@ -100,7 +100,7 @@ def plan_with_a_surface(folder: Path) -> Path:
         lines += ["endloop", "endfacet"]
     (folder / "a.stl").write_text("\n".join([*lines, "endsolid a\n"]))
     place = (1.0, 0.0, 0.0, -160.0, 0.0, 1.0, 0.0, -160.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 1.0)
-    mesh = ImportedMesh("a", str(folder / "a.stl"), sha256_of(folder / "a.stl"), place)
+    mesh = ImportedMesh("a", str(folder / "a.stl"), file_sha256(folder / "a.stl"), place)
     write_plan(folder / "surface.json", Plan(levels=("L1",), meshes=(mesh,)))
     return folder / "surface.json"
 

@@ -214,7 +214,8 @@ def test_deep_looks_at_what_pairs_mean(copy):
     """A store whose digests fit but whose raw pair differs outside the trace."""
     import zarr
 
-    from spinemar.dataset.storage.layout import BlockRecord, file_sha256, write_record
+    from spinemar.base.files.hashes import file_sha256
+    from spinemar.dataset.storage.layout import BlockRecord, write_record
 
     index = PairStore(copy, (), domain="raw").rows[0]["index"]
     group = zarr.open_group(copy, mode="r+")

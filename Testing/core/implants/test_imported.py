@@ -10,11 +10,12 @@ import nibabel
 import numpy as np
 import pytest
 
+from spinemar.base.files.hashes import file_sha256
 from spinemar.cli.main import main
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.placement import ImportedMesh, Rod
-from spinemar.implants.surfaces.imported import read_mesh, sha256_of, voxelize_triangles
+from spinemar.implants.surfaces.imported import read_mesh, voxelize_triangles
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_to_json
@@ -72,7 +73,7 @@ def text(triangles: np.ndarray, form: str = "{:.6e}", indent: str = "  ", end: s
 
 def mesh(path: Path, content: bytes, matrix: np.ndarray = CENTRE) -> ImportedMesh:
     path.write_bytes(content)
-    return ImportedMesh("m", str(path), sha256_of(path), tuple(matrix.ravel().tolist()))
+    return ImportedMesh("m", str(path), file_sha256(path), tuple(matrix.ravel().tolist()))
 
 
 def volume_mm3(item: ImportedMesh, grid: GridGeometry = GRID) -> float:

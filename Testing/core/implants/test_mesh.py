@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spinemar.base.files.hashes import file_sha256
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.construct_mesh import construct_meshes, export_stl
@@ -15,7 +16,7 @@ from spinemar.implants.kinds import construct_parts
 from spinemar.implants.placement import Cage, Crosslink, ImportedMesh, Rod, Screw
 from spinemar.implants.shapes.rod import Tube, rod_curve
 from spinemar.implants.shapes.thread import ThreadedShank
-from spinemar.implants.surfaces.imported import is_closed, read_mesh, sha256_of, voxelize_triangles
+from spinemar.implants.surfaces.imported import is_closed, read_mesh, voxelize_triangles
 from spinemar.implants.surfaces.mesh import shank_mesh, tube_mesh
 from spinemar.implants.voxelize import voxelize_plan, voxelize_solid
 from spinemar.planning.plans.plan import Plan
@@ -105,7 +106,7 @@ def test_stl_files_read_back_closed_and_voxelise_like_the_plan(tmp_path):
     rod = tmp_path / "stl" / "rod.stl"
     grid = GridGeometry((60, 100, 100), np.array(
         [[0.8, 0, 0, -60], [0, 0.8, 0, -90], [0, 0, 2.0, -60], [0, 0, 0, 1.0]]))  # fmt: skip
-    imported = ImportedMesh("m", str(rod), sha256_of(rod), tuple(np.eye(4).ravel().tolist()))
+    imported = ImportedMesh("m", str(rod), file_sha256(rod), tuple(np.eye(4).ravel().tolist()))
     only_rod = Plan(rods=plan().rods)
     ours = voxelize_plan(only_rod, grid, load_catalogue())["Ti-6Al-4V"]
     theirs = voxelize_plan(Plan(meshes=(imported,)), grid, load_catalogue())["Ti-6Al-4V"]

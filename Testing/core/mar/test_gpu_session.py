@@ -45,6 +45,9 @@ class FakeRuntime:
         entries = {}
         return SimpleNamespace(add_session_config_entry=entries.__setitem__, entries=entries)
 
+    def RunOptions(self):  # noqa: N802
+        return SimpleNamespace(terminate=False)
+
     def InferenceSession(self, data, options, providers):  # noqa: N802
         self.options.append((options, providers))
         names = [p if isinstance(p, str) else p[0] for p in providers]
@@ -66,7 +69,7 @@ class FakeSession:
     def get_outputs(self):
         return [SimpleNamespace(name="y", type="tensor(float)", shape=["B", 2, "R"])]
 
-    def run(self, names, feed):
+    def run(self, names, feed, options=None):
         x = np.asarray(feed["x"])
         if self.names[0] == CUDA and x.shape[-1] != 64:  # the warm-up's size always fits
             if self.runtime.error:
@@ -79,7 +82,7 @@ class FakeSession:
     def io_binding(self):
         return FakeBinding()
 
-    def run_with_iobinding(self, binding):
+    def run_with_iobinding(self, binding, options=None):
         assert binding.outputs == {"y": "cuda"}
         assert all(device == "cuda" for device, _ in binding.inputs.values())
         binding.result = self.run(["y"], {k: v for k, (_, v) in binding.inputs.items()})
@@ -215,7 +218,7 @@ def test_a_failure_on_the_cpu_is_a_fault(pretend, monkeypatch) -> None:
     pretend(cuda=False)
     cpu = NetworkSession(_network(), "cpu")
 
-    def broken(names, feed):
+    def broken(names, feed, options):
         raise RuntimeError("bad shape")
 
     monkeypatch.setattr(cpu._session, "run", broken)

@@ -16,7 +16,7 @@ from spinemar.mar.inpainters.learned.generator import (
     interpolate_views,
     pad_flipped,
 )
-from spinemar.mar.inpainters.models.manifest import load_manifest
+from spinemar.mar.inpainters.models.manifest import Network, load_manifest
 from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
 from spinemar.mar.inpainters.models.runtime import onnx_runtime
 from spinemar.mar.inpainters.models.session import NetworkSession
@@ -284,3 +284,73 @@ def test_padding_and_interpolation_know_that_half_a_turn_flips() -> None:
     finer = interpolate_views(sinogram[::2], 2)
     assert np.abs(finer - sinogram).max() < 0.05
     np.testing.assert_array_equal(interpolate_views(sinogram, 1), sinogram)
+
+
+def _as_ort_format(data: bytes) -> bytes:
+    """Give an ONNX file the mark of ONNX Runtime's own format, as another producer's name."""
+    return b"\x12\x86\x80\x00ORTMxx" + data
+
+
+def test_a_file_of_two_formats_is_run_as_the_one_that_was_looked_at(tmp_path) -> None:
+    data = _as_ort_format(_network())
+    runtime = onnx_runtime()
+    with pytest.raises(Exception, match=r"(?i)ort|flatbuffer|verif|model"):
+        runtime.InferenceSession(data, providers=["CPUExecutionProvider"])  # it would be guessed
+    refuse_unsafe(data, "both.onnx")
+    network = load_manifest(_write(tmp_path, data)).generator
+    assert network is not None
+    plain = load_manifest(_write(tmp_path, _network())).generator
+    assert plain is not None
+    feed = {
+        name: np.random.default_rng(0).random([n or 1 for n in shape]).astype(np.float32)
+        for name, shape in plain.inputs.items()
+    }
+    same = [NetworkSession(one, "cpu").run(feed) for one in (network, plain)]
+    for name in same[0]:
+        np.testing.assert_array_equal(same[0][name], same[1][name])
+
+
+def _endless(turns: int) -> bytes:
+    """Return a network that adds 1 to its input so many times."""
+    helper, tensor = onnx.helper, onnx.TensorProto
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["on"]),
+            helper.make_node("Add", ["x", "one"], ["y"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("n", tensor.INT64, []),
+            helper.make_tensor_value_info("go", tensor.BOOL, []),
+            helper.make_tensor_value_info("x", tensor.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("on", tensor.BOOL, []),
+            helper.make_tensor_value_info("y", tensor.FLOAT, None),
+        ],
+    )
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["turns", "", "in"], ["out"], body=body)],
+        "endless",
+        [helper.make_tensor_value_info("in", tensor.FLOAT, ["B", 1, 2])],
+        [helper.make_tensor_value_info("out", tensor.FLOAT, ["B", 1, 2])],
+        [
+            helper.make_tensor("turns", tensor.INT64, [], [turns]),
+            helper.make_tensor("one", tensor.FLOAT, [1], [1.0]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+def test_a_network_that_never_ends_is_given_up(monkeypatch) -> None:
+    shape = {"in": (None, 1, 2)}, {"out": (None, 1, 2)}
+    feed = {"in": np.zeros((1, 1, 2), np.float32)}
+    short = NetworkSession(Network("prior", "a.onnx", _endless(3), "", *shape, {}, {}), "cpu")
+    np.testing.assert_array_equal(short.run(feed)["out"], 3.0)
+    monkeypatch.setattr("spinemar.mar.inpainters.models.session.FIRST_RUN_SECONDS", 0.5)
+    network = Network("prior", "endless.onnx", _endless(2**62), "", *shape, {}, {})
+    with pytest.raises(ModelError, match=r"endless\.onnx did not end its first run within"):
+        NetworkSession(network, "cpu").run(feed)
+    monkeypatch.setattr("spinemar.mar.inpainters.models.session.FIRST_RUN_SECONDS", 0.0)
+    np.testing.assert_array_equal(short.run(feed)["out"], 3.0)  # later runs have no limit

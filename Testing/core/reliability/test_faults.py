@@ -81,7 +81,7 @@ def test_worker_killed_at_each_stage(tmp_path: Path) -> None:
 # Where the power goes: a name of `spinemar.base.atomic_files`, or of pathlib, that ends the
 # process instead.
 _CUTS = {
-    "while writing": ("spinemar.base.atomic_files._flush_tree", "old"),
+    "while writing": ("spinemar.base.atomic_files.flush_tree", "old"),
     "between flush and rename": ("pathlib.Path.replace", "old"),
     "after the rename": ("spinemar.base.atomic_files._after_rename", "new"),
 }
@@ -96,13 +96,13 @@ def test_power_cut_leaves_old_or_new(tmp_path: Path, cut: str) -> None:
         import os, pathlib, spinemar.base.atomic_files as files
         def gone(*_): os._exit(9)
         if {place!r} == "spinemar.base.atomic_files._after_rename":
-            flush = files._flush
-            files._flush = lambda path: gone() if path == pathlib.Path({str(tmp_path)!r}) \\
+            flush = files.flush
+            files.flush = lambda path: gone() if path == pathlib.Path({str(tmp_path)!r}) \\
                 else flush(path)
         elif {place!r} == "pathlib.Path.replace":
             pathlib.Path.replace = gone
         else:
-            files._flush_tree = gone
+            files.flush_tree = gone
         with files.atomic_path({str(target)!r}) as temporary:
             temporary.write_text("new")
         """
@@ -275,7 +275,7 @@ def test_claims_of_other_outputs_do_not_matter(tmp_path: Path) -> None:
 def test_volume_and_facts_appear_together_or_not_at_all(
     scan_file: Path, tmp_path: Path, monkeypatch, capfd
 ) -> None:
-    def full(*_args: object) -> None:
+    def full(*_args: object, **_options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "out.nrrd"))
 
     monkeypatch.setattr("spinemar.io.write_volume", full)

@@ -72,11 +72,11 @@ def fit(
     newest = output / "last.ckpt"
     resumed = str(newest) if newest.exists() else None
     if resumed and hasattr(stream, "first"):
-        stream.first = torch.load(resumed, weights_only=False)["steps_taken"]
+        stream.first = torch.load(resumed, weights_only=True)["steps_taken"]
     trainer = _trainer(module, output, settings, device)
-    trainer.fit(module, DataLoader(stream, batch_size=None), ckpt_path=resumed, weights_only=False)
+    trainer.fit(module, DataLoader(stream, batch_size=None), ckpt_path=resumed, weights_only=True)
     # Processes that were forked trained their own copies: what they did stands in the checkpoint.
-    reached = torch.load(newest, weights_only=False)
+    reached = torch.load(newest, weights_only=True)
     facts = {
         "steps": reached["steps_taken"],
         "seconds": reached["training_seconds"],

@@ -118,8 +118,7 @@ def correct(
       spinemar correct --sinogram raw.npz -o corrected.nrrd --fov 250
     """
     from spinemar.base.file_locks import output_lock
-    from spinemar.io import write_volume
-    from spinemar.jobs.batches.sidecar import sidecar_facts, written_sidecar
+    from spinemar.jobs.batches.sidecar import sidecar_facts, write_with_sidecar
 
     threshold = _threshold(metal_threshold)
     with output_lock(output), progress_bars(quiet=json) as (progress, cancel):
@@ -158,11 +157,8 @@ def correct(
             content = _report_content(source, volume, result, job.settings, measured, study)
             facts["report"] = str(write_report(report, content))
         cancel.raise_if_cancelled()
-        # Both or none, and last of all, when nothing else can fail.
-        with written_sidecar(output, facts):
-            if metal_mask_out is not None:
-                _write_outline(metal_mask_out, result)
-            write_volume(output, result.volume)
+        # All or none, and last of all, when nothing else can fail.
+        facts = write_with_sidecar(output, result, facts, outline=metal_mask_out)
     if json:
         print_json(facts)
     else:
@@ -220,16 +216,6 @@ def _check_mask_out(path: Path, others: tuple[Path, Path], *, overwrite: bool) -
         raise InputError(
             f"{path} exists already.", "Choose another name, or allow it with --overwrite."
         )
-
-
-def _write_outline(path: Path, result: CorrectionResult) -> None:
-    import numpy as np
-
-    from spinemar.io import write_labels
-    from spinemar.volume import LabelVolume
-
-    outline = result.metal_outline.astype(np.int16)
-    write_labels(path, LabelVolume(outline, result.volume.ijk_to_ras))
 
 
 def _report_content(

@@ -17,7 +17,7 @@ from spinemar.cli.commands.correct import (
     Method,
     Model,
 )
-from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.console import print_json, printable, progress_bars, stdout
 from spinemar.cli.options import Json
 from spinemar.errors import FaultError
 from spinemar.mar.settings import THRESHOLD_RANGE_HU, CorrectionSettings
@@ -119,7 +119,7 @@ def _show(rows: Sequence[BatchRow], summary: Path) -> None:
         table.add_column(name, justify="right" if name in ("slices", "change HU", "s") else "left")
     for row in rows:
         cells = (str(row.slices_corrected), f"{row.change_hu:.1f}", f"{row.seconds:.1f}")
-        table.add_row(_name(row), row.status, *cells)
+        table.add_row(printable(_name(row)), row.status, *cells)
     console = stdout()
     console.print(table)
     for row in rows:

@@ -66,11 +66,16 @@ def evaluate(
 
       spinemar evaluate truth.nii.gz corrected.nii.gz --card aapm --scan scan.nii.gz --json
     """
+    from spinemar.base.files.sets import refuse_mixed
+    from spinemar.cli.commands.simulate import MANIFEST
     from spinemar.evaluation import evaluate as score
     from spinemar.evaluation.aapm import aapm_card
     from spinemar.io import read_volume
 
     _check_options(metal_fraction, put_back, plan, card, scan)
+    for path in (truth, scan, metal_mask):
+        if path is not None:  # scan and truth of two runs would be scored without a word
+            refuse_mixed(path, path.with_name(MANIFEST))
     with progress_bars(quiet=json) as (progress, cancel):
         wanted, found = read_volume(truth), read_volume(result)
         known = _true_metal(wanted, metal_fraction, metal_mask, put_back, plan)

@@ -22,7 +22,10 @@ from spinemar.physics.scanner_settings import GEOMETRIES, HU_SCALES, KERNELS, Sc
 if TYPE_CHECKING:
     from spinemar.implants.catalogue import Catalogue
     from spinemar.physics.scanner import SimulatedScan
+    from spinemar.tomography.raw_data.sinogram import Sinogram
     from spinemar.volume import CTVolume, GridGeometry
+
+MANIFEST = "scan.json"
 
 _OFF: dict[str, dict[str, Any]] = {
     "beam-hardening": {"polychromatic": False},
@@ -112,7 +115,6 @@ def simulate(
     from spinemar.io import read_volume
     from spinemar.physics.raw_scan import simulate_raw
     from spinemar.physics.scanner import simulate_scan
-    from spinemar.tomography.raw_data.sinogram_files import write_sinogram
 
     changes: dict[str, Any] = {}
     for effect in without or []:
@@ -149,10 +151,11 @@ def simulate(
             progress=progress,
             cancel=cancel,
         )
-        files = _write(scan, output, single=single)
+        measured = None
         if raw is not None:
-            write_sinogram(raw, simulate_raw(patient, fractions, settings, seed, slices=chosen))
-            files["raw"] = raw
+            measured = simulate_raw(patient, fractions, settings, seed, slices=chosen)
+        cancel.raise_if_cancelled()
+        files = _write(scan, measured, output, raw, single=single)
     facts = {
         "status": "done",
         "input": str(source),
@@ -251,26 +254,37 @@ def _one_source(
     return {material: read_mask(path, geometry).astype(np.float32)}
 
 
-def _write(scan: SimulatedScan, output: Path, *, single: bool) -> dict[str, Path]:
+def _write(
+    scan: SimulatedScan, raw: Sinogram | None, output: Path, raw_path: Path | None, *, single: bool
+) -> dict[str, Path]:
+    """Write all that was asked for, to appear together; scan.json names the hash of each file."""
     import json as text
 
-    from spinemar.base.atomic_files import atomic_path
+    from spinemar.base.files.sets import file_set
     from spinemar.io import write_labels, write_volume
+    from spinemar.tomography.raw_data.sinogram_files import write_sinogram
     from spinemar.volume import LabelVolume
 
-    if single:
-        write_volume(output, scan.volume)
-        return {"scan": output}
-    output.mkdir(exist_ok=True)
-    files = {name: output / f"{name}.nrrd" for name in ("scan", "truth", "noise_free", "metal")}
+    if not single:
+        output.mkdir(exist_ok=True)
     volumes = {"scan": scan.volume, "truth": scan.truth, "noise_free": scan.noise_free}
-    for name, volume in volumes.items():
-        assert volume is not None  # a folder gets all of them
-        write_volume(files[name], volume)
-    metal = (scan.metal_fraction > 0.5).astype(np.int16)
-    write_labels(files["metal"], LabelVolume(metal, scan.volume.ijk_to_ras))
-    files["settings"] = output / "scan.json"
-    facts = {"seed": scan.seed, "settings": scan.settings.to_json()}
-    with atomic_path(files["settings"]) as temporary:
-        temporary.write_text(text.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return files
+    files = {} if single else {name: output / f"{name}.nrrd" for name in (*volumes, "metal")}
+    last = output if single else output / MANIFEST
+    with file_set(last) as together:
+        if raw is not None and raw_path is not None:
+            write_sinogram(raw_path, raw, place=together.place)
+        if single:
+            write_volume(output, scan.volume, place=together.place)
+        else:
+            for name, volume in volumes.items():
+                assert volume is not None  # a folder gets all of them
+                write_volume(files[name], volume, place=together.place)
+            metal = (scan.metal_fraction > 0.5).astype(np.int16)
+            labels = LabelVolume(metal, scan.volume.ijk_to_ras)
+            write_labels(files["metal"], labels, place=together.place)
+            facts = {"seed": scan.seed, "settings": scan.settings.to_json()}
+            with together.place(last) as temporary:
+                said = text.dumps({**facts, "sha256": together.sha256()}, indent=2)
+                temporary.write_text(said + "\n", encoding="utf-8")
+    named = {"scan": output} if single else {**files, "settings": last}
+    return named if raw_path is None else {**named, "raw": raw_path}

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.array_files import load_npy
 from spinemar.base.atomic_files import atomic_path
 from spinemar.base.json_text import read_json
 from spinemar.dataset.judge import refuse_judge
@@ -109,7 +110,7 @@ def prepare_patient(entry: CtEntry, folder: Path, cancel: CancelToken | None = N
     target = folder / entry.name
     key = _key(entry)
     if (target / "patient.json").exists():
-        known = json.loads((target / "patient.json").read_text(encoding="utf-8"))
+        known = read_json(target / "patient.json", "prepared patient")
         if known.get("key") == key:
             return target
     if cancel is not None:
@@ -145,8 +146,8 @@ def load_patient(path: Path) -> Patient:
     """Open a prepared patient; the voxels stay on disk."""
     from spinemar.planning.plans.plan_json import plan_from_json
 
-    facts: dict[str, Any] = json.loads((path / "patient.json").read_text(encoding="utf-8"))
-    hu = np.load(path / "hu.npy", mmap_mode="r")
+    facts: dict[str, Any] = read_json(path / "patient.json", "prepared patient")
+    hu = load_npy(path / "hu.npy", mapped=True)
     k, j, i = hu.shape
     left, right, back, front = facts["body_mm"]
     return Patient(

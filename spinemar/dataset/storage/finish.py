@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spinemar.base.atomic_files import atomic_path
+from spinemar.base.files.hashes import file_sha256
 from spinemar.dataset.pairs.domains import FIELDS
 from spinemar.dataset.storage.card import card_text
 from spinemar.dataset.storage.layout import (
@@ -18,7 +19,6 @@ from spinemar.dataset.storage.layout import (
     SPLITS,
     SUMS,
     TABLE,
-    file_sha256,
     read_spec,
     records,
     write_text,

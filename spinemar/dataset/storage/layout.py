@@ -25,8 +25,9 @@ from typing import Any
 from spinemar import __version__
 from spinemar.base.atomic_files import atomic_path
 from spinemar.base.extras import optional
+from spinemar.base.files.zarr_arrays import check_zarr_array
 from spinemar.base.json_records import build_record
-from spinemar.base.json_text import read_json
+from spinemar.base.json_text import read_json, read_text
 from spinemar.dataset.pair_settings import N_SLICES, PairSettings
 from spinemar.dataset.pairs.domains import FIELDS, IMAGES, MASKS, SINOGRAMS, TRACES
 from spinemar.dataset.pairs.encoding import INTEGRALS_PER_UNIT
@@ -39,6 +40,7 @@ CARD, SUMS = "README.md", "SHA256SUMS"
 BLOCKS, WORK = "blocks", ".work"
 _ZSTD_LEVEL = 3
 _MAX_SPEC_BYTES = 256 << 20
+_MAX_RECORD_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,26 @@ def create_arrays(store: Path, spec: Spec, pairs: int) -> None:
         )
 
 
+def read_arrays(store: Path) -> Any:
+    """Open the arrays of a store for reading, after a look at what their metadata ask for.
+
+    Returns
+    -------
+    zarr.Group
+
+    Raises
+    ------
+    InputError
+        If they are damaged, or of another kind than a store's.
+    """
+    zarr = zarr_package()
+    read_json(store / "zarr.json", "group of arrays zarr.json")
+    for name in FIELDS:
+        check_zarr_array(store / name)
+    # What the group's file repeats of its arrays' metadata was not looked at.
+    return zarr.open_group(store, mode="r", zarr_format=3, use_consolidated=False)
+
+
 def _attributes(name: str) -> dict[str, Any]:
     if name in SINOGRAMS:
         return {"scale": 1.0 / INTEGRALS_PER_UNIT, "unit": "1", "axes": "pair slice view bin"}
@@ -253,7 +275,7 @@ def read_record(store: Path, block: int) -> BlockRecord | None:
     if not path.exists():
         return None
     try:
-        head, text = path.read_text(encoding="utf-8").splitlines()
+        head, text = read_text(path, f"record {path.name}", _MAX_RECORD_BYTES).splitlines()
         if json.loads(head)["digest"] != hashlib.sha256(text.encode()).hexdigest():
             raise ValueError("its digest does not fit")
         body = json.loads(text)
@@ -286,12 +308,3 @@ def records(store: Path) -> Iterator[BlockRecord]:
         record = read_record(store, int(path.stem))
         if record is not None:
             yield record
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while part := stream.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.files.regular import open_regular
 from spinemar.dataset.pairs.domains import FIELDS, IMAGES, SINOGRAMS
 from spinemar.dataset.pairs.encoding import decode_integrals
-from spinemar.dataset.storage.layout import TABLE, read_spec, records, zarr_package
+from spinemar.dataset.storage.layout import TABLE, read_arrays, read_spec, records, shard_path
 from spinemar.dataset.storage.split import read_splits
 from spinemar.errors import InputError
 
@@ -82,6 +83,9 @@ class PairStore(Sequence[dict[str, Any]]):
 
     def read(self, field: str, index: int) -> NDArray[Any]:
         """Return one array of the pair of that number, (slices, ...)."""
+        shard = shard_path(self.path, field, index // self.spec.block_pairs)
+        if shard.exists() and not shard.is_file():
+            raise InputError(f"The shard {shard} is no ordinary file.", "Check the store.")
         stored = np.asarray(self._arrays()[field][index])
         if field in SINOGRAMS:
             return decode_integrals(stored)
@@ -89,9 +93,7 @@ class PairStore(Sequence[dict[str, Any]]):
 
     def _arrays(self) -> Any:
         if self._group is None:
-            zarr = zarr_package()
-
-            self._group = zarr.open_group(self.path, mode="r")
+            self._group = read_arrays(self.path)
         return self._group
 
     def __getstate__(self) -> dict[str, Any]:
@@ -101,7 +103,7 @@ class PairStore(Sequence[dict[str, Any]]):
 def _kept_rows(path: Path) -> list[dict[str, Any]]:
     """Return the few columns that reading needs: whole rows of a million pairs are gigabytes."""
     if (path / TABLE).exists():
-        with (path / TABLE).open(encoding="utf-8") as stream:
+        with open_regular(path / TABLE, f"table {TABLE}") as stream:
             return [_kept(json.loads(line)) for line in stream]
     return [_kept(row) for record in records(path) for row in record.rows]
 

@@ -7,9 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from spinemar.base.json_text import read_json
 from spinemar.dataset.manifest import SPLITS as NAMES
 from spinemar.dataset.storage.layout import SPLITS, InputFact
 from spinemar.errors import InputError
+
+_MAX_SPLITS_BYTES = 256 << 20
 
 _SHARES = (0.8, 0.1, 0.1)
 
@@ -77,7 +80,7 @@ def read_splits(store: Path) -> tuple[dict[str, str], dict[str, list[int]]]:
         If they are missing or damaged.
     """
     try:
-        document = json.loads((store / SPLITS).read_text(encoding="utf-8"))
+        document = read_json(store / SPLITS, f"file {SPLITS}", _MAX_SPLITS_BYTES)
         return document["patients"], document["pairs"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

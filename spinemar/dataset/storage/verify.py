@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from spinemar.base.files.hashes import file_sha256
+from spinemar.base.json_text import read_text
 from spinemar.dataset.pairs.domains import FIELDS
 from spinemar.dataset.storage.finish import small_files, table_line
 from spinemar.dataset.storage.layout import (
@@ -19,12 +21,11 @@ from spinemar.dataset.storage.layout import (
     BlockRecord,
     block_count,
     block_range,
-    file_sha256,
+    read_arrays,
     read_record,
     read_spec,
     record_path,
     shard_path,
-    zarr_package,
 )
 from spinemar.dataset.storage.split import read_splits
 from spinemar.errors import InputError
@@ -127,9 +128,9 @@ def _small_problems(store: Path) -> Iterator[Problem]:
         yield Problem("The store is not finished: it has no SHA256SUMS.")
         return
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path, path.name).splitlines()
         stated = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
-    except (UnicodeDecodeError, ValueError):
+    except (InputError, ValueError):
         yield Problem("SHA256SUMS is damaged.")
         return
     for name in sorted(set(small_files()) | set(stated)):
@@ -140,10 +141,8 @@ def _small_problems(store: Path) -> Iterator[Problem]:
 
 
 def _length(store: Path) -> int:
-    zarr = zarr_package()
-
     try:
-        return int(zarr.open_group(store, mode="r")[FIELDS[0]].shape[0])
+        return int(read_arrays(store)[FIELDS[0]].shape[0])
     except (KeyError, ValueError, OSError) as error:
         raise InputError(
             f"The arrays of {store.name} cannot be opened ({error}).",
@@ -163,9 +162,7 @@ def _shard_problems(store: Path, record: BlockRecord) -> Iterator[Problem]:
 
 
 def _pair_problems(store: Path, record: BlockRecord) -> Iterator[Problem]:
-    zarr = zarr_package()
-
-    group = zarr.open_group(store, mode="r")
+    group = read_arrays(store)
     for row in record.rows:
         index = row["index"]
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.files.hashes import file_sha256
 from spinemar.errors import InputError
 from spinemar.implants.placement import ImportedMesh
 from spinemar.implants.shapes.solids import FloatArray
@@ -178,11 +178,6 @@ def _point(point: FloatArray) -> str:
     return "(" + ", ".join(f"{value:.0f}" for value in point) + ")"
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def read_mesh(path: Path, sha256: str | None = None) -> tuple[FloatArray, NDArray[np.int64]]:
     """Read a closed surface: points (n, 3) in the file's units and triangles (m, 3).
 
@@ -192,7 +187,7 @@ def read_mesh(path: Path, sha256: str | None = None) -> tuple[FloatArray, NDArra
         If the file is missing, changed, of an unknown format or not closed.
     """
     points, triangles = read_surface(path)
-    if sha256 and sha256_of(path) != sha256:
+    if sha256 and file_sha256(path) != sha256:
         raise InputError(
             f"The surface {path.name} has changed since it was planned.", "Place it again."
         )

@@ -17,6 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.files.regular import read_regular
+
+MAX_BYTES = 256 << 20
 _HEAD, _RECORD = 84, 50
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("rest", "<u2")])
 _NUMBER = rb"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
@@ -37,7 +40,7 @@ def read_stl(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None
         Triangles without area (two corners in one) are left out. None if the file is neither
         whole binary nor whole text.
     """
-    data = path.read_bytes()
+    data = read_regular(path, f"surface {path.name}", MAX_BYTES)
     corners = _binary(data, exact=True)
     if corners is None and _is_text(data):
         corners = _text(data)

@@ -23,10 +23,9 @@ from spinemar.base.extras import require
 from spinemar.base.interpreter import own_interpreter, worker_environment
 from spinemar.base.json_text import shown
 from spinemar.errors import InputError
-from spinemar.implants.surfaces.stl import read_stl
+from spinemar.implants.surfaces.stl import MAX_BYTES, read_stl
 
 SUFFIXES = (".stl", ".obj", ".vtk", ".vtp")
-_MAX_BYTES = 256 << 20
 _MEMORY_BYTES = 4 << 30
 _SECONDS = 120
 
@@ -50,9 +49,9 @@ def read_surface(path: Path) -> Surface:
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path.name} is of no known surface format.", "Use STL, OBJ, VTK or VTP.")
     state = path.stat()
-    if state.st_size > _MAX_BYTES:
+    if state.st_size > MAX_BYTES:
         raise InputError(
-            f"The surface {path.name} is larger than {_MAX_BYTES >> 20} MiB.",
+            f"The surface {path.name} is larger than {MAX_BYTES >> 20} MiB.",
             "Export it with fewer triangles.",
         )
     key = str(path.resolve()), state.st_mtime_ns, state.st_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spinemar.base.files.regular import open_regular
 from spinemar.errors import InputError
 from spinemar.io.headers.stored_size import StoredVoxels, neighbour
 
@@ -73,7 +74,7 @@ def _check_shape(fields: dict[str, str]) -> None:
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:
     """Return the fields up to the one that ends the header, and where the header ends."""
-    with path.open("rb") as stream:
+    with open_regular(path, f"file {path.name}") as stream:
         start = stream.read(_MAX_HEADER_BYTES)
     fields: dict[str, str] = {}
     position = 0
@@ -83,8 +84,9 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         position = len(start) if end < 0 else end + 1
         name, equals, value = line.partition("=")
         key = name.strip()
-        if line.strip() and (not equals or key in fields):
-            return {}, position  # damaged: no field, or one given twice
+        unclear = not equals or key in fields or set(line.rstrip("\r")) & set("\r\0") or ":" in key
+        if line.strip() and unclear:
+            return {}, position  # damaged: no field, one given twice, or read otherwise by MetaIO
         if equals:
             fields[key] = value.strip()
     return fields, position

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spinemar.base.files.regular import open_regular
 from spinemar.errors import InputError
 from spinemar.io.headers.stored_size import StoredVoxels, neighbour
 
@@ -73,7 +74,7 @@ def nrrd_key_values(path: Path) -> dict[str, str]:
     for line in lines:
         key, equals, value = line.partition(b":=")
         if equals and not line.startswith(b"#"):
-            text = value.decode("utf-8", errors="replace").rstrip("\r")
+            text = value.decode("utf-8", errors="replace")
             found[key.decode("utf-8", errors="replace")] = text.replace("\\n", "\n")
     return found
 
@@ -86,25 +87,33 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         if line.startswith((b"#", b"NRRD")) or b": " not in line or b":=" in line.split(b": ")[0]:
             continue
         name, _, value = line.decode("latin-1").partition(": ")
-        fields[name.lower().replace(" ", "")] = value.strip()
+        key = name.lower().replace(" ", "")
+        if key in fields:
+            raise _damaged(path)
+        fields[key] = value.strip()
     return fields, position
 
 
 def _lines(path: Path) -> tuple[list[bytes], int]:
     """Return the header's lines, and where it ends."""
-    with path.open("rb") as stream:
-        start = stream.read(_MAX_HEADER_BYTES)
+    with open_regular(path, f"file {path.name}") as stream:
+        start = stream.read(_MAX_HEADER_BYTES + 1)
     if not start.startswith(b"NRRD"):
         raise _damaged(path)
     lines = []
     position = 0
     while position < len(start):
         end = start.find(b"\n", position)
-        line = start[position : len(start) if end < 0 else end]
+        line = start[position : len(start) if end < 0 else end].removesuffix(b"\r")
         position = len(start) if end < 0 else end + 1
-        if not line.strip(b"\r"):
-            break
+        if not line:
+            return lines, position
+        # Teem ends lines at a lone CR too, and texts at a zero: it would read another header.
+        if b"\r" in line or b"\0" in line:
+            raise _damaged(path)
         lines.append(line)
+    if len(start) > _MAX_HEADER_BYTES:
+        raise _damaged(path)  # what follows would be read by others, and was not looked at
     return lines, position
 
 

@@ -1,8 +1,8 @@
 """Correct many volumes: one after the other, in several processes, or on many machines.
 
 A volume that fails is a row in the summary and stops nothing. A batch that was interrupted goes
-on where it stopped: a result whose sidecar names the same source, settings and software is not
-made again.
+on where it stopped: a result is not made again if the facts beside it name its hash, and the same
+source, settings, model and software.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from spinemar.errors import CancelledError, FaultError, InputError
 from spinemar.jobs.batches.items import SUMMARY, BatchItem, BatchRow, plan_batch, write_summary
 from spinemar.jobs.batches.sidecar import (
     check_sidecar,
-    read_sidecar,
+    read_current_sidecar,
     sidecar_facts,
     stamp_of,
-    written_sidecar,
+    write_with_sidecar,
 )
 from spinemar.jobs.engine.request import request_of
 from spinemar.mar.settings import CorrectionSettings
@@ -96,15 +96,15 @@ def _correct_one(
     item: BatchItem, settings: CorrectionSettings, cancel: CancelToken | None = None
 ) -> BatchRow:
     """Correct one volume of a batch; every problem but a cancel becomes a row."""
-    from spinemar.io import check_writable, read_volume, write_volume
+    from spinemar.io import check_writable, read_volume
     from spinemar.io.dicom.acquired import check_acquired
     from spinemar.jobs.fed_back import check_not_corrected
     from spinemar.mar.correct import correct_volume
 
     try:
         wanted = _fingerprint(item, settings)
-        known = read_sidecar(item.output)
-        if known is not None and known.get("batch") == wanted and item.output.exists():
+        known = read_current_sidecar(item.output)
+        if known is not None and known.get("batch") == wanted:
             return replace(_row(item, known), status="skipped", message="Done before.")
         check_sidecar(item.output)
         volume = read_volume(item.source, series=item.series or None)
@@ -115,8 +115,7 @@ def _correct_one(
         check_writable(item.output, volume)
         result = correct_volume(volume, settings, cancel=cancel)
         facts = {**sidecar_facts(item.source, item.output, result), "series": item.series}
-        with written_sidecar(item.output, {**facts, "batch": wanted}):
-            write_volume(item.output, result.volume)
+        write_with_sidecar(item.output, result, {**facts, "batch": wanted})
     except CancelledError:
         raise
     except Exception as error:  # a fault of ours with one volume must not stop the others
@@ -154,12 +153,14 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
 
 def _fingerprint(item: BatchItem, settings: CorrectionSettings) -> dict[str, Any]:
     import spinemar
+    from spinemar.mar.inpainters.methods import manifest_sha256
     from spinemar.mar.result import PIPELINE_VERSION
 
     return {
         "source": stamp_of(item.source),
         "series": item.series,
         "settings": settings.to_json(),
+        "manifest": manifest_sha256(settings.model),
         "software": spinemar.__version__,
         "pipeline": PIPELINE_VERSION,
     }

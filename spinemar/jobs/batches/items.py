@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from spinemar.base.atomic_files import atomic_path, full_suffix
+from spinemar.base.atomic_files import atomic_path
+from spinemar.base.files.csv_text import csv_text
+from spinemar.base.files.left_over import full_suffix
 from spinemar.errors import InputError
 from spinemar.io.dicom.folder import CTSeries, ct_series, find_dicom
 from spinemar.io.dicom.kind import DicomFile, Kind, look_at
@@ -152,19 +152,9 @@ def _common_folder(series: CTSeries) -> Path:
     return Path(os.path.commonpath([f.path.parent for f in series.files]))
 
 
-def _as_text(value: object) -> object:
-    """Keep a spreadsheet from taking a name for a formula, and names that are no text apart."""
-    if not isinstance(value, str):
-        return value
-    text = value.encode(errors="replace").decode()
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
 def write_summary(path: Path, rows: Sequence[BatchRow]) -> None:
     """Write the table of a batch as CSV, complete or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(BatchRow)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: _as_text(v) for k, v in asdict(row).items()} for row in rows)
+    header = [field.name for field in fields(BatchRow)]
+    text = csv_text(header, [tuple(asdict(row).values()) for row in rows])
     with atomic_path(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spinemar.base.atomic_files import atomic_path, full_suffix
+from spinemar.base.files.left_over import full_suffix, settle_left_over
+from spinemar.base.files.sets import file_set, is_current
+from spinemar.base.json_text import read_json
 from spinemar.errors import InputError
 from spinemar.jobs.engine.protocol import finite
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from spinemar.mar.result import CorrectionResult
 
 
-def _sidecar_path(output: Path) -> Path:
+def sidecar_path(output: Path) -> Path:
     """Where the facts about `output` are written."""
     return output.with_name(output.name.removesuffix(full_suffix(output)) + ".json")
 
@@ -29,7 +30,7 @@ def check_sidecar(output: Path) -> None:
     InputError
         Say, for a plan of the same name, or for the header of raw data.
     """
-    beside = _sidecar_path(output)
+    beside = sidecar_path(output)
     if beside.exists() and "provenance" not in (read_sidecar(output) or {}):
         raise InputError(
             f"{beside.name} exists already and would be replaced by the facts about {output.name}.",
@@ -42,19 +43,66 @@ def sidecar_facts(source: Path, output: Path, result: CorrectionResult) -> dict[
     return {"status": "done", "input": str(source), "output": str(output), **result.facts()}
 
 
-@contextmanager
-def written_sidecar(output: Path, facts: Mapping[str, Any]) -> Iterator[None]:
-    """Write the facts about `output`, to appear when the block, which writes it, succeeds."""
-    with atomic_path(_sidecar_path(output)) as temporary:
-        temporary.write_text(json.dumps(finite(facts), indent=2) + "\n", encoding="utf-8")
-        yield
+def write_with_sidecar(
+    output: Path,
+    result: CorrectionResult,
+    facts: Mapping[str, Any],
+    *,
+    outline: Path | None = None,
+) -> dict[str, Any]:
+    """Write a corrected volume and the facts about it, to appear together.
+
+    Parameters
+    ----------
+    output : Path
+    result : CorrectionResult
+    facts : mapping
+        From `sidecar_facts`, and what else is to be said.
+    outline : Path, optional
+        Label map of the metal's outline, as it was put back.
+
+    Returns
+    -------
+    dict
+        The facts as written: with the SHA-256 of each file by its name.
+
+    Raises
+    ------
+    InputError, FaultError
+        If something cannot be written; nothing was changed then.
+    """
+    from spinemar.io import write_labels, write_volume
+    from spinemar.volume import LabelVolume
+
+    with file_set(sidecar_path(output)) as files:
+        if outline is not None:
+            labels = LabelVolume(result.metal_outline.astype("int16"), result.volume.ijk_to_ras)
+            write_labels(outline, labels, place=files.place)
+        write_volume(output, result.volume, place=files.place)
+        said = {**facts, "sha256": files.sha256()}
+        with files.place(sidecar_path(output)) as temporary:
+            temporary.write_text(json.dumps(finite(said), indent=2) + "\n", encoding="utf-8")
+    return said
+
+
+def read_current_sidecar(output: Path) -> Mapping[str, Any] | None:
+    """Read the facts about `output`; None where they are not about this very file.
+
+    Facts of a version that stated no hash are about no file that can be told.
+    """
+    facts = read_sidecar(output)
+    if facts is None or not is_current(output, facts.get("sha256")):
+        return None
+    return facts
 
 
 def read_sidecar(output: Path) -> Mapping[str, Any] | None:
-    """Read the facts about `output`; None where there are none to be read."""
+    """Read what lies beside `output` as facts; None where there are none to be read."""
+    path = sidecar_path(output)
     try:
-        content = json.loads(_sidecar_path(output).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        settle_left_over(path)
+        content = read_json(path, f"file {path.name}")
+    except (OSError, InputError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from spinemar.base.array_files import load_npy
 from spinemar.jobs.engine.arrays import load_volume, save_array
 from spinemar.jobs.engine.request import request_of
 from spinemar.jobs.plan_context import catalogue_of, spine_of
@@ -73,5 +74,5 @@ def _save_field(path: Path, field: BoneField) -> dict[str, Any]:
 
 def read_field(named: Mapping[str, Any], frame: VertebraFrame) -> BoneField:
     """Read what `_save_field` wrote."""
-    values = np.load(named["npy"], allow_pickle=False)
+    values = load_npy(Path(named["npy"]))
     return BoneField(values, np.array(named["first_local"]), frame, float(named["step_mm"]))

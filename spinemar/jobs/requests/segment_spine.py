@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from spinemar.base.atomic_files import atomic_path
+from spinemar.base.json_text import read_text
 from spinemar.errors import InputError
 from spinemar.jobs.engine.arrays import load_labels, load_volume, save_array
 from spinemar.jobs.engine.request import request_of
@@ -108,7 +109,7 @@ def _edited(
 ) -> SpineModel:
     from spinemar.spine.editing import correct_vertebra, refit_vertebrae
 
-    model = spine_from_json(frames.read_text(encoding="utf-8"), labels)
+    model = spine_from_json(read_text(frames, "job's file of frames"), labels)
     if asked.correct is not None:
         level, point = asked.correct
         return correct_vertebra(

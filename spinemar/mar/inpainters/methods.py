@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spinemar.base.files.hashes import file_sha256
 from spinemar.base.json_text import read_json
 from spinemar.errors import InputError, ModelError
 from spinemar.mar.inpainters.classical import LinearInterpolation, NormalizedInterpolation
@@ -58,6 +59,28 @@ def find_model(model: Path) -> Path:
         f"There is no model called {model}.",
         f"Give a model's manifest.json, or one of: {', '.join(shipped) or 'none came along'}.",
     )
+
+
+def manifest_sha256(model: Path | None) -> str | None:
+    """Return the SHA-256 of the manifest that a correction uses; it names that of every network.
+
+    Parameters
+    ----------
+    model : Path, optional
+        As for `make_inpainter`.
+
+    Returns
+    -------
+    str or None
+        None where there is no model, or none that can be read.
+    """
+    path = shipped_model() if model is None else find_model(model)
+    if path is None:
+        return None
+    try:
+        return file_sha256(path / "manifest.json" if path.is_dir() else path)
+    except (OSError, InputError):
+        return None
 
 
 def _model_folders() -> tuple[Path, ...]:

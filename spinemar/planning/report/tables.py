@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from spinemar.base.files.csv_text import csv_text
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.placement import Rod, Screw
 from spinemar.implants.shapes.rod import rod_length_mm
@@ -97,14 +96,13 @@ def collision_line(collision: Collision) -> str:
 
 def plan_csv(plan: Plan, profiles: Mapping[str, HuProfile] | None = None) -> str:
     """Return the screws of a plan as CSV text, entry and tip in RAS mm."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     points = [f"{name}_{axis}" for name in ("entry", "tip") for axis in ("r", "a", "s")]
-    writer.writerow([
+    header = [
         "id", "level", "side", "kind", "model", "material", "diameter_mm", "length_mm", *points,
         "locked", "grade", "breach_mm", "direction", "margin_mm", "canal_intrusion_mm",
         "hu_mean", "hu_minimum", "hu_pedicle", "hu_body",
-    ])  # fmt: skip
+    ]  # fmt: skip
+    rows: list[list[object]] = []
     for s in plan.screws:
         g, p = s.grade, (profiles or {}).get(s.id)
         graded = (
@@ -120,11 +118,11 @@ def plan_csv(plan: Plan, profiles: Mapping[str, HuProfile] | None = None) -> str
         )
         hu = [p.mean_hu, p.minimum_hu, p.pedicle_hu, p.body_hu] if p else []
         known = [round(v, 1) if np.isfinite(v) else "" for v in hu] or [""] * 4
-        writer.writerow([
+        rows.append([
             s.id, s.level, s.side, s.kind, s.model, s.material, s.diameter_mm, s.length_mm,
             *(round(c, 3) for c in (*s.entry, *s.tip)), s.locked, *graded, *known,
         ])  # fmt: skip
-    return out.getvalue()
+    return csv_text(header, rows)
 
 
 def _number(value: float, digits: int) -> str:

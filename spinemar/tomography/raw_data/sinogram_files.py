@@ -26,10 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.base.array_files import load_npy, load_npz
-from spinemar.base.atomic_files import atomic_path
+from spinemar.base.atomic_files import Place, atomic_path
 from spinemar.base.extras import optional
+from spinemar.base.files.zarr_arrays import check_fits_memory, check_zarr_array, check_zarr_files
 from spinemar.base.json_text import parse_json, read_json
-from spinemar.base.memory import machine_bytes
 from spinemar.errors import InputError, SpinemarError
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.raw_data.fan import FanGeometry
@@ -46,8 +46,15 @@ def is_sinogram_path(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def write_sinogram(path: Path, sinogram: Sinogram) -> None:
+def write_sinogram(path: Path, sinogram: Sinogram, *, place: Place = atomic_path) -> None:
     """Write raw data as .npz or .zarr; an existing file is replaced whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    sinogram : Sinogram
+    place : callable
+        Where it is written until it is complete: `FileSet.place` for a file of a set.
 
     Raises
     ------
@@ -57,10 +64,10 @@ def write_sinogram(path: Path, sinogram: Sinogram) -> None:
     suffix = path.suffix.lower()
     text = json.dumps(_header(sinogram))
     if suffix == ".npz":
-        with atomic_path(path) as temporary:
+        with place(path) as temporary:
             np.savez(temporary, projections=sinogram.projections, header=np.array(text))
     elif suffix == ".zarr":
-        _write_zarr(path, sinogram, json.loads(text))
+        _write_zarr(path, sinogram, json.loads(text), place)
     else:
         raise InputError(f"Raw data cannot be written as '{suffix}'.", "Use .npz or .zarr.")
 
@@ -163,18 +170,21 @@ def _read_npy(path: Path) -> tuple[NDArray[Any], Any]:
 
 
 def _read_zarr(path: Path) -> tuple[NDArray[Any], Any]:
-    zarr, memory = _zarr(), machine_bytes()
+    zarr = _zarr()
+    if not path.is_dir():
+        raise InputError(f"{path.name} is no folder of Zarr.", "Check the path.")
+    facts = check_zarr_array(path)
+    check_fits_memory(path, facts)
+    check_zarr_files(path)
     try:
-        array = zarr.open_array(str(path), mode="r")
-        if memory is not None and array.nbytes > memory:
-            raise ValueError(f"it takes {array.nbytes / 1e9:.1f} GB of memory")
+        array = zarr.open_array(str(path), mode="r", zarr_format=facts.version)
         return np.asarray(array[...]), dict(array.attrs)
     except Exception as error:  # stores and codecs have many errors of their own
         raise ValueError(str(error)[:200]) from error
 
 
-def _write_zarr(path: Path, sinogram: Sinogram, header: dict[str, Any]) -> None:
-    with atomic_path(path) as temporary:
+def _write_zarr(path: Path, sinogram: Sinogram, header: dict[str, Any], place: Place) -> None:
+    with place(path) as temporary:
         array = _zarr().create_array(
             store=str(temporary),
             shape=sinogram.projections.shape,

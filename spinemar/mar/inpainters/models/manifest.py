@@ -29,6 +29,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from spinemar.base.files.regular import read_regular
 from spinemar.base.json_text import parse_json, shown
 from spinemar.errors import InputError, ModelError
 from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
@@ -167,17 +168,17 @@ def _fitting_content(path: Path) -> tuple[Path, Mapping[str, Any]]:
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:
+    remedy = "Give the path of a model's manifest.json, or use the method nmar."
     try:
-        if path.stat().st_size > _MAX_MANIFEST_BYTES:
-            raise _unfit(path, "is far too large for a manifest")
-        content = parse_json(path.read_text(encoding="utf-8"), "manifest")
+        data = read_regular(path, f"model's manifest {path.name}", _MAX_MANIFEST_BYTES)
+    except InputError as error:
+        raise ModelError(error.problem, remedy) from error
     except OSError as error:
         raise ModelError(
-            f"The model's manifest {path} cannot be read ({error.strerror}).",
-            "Give the path of a model's manifest.json, or use the method nmar.",
+            f"The model's manifest {path} cannot be read ({error.strerror}).", remedy
         ) from error
-    except ModelError:
-        raise
+    try:
+        content = parse_json(data.decode(), "manifest")
     except (ValueError, InputError) as error:
         raise _unfit(path, "is not valid JSON") from error
     if not isinstance(content, dict):
@@ -228,12 +229,9 @@ def _verified_file(entry: Mapping[str, Any], path: Path) -> tuple[str, bytes, st
 
 def _read_network(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _MAX_NETWORK_BYTES:
-            raise ModelError(
-                f"The model file {path.name} is larger than {_MAX_NETWORK_BYTES >> 20} MiB.",
-                "Use the model as it was published.",
-            )
-        return path.read_bytes()
+        return read_regular(path, f"model file {path.name}", _MAX_NETWORK_BYTES)
+    except InputError as error:
+        raise ModelError(error.problem, "Use the model as it was published.") from error
     except OSError as error:
         raise ModelError(
             f"The model file {path} cannot be read ({error.strerror}).",

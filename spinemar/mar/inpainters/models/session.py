@@ -9,7 +9,8 @@ not fit, or CUDA fails in another way, the CPU takes over. Each of these is kept
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ _CUDA_OPTIONS = {
     "cudnn_conv_algo_search": "HEURISTIC",  # an exhaustive search for every size takes seconds
     "arena_extend_strategy": "kSameAsRequested",
 }
+FIRST_RUN_SECONDS = 600.0
+"""A run takes seconds on the slowest machine; one that takes this long never ends."""
 _WARM_UP_SIDE = 64
 _TYPICAL_SIDE = 512
 _OUT_OF_MEMORY = (
@@ -78,6 +81,7 @@ class NetworkSession:
         self.batch = 1
         self._threads = threads or available_threads()
         self._lock = threading.Lock()
+        self._has_run = False
         self._session = self._start(device)
         self._check_signature()
 
@@ -110,6 +114,8 @@ class NetworkSession:
                 part = {k: v[done : done + size] for k, v in feed.items()}
                 parts.append(self._run_once(session, part))
                 done += size
+            except ModelError:
+                raise
             except Exception as error:
                 self._recover(session, error, size)
         names = list(self.network.outputs)
@@ -119,9 +125,34 @@ class NetworkSession:
 
     def _run_once(self, session: Any, feed: Arrays) -> list[NDArray[np.float32]]:
         names = list(self.network.outputs)
-        if session.get_providers()[0] != _CUDA:
-            return list(session.run(names, feed))
-        return run_bound(session, names, feed, "cuda")
+        with self._first_run_bounded() as options:
+            if session.get_providers()[0] != _CUDA:
+                return list(session.run(names, feed, options))
+            return run_bound(session, names, feed, "cuda", options)
+
+    @contextmanager
+    def _first_run_bounded(self) -> Iterator[Any]:
+        """Give options under which a run ends late at the latest, until one has ended by itself."""
+        options = onnx_runtime().RunOptions()
+        if self._has_run:
+            yield options
+            return
+        timer = threading.Timer(FIRST_RUN_SECONDS, setattr, (options, "terminate", True))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield options
+        except Exception as error:
+            if options.terminate:
+                raise ModelError(
+                    f"The network {self.network.file} did not end its first run within "
+                    f"{FIRST_RUN_SECONDS / 60:g} minutes.",
+                    "Use another model, or the method nmar.",
+                ) from error
+            raise
+        finally:
+            timer.cancel()
+        self._has_run = True
 
     def _recover(self, session: Any, error: Exception, size: int) -> None:
         """Make the next try likelier to succeed: fewer slices, then the CPU; else give up."""
@@ -155,7 +186,8 @@ class NetworkSession:
             self._take_half_precision()
         try:
             session = self._open([(_CUDA, _CUDA_OPTIONS), _CPU])
-            _warm_up(session, self.network)
+            with self._first_run_bounded() as options:
+                _warm_up(session, self.network, options)
         except ModelError:
             raise
         except Exception as error:
@@ -186,6 +218,9 @@ class NetworkSession:
         options.inter_op_num_threads = 1
         # Threads that spin for work take it from the slabs that are in work beside this one.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Else it would guess by the first bytes, and could take another model for the one that
+        # was looked at: a file can be both of its formats.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         options.log_severity_level = 4  # its warnings would reach the user; ours say more
         try:
             return runtime.InferenceSession(self.network.data, options, providers=providers)
@@ -211,7 +246,7 @@ class NetworkSession:
 
 
 def run_bound(
-    session: Any, names: list[str], feed: Arrays, device: str
+    session: Any, names: list[str], feed: Arrays, device: str, options: Any = None
 ) -> list[NDArray[np.float32]]:
     """Run with inputs and outputs bound to a device: one copy in, one out, none in between.
 
@@ -222,6 +257,7 @@ def run_bound(
         Outputs.
     feed : mapping of str to ndarray
     device : {"cuda", "cpu"}
+    options : RunOptions, optional
 
     Returns
     -------
@@ -235,7 +271,7 @@ def run_bound(
         binding.bind_ortvalue_input(name, value)
     for name in names:
         binding.bind_output(name, device, 0)
-    session.run_with_iobinding(binding)
+    session.run_with_iobinding(binding, options)
     return list(binding.copy_outputs_to_cpu())
 
 
@@ -260,9 +296,9 @@ def _input_bytes(network: Network) -> int:
     return 4 * sum(int(np.prod(size)) for size in _sizes(network, _TYPICAL_SIDE).values())
 
 
-def _warm_up(session: Any, network: Network) -> None:
+def _warm_up(session: Any, network: Network, options: Any) -> None:
     feed = {
         name: np.zeros(size, dtype=np.float32)
         for name, size in _sizes(network, _WARM_UP_SIDE).items()
     }
-    session.run(None, feed)
+    session.run(None, feed, options)
