@@ -6,7 +6,7 @@ help: ## show the targets
 
 demo: ## sample CT -> screws and rods -> simulated scan -> correction -> build/demo/report.html
 	@scripts/bootstrap.sh demo
-	.venv/bin/spinemar demo -o build/demo
+	.venv/bin/spinemar demo -o build/demo --overwrite
 
 test: ## ruff, mypy and every test
 	@scripts/bootstrap.sh test

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.planning.plans.plan import Plan
 from spinemar.progress import CancelToken, ProgressCallback
@@ -37,21 +36,6 @@ def read_spine(
 def read_catalogue(files: Sequence[Path] | None) -> Catalogue:
     """Return the generic catalogue with the user's own beside it."""
     return load_catalogue(*(files or ()))
-
-
-def refuse_existing(paths: Sequence[Path | None], *, overwrite: bool) -> None:
-    """Refuse early to replace a file, or to write where there is no folder."""
-    for path in paths:
-        if path is None:
-            continue
-        if path.exists() and not overwrite:
-            raise InputError(
-                f"{path} exists already.", "Choose another name, or allow it with --overwrite."
-            )
-        if not path.parent.is_dir():
-            raise InputError(
-                f"The folder {path.parent} does not exist.", "Make it, or choose another one."
-            )
 
 
 def screw_lines(plan: Plan) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spinemar.base.atomic_files import disk_fault
 from spinemar.base.extras import require
+from spinemar.base.file_locks import output_lock
 from spinemar.dataset.blocks import BlockDone, block_is_done, make_block
 from spinemar.dataset.cluster import cluster_client
 from spinemar.dataset.manifest import CtEntry
@@ -96,7 +99,8 @@ def make_store(
     Raises
     ------
     InputError
-        If the store is another data set or holds more pairs, or an input cannot be used.
+        If the folder is no store, another run is writing it, it is another data set or holds more
+        pairs, or an input cannot be used. Nothing is left then that was not there before.
     FaultError
         If workers keep dying.
     CancelledError
@@ -109,32 +113,68 @@ def make_store(
         require("Work on several workers", "distributed")
     settings = settings or PairSettings()
     store = store.absolute()
-    work = store / WORK
-    work.mkdir(parents=True, exist_ok=True)
-    spec = _prepared_spec(store, inputs, settings, seed, block_pairs, progress, cancel)
-    if (held := held_pairs(store)) > pairs:
-        raise InputError(
-            f"{store.name} holds pairs up to number {held - 1} already.",
-            f"Ask for {held} or more; pairs are never deleted.",
-        )
-    create_arrays(store, spec, pairs)
-    count = block_count(spec, pairs)
-    open_blocks = [
-        block
-        for block in range(count)
-        if not block_is_done(store, block, len(block_range(spec, block, pairs)))
-    ]
-    done: list[BlockDone] = []
-    complete = pairs - sum(len(block_range(spec, block, pairs)) for block in open_blocks)
-    progress(Progress(_STAGE, complete, pairs))
-    with _executed(store, open_blocks, pairs, workers, scheduler, cancel) as results:
-        for one in results:
-            done.append(one)
-            complete += one.pairs
-            progress(Progress(_STAGE, complete, pairs))
-    finish_store(store)
-    shutil.rmtree(work, ignore_errors=True)
+    _refuse_other_folder(store)
+    with _nothing_left_if_refused(store), output_lock(store):
+        (store / WORK).mkdir(parents=True, exist_ok=True)
+        spec = _prepared_spec(store, inputs, settings, seed, block_pairs, progress, cancel)
+        if (held := held_pairs(store)) > pairs:
+            raise InputError(
+                f"{store.name} holds pairs up to number {held - 1} already.",
+                f"Ask for {held} or more; pairs are never deleted.",
+            )
+        create_arrays(store, spec, pairs)
+        count = block_count(spec, pairs)
+        open_blocks = [
+            block
+            for block in range(count)
+            if not block_is_done(store, block, len(block_range(spec, block, pairs)))
+        ]
+        done: list[BlockDone] = []
+        complete = pairs - sum(len(block_range(spec, block, pairs)) for block in open_blocks)
+        progress(Progress(_STAGE, complete, pairs))
+        with _executed(store, open_blocks, pairs, workers, scheduler, cancel) as results:
+            for one in results:
+                done.append(one)
+                complete += one.pairs
+                progress(Progress(_STAGE, complete, pairs))
+        finish_store(store)
+        shutil.rmtree(store / WORK, ignore_errors=True)
     return Made(pairs, count, count - len(open_blocks), tuple(done))
+
+
+def _refuse_other_folder(store: Path) -> None:
+    """Refuse what is there and is no store: its README.md and .work would be replaced.
+
+    Raises
+    ------
+    InputError
+    """
+    if not os.path.lexists(store):
+        return
+    # A run that was killed before it wrote the specification leaves its work alone.
+    foreign = not store.is_dir() or any(p.name != WORK for p in store.iterdir())
+    if foreign and not (store / SPEC).is_file():
+        raise InputError(
+            f"{store} is there and is no store of training pairs.",
+            "Choose another name, or an empty folder.",
+        )
+
+
+@contextmanager
+def _nothing_left_if_refused(store: Path) -> Iterator[None]:
+    """Make the store's folder; where the run is refused, remove what was not there before."""
+    made = [p for p in (store / WORK, store, *store.parents) if not os.path.lexists(p)]
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except InputError:
+        if made:
+            shutil.rmtree(made[-1], ignore_errors=True)
+        raise
+    except OSError as error:
+        if made and str(error.filename) in map(str, made):
+            raise disk_fault(error, store) from error
+        raise
 
 
 def _prepared_spec(

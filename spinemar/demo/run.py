@@ -27,7 +27,13 @@ from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_from_json, write_plan
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
-from spinemar.report import ReportContent, ReportedCorrection, check_report_tools, write_report
+from spinemar.report import (
+    REPORT_NAME,
+    ReportContent,
+    ReportedCorrection,
+    check_report_tools,
+    write_report,
+)
 from spinemar.report.sinogram import SinogramStudy
 from spinemar.volume import CTVolume, LabelVolume
 
@@ -35,6 +41,15 @@ SEED = 20
 _MARGIN_SLICES = 3
 _METAL_FRACTION = 0.05
 _PLAN = "sample_plan.json"
+FILES = (
+    REPORT_NAME,
+    "plan.json",
+    "scan.nii.gz",
+    "truth.nii.gz",
+    "metal_mask.nii.gz",
+    "corrected_*.nii.gz",
+)
+"""What `run_demo` writes into its folder."""
 
 
 @dataclass(frozen=True)

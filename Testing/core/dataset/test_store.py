@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from spinemar.base.file_locks import output_lock
+from spinemar.cli.main import main
 from spinemar.dataset import make as making
 from spinemar.dataset.make import make_store
 from spinemar.dataset.pairs.domains import FIELDS
@@ -156,6 +159,55 @@ def test_another_data_set_is_not_mixed_in(copy, inputs, small, tree, change):
         remake(copy, chosen, small, **options)
     after = {k: v for k, v in tree(copy).items() if not k.startswith(".work")}
     assert after == before
+
+
+@pytest.mark.parametrize("held", ["file", "folder", "link"])
+def test_what_is_no_store_is_left_alone(tmp_path, inputs, small, tree, held):
+    place = tmp_path / "home"
+    if held == "file":
+        place.write_text("precious")
+    else:
+        target = place if held == "folder" else tmp_path / "target"
+        (target / ".work").mkdir(parents=True)
+        (target / ".work" / "mine").write_text("precious")
+        (target / "README.md").write_text("precious")
+        if held == "link":
+            place.symlink_to(target)
+    before = tree(tmp_path)
+    with pytest.raises(InputError, match="is no store of training pairs"):
+        make_store(place, inputs, 2, settings=small())
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("cause", ["no such CT", "no CT"])
+def test_a_refused_run_leaves_nothing(tmp_path, inputs, cause):
+    ct = tmp_path / "none.nii.gz"
+    if cause == "no CT":
+        ct.write_text("no CT")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError):
+        make_store(tmp_path / "a" / "b" / "pairs.zarr", [replace(inputs[0], ct=ct)], 2)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_store_that_is_refused_more_gains_nothing(copy, inputs, small):
+    before = sorted(copy.parent.rglob("*"))
+    with pytest.raises(InputError, match="holds pairs up to"):
+        remake(copy, inputs, small, pairs=1)
+    with pytest.raises(InputError, match="another data set"):
+        remake(copy, inputs, small, seed=6)
+    assert sorted(copy.parent.rglob("*")) == before
+
+
+def test_of_two_runs_on_one_store_the_second_is_told(inputs, small, copy, tree):
+    """While one makes pairs, another neither makes, splits nor discards any."""
+    before = tree(copy)
+    with output_lock(copy):
+        with pytest.raises(InputError, match="Another run is writing"):
+            remake(copy, inputs, small, pairs=20)
+        assert main(["dataset", "split", str(copy)]) == 2
+        assert main(["dataset", "verify", str(copy), "--discard"]) == 2
+    assert tree(copy) == before
 
 
 def after_first(token):

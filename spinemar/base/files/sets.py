@@ -86,14 +86,12 @@ def file_set(last: Path) -> Iterator[FileSet]:
     settle_left_over(last)
     folder = part_folder(last)
     try:
-        with ExitStack() as elsewhere:
-            with faults_of(last, folder):
-                folder.mkdir(mode=0o700)
-            files = FileSet(folder, elsewhere)
-            yield files
-            with faults_of(last, folder):
-                _make_durable(folder, files.names())
         with faults_of(last, folder):
+            with ExitStack() as elsewhere:
+                folder.mkdir(mode=0o700)
+                files = FileSet(folder, elsewhere)
+                yield files
+                _make_durable(folder, files.names())
             _commit(folder, files.names())
     finally:
         with suppress(OSError):

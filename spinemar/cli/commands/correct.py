@@ -11,6 +11,7 @@ import typer
 from spinemar.cli.console import print_json, progress_bars, stderr, stdout
 from spinemar.cli.correction_job import CorrectionJob
 from spinemar.cli.options import Json, Overwrite
+from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.errors import InputError
 from spinemar.mar.settings import DEVICES, METHODS, THRESHOLD_RANGE_HU, CorrectionSettings
 
@@ -182,24 +183,19 @@ def _threshold(text: str) -> float | None:
 
 def _check_paths(source: Path, output: Path, report: Path | None, *, overwrite: bool) -> None:
     from spinemar.io.formats import check_exists, check_writable_format
-    from spinemar.jobs.batches.sidecar import check_sidecar
+    from spinemar.jobs.batches.sidecar import check_sidecar, sidecar_path
 
     check_exists(source)
     check_writable_format(output)
     check_sidecar(output)
-    if output.exists():
-        if output.samefile(source):
-            raise InputError("OUTPUT is the input itself.", "Choose another name for the result.")
-        if not overwrite:
-            raise InputError(
-                f"{output} exists already.", "Choose another name, or allow it with --overwrite."
-            )
+    if output.exists() and output.samefile(source):
+        raise InputError("OUTPUT is the input itself.", "Choose another name for the result.")
+    refuse_existing([output, sidecar_path(output)], overwrite=overwrite)
     if report is not None:
-        from spinemar.report import check_report_tools
+        from spinemar.report import REPORT_NAME, check_report_tools
 
         check_report_tools()
-        if report.exists() and not report.is_dir():
-            raise InputError(f"{report} is no folder.", "Give a folder for the report.")
+        refuse_existing_in(report, [REPORT_NAME], overwrite=overwrite)
 
 
 def _check_mask_out(path: Path, others: tuple[Path, Path], *, overwrite: bool) -> None:
@@ -212,10 +208,7 @@ def _check_mask_out(path: Path, others: tuple[Path, Path], *, overwrite: bool) -
         raise InputError(
             f"{path} is the CT or the result.", "Choose another name for the metal's outline."
         )
-    if path.exists() and not overwrite:
-        raise InputError(
-            f"{path} exists already.", "Choose another name, or allow it with --overwrite."
-        )
+    refuse_existing([path], overwrite=overwrite)
 
 
 def _report_content(

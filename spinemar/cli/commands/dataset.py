@@ -10,6 +10,7 @@ import typer
 
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.cli.options import Json
+from spinemar.cli.outputs import refuse_existing_in
 from spinemar.errors import FaultError, InputError
 
 app = typer.Typer(
@@ -114,6 +115,7 @@ def inspect(
         Path | None, typer.Option("-o", "--output", help="Folder for contact sheets.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Pairs on the sheets.")] = 24,
+    overwrite: Annotated[bool, typer.Option(help="Replace sheets that exist.")] = False,
     json: Json = False,
 ) -> None:
     """Draw contact sheets of pairs spread over a store, and say what it holds.
@@ -125,6 +127,7 @@ def inspect(
     from spinemar.dataset.storage.reader import PairStore
     from spinemar.dataset.storage.sheets import draw_sheets
 
+    refuse_existing_in(output, ["sheet-*.png"], overwrite=overwrite)
     pairs = PairStore(store)
     sheets = draw_sheets(store, output, count) if output is not None else []
     facts: dict[str, Any] = {"status": "done", "store": str(store), "pairs": len(pairs)}
@@ -159,6 +162,7 @@ def split(
 
       spinemar dataset split pairs.zarr --shares 0.7,0.15,0.15 --seed 3
     """
+    from spinemar.base.file_locks import output_lock
     from spinemar.dataset.storage.finish import finish_store
     from spinemar.dataset.storage.layout import read_spec
     from spinemar.dataset.storage.split import assign_patients, read_splits
@@ -168,7 +172,8 @@ def split(
     except ValueError as error:
         raise InputError(f"'{shares}' are no shares.", "Write them as 0.8,0.1,0.1.") from error
     patients = assign_patients(read_spec(store).inputs, wanted, seed)
-    finish_store(store, patients)
+    with output_lock(store):
+        finish_store(store, patients)
     pairs = read_splits(store)[1]
     counts = {name: len(numbers) for name, numbers in pairs.items()}
     if json:
@@ -195,11 +200,15 @@ def verify(
 
       spinemar dataset verify pairs.zarr --deep
     """
+    from spinemar.base.file_locks import output_lock
     from spinemar.dataset.storage.verify import discard_damaged, verify_store
 
     with progress_bars(quiet=json) as (progress, cancel):
         found = verify_store(store, deep=deep, progress=progress, cancel=cancel)
-    given_up = discard_damaged(store, found) if discard else 0
+    given_up = 0
+    if discard:
+        with output_lock(store):
+            given_up = discard_damaged(store, found)
     if json and not found.problems:
         print_json(
             {

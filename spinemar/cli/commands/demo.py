@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from spinemar.cli.console import print_json, progress_bars, score_lines, stdout
-from spinemar.cli.options import Json
+from spinemar.cli.options import Json, Overwrite
+from spinemar.cli.outputs import refuse_existing_in
 
 
 def demo(
@@ -18,6 +19,7 @@ def demo(
     levels: Annotated[
         str, typer.Option(metavar="T11-L1", help="Levels to plan screws and rods for.")
     ] = "L1-L2",
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Put screws and rods into the sample CT, scan it, correct the scan, compare with the truth.
@@ -28,8 +30,9 @@ def demo(
 
       spinemar demo -o demo --levels T11-L1
     """
-    from spinemar.demo.run import run_demo
+    from spinemar.demo.run import FILES, run_demo
 
+    refuse_existing_in(output, FILES, overwrite=overwrite)
     with progress_bars(quiet=json) as (progress, cancel):
         result = run_demo(output, levels=levels, progress=progress, cancel=cancel)
     if json:

@@ -9,11 +9,11 @@ import typer
 
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.cli.options import CatalogueFiles, Json, Labels, Naming, Overwrite, PlanReport
+from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import (
     plan_facts,
     read_catalogue,
     read_spine,
-    refuse_existing,
     screw_lines,
 )
 
@@ -46,10 +46,15 @@ def grade(
     from spinemar.planning.grades.gertzbein_robbins import grade_plan
     from spinemar.planning.grades.hu_profile import hu_profile
     from spinemar.planning.plans.plan_json import read_plan, write_plan
-    from spinemar.planning.report.page import check_report_tools, write_plan_report
+    from spinemar.planning.report.page import (
+        REPORT_FILES,
+        check_report_tools,
+        write_plan_report,
+    )
     from spinemar.planning.report.tables import collision_line
 
     refuse_existing([output], overwrite=overwrite)
+    refuse_existing_in(report, REPORT_FILES, overwrite=overwrite)
     if report is not None:
         check_report_tools()
     models = read_catalogue(catalogue)

@@ -12,11 +12,11 @@ import typer
 from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.cli.options import CatalogueFiles, Json, Labels, Naming, Overwrite, PlanReport
+from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import (
     plan_facts,
     read_catalogue,
     read_spine,
-    refuse_existing,
     screw_lines,
 )
 from spinemar.implants.checks import MATERIALS
@@ -82,9 +82,15 @@ def plan(
     from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
     from spinemar.planning.constructs.rods import RodSettings
     from spinemar.planning.plans.plan_json import read_plan, write_plan
-    from spinemar.planning.report.page import check_report_tools, write_plan_report
+    from spinemar.planning.report.page import (
+        REPORT_FILES,
+        check_report_tools,
+        write_plan_report,
+    )
 
     refuse_existing([output], overwrite=overwrite)
+    refuse_existing_in(report, REPORT_FILES, overwrite=overwrite)
+    refuse_existing_in(stl, ["*.stl"], overwrite=overwrite)
     if report is not None:
         check_report_tools()
     if stl is not None:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from spinemar.cli.console import print_json, stdout
-from spinemar.cli.options import Json
+from spinemar.cli.options import Json, Overwrite
+from spinemar.cli.outputs import refuse_existing_in
 
 
 def sample_data(
@@ -17,6 +18,7 @@ def sample_data(
         Path | None,
         typer.Option("-o", "--output", help="Copy both files into this folder (made if needed)."),
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Fetch the sample CT (LIDC-IDRI-0001, CC BY 3.0) and its labels; once, then offline.
@@ -33,6 +35,7 @@ def sample_data(
     paths = {"ct": source.sample_ct(), "labels": source.sample_labels()}
     if output is not None:
         folder = made_folder(output)
+        refuse_existing_in(folder, [path.name for path in paths.values()], overwrite=overwrite)
         for kind, path in paths.items():
             with atomic_path(folder / path.name) as temporary:
                 shutil.copyfile(path, temporary)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spinemar.base.atomic_files import full_path
 from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.cli.options import Json, Naming, Overwrite
+from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.errors import InputError
 
 if TYPE_CHECKING:
@@ -170,17 +170,8 @@ def _check_targets(
     """Refuse before the work starts what could not be written after it."""
     if surface_format not in {"stl", "vtk"}:
         raise InputError(f"'{surface_format}' is no format of surfaces.", "Use stl or vtk.")
-    for path in targets:
-        if path.exists() and not overwrite:
-            raise InputError(
-                f"{path} exists already.", "Choose another name, or allow it with --overwrite."
-            )
-        if not full_path(path).resolve().parent.is_dir():
-            raise InputError(
-                f"The folder {path.parent} does not exist.", "Make it, or choose another one."
-            )
-    if surfaces is not None and surfaces.exists() and not surfaces.is_dir():
-        raise InputError(f"{surfaces} is not a folder.", "Choose another one.")
+    refuse_existing(targets, overwrite=overwrite)
+    refuse_existing_in(surfaces, [f"*.{surface_format}"], overwrite=overwrite)
 
 
 def _write_text(path: Path, text: str) -> None:

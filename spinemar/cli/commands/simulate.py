@@ -11,10 +11,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from spinemar.base.atomic_files import full_path
+from spinemar.base.atomic_files import check_folder, full_path
 from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.cli.options import CatalogueFiles, Json, Overwrite, SurfaceScale
+from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import read_catalogue
 from spinemar.errors import InputError
 from spinemar.physics.scanner_settings import GEOMETRIES, HU_SCALES, KERNELS, ScannerSettings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from spinemar.volume import CTVolume, GridGeometry
 
 MANIFEST = "scan.json"
+VOLUMES = ("scan.nrrd", "truth.nrrd", "noise_free.nrrd", "metal.nrrd")
 
 _OFF: dict[str, dict[str, Any]] = {
     "beam-hardening": {"polychromatic": False},
@@ -182,17 +184,12 @@ def _check_output(source: Path, output: Path, raw: Path | None, *, overwrite: bo
     single = output.suffix != "" and not output.is_dir()
     if source.exists() and output.exists() and output.samefile(source):
         raise InputError("OUTPUT is the input itself.", "Choose another name for the scan.")
-    taken = [output] if single else [output / name for name in ("scan.nrrd", "truth.nrrd")]
-    for path in [*taken, *([raw] if raw else [])]:
-        if path.exists() and not overwrite:
-            raise InputError(
-                f"{path} exists already.", "Choose another name, or allow it with --overwrite."
-            )
+    refuse_existing([output if single else None, raw], overwrite=overwrite)
+    if not single:
+        check_folder(output)
+        refuse_existing_in(output, [*VOLUMES, MANIFEST], overwrite=overwrite)
     if raw is not None and (raw.suffix.lower() == ".npy" or not is_sinogram_path(raw)):
         raise InputError(f"Raw data cannot be written as '{raw.suffix}'.", "Use .npz or .zarr.")
-    parent = output.parent
-    if not parent.is_dir():
-        raise InputError(f"The folder {parent} does not exist.", "Make it, or choose another one.")
     return single
 
 

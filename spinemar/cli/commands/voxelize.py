@@ -9,9 +9,11 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from spinemar.base.atomic_files import check_folder
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.cli.options import CatalogueFiles, Json, Overwrite, SurfaceScale
-from spinemar.cli.plan_inputs import read_catalogue, refuse_existing
+from spinemar.cli.outputs import refuse_existing, refuse_existing_in
+from spinemar.cli.plan_inputs import read_catalogue
 from spinemar.errors import InputError
 
 
@@ -42,6 +44,7 @@ def voxelize(
 
       spinemar voxelize plan.json ct.nii.gz -o metal.nrrd
     """
+    from spinemar.base.files.sets import file_set
     from spinemar.implants.surfaces.imported import scaled_meshes
     from spinemar.implants.voxelize import refuse_all_outside, voxelize_plan
     from spinemar.io import read_volume, write_labels, write_volume
@@ -51,13 +54,15 @@ def voxelize(
     if not 0.0 < threshold <= 1.0:
         raise InputError(f"A share of {threshold:g} is not possible.", "Give one above 0, up to 1.")
     single = output.suffix != "" and not output.is_dir()
+    if single:
+        refuse_existing([output], overwrite=overwrite)
+    else:
+        check_folder(output)
     models = read_catalogue(catalogue)
     plan = read_plan(source)
     plan = replace(plan, meshes=scaled_meshes(plan.meshes, scale))
     with progress_bars(quiet=json):
         ct = read_volume(volume)
-        if single:
-            refuse_existing([output], overwrite=overwrite)
         fractions = voxelize_plan(plan, ct.geometry, models)
         refuse_all_outside(fractions)
         names = sorted(fractions)
@@ -69,10 +74,12 @@ def voxelize(
             files = {"mask": output}
         else:
             files = {name: output / f"{name}.nrrd" for name in names}
+            refuse_existing_in(output, [path.name for path in files.values()], overwrite=overwrite)
             output.mkdir(exist_ok=True)
-            refuse_existing(list(files.values()), overwrite=overwrite)
-            for name in names:
-                write_volume(files[name], CTVolume(fractions[name], ct.ijk_to_ras))
+            with file_set(files[names[-1]]) as together:
+                for name in names:
+                    part = CTVolume(fractions[name], ct.ijk_to_ras)
+                    write_volume(files[name], part, place=together.place)
     voxel = float(np.abs(np.linalg.det(ct.ijk_to_ras[:3, :3])))
     volumes = {name: float(fractions[name].sum(dtype=np.float64)) * voxel for name in names}
     if json:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.base.atomic_files import atomic_path
 from spinemar.dataset.storage.layout import records, zarr_package
 from spinemar.dataset.storage.reader import PairStore
 from spinemar.errors import InputError
@@ -61,7 +62,8 @@ def draw_sheets(store: Path, output: Path, count: int = 24) -> list[Path]:
         shown = [pairs[int(n)] for n in chosen[start : start + _ROWS]]
         sheet = _sheet(shown, [captions[pair["index"]] for pair in shown])
         written.append(output / f"sheet-{number:02d}.png")
-        sheet.save(written[-1])
+        with atomic_path(written[-1]) as temporary:
+            sheet.save(temporary)
     return written
 
 

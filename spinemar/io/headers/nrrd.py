@@ -100,7 +100,7 @@ def _lines(path: Path) -> tuple[list[bytes], int]:
         start = stream.read(_MAX_HEADER_BYTES + 1)
     if not start.startswith(b"NRRD"):
         raise _damaged(path)
-    lines = []
+    lines: list[bytes] = []
     position = 0
     while position < len(start):
         end = start.find(b"\n", position)

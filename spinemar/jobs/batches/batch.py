@@ -18,10 +18,18 @@ from spinemar.base.explain import explained
 from spinemar.base.extras import optional, require
 from spinemar.base.file_locks import output_lock
 from spinemar.errors import CancelledError, FaultError, InputError
-from spinemar.jobs.batches.items import SUMMARY, BatchItem, BatchRow, plan_batch, write_summary
+from spinemar.jobs.batches.items import (
+    SUMMARY,
+    BatchItem,
+    BatchRow,
+    check_summary,
+    plan_batch,
+    write_summary,
+)
 from spinemar.jobs.batches.sidecar import (
     check_sidecar,
     read_current_sidecar,
+    read_sidecar,
     sidecar_facts,
     stamp_of,
     write_with_sidecar,
@@ -82,6 +90,7 @@ def correct_batch(
     folder = made_folder(folder)
     items = plan_batch(sources, folder, suffix)
     rows: dict[BatchItem, BatchRow] = {}
+    check_summary(folder / SUMMARY)
     with output_lock(folder / SUMMARY):
         progress(Progress(_STAGE, 0, len(items)))
         for item, row in _each(items, chosen, workers, scheduler, token):
@@ -107,6 +116,11 @@ def _correct_one(
         if known is not None and known.get("batch") == wanted:
             return replace(_row(item, known), status="skipped", message="Done before.")
         check_sidecar(item.output)
+        if item.output.exists() and read_sidecar(item.output) is None:
+            raise InputError(
+                f"{item.output.name} exists already and is no result of a batch.",
+                "Remove it, or choose another folder.",
+            )
         volume = read_volume(item.source, series=item.series or None)
         if not settings.allow_reformatted:
             check_acquired(volume)

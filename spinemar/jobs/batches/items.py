@@ -10,6 +10,7 @@ from pathlib import Path
 from spinemar.base.atomic_files import atomic_path
 from spinemar.base.files.csv_text import csv_text
 from spinemar.base.files.left_over import full_suffix
+from spinemar.base.files.regular import open_regular
 from spinemar.errors import InputError
 from spinemar.io.dicom.folder import CTSeries, ct_series, find_dicom
 from spinemar.io.dicom.kind import DicomFile, Kind, look_at
@@ -150,6 +151,27 @@ def _series(files: Sequence[DicomFile]) -> Iterable[tuple[Path, str]]:
 
 def _common_folder(series: CTSeries) -> Path:
     return Path(os.path.commonpath([f.path.parent for f in series.files]))
+
+
+def check_summary(path: Path) -> None:
+    """Refuse to replace a table of that name that is no summary of a batch.
+
+    Raises
+    ------
+    InputError
+    """
+    if not os.path.lexists(path):
+        return
+    head = csv_text([field.name for field in fields(BatchRow)], [])
+    try:
+        with open_regular(path, f"file {path.name}") as stream:
+            ours = stream.read(len(head)).decode(errors="replace") == head
+    except (OSError, InputError):
+        ours = False
+    if not ours:
+        raise InputError(
+            f"{path} exists already and is no summary of a batch.", "Choose another folder."
+        )
 
 
 def write_summary(path: Path, rows: Sequence[BatchRow]) -> None:

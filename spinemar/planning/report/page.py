@@ -49,6 +49,10 @@ class Picture:
     caption: str
 
 
+REPORT_FILES = ("plan.html", "screws.csv", "view-*.png")
+"""What `write_plan_report` writes into its folder."""
+
+
 def check_report_tools() -> None:
     """Refuse before the work starts, not after it, where a report cannot be made.
 
