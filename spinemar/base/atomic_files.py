@@ -220,7 +220,13 @@ def _replace_folder(temporary: Path, target: Path, folder: Path) -> None:
 
 
 def flush_tree(path: Path) -> None:
-    """Have a file, or all files of a folder, written to the disk itself."""
+    """Have a file, or all files of a folder, written to the disk itself.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or broken.
+    """
     if path.is_dir():
         for inside in path.iterdir():
             flush_tree(inside)
@@ -228,7 +234,13 @@ def flush_tree(path: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Flush one file or folder; not every system and disk can, and then the rest must do."""
+    """Flush one file or folder; not every system and disk can, and then the rest must do.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or broken.
+    """
     if sys.platform == "win32" and path.is_dir():
         return
     flags = os.O_RDWR if sys.platform == "win32" else os.O_RDONLY

@@ -41,7 +41,7 @@ def rows() -> list[list[str]]:
 def said() -> str:
     """Return every text of the programs, pieces in braces left out, one a line."""
     texts: list[str] = []
-    for folder in ("spinemar", "MetalArtifactReduction"):
+    for folder in ("spinemar", "SpineMARLib", "MetalArtifactReduction"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):

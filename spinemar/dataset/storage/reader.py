@@ -82,7 +82,13 @@ class PairStore(Sequence[dict[str, Any]]):
         return pair
 
     def read(self, field: str, index: int) -> NDArray[Any]:
-        """Return one array of the pair of that number, (slices, ...)."""
+        """Return one array of the pair of that number, (slices, ...).
+
+        Raises
+        ------
+        InputError
+            If its shard is no ordinary file.
+        """
         shard = shard_path(self.path, field, index // self.spec.block_pairs)
         if shard.exists() and not shard.is_file():
             raise InputError(f"The shard {shard} is no ordinary file.", "Check the store.")
