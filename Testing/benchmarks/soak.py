@@ -8,7 +8,6 @@ code 1 if the memory grew by 1 % or more over the last half of the runs.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
 import tempfile
@@ -55,7 +54,6 @@ def main() -> int:
         for run in range(options.runs):
             if spinemar(arguments) != 0:
                 raise SystemExit(f"run {run} failed")
-            gc.collect()
             resident.append(float(process.memory_info().rss))
             if run % 20 == 19:
                 print(f"{run + 1:4} runs: {resident[-1] / 1e6:.1f} MB", file=sys.stderr, flush=True)

@@ -99,13 +99,8 @@ class HostBackend:
 
     def to_frequencies(self, image: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Non-uniform transform of an image to the radial lines."""
-        return self._execute(2, image)
+        return self._plans[2].run(image)
 
     def to_image(self, spectrum: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Adjoint of `to_frequencies`."""
-        return self._execute(1, spectrum)
-
-    def _execute(self, kind: int, data: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        with self._plans[kind].borrow() as plan:
-            result: NDArray[np.complex64] = plan.execute(np.ascontiguousarray(data))
-        return result
+        return self._plans[1].run(spectrum)

@@ -6,6 +6,7 @@ area, so it must be reused, but two threads must not run the same plan at once.
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,29 @@ from numpy.typing import NDArray
 
 # The smaller oversampling halves the time at this tolerance: its grid stays in the cache.
 _UPSAMPLING = 1.25
+
+
+class _Lent(np.ndarray[Any, Any]):
+    """An array whose address is handed to C without a reference back to it.
+
+    NumPy's own `ctypes.data_as` makes a cycle (its source names CPython's issue 12836): every
+    image that was ever transformed would stay until Python looks for cycles, which it does by
+    counts of objects and not by their size.
+    """
+
+    @property
+    def ctypes(self) -> Any:
+        return _Address(super().ctypes.data)
+
+
+class _Address:
+    """What finufft asks of `ndarray.ctypes`: the address alone. The caller keeps the array."""
+
+    def __init__(self, address: int) -> None:
+        self._as_parameter_ = ctypes.c_void_p(address)
+
+    def data_as(self, kind: Any) -> Any:
+        return kind(self._as_parameter_.value)
 
 
 class PlanPool:
@@ -67,11 +91,19 @@ class PlanPool:
             # Radial lines are near enough to each other in memory; threads need the sorting.
             spread_sort=0 if self._threads == 1 else 2,
         )
-        plan.setpts(*self._frequencies)
+        plan.setpts(*(one.view(_Lent) for one in self._frequencies))
         return plan
 
+    def run(self, data: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Transform one array, (rows, columns) or (m,), into the other."""
+        shape = (len(self._frequencies[0]),) if self._kind == 2 else self._shape
+        result = np.zeros(shape, dtype=np.complex64)
+        with self._borrow() as plan:
+            plan.execute(np.ascontiguousarray(data).view(_Lent), out=result.view(_Lent))
+        return result
+
     @contextmanager
-    def borrow(self) -> Iterator[Any]:
+    def _borrow(self) -> Iterator[Any]:
         """Lend an idle plan, or a new one when all are out."""
         with self._lock:
             plan = self._idle.pop() if self._idle else None

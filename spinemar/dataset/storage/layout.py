@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -188,8 +188,14 @@ def create_arrays(store: Path, spec: Spec, pairs: int) -> None:
         )
 
 
-def read_arrays(store: Path) -> Any:
+def read_arrays(store: Path, fields: Sequence[str] = FIELDS) -> Any:
     """Open the arrays of a store for reading, after a look at what their metadata ask for.
+
+    Parameters
+    ----------
+    store : Path
+    fields : sequence of str
+        What will be read; metadata of others are not looked at.
 
     Returns
     -------
@@ -202,7 +208,7 @@ def read_arrays(store: Path) -> Any:
     """
     zarr = zarr_package()
     read_json(store / "zarr.json", "group of arrays zarr.json")
-    for name in FIELDS:
+    for name in fields:
         check_zarr_array(store / name)
     # What the group's file repeats of its arrays' metadata was not looked at.
     return zarr.open_group(store, mode="r", zarr_format=3, use_consolidated=False)

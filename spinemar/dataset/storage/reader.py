@@ -99,7 +99,7 @@ class PairStore(Sequence[dict[str, Any]]):
 
     def _arrays(self) -> Any:
         if self._group is None:
-            self._group = read_arrays(self.path)
+            self._group = read_arrays(self.path, self.fields)
         return self._group
 
     def __getstate__(self) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def _small_problems(store: Path) -> Iterator[Problem]:
 
 def _length(store: Path) -> int:
     try:
-        return int(read_arrays(store)[FIELDS[0]].shape[0])
+        return int(read_arrays(store, FIELDS[:1])[FIELDS[0]].shape[0])
     except (KeyError, ValueError, OSError) as error:
         raise InputError(
             f"The arrays of {store.name} cannot be opened ({error}).",
@@ -162,7 +162,11 @@ def _shard_problems(store: Path, record: BlockRecord) -> Iterator[Problem]:
 
 
 def _pair_problems(store: Path, record: BlockRecord) -> Iterator[Problem]:
-    group = read_arrays(store)
+    try:
+        group = read_arrays(store)
+    except InputError as error:
+        yield Problem(error.problem, record.block)
+        return
     for row in record.rows:
         index = row["index"]
         try:

@@ -9,7 +9,8 @@ of them. Pairs do not depend on who asks when, so neither does any result, bit b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,25 +74,9 @@ class SliceCache:
         self.clip_hu = clip_hu
         self.watch = watch or Stopwatch()
         self._metal_in: dict[int, bool] = {}
-        self._store = ResultCache(lambda: self.watch.stage("wait"))
-        # Name: the stage its time counts for, and its maker.
-        self._makers: dict[str, tuple[str, Callable[[Unit], Sequence[Any]]]] = {
-            "hu": ("tissue", self._make_hu),
-            "body": ("tissue", self._make_body),
-            "nearness": ("tissue", self._make_nearness),
-            "rays": ("project", self._make_rays),
-            "sinogram": ("project", lambda ks: [rays[0] for rays in self.get("rays", ks)]),
-            "metal_lengths": ("project", lambda ks: [rays[1] for rays in self.get("rays", ks)]),
-            "metal_trace": ("interpolate", self._make_trace),
-            "li_sinogram": ("interpolate", self._make_li_sinogram),
-            "li_hu": ("reconstruct", lambda ks: self._corrected("li_sinogram", ks)),
-            "nmar_prior": ("tissue", self._make_nmar_prior),
-            "nmar_prior_sinogram": ("project", self._make_nmar_prior_sinogram),
-            "nmar_sinogram": ("interpolate", self._make_nmar_sinogram),
-            "nmar_hu": ("reconstruct", lambda ks: self._corrected("nmar_sinogram", ks)),
-            "saturated": ("tissue", self._make_saturated),
-            "lost_rays": ("project", self._make_lost_rays),
-        }
+        # Nothing in here refers back to the cache: a cycle would keep a volume's slices until
+        # Python looks for cycles, which it does by counts of objects and not by their size.
+        self._store = ResultCache(partial(self.watch.stage, "wait"))
 
     @classmethod
     def of_volume(
@@ -129,13 +114,13 @@ class SliceCache:
 
     def get(self, name: str, indices: Sequence[int]) -> list[Any]:
         """Return one product of several slices, making what is not known yet."""
-        stage, maker = self._makers[name]
+        stage, maker = _MAKERS[name]
 
         def one_by_one(units: list[Unit]) -> Iterator[Sequence[Any]]:
             for unit in units:
                 self.raise_if_cancelled()
                 with self.watch.stage(stage):
-                    made = maker(unit)
+                    made = maker(self, unit)
                 yield made
 
         return self.get_or_make(name, indices, one_by_one)
@@ -201,6 +186,12 @@ class SliceCache:
         pixel = self.radon.pixel_mm
         return [nearness_mm(np.ascontiguousarray(self.metal_slices[k]), pixel) for k in ks]
 
+    def _make_sinogram(self, ks: Unit) -> list[Float]:
+        return [rays[0] for rays in self.get("rays", ks)]
+
+    def _make_metal_lengths(self, ks: Unit) -> list[Float]:
+        return [rays[1] for rays in self.get("rays", ks)]
+
     def _make_rays(self, ks: Unit) -> list[tuple[Float, Float]]:
         """Line integrals and lengths in metal; image and mask share a transform."""
         metal = np.stack([self.metal_slices[k] for k in ks]).astype(np.float32)
@@ -228,6 +219,12 @@ class SliceCache:
         delta = self.change_hu(difference)
         delta += np.stack(images)
         return list(delta)
+
+    def _make_li_hu(self, ks: Unit) -> list[Float]:
+        return self._corrected("li_sinogram", ks)
+
+    def _make_nmar_hu(self, ks: Unit) -> list[Float]:
+        return self._corrected("nmar_sinogram", ks)
 
     def _make_nmar_prior(self, ks: Unit) -> list[Float]:
         bodies, near = self.get("body", ks), self.get("nearness", ks)
@@ -278,3 +275,23 @@ class SliceCache:
             for n, lengths in zip(hit, self.radon.forward(stack), strict=True):
                 lost[n] = lost_ray_trace(lost[n].trace, lengths, self.radon.pixel_mm)
         return lost
+
+
+# Name: the stage its time counts for, and its maker.
+_MAKERS: Mapping[str, tuple[str, Callable[[SliceCache, Unit], Sequence[Any]]]] = {
+    "hu": ("tissue", SliceCache._make_hu),
+    "body": ("tissue", SliceCache._make_body),
+    "nearness": ("tissue", SliceCache._make_nearness),
+    "rays": ("project", SliceCache._make_rays),
+    "sinogram": ("project", SliceCache._make_sinogram),
+    "metal_lengths": ("project", SliceCache._make_metal_lengths),
+    "metal_trace": ("interpolate", SliceCache._make_trace),
+    "li_sinogram": ("interpolate", SliceCache._make_li_sinogram),
+    "li_hu": ("reconstruct", SliceCache._make_li_hu),
+    "nmar_prior": ("tissue", SliceCache._make_nmar_prior),
+    "nmar_prior_sinogram": ("project", SliceCache._make_nmar_prior_sinogram),
+    "nmar_sinogram": ("interpolate", SliceCache._make_nmar_sinogram),
+    "nmar_hu": ("reconstruct", SliceCache._make_nmar_hu),
+    "saturated": ("tissue", SliceCache._make_saturated),
+    "lost_rays": ("project", SliceCache._make_lost_rays),
+}
