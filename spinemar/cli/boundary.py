@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from spinemar.base.explain import explained
-from spinemar.cli.console import print_json, printable, stderr
+from spinemar.cli.console import stderr, tell_error
 from spinemar.cli.streams import lasting_streams, open_missing_streams
 from spinemar.errors import CancelledError, InputError, SpinemarError
+from spinemar.jobs.engine.ending import ended_cancel, signals_cancel
 
 _DEBUG = "SPINEMAR_DEBUG"
+
+
+class _Interrupted(BaseException):
+    """A signal that asks to stop.
+
+    No KeyboardInterrupt: Python notes one that passes through `exec`, as all that defines a
+    dataclass does, and ends by that signal in the end, whatever exit code it was given.
+    """
 
 
 def run(build_app: Callable[[], Any], arguments: list[str]) -> int:
@@ -31,13 +42,15 @@ def run(build_app: Callable[[], Any], arguments: list[str]) -> int:
         0 done, 1 a fault of ours or of the machine, 2 bad input or usage, 3 cancelled.
     """
     open_missing_streams()
-    with lasting_streams() as check:
+    json = "--json" in arguments
+    last_words = partial(tell_error, ended_cancel(), json=json)
+    with lasting_streams() as check, signals_cancel(_interrupt, last_words):
         try:
             code = _run(build_app, arguments)
             if code == 0:
                 check()
-        except (Exception, KeyboardInterrupt) as error:
-            code = _tell(_explained(error), arguments)
+        except (Exception, KeyboardInterrupt, _Interrupted) as error:
+            code = tell_error(_explained(error), json=json)
     return code
 
 
@@ -48,7 +61,7 @@ def _run(build_app: Callable[[], Any], arguments: list[str]) -> int:
     try:
         # Not standalone, so that what others wrote (names of files) passes our filter alone.
         code = build_app()(args=arguments, prog_name="spinemar", standalone_mode=False)
-    except (typer.Abort, KeyboardInterrupt) as error:
+    except (typer.Abort, KeyboardInterrupt, _Interrupted) as error:
         raise CancelledError from error
     except Exception as error:
         if not hasattr(error, "format_message"):
@@ -64,36 +77,21 @@ def _tell_usage(error: Any, arguments: list[str]) -> int:
         return InputError.exit_code
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "spinemar"
-    return _tell(InputError(error.format_message(), f"See {command} --help."), arguments)
+    told = InputError(error.format_message(), f"See {command} --help.")
+    return tell_error(told, json="--json" in arguments)
 
 
 def _explained(error: BaseException) -> SpinemarError:
     """Put any error into one sentence and a remedy."""
+    if isinstance(error, _Interrupted):
+        return CancelledError()
     if os.environ.get(_DEBUG) and not isinstance(error, SpinemarError | KeyboardInterrupt):
         for line in "".join(traceback.format_exception(error)).splitlines():
             stderr().print(line, highlight=False)
     return explained(error, f"Please report it; {_DEBUG}=1 shows where it happened.")
 
 
-def _tell(error: SpinemarError, arguments: list[str]) -> int:
-    from rich.text import Text
-
-    problem = Text.assemble(("Error:", "bold red"), f" {printable(error.problem)}")
-    stderr().print(problem, highlight=False)
-    if error.remedy:
-        stderr().print(error.remedy, highlight=False)
-    if "--json" in arguments:
-        _tell_json(error)
-    return error.exit_code
-
-
-def _tell_json(error: SpinemarError) -> None:
-    print_json(
-        {
-            "status": "error",
-            "error": type(error).__name__,
-            "problem": error.problem,
-            "remedy": error.remedy,
-            "exit_code": error.exit_code,
-        }
-    )
+def _interrupt() -> None:
+    """Stop what the main thread does, outside of what asks whether it was cancelled."""
+    if threading.current_thread() is threading.main_thread():
+        raise _Interrupted

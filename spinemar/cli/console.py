@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from spinemar.errors import SpinemarError
+from spinemar.jobs.engine.ending import ended_cancel, signals_cancel
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 
 if TYPE_CHECKING:
@@ -60,6 +61,33 @@ def print_json(facts: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def tell_error(error: SpinemarError, *, json: bool) -> int:
+    """Say on stderr what happened and what to do, and as JSON where that is asked for.
+
+    Returns
+    -------
+    int
+        The exit code for it.
+    """
+    from rich.text import Text
+
+    problem = Text.assemble(("Error:", "bold red"), f" {printable(error.problem)}")
+    stderr().print(problem, highlight=False)
+    if error.remedy:
+        stderr().print(error.remedy, highlight=False)
+    if json:
+        print_json(
+            {
+                "status": "error",
+                "error": type(error).__name__,
+                "problem": error.problem,
+                "remedy": error.remedy,
+                "exit_code": error.exit_code,
+            }
+        )
+    return error.exit_code
+
+
 def _plain(value: Any) -> Any:
     """Turn paths and NumPy scalars and arrays into what JSON knows."""
     if hasattr(value, "tolist"):
@@ -69,14 +97,16 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def progress_bars(quiet: bool = False) -> Iterator[tuple[ProgressCallback, CancelToken]]:
-    """Show one bar a stage and turn Ctrl+C into a cancel request.
+    """Show one bar a stage and turn Ctrl+C, SIGTERM and SIGHUP into a cancel request.
 
-    The first Ctrl+C asks the job to stop at its next slice; the second one stops it at once.
+    The first one asks the job to stop at its next slice; what does not stop within seconds, and
+    at a second one, is ended (`spinemar.jobs.engine.ending`).
 
     Parameters
     ----------
     quiet : bool
-        Show no bars (they go to stderr, and only to a terminal, in any case).
+        Show no bars (they go to stderr, and only to a terminal, in any case): one JSON object is
+        printed instead, also about a cancel.
 
     Yields
     ------
@@ -103,28 +133,8 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[ProgressCallback, Cance
         bars.update(tasks[progress.stage], completed=progress.done, total=progress.total)
 
     token = CancelToken()
-    with _interrupt_cancels(token), bars:
+    with signals_cancel(token.cancel, partial(tell_error, ended_cancel(), json=quiet)), bars:
         yield show, token
-
-
-@contextmanager
-def _interrupt_cancels(token: CancelToken) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals belong to the main thread
-        return
-
-    def cancel(_number: int, _frame: object) -> None:
-        if token.cancelled:
-            raise KeyboardInterrupt
-        token.cancel()
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, cancel) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def score_lines(named: Mapping[str, Scores]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_pr
 BLOCK_PAIRS = 8
 _STAGE = "Making pairs"
 _RETRIES = 3
+_SECONDS_BETWEEN_LOOKS = 0.1
 
 
 @dataclass(frozen=True)
@@ -258,15 +260,20 @@ def _distributed(
         for block in blocks
     ]
     try:
-        for future in as_completed(futures):
+        completed = as_completed(futures)
+        while completed.count():
             _stop_if_cancelled(cancel)
-            try:
-                yield future.result()
-            except KilledWorker as error:
-                raise FaultError(
-                    f"A block of pairs killed its worker every time ({error}).",
-                    "Give the workers more memory, or use fewer of them.",
-                ) from error
-            future.release()
+            ready = completed.next_batch(block=False)
+            for future in ready:
+                try:
+                    yield future.result()
+                except KilledWorker as error:
+                    raise FaultError(
+                        f"A block of pairs killed its worker every time ({error}).",
+                        "Give the workers more memory, or use fewer of them.",
+                    ) from error
+                future.release()
+            if not ready:
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
     finally:
         client.cancel(futures)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,7 @@ from spinemar.base.json_text import parse_json, read_text
 from spinemar.base.privacy import keep_to_this_machine
 from spinemar.errors import InputError, SpinemarError
 from spinemar.jobs.engine import protocol
+from spinemar.jobs.engine.ending import end_after_grace, ended_cancel, signals_cancel
 from spinemar.jobs.registry import function_of, warm_up
 from spinemar.progress import CancelToken, Progress
 
@@ -41,7 +43,7 @@ class _Reporter:
         self._last = 0.0
 
     def line(self, text: str) -> None:
-        with self._lock:
+        with self._lock, suppress(OSError):  # the parent is gone: nobody reads it any more
             self._stream.write(text + "\n")
             self._stream.flush()
 
@@ -69,19 +71,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_to_this_machine()
     reporter = _Reporter(_take_stdout())
     cancel = CancelToken()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: cancel.cancel())
-    try:
-        if options.warm:
-            warm_up(options.warm)
-        job = _read_job(options.job)
-        if options.attended or options.job == "-":
-            _listen(cancel, attended=options.attended)
-        result = _run(job, reporter, cancel)
-    except SpinemarError as error:
-        reporter.line(protocol.error_line(error))
-        return error.exit_code
-    reporter.line(protocol.encode("done", result=protocol.finite(result)))
+    last_words = partial(reporter.line, protocol.error_line(ended_cancel()))
+    with signals_cancel(cancel.cancel, last_words):
+        try:
+            if options.warm:
+                warm_up(options.warm)
+            job = _read_job(options.job)
+            if options.attended or options.job == "-":
+                _listen(cancel, last_words, attended=options.attended)
+            result = _run(job, reporter, cancel)
+        except SpinemarError as error:
+            reporter.line(protocol.error_line(error))
+            return error.exit_code
+        reporter.line(protocol.encode("done", result=protocol.finite(result)))
     return 0
 
 
@@ -128,15 +130,14 @@ def _read_job(source: str) -> Mapping[str, Any]:
     return job
 
 
-def _listen(cancel: CancelToken, *, attended: bool) -> None:
-    """Watch stdin for commands, and for its end."""
+def _listen(cancel: CancelToken, last_words: Callable[[], None], *, attended: bool) -> None:
+    """Watch stdin for commands, and for its end; what does not stop then is ended."""
 
     def watch() -> None:
-        for line in sys.stdin:
-            if '"cancel"' in line:
-                cancel.cancel()
-        if attended:
+        asked = any('"cancel"' in line for line in sys.stdin)
+        if asked or attended:
             cancel.cancel()
+            end_after_grace(last_words)
 
     threading.Thread(target=watch, name="commands", daemon=True).start()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spinemar.base.atomic_files import made_folder
 from spinemar.base.explain import explained
@@ -34,9 +34,13 @@ from spinemar.jobs.batches.sidecar import (
     stamp_of,
     write_with_sidecar,
 )
+from spinemar.jobs.engine.ending import end_with_parent
 from spinemar.jobs.engine.request import request_of
 from spinemar.mar.settings import CorrectionSettings
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 _DASK = "A batch on a Dask cluster"
 _STAGE = "Volumes"
@@ -97,6 +101,8 @@ def correct_batch(
             rows[item] = row
             write_summary(folder / SUMMARY, [rows[i] for i in items if i in rows])
             progress(Progress(_STAGE, len(rows), len(items)))
+        if not rows:
+            write_summary(folder / SUMMARY, [])
     token.raise_if_cancelled()
     return tuple(rows[item] for item in items)
 
@@ -243,18 +249,27 @@ def _in_processes(
     from multiprocessing import get_context
 
     # Spawned, not forked: transforms and runtimes keep threads that a fork would lose.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent)
+    try:
         pending = {pool.submit(job, item): item for item in items}
-        while pending:
+        while pending and not cancel.cancelled:
             finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-            if cancel.cancelled:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in list(getattr(pool, "_processes", {}).values()):
-                    process.terminate()
-                return
             for future in finished:
                 item = pending.pop(future)
                 yield item, _result_or_row(future, item)
+    finally:
+        _end_pool(pool)
+
+
+def _end_pool(pool: ProcessPoolExecutor) -> None:
+    """End a pool at once, whatever its processes do."""
+    # Its own list of them is gone with the shutdown.
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.join(timeout=1.0)
 
 
 def _on_dask(
