@@ -44,13 +44,15 @@ def run(build_app: Callable[[], Any], arguments: list[str]) -> int:
     open_missing_streams()
     json = "--json" in arguments
     last_words = partial(tell_error, ended_cancel(), json=json)
-    with lasting_streams() as check, signals_cancel(_interrupt, last_words):
+    with lasting_streams() as check:
         try:
-            code = _run(build_app, arguments)
-            if code == 0:
-                check()
+            with signals_cancel(_interrupt, last_words):
+                code = _run(build_app, arguments)
+                if code == 0:
+                    check()
         except (Exception, KeyboardInterrupt, _Interrupted) as error:
-            code = tell_error(_explained(error), json=json)
+            with signals_cancel(_nothing, last_words):  # it ends already
+                code = tell_error(_explained(error), json=json)
     return code
 
 
@@ -95,3 +97,7 @@ def _interrupt() -> None:
     """Stop what the main thread does, outside of what asks whether it was cancelled."""
     if threading.current_thread() is threading.main_thread():
         raise _Interrupted
+
+
+def _nothing() -> None:
+    """Ask nobody."""
