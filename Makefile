@@ -1,4 +1,8 @@
 # Every target makes .venv and installs what it needs (see scripts/bootstrap.sh).
+# Short forms, as CI runs them: make soak RUNS=40, make fuzz MINUTES=1, make bench BENCHES=...
+RUNS ?= 200
+MINUTES ?= 10
+BENCHES ?= $(wildcard Testing/benchmarks/bench_*.py)
 .PHONY: help demo test bench bench-gpu fuzz soak lint format figures docs lock sbom audit clean
 
 help: ## show the targets
@@ -14,7 +18,7 @@ test: ## ruff, mypy and every test
 
 bench: ## speed and memory, also against scikit-image and ASTRA -> build/*.json
 	@scripts/bootstrap.sh bench
-	@set -e; for bench in Testing/benchmarks/bench_*.py; do .venv/bin/python $$bench; done
+	@set -e; for bench in $(BENCHES); do .venv/bin/python $$bench; done
 
 bench-gpu: ## the same on an NVIDIA GPU, where there is one
 	@scripts/bootstrap.sh bench
@@ -22,11 +26,11 @@ bench-gpu: ## the same on an NVIDIA GPU, where there is one
 
 fuzz: ## ten minutes of hostile bytes for everything that reads a file -> build/fuzz
 	@scripts/bootstrap.sh fuzz
-	.venv/bin/python -m Testing.fuzz --minutes 10
+	.venv/bin/python -m Testing.fuzz --minutes $(MINUTES)
 
 soak: ## the same case 200 times in one process: memory stays flat -> build/soak.json
 	@scripts/bootstrap.sh bench
-	.venv/bin/python Testing/benchmarks/soak.py
+	.venv/bin/python Testing/benchmarks/soak.py --runs $(RUNS)
 
 lint: ## ruff and mypy alone
 	@scripts/bootstrap.sh lint

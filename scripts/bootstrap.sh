@@ -25,7 +25,12 @@ case "$task" in
     ;;
   lint) extras="dev" ;;
   docs) extras="docs" ;;
-  bench) extras="dataset,bench,dev" ;;
+  bench)
+    extras="mesh,dataset,bench,slicer-tests,dev"
+    # The planner's panel is drawn offscreen.
+    system="libegl1 libegl-mesa0 libgl1-mesa-dri libgl1 libxrender1 libxkbcommon0 libdbus-1-3"
+    system="$system libfontconfig1 libglib2.0-0"
+    ;;
   fuzz) extras="mesh,dataset,bench,dev" ;;
   test)
     extras="mesh,dataset,physics-tables,training,slicer-tests,docs,dev"

@@ -77,6 +77,9 @@ def network_gflop(data: bytes, sizes: dict[str, list[int]]) -> float:
         for value in [*inferred.graph.value_info, *inferred.graph.output, *inferred.graph.input]
     }
     weights = {one.name: list(one.dims) for one in model.graph.initializer}
+    for node in model.graph.node:  # weights stored in 16 bits are cast before they are used
+        if node.op_type == "Cast" and node.input[0] in weights:
+            weights[node.output[0]] = weights[node.input[0]]
     total = 0.0
     for node in model.graph.node:
         if node.op_type not in ("Conv", "ConvTranspose"):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from spinemar.base.extras import optional
 from spinemar.errors import InputError
 
 if TYPE_CHECKING:
-    from distributed import LocalCluster
+    from distributed import LocalCluster, Security
 
 _SCHEDULER_SECONDS = 15
 
@@ -40,7 +41,21 @@ def local_cluster(workers: int) -> LocalCluster:
         scheduler_kwargs={"dashboard": False},
         memory_limit=0,
         silence_logs=logging.CRITICAL,
+        security=_temporary_keys(),
     )
+
+
+def _temporary_keys() -> Security | None:
+    """Make keys for this cluster alone, where the package `cryptography` is there to make them.
+
+    Loopback is shared by all users of a machine; with keys only this process and its workers can
+    talk to the scheduler, without them any user of the machine can have it run code.
+    """
+    from distributed.security import Security
+
+    if find_spec("cryptography") is None:
+        return None
+    return Security.temporary()
 
 
 @contextmanager

@@ -142,3 +142,17 @@ def test_a_worker_that_dies_every_time_is_a_fault_not_a_hang(tmp_path, inputs, s
 
 def _die(*_arguments):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_without_the_keys_nobody_reaches_the_workers(monkeypatch):
+    """Other users of the machine share its loopback."""
+    pytest.importorskip("cryptography")
+    from distributed import Client
+
+    with local_cluster(1) as cluster:
+        assert cluster.scheduler_address.startswith("tls://")
+        with Client(cluster) as client:
+            assert client.submit(sum, [1, 2]).result() == 3
+        for address in (cluster.scheduler_address, cluster.scheduler_address.replace("tls", "tcp")):
+            with pytest.raises((OSError, TypeError, ValueError, RuntimeError)):
+                Client(address, timeout=2)

@@ -100,3 +100,38 @@ def test_audit_never_calls_unchecked_packages_sound(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, "nothing was checked" in done.stdout) == (0, True)
+
+
+# Its makers publish from a branch, and no commit of it could be verified when others were pinned.
+BY_BRANCH = {"pypa/gh-action-pypi-publish"}
+
+
+def test_actions_are_pinned_by_hash_and_may_only_read() -> None:
+    import yaml
+
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+        text = path.read_text(encoding="utf-8")
+        used = re.findall(r"uses: ([\w./-]+)@(\S+)(?: # v([\d.]+))?$", text, re.MULTILINE)
+        assert len(used) == text.count("uses:"), path
+        for action, commit, version in used:
+            if action not in BY_BRANCH:
+                assert re.fullmatch(r"[0-9a-f]{40}", commit), (path, action)
+                assert version, (path, action)
+        workflow = yaml.safe_load(text)
+        assert workflow["permissions"] == {"contents": "read"}, path
+        for job in workflow["jobs"].values():
+            # Publishing proves who it is to PyPI by a token of its own; nothing else may write.
+            assert job.get("permissions", {}) in ({}, {"id-token": "write"}), path
+            for step in job["steps"]:
+                if str(step.get("uses", "")).startswith("actions/checkout@"):
+                    assert step["with"]["persist-credentials"] is False, path
+
+
+def test_every_target_runs_in_a_workflow() -> None:
+    """What nobody runs breaks unseen. A GPU, a new lock and an empty tree are for people."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    run = "".join(p.read_text("utf-8") for p in (ROOT / ".github" / "workflows").glob("*.yml"))
+    run += (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for target in targets - {"help", "bench-gpu", "lock", "clean"}:
+        assert re.search(rf"(make|-) {target}\b", run), target
