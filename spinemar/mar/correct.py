@@ -21,6 +21,7 @@ from spinemar.axial import AxialSlices, find_axial_slices
 from spinemar.errors import GeometryError, InputError
 from spinemar.mar.correction.proposal import Proposal, propose
 from spinemar.mar.correction.provenance import geometry_facts, make_provenance
+from spinemar.mar.earlier.given import EarlierCt
 from spinemar.mar.inpainters.methods import make_inpainter, make_outliner
 from spinemar.mar.inpainters.protocol import Inpainter
 from spinemar.mar.pipeline.gate import GateParameters, decide
@@ -63,6 +64,7 @@ def correct_volume(
     outliner: Outliner | None = None,
     gate: GateParameters | None = None,
     measured: NDArray[np.float32] | None = None,
+    earlier: EarlierCt | None = None,
     threads: int | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
@@ -87,6 +89,10 @@ def correct_volume(
         Overrides the inpainter's do-no-harm gate.
     measured : ndarray of float32, shape (slices, views, bins), optional
         Raw data on the grid that these slices would be reprojected to; see `mar/raw.py`.
+    earlier : EarlierCt, optional
+        The same patient's CT from before the metal, for the learned method: where it agrees
+        with the measured rays, its detail fills the lost ones. The result says in `earlier`
+        how it was registered and how far it was believed.
     threads : int, optional
         By default the processors this process may use; the result is the same with any number.
     progress : callable

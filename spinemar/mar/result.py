@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.mar.earlier.use import EarlierUse
 from spinemar.mar.pipeline.gate import GateFeatures
 from spinemar.mar.segmentation.outline import HALF_PERCENT, OutlineSource
 from spinemar.volume import CTVolume
@@ -132,6 +133,8 @@ class CorrectionResult:
         Busy time by stage, summed over threads that work side by side; "total" is wall time.
     message : str
         One sentence for the user.
+    earlier : EarlierUse or None
+        What became of the earlier CT, where one was given and there was metal.
     """
 
     volume: CTVolume
@@ -141,6 +144,7 @@ class CorrectionResult:
     provenance: Provenance
     seconds: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
+    earlier: EarlierUse | None = None
 
     @property
     def metal_outline(self) -> NDArray[np.bool_]:
@@ -178,6 +182,7 @@ class CorrectionResult:
                 for report in self.slices
                 if not report.corrected
             ],
+            "earlier_ct": None if self.earlier is None else self.earlier.to_json(),
             "provenance": self.provenance.to_json(),
             "slices": [asdict(report) for report in self.slices],
             "seconds": dict(self.seconds),

@@ -50,6 +50,9 @@ class CorrectionSettings:
         files are read.
     allow_corrected : bool
         Whether results of SpineMAR itself are corrected again; asked where files are read.
+    allow_other_patient : bool
+        Whether an earlier CT is used whose patient ID differs from the scan's, or which is not
+        the earlier one by its date; asked where files are read.
     """
 
     method: Method = "auto"
@@ -58,6 +61,7 @@ class CorrectionSettings:
     device: Device = "auto"
     allow_reformatted: bool = False
     allow_corrected: bool = False
+    allow_other_patient: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
