@@ -64,6 +64,20 @@ class AxialSlices:
         steps = tuple(slice(None, None, -1 if back else 1) for back in self.reversed_axes)
         return array.transpose(self.axis, *self.plane_axes)[steps]
 
+    def geometry_of(self, stored: GridGeometry) -> GridGeometry:
+        """Return the grid of what `of` returns for an array on a stored grid."""
+        order = (self.axis, *self.plane_axes)
+        steps = stored.ijk_to_ras[:3, :3].T[::-1]
+        affine = np.eye(4)
+        affine[:3, 3] = stored.ijk_to_ras[:3, 3]
+        for column, (axis, back) in enumerate(zip(order, self.reversed_axes, strict=True)):
+            step = -steps[axis] if back else steps[axis]
+            affine[:3, 2 - column] = step
+            if back:
+                affine[:3, 3] -= (stored.shape[axis] - 1) * step
+        slices, rows, columns = (stored.shape[axis] for axis in order)
+        return GridGeometry((slices, rows, columns), affine)
+
     def stored_index(self, k: int, slices: int) -> int:
         """Return where the stored array has slice k of `slices`, along `axis`."""
         return slices - 1 - k if self.reversed_axes[0] else k

@@ -2,16 +2,17 @@
 
 For every slice with metal: project, let the inpainter fill the lost rays, reconstruct only the
 difference, ask the gate how much of it to apply, put the metal back inside its true outline.
-Slices without metal are
-not touched. Slabs of a few slices are in work side by side (`parallel.py`); each depends on its
+Slices without metal are not touched. With the patient's earlier CT all of that happens twice: the
+first result is what the earlier CT is registered with, the second takes its detail from it. Slabs of a few slices are in work side by side (`parallel.py`); each depends on its
 own slices and their neighbours alone, so the number of threads does not change the result.
 Memory: the result, the mask, and about 15 MB for each slice that is in work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,10 @@ from spinemar.errors import GeometryError, InputError
 from spinemar.mar.correction.proposal import Proposal, propose
 from spinemar.mar.correction.provenance import geometry_facts, make_provenance
 from spinemar.mar.earlier.given import EarlierCt
+from spinemar.mar.earlier.slices import LaidSlices
+from spinemar.mar.earlier.use import EarlierUse
+from spinemar.mar.inpainters.learned import LearnedInpainter
+from spinemar.mar.inpainters.learned.pictures import FusedPictures, KeptPictures
 from spinemar.mar.inpainters.methods import make_inpainter, make_outliner
 from spinemar.mar.inpainters.protocol import Inpainter
 from spinemar.mar.pipeline.gate import GateParameters, decide
@@ -46,6 +51,7 @@ from spinemar.mar.segmentation.outline import (
 from spinemar.mar.segmentation.padding import padding_mask
 from spinemar.mar.settings import CorrectionSettings
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+from spinemar.registration.laid import Laid
 from spinemar.tomography.cuda import make_radon
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import RadonTransform
@@ -53,6 +59,7 @@ from spinemar.volume import CTVolume
 
 _SLICES_AT_A_TIME = 2  # what one complex transform carries
 _STAGE = "Correcting"
+_AIR_HU = -1000
 
 
 def correct_volume(
@@ -145,6 +152,7 @@ def correct_volume(
         )
     with watch.stage("model"):
         worker = inpainter or make_inpainter(chosen.method, chosen.model, chosen.device)
+        learned = None if earlier is None else _able_to_use(worker)
         edge = outliner or _outliner_for(metal, chosen)
     plan = ThreadPlan.for_machine(threads, getattr(worker, "most_workers", None))
     radon = make_radon(layout.shape, layout.pixel_mm, rays, plan.threads_each, chosen.device)
@@ -153,14 +161,17 @@ def correct_volume(
         metal.mask,
         layout,
         radon=radon,
-        inpainter=worker,
         outliner=edge,
         gate=gate or worker.gate,
         watch=watch,
         threads=plan,
         measured=measured,
     )
-    hu, percent, reports = run.all_slices(touched, progress, cancel)
+    if earlier is None or learned is None:
+        hu, percent, reports = run.all_slices(worker, touched, progress, cancel)
+        use = None
+    else:
+        hu, percent, reports, use = _with_earlier(run, learned, earlier, touched, progress, cancel)
     geometry = {**geometry, "transforms": radon.engine}
     provenance = make_provenance(
         chosen.method,
@@ -178,7 +189,8 @@ def correct_volume(
         reports,
         provenance,
         watch.finished(),
-        _message(reports),
+        _message(reports, use),
+        use,
     )
 
 
@@ -189,7 +201,38 @@ def _outliner_for(metal: MetalSegmentation, settings: CorrectionSettings) -> Out
     return make_outliner(settings.model, settings.device)
 
 
-def _message(reports: Sequence[SliceReport]) -> str:
+def _with_earlier(
+    run: _Run,
+    worker: LearnedInpainter,
+    earlier: EarlierCt,
+    touched: NDArray[np.intp],
+    progress: ProgressCallback,
+    cancel: CancelToken | None,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], tuple[SliceReport, ...], EarlierUse]:
+    """Correct, lay the earlier CT over the result, and correct again with its detail."""
+    kept = KeptPictures(worker.pictures)
+    first = worker.with_pictures(kept).without_generator()
+    hu, _, _ = run.all_slices(first, touched, progress, cancel, "Correcting for the registration")
+    with run.watch.stage("registration"):
+        laid = run.lay_over(hu, earlier, progress, cancel)
+        slices = run.laid_slices(laid, touched)
+    pictures = FusedPictures(kept, slices)
+    done = run.all_slices(worker.with_pictures(pictures), touched, progress, cancel)
+    return *done, run.use_of(earlier, laid, pictures.slices)
+
+
+def _able_to_use(inpainter: Inpainter) -> LearnedInpainter:
+    if isinstance(inpainter, LearnedInpainter):
+        return inpainter
+    raise InputError(
+        f"The method {inpainter.name} cannot use an earlier CT: it has no picture of its own that "
+        "the earlier one could refine.",
+        "Use the method generator with a model that has a prior network, or leave the earlier CT "
+        "out.",
+    )
+
+
+def _message(reports: Sequence[SliceReport], use: EarlierUse | None = None) -> str:
     fixed = sum(report.corrected for report in reports)
     message = f"{fixed} of {len(reports)} slices with metal were corrected."
     unsure = sum(report.corrected and report.outline == "threshold" for report in reports)
@@ -197,6 +240,12 @@ def _message(reports: Sequence[SliceReport]) -> str:
         message += (
             f" In {unsure} of them the metal's outline could not be told from its glow; "
             "everything above the threshold was put back there, so metal looks too thick."
+        )
+    if use is not None:
+        message += (
+            " The earlier CT lent its detail."
+            if use.believed
+            else (" The earlier CT was registered, but nowhere did the measured rays bear it out.")
         )
     return message
 
@@ -211,15 +260,14 @@ class _Run:
         layout: AxialSlices,
         *,
         radon: RadonTransform,
-        inpainter: Inpainter,
         outliner: Outliner,
         gate: GateParameters,
         watch: Stopwatch,
         threads: ThreadPlan,
         measured: NDArray[np.float32] | None = None,
     ) -> None:
-        self._slice_cache = SliceCache.of_volume(
-            volume, mask, layout, radon, measured=measured, watch=watch
+        self._new_cache = partial(
+            SliceCache.of_volume, volume, mask, layout, radon, measured=measured, watch=watch
         )
         self._outliner = outliner
         self._threads = threads
@@ -227,41 +275,83 @@ class _Run:
         self._metal = layout.of(mask)
         self._volume = volume
         self._layout = layout
-        self._inpainter = inpainter
         self._gate = gate
-        self._watch = watch
+        self.watch = watch
 
     def all_slices(
         self,
+        inpainter: Inpainter,
         touched: NDArray[np.intp],
         progress: ProgressCallback,
         cancel: CancelToken | None,
+        stage: str = _STAGE,
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8], tuple[SliceReport, ...]]:
         """Correct the slices with metal in a copy of the volume."""
         out = self._volume.hu.copy()
         percent = np.zeros(out.shape, dtype=np.uint8)
         targets = self._layout.of(out), self._layout.of(percent)
         top = scale_end_hu(self._source, self._metal)
-        slice_cache = self._slice_cache
+        slice_cache = self._new_cache()
         slice_cache.cancel = cancel
-        neighbours = self._inpainter.neighbours
+        neighbours = inpainter.neighbours
         reports: list[SliceReport] = []
-        progress(Progress(_STAGE, 0, len(touched)))
+        progress(Progress(stage, 0, len(touched)))
 
         def one_run(run: tuple[int, int]) -> list[SliceReport]:
             slice_cache.raise_if_cancelled()
             slab = Slab.around(slice_cache, *run, neighbours)
-            proposals = propose(slab, self._inpainter)
+            proposals = propose(slab, inpainter)
             return [self._apply(one, slice_cache, targets, top) for one in proposals]
 
-        size = getattr(self._inpainter, "slices_at_a_time", _SLICES_AT_A_TIME)
+        size = getattr(inpainter, "slices_at_a_time", _SLICES_AT_A_TIME)
         runs = _runs(touched, size)
         for n, finished in enumerate(in_order(one_run, runs, self._threads.workers)):
             reports += finished
             if n + 1 < len(runs):
                 slice_cache.forget_before(runs[n + 1][0] - neighbours - 1)
-            progress(Progress(_STAGE, len(reports), len(touched)))
+            progress(Progress(stage, len(reports), len(touched)))
         return out, percent, tuple(sorted(reports, key=lambda report: report.index))
+
+    def lay_over(
+        self,
+        corrected: NDArray[np.float32],
+        earlier: EarlierCt,
+        progress: ProgressCallback,
+        cancel: CancelToken | None,
+    ) -> Laid:
+        """Register an earlier CT with a corrected volume."""
+        from spinemar.registration.register import lay_over
+
+        upright = self._layout.geometry_of(self._volume.geometry)
+        return lay_over(
+            CTVolume(self._layout.of(corrected), upright.ijk_to_ras),
+            self._metal,
+            earlier.volume,
+            labels=earlier.labels,
+            given=earlier.transforms,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    def laid_slices(self, laid: Laid, touched: NDArray[np.intp]) -> LaidSlices:
+        """Return the slices of an earlier CT that was laid over the scan."""
+        return LaidSlices(laid, self._layout.geometry_of(self._volume.geometry), touched)
+
+    def use_of(
+        self,
+        earlier: EarlierCt,
+        laid: Laid,
+        slices: Mapping[int, tuple[NDArray[np.float32], NDArray[np.float32]]],
+    ) -> EarlierUse:
+        """Return what became of an earlier CT, on the scan's grid as it is stored."""
+        shape = self._volume.hu.shape
+        registered = np.full(shape, _AIR_HU, dtype=np.int16)
+        believed = np.zeros(shape, dtype=np.uint8)
+        for k, (hu, weight) in slices.items():
+            self._layout.of(registered)[k] = np.clip(np.rint(hu), -32768, 32767)
+            self._layout.of(believed)[k] = np.rint(100.0 * weight)
+        labels = laid.labels_on(self._volume.geometry)
+        return EarlierUse(laid.registration, registered, believed, labels, earlier.facts)
 
     def _apply(
         self,
@@ -303,7 +393,7 @@ class _Run:
         around = Slab.around(slice_cache, k, k + 1, 1)
         generous = np.ascontiguousarray(self._metal[k])
         hu = around.hu
-        with self._watch.stage("metal"):
+        with self.watch.stage("metal"):
             return self._outliner.outline(hu, generous, self._layout.pixel_mm, top_hu)
 
 

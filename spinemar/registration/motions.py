@@ -30,10 +30,11 @@ class VertebraMotion:
         "neighbours": the registration of this vertebra could not be trusted, and it moves as
         those beside it do.
     likeness : float
-        Correlation of both CTs in and around the vertebra, away from metal; 1 is the same
-        picture, NaN where nothing could be compared.
+        Correlation of both CTs in and around the vertebra, away from metal, but for the tenth
+        that differs most (an operation changes bone); 1 is the same picture, NaN where nothing
+        could be compared.
     residual_hu : float
-        Root mean square of their difference there.
+        Median of their absolute difference there.
     moved_mm : float
         How far its centre moved against the body as a whole.
     """

@@ -39,6 +39,11 @@ class EarlierUse:
     labels: LabelVolume | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def believed(self) -> bool:
+        """Whether it lent anything to any slice."""
+        return bool(self.agreement_percent.any())
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the arrays."""
         return {

@@ -1,6 +1,7 @@
 """The learned inpainter: prior, reprojection, match, generator; lost rays only.
 
-1. The prior network cleans each slice in the image domain.
+1. The prior network cleans each slice in the image domain; an earlier CT of the patient may lend
+   that picture its detail (`pictures.py`).
 2. Its reprojection fills the lost-ray trace, shifted to meet the measured rays beside it.
 3. The generator refines the filled trace of three adjacent slices.
 
@@ -11,6 +12,7 @@ work with it: threads, batches and devices change the speed only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import ModelError
+from spinemar.mar.inpainters.learned.pictures import NetworkPictures, PriorPictures
 from spinemar.mar.inpainters.learned.prior_network import PriorNetwork
 from spinemar.mar.inpainters.learned.sinogram_network import SinogramNetwork, ThreeSlices
 from spinemar.mar.inpainters.models.manifest import Manifest
@@ -52,6 +55,8 @@ class LearnedInpainter:
     ----------
     widening_mm : float
         How far the lost rays are widened on either side.
+    pictures : PriorPictures
+        What makes the pictures whose reprojection fills the lost rays.
     """
 
     name = "generator"
@@ -67,13 +72,26 @@ class LearnedInpainter:
         self.gate: GateParameters = manifest.gate
         threads = ThreadPlan.for_machine(most_workers=_MOST_WORKERS).threads_each
         self._sessions = [NetworkSession(manifest.prior, device, threads=threads)]
-        self._prior = PriorNetwork(manifest.prior, self._sessions[0])
-        self.widening_mm = self._prior.settings.widening_mm
+        prior = PriorNetwork(manifest.prior, self._sessions[0])
+        self.pictures: PriorPictures = NetworkPictures(prior)
+        self.widening_mm = prior.settings.widening_mm
         self._generator: SinogramNetwork | None = None
         if manifest.generator is not None:
             session = NetworkSession(manifest.generator, device, threads=threads)
             self._sessions.append(session)
             self._generator = SinogramNetwork(manifest, manifest.generator, session)
+
+    def with_pictures(self, pictures: PriorPictures) -> LearnedInpainter:
+        """Return the same networks, filling from other pictures."""
+        other = copy(self)
+        other.pictures = pictures
+        return other
+
+    def without_generator(self) -> LearnedInpainter:
+        """Return the prior alone, matched to the measured rays: nearly as good, and quicker."""
+        other = copy(self)
+        other._generator = None
+        return other
 
     @property
     def most_workers(self) -> int:
@@ -129,9 +147,7 @@ class LearnedInpainter:
         marked = [k for k in ks if traces[k].any()]
         cleaned: dict[int, Float] = {}
         if marked:
-            with slice_cache.watch.stage("network"):
-                around = [(Slab.around(slice_cache, k, k + 1, 1), 1) for k in marked]
-                cleaned = dict(zip(marked, self._prior.clean_each(around), strict=True))
+            cleaned = self.pictures.of(slice_cache, {k: traces[k] for k in marked})
         filled = dict(measured)
         for unit in units:  # what shares a transform must not depend on what is in work
             mine = [k for k in unit if k in cleaned]

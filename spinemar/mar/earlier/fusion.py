@@ -1,0 +1,154 @@
+"""The prior picture with the earlier CT's detail, where the measured rays bear it out.
+
+Coarse structure is the network's and the kept rays'; what is finer comes from the earlier CT
+near metal. How far it is believed is measured, not learned: the rays that metal did not spoil
+are compared with those of either picture, and what they say of the difference is reconstructed.
+Where the earlier CT explains them clearly worse than the network's picture does (a lamina that
+was taken away, a fragment that is new, an organ that moved), the network's stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from spinemar.mar.interpolation.linear import interpolate_linearly
+from spinemar.mar.pipeline.slice_cache import SliceCache
+from spinemar.tomography.units import difference_to_hu, hu_to_mu
+
+Float = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+DETAIL_MM = 25.0
+"""What is finer than this comes from the earlier CT."""
+FULL_MM, NONE_MM = 25.0, 45.0
+"""It is used in full up to the first distance from metal, and not beyond the second."""
+_FWHM = 2.3548
+_EDGE_MM = 4.0
+_NOISE_MM, _LOCAL_MM = 1.2, 4.0
+_TOLERATED_HU = 30.0
+_WORSE = 2.5
+_MOST_DETAIL_HU = 2000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Earlier:
+    """One slice of the earlier CT, laid over the scan.
+
+    Parameters
+    ----------
+    hu : ndarray of float32, shape (rows, columns)
+    shown : ndarray of bool, same shape
+        Where it shows anything, and may be used.
+    """
+
+    hu: Float
+    shown: Mask
+
+
+def fused(
+    slice_cache: SliceCache,
+    ks: Sequence[int],
+    grounds: Sequence[Float],
+    earlier: Sequence[Earlier],
+    traces: Sequence[Mask],
+) -> list[tuple[Float, Float]]:
+    """Fuse slices that share a transform.
+
+    Parameters
+    ----------
+    slice_cache : SliceCache
+    ks : sequence of int
+    grounds : sequence of ndarray of float32, shape (rows, columns)
+        The network's pictures, HU.
+    earlier : sequence of Earlier
+    traces : sequence of ndarray of bool, shape (views, bins)
+        The lost rays.
+
+    Returns
+    -------
+    list of (picture in HU, weight of the earlier CT from 0 to 1)
+    """
+    pixel = slice_cache.radon.pixel_mm
+    near = slice_cache.get("nearness", ks)
+    details, reaches = [], []
+    for ground, one, nearness in zip(grounds, earlier, near, strict=True):
+        reach = _reach(nearness, one.shown, pixel)
+        details.append(reach * _detail(one.hu - ground, one.shown, pixel))
+        reaches.append(reach)
+    with slice_cache.watch.stage("project"):
+        of_ground = slice_cache.radon.forward(hu_to_mu(np.stack(grounds)))
+        of_detail = slice_cache.radon.forward(hu_to_mu(np.stack(details) - np.float32(1000.0)))
+    measured = slice_cache.get("sinogram", ks)
+    found = []
+    for n, trace in enumerate(traces):
+        missing = [
+            interpolate_linearly(measured[n] - of_ground[n], trace),
+            interpolate_linearly(measured[n] - of_ground[n] - of_detail[n], trace),
+        ]
+        with slice_cache.watch.stage("reconstruct"):
+            wrong = difference_to_hu(slice_cache.radon.fbp(np.stack(missing)))
+        trust = agreement(wrong[0], wrong[1], reaches[n] > 0, pixel)
+        found.append((grounds[n] + trust * details[n], trust * reaches[n]))
+    return found
+
+
+def _reach(nearness: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Float:
+    """Weight by distance: full near metal, fading beyond, and towards what is not shown."""
+    fade = np.clip((NONE_MM - nearness) / (NONE_MM - FULL_MM), 0.0, 1.0)
+    sigma = (_EDGE_MM / _FWHM / pixel_mm[0], _EDGE_MM / _FWHM / pixel_mm[1])
+    inner = ndimage.binary_erosion(shown, iterations=2, border_value=1)
+    soft = ndimage.gaussian_filter(inner.astype(np.float32), sigma)
+    return np.asarray(fade * np.where(shown, soft, 0.0), dtype=np.float32)
+
+
+def _detail(difference: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Float:
+    """What of a difference is finer than `DETAIL_MM`, where it is shown."""
+    sigma = (DETAIL_MM / _FWHM / pixel_mm[0], DETAIL_MM / _FWHM / pixel_mm[1])
+    known = shown.astype(np.float32)
+    kept = np.where(shown, np.clip(difference, -_MOST_DETAIL_HU, _MOST_DETAIL_HU), 0.0)
+    coarse = ndimage.gaussian_filter(kept.astype(np.float32), sigma, truncate=3.0)
+    coarse /= np.maximum(ndimage.gaussian_filter(known, sigma, truncate=3.0), np.float32(1e-3))
+    return np.asarray(np.where(shown, kept - coarse, 0.0), dtype=np.float32)
+
+
+def agreement(
+    ground_misses: Float, earlier_misses: Float, compared: Mask, pixel_mm: tuple[float, float]
+) -> Float:
+    """How far the measured rays bear the earlier CT out, 0 to 1.
+
+    Parameters
+    ----------
+    ground_misses, earlier_misses : ndarray of float32, shape (rows, columns)
+        What kept rays say that the network's picture, and the one with the earlier CT's
+        detail, miss; HU.
+    compared : ndarray of bool, same shape
+        Where the earlier CT is used.
+    pixel_mm : (row spacing, column spacing)
+
+    Returns
+    -------
+    ndarray of float32, same shape
+        Near 1 where the earlier CT misses no more than the network does, beyond noise, and near
+        0 where it misses clearly more.
+    """
+    if not compared.any():
+        return np.zeros(compared.shape, dtype=np.float32)
+    ground, earlier = (_local_energy(one, pixel_mm) for one in (ground_misses, earlier_misses))
+    tolerated = np.float32(_TOLERATED_HU**2)
+    ratio = earlier / (np.float32(_WORSE) * (ground + tolerated))
+    return np.asarray(1.0 / (1.0 + ratio * ratio), dtype=np.float32)
+
+
+def _local_energy(misses: Float, pixel_mm: tuple[float, float]) -> Float:
+    """Mean square of what is missed around each pixel, its noise averaged away first."""
+    fine, local = (
+        (width / _FWHM / pixel_mm[0], width / _FWHM / pixel_mm[1])
+        for width in (_NOISE_MM * _FWHM, _LOCAL_MM * _FWHM)
+    )
+    smooth = ndimage.gaussian_filter(misses, fine, truncate=3.0)
+    return np.asarray(ndimage.gaussian_filter(smooth * smooth, local, truncate=3.0), np.float32)

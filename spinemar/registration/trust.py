@@ -1,0 +1,55 @@
+"""May an earlier CT be believed? What is refused, and what is said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from spinemar.errors import InputError
+from spinemar.registration.motions import VertebraMotion
+
+LEAST_BODY_LIKENESS = 0.5
+LEAST_OVERLAP = 0.1
+SAME_VERTEBRA = 0.6
+
+
+def check_same_patient(likeness: float, overlap: float) -> None:
+    """Refuse an earlier CT that shows another body or another region of it.
+
+    Raises
+    ------
+    InputError
+        With the reason.
+    """
+    if not likeness >= LEAST_BODY_LIKENESS and not math.isnan(likeness):
+        raise InputError(
+            "The earlier CT does not show what the scan shows "
+            f"(likeness {max(likeness, 0.0):.2f}, at least {LEAST_BODY_LIKENESS} is needed).",
+            "Give a CT of the same patient and region.",
+        )
+    if overlap < LEAST_OVERLAP:
+        raise InputError(
+            "The earlier CT does not show the levels with metal.",
+            "Give a CT of the same patient that shows them.",
+        )
+
+
+def other_patient(motions: Sequence[VertebraMotion]) -> bool:
+    """Whether the vertebrae that can be compared are those of somebody else."""
+    judged = [one.likeness for one in motions if not math.isnan(one.likeness)]
+    alike = sum(likeness >= SAME_VERTEBRA for likeness in judged)
+    return bool(judged) and alike < 0.5 * len(judged)
+
+
+def warnings_about(motions: Sequence[VertebraMotion], overlap: float) -> list[str]:
+    """Say what is uncertain, in whole sentences."""
+    said = []
+    failed = [one.level for one in motions if one.found == "neighbours"]
+    if failed:
+        said.append(
+            f"The registration of {', '.join(failed)} could not be trusted; there the earlier CT "
+            "is not used."
+        )
+    if overlap < 0.95:
+        said.append(f"The earlier CT shows {100 * overlap:.0f} % of the levels with metal.")
+    return said

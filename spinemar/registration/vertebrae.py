@@ -1,0 +1,262 @@
+"""Each vertebra's own rigid motion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from spinemar.progress import CancelToken
+from spinemar.registration.grids import Mask, Picture, UprightGrid
+from spinemar.registration.motions import FloatArray, VertebraMotion, moved
+from spinemar.registration.rigid import RigidSteps, rigid_motion
+from spinemar.registration.search import likeness_of
+from spinemar.volume import LabelVolume
+
+STEP_MM = 1.25
+RIM_MM = 4.0
+"""What is compared reaches so far around a vertebra's label."""
+CHANGED_SHARE = 0.1
+"""Of a vertebra's surroundings so much may have been changed by an operation."""
+LEAST_LIKENESS = 0.8
+SURE_LIKENESS = 0.9
+MOST_MOVED_MM = 20.0
+_MARGIN_MM = 12.0
+_LEAST_VOXELS = 400
+_SEEN_SHARE = 0.15
+_ROUNDS = (
+    RigidSteps((2, 1), (1.5, 0.7), 12_000, 2.0, 60),
+    RigidSteps((1,), (0.7,), 20_000, 0.5, 60),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Vertebra:
+    """One vertebra of the earlier CT.
+
+    Parameters
+    ----------
+    level : str
+    number : int
+        Its label.
+    low, high : ndarray, shape (3,)
+        Box of the label, RAS mm of the earlier CT.
+    centre : ndarray, shape (3,)
+    """
+
+    level: str
+    number: int
+    low: FloatArray
+    high: FloatArray
+    centre: FloatArray
+
+
+def vertebrae_of(labels: LabelVolume, names: Mapping[int, str]) -> list[Vertebra]:
+    """List the labelled vertebrae from head to foot."""
+    found = []
+    boxes = ndimage.find_objects(labels.labels)
+    for number, name in names.items():
+        box = boxes[number - 1] if number <= len(boxes) else None
+        if box is None:
+            continue
+        inside = np.argwhere(labels.labels[box] == number) + [part.start for part in box]
+        ras = labels.geometry.to_ras(inside[:, ::-1])
+        found.append(Vertebra(name, number, ras.min(axis=0), ras.max(axis=0), ras.mean(axis=0)))
+    return sorted(found, key=lambda one: -one.centre[2])
+
+
+def register_vertebrae(
+    scan: Picture,
+    earlier: Picture,
+    labels: LabelVolume,
+    wanted: list[Vertebra],
+    body: FloatArray,
+    *,
+    cancel: CancelToken | None = None,
+) -> list[VertebraMotion]:
+    """Register vertebrae one after the other, each beginning where its neighbour ended.
+
+    Parameters
+    ----------
+    scan, earlier : Picture
+    labels : LabelVolume
+        Of the earlier CT.
+    wanted : list of Vertebra
+        From head to foot.
+    body : ndarray, shape (4, 4)
+        Motion of the body as a whole, scan to earlier CT.
+    """
+    motions: dict[int, VertebraMotion] = {}
+    for n in _order(scan, wanted, body):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        beside = [motions[m] for m in (n - 1, n + 1) if m in motions and _trusted(motions[m])]
+        motions[n] = _best(scan, earlier, labels, wanted[n], body, beside)
+    found = [motions[n] for n in range(len(wanted))]
+    return [
+        one if _trusted(one) else _like_neighbours(n, found, wanted, body)
+        for n, one in enumerate(found)
+    ]
+
+
+def _order(scan: Picture, wanted: list[Vertebra], body: FloatArray) -> list[int]:
+    """Begin where most can be compared, and go on from neighbour to neighbour."""
+    share = [_usable_share(scan, one, body) for one in wanted]
+    order: list[int] = []
+    while len(order) < len(wanted):
+        near = {n + d for n in order for d in (-1, 1)} & set(range(len(wanted))) - set(order)
+        among = near or set(range(len(wanted)))
+        order.append(max(among, key=lambda n: share[n]))
+    return order
+
+
+def _usable_share(scan: Picture, one: Vertebra, body: FloatArray) -> float:
+    grid = _box(one, np.linalg.inv(body), 4.0, 0.0)
+    return float(scan.on(grid)[1].mean())
+
+
+def _box(one: Vertebra, motion: FloatArray, step_mm: float, margin_mm: float) -> UprightGrid:
+    """Grid around a vertebra where a motion takes it."""
+    ends = np.array(
+        [
+            [r, a, s]
+            for r in (one.low[0], one.high[0])
+            for a in (one.low[1], one.high[1])
+            for s in (one.low[2], one.high[2])
+        ]
+    )
+    there = moved(motion, ends)
+    return UprightGrid.over(there.min(axis=0) - margin_mm, there.max(axis=0) + margin_mm, step_mm)
+
+
+def _best(
+    scan: Picture,
+    earlier: Picture,
+    labels: LabelVolume,
+    one: Vertebra,
+    body: FloatArray,
+    beside: list[VertebraMotion],
+) -> VertebraMotion:
+    """Register one vertebra from where the body, and its neighbours, would take it."""
+    starts = [*(neighbour.scan_to_earlier for neighbour in beside), body]
+    frame = _Frame.around(earlier, labels, one)
+    tried: list[VertebraMotion] = []
+    for start in starts:
+        tried.append(frame.registered(scan, start, body))
+        if tried[-1].likeness >= SURE_LIKENESS:
+            break
+    return max(tried, key=lambda motion: np.nan_to_num(motion.likeness, nan=-1.0))
+
+
+def _trusted(motion: VertebraMotion) -> bool:
+    return motion.likeness >= LEAST_LIKENESS and motion.moved_mm <= MOST_MOVED_MM
+
+
+def _like_neighbours(
+    n: int, found: list[VertebraMotion], wanted: list[Vertebra], body: FloatArray
+) -> VertebraMotion:
+    """Move a vertebra as the nearest that can be trusted does."""
+    good = [m for m, one in enumerate(found) if _trusted(one)]
+    nearest = min(good, key=lambda m: abs(m - n), default=None)
+    motion = body if nearest is None else found[nearest].scan_to_earlier
+    return replace(
+        found[n],
+        scan_to_earlier=motion,
+        found="neighbours",
+        moved_mm=_moved_mm(motion, body, wanted[n]),
+    )
+
+
+def _moved_mm(motion: FloatArray, body: FloatArray, one: Vertebra) -> float:
+    there = moved(np.linalg.inv(body), one.centre)
+    return float(np.linalg.norm(moved(motion, there) - one.centre))
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """A vertebra of the earlier CT, cut out."""
+
+    one: Vertebra
+    grid: UprightGrid
+    hu: tuple[NDArray[np.float32], Mask]
+    labels: LabelVolume
+
+    @classmethod
+    def around(cls, earlier: Picture, labels: LabelVolume, one: Vertebra) -> _Frame:
+        grid = _box(one, np.eye(4), STEP_MM, _MARGIN_MM + MOST_MOVED_MM / 2)
+        return cls(one, grid, earlier.on(grid), labels)
+
+    def registered(self, scan: Picture, start: FloatArray, body: FloatArray) -> VertebraMotion:
+        motion = start
+        grid = _box(self.one, np.linalg.inv(start), STEP_MM, _MARGIN_MM)
+        hu, usable = scan.on(grid)
+        for steps in _ROUNDS:
+            where = usable & self._compared(grid, motion)
+            if where.sum() < _LEAST_VOXELS:
+                break
+            centre = moved(np.linalg.inv(motion), self.one.centre)
+            motion = rigid_motion((hu, where), grid, self.hu, self.grid, motion, centre, steps)
+        likeness, residual = self._judged(hu, usable, grid, motion)
+        return VertebraMotion(
+            self.one.level,
+            motion,
+            "registered",
+            likeness,
+            residual,
+            _moved_mm(motion, body, self.one),
+        )
+
+    def _compared(self, grid: UprightGrid, motion: FloatArray) -> Mask:
+        """Take the vertebra's surroundings in the scan, without what is its neighbours'."""
+        index = self.labels.geometry.to_ijk(moved(motion, grid.points()))
+        there = ndimage.map_coordinates(
+            self.labels.labels, np.moveaxis(index, -1, 0)[::-1], order=0, mode="constant"
+        )
+        mine = there == self.one.number
+        near = ndimage.distance_transform_edt(~mine, sampling=grid.step_mm) <= RIM_MM
+        return np.asarray(near & (mine | (there == 0)), dtype=np.bool_)
+
+    def _judged(
+        self, hu: NDArray[np.float32], usable: Mask, grid: UprightGrid, motion: FloatArray
+    ) -> tuple[float, float]:
+        """How alike both CTs are in and around the vertebra, and by how much they differ."""
+        index = self.grid.index(moved(motion, grid.points()))
+        there = ndimage.map_coordinates(self.hu[0], index, order=1, mode="nearest")
+        seen = ndimage.map_coordinates(
+            self.hu[1].astype(np.float32), index, order=1, mode="constant"
+        )
+        compared = self._compared(grid, motion)
+        where = compared & usable & (seen > 0.99)
+        if where.sum() < max(_LEAST_VOXELS, _SEEN_SHARE * compared.sum()):
+            return float("nan"), float("nan")
+        difference = (hu[where] - there[where]).astype(np.float64)
+        return (
+            likeness_of(hu, there, where, CHANGED_SHARE),
+            float(np.median(np.abs(difference))),
+        )
+
+
+def regions_in_scan(
+    labels: LabelVolume, motions: list[tuple[int, FloatArray]], grid: UprightGrid
+) -> NDArray[np.int16]:
+    """Labels of the moved vertebrae on a grid in the scan.
+
+    Parameters
+    ----------
+    labels : LabelVolume
+        Of the earlier CT.
+    motions : list of (number, scan to earlier CT)
+    grid : UprightGrid
+    """
+    found = np.zeros(grid.shape, dtype=np.int16)
+    points = grid.points()
+    for number, motion in motions:
+        index = labels.geometry.to_ijk(moved(motion, points))
+        there = ndimage.map_coordinates(
+            labels.labels, np.moveaxis(index, -1, 0)[::-1], order=0, mode="constant"
+        )
+        found[(there == number) & (found == 0)] = number
+    return found
