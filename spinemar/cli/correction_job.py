@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from spinemar.progress import CancelToken, ProgressCallback
 
 if TYPE_CHECKING:
+    from spinemar.jobs.earlier_ct import EarlierFiles
     from spinemar.mar.raw import RawCorrection
     from spinemar.mar.result import CorrectionResult
     from spinemar.mar.settings import CorrectionSettings
@@ -24,6 +25,7 @@ class CorrectionJob:
     settings: CorrectionSettings
     mask: Path | None
     series: str | None = None
+    earlier: EarlierFiles | None = None
 
     @property
     def is_raw(self) -> bool:
@@ -38,6 +40,7 @@ class CorrectionJob:
         """Read and correct a volume; return it as read, and the result."""
         from spinemar.io import check_writable, read_mask, read_volume
         from spinemar.io.dicom.acquired import check_acquired
+        from spinemar.jobs.earlier_ct import read_earlier
         from spinemar.jobs.fed_back import check_not_corrected
         from spinemar.mar.correct import correct_volume
 
@@ -48,8 +51,16 @@ class CorrectionJob:
             check_not_corrected(self.source, volume)
         check_writable(self.output, volume)
         mask = None if self.mask is None else read_mask(self.mask, volume.geometry)
+        earlier = None
+        if self.earlier is not None:
+            earlier = read_earlier(self.earlier, self.source, self.series, volume, self.settings)
         result = correct_volume(
-            volume, self.settings, metal_mask=mask, progress=progress, cancel=cancel
+            volume,
+            self.settings,
+            metal_mask=mask,
+            earlier=earlier,
+            progress=progress,
+            cancel=cancel,
         )
         return volume, result
 

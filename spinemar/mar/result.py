@@ -147,6 +147,13 @@ class CorrectionResult:
     earlier: EarlierUse | None = None
 
     @property
+    def agreement_percent(self) -> NDArray[np.uint8]:
+        """How far the earlier CT was believed, shape (k, j, i); 0 everywhere without one."""
+        if self.earlier is None:
+            return np.zeros(self.volume.hu.shape, dtype=np.uint8)
+        return self.earlier.agreement_percent
+
+    @property
     def metal_outline(self) -> NDArray[np.bool_]:
         """The metal as it was put back, shape (k, j, i)."""
         inside: NDArray[np.bool_] = self.metal_percent >= HALF_PERCENT

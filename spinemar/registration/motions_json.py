@@ -71,7 +71,7 @@ def registration_to_json(registration: Registration) -> str:
 
 
 def registration_from_json(text: str) -> Registration:
-    """Read what `registration_to_json` wrote, edited or not.
+    """Read what `registration_to_json` wrote, edited or not, or the facts beside a result.
 
     Raises
     ------
@@ -79,6 +79,8 @@ def registration_from_json(text: str) -> Registration:
         If it is no such JSON, of another version, or a matrix is not rigid.
     """
     raw = parse_json(text, "file of transforms")
+    if isinstance(raw, dict) and isinstance(raw.get("earlier_ct"), dict):
+        raw = raw["earlier_ct"].get("registration")
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         raise InputError(
             f"The file of transforms is not of schema {SCHEMA}.",

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from spinemar.errors import InputError
 from spinemar.registration.motions import VertebraMotion
 
-LEAST_BODY_LIKENESS = 0.5
+LEAST_BODY_LIKENESS = 0.7
 LEAST_OVERLAP = 0.1
-SAME_VERTEBRA = 0.6
+SAME_VERTEBRA = 0.88
 
 
 def check_same_patient(likeness: float, overlap: float) -> None:

@@ -21,9 +21,9 @@ RIM_MM = 4.0
 """What is compared reaches so far around a vertebra's label."""
 CHANGED_SHARE = 0.1
 """Of a vertebra's surroundings so much may have been changed by an operation."""
-LEAST_LIKENESS = 0.8
+LEAST_LIKENESS = 0.85
 SURE_LIKENESS = 0.9
-MOST_MOVED_MM = 20.0
+MOST_MOVED_MM = 15.0
 _MARGIN_MM = 12.0
 _LEAST_VOXELS = 400
 _SEEN_SHARE = 0.15
@@ -152,6 +152,7 @@ def _best(
 
 
 def _trusted(motion: VertebraMotion) -> bool:
+    """Whether both CTs are alike there, and the vertebra did not leave its place."""
     return motion.likeness >= LEAST_LIKENESS and motion.moved_mm <= MOST_MOVED_MM
 
 

@@ -105,6 +105,9 @@ def _axial_group(content: ReportContent, view: View, k: int) -> Group:
         _row(SOFT_TISSUE, "soft-tissue window", named, view=view, k=k, box=body),
         _differences(content, view, k, body),
     ]
+    earlier = _earlier_row(content, view, k, spine)
+    if earlier is not None:
+        rows.insert(0, earlier)
     heading = f"Slice {k + 1} of {content.before.hu.shape[view.stack_axis]}"
     return Group(heading + _metal_width(content, k), tuple(rows))
 
@@ -112,6 +115,24 @@ def _axial_group(content: ReportContent, view: View, k: int) -> Group:
 def _metal_width(content: ReportContent, k: int) -> str:
     slices = {s.index: s for s in content.corrected[-1].result.slices}
     return f": metal {slices[k].metal_width_mm:.1f} mm wide" if k in slices else ""
+
+
+def _earlier_row(content: ReportContent, view: View, k: int, box: Box) -> Row | None:
+    """Earlier CT as it lies in the scan, scan, result, and how far it was believed."""
+    final = content.corrected[-1]
+    use = final.result.earlier
+    if use is None:
+        return None
+    registered = view.cut(use.registered_hu, k)[box].astype(np.float32)
+    believed = view.cut(use.agreement_percent, k)[box]
+    pictures = [
+        ("Earlier CT, registered", BONE.apply(registered)),
+        ("Before", BONE.apply(view.cut(content.before.hu, k)[box])),
+        (final.name, BONE.apply(view.cut(final.result.volume.hu, k)[box])),
+        ("Agreement: white believed, black not used", (2.55 * believed).astype(np.uint8)),
+    ]
+    row = tuple(Picture(anatomy_uri(grey, view), name) for name, grey in pictures)
+    return Row("The patient's earlier CT, bone window", row)
 
 
 def _box(mask: NDArray[np.bool_], margin_mm: float, view: View) -> Box:

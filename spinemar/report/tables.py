@@ -10,6 +10,7 @@ import numpy as np
 from spinemar.evaluation import Scores, TrueMetalScores
 from spinemar.evaluation.regions import TISSUES_HU
 from spinemar.evaluation.seen import METAL_SHARES
+from spinemar.mar.result import CorrectionResult
 from spinemar.report.content import ReportContent
 from spinemar.report.warnings import rising_slices
 
@@ -188,9 +189,29 @@ def provenance_rows(content: ReportContent) -> list[tuple[str, str]]:
         ("Volume", f"{shape[2]} x {shape[1]} x {shape[0]} voxels of {spacing} mm"),
         ("Seconds", ", ".join(f"{stage} {time:.1f}" for stage, time in seconds.items())),
         ("SpineMAR", f"{made.software_version}, pipeline {made.pipeline_version}"),
+        *_earlier_rows(content.corrected[-1].result),
         *content.facts.items(),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _earlier_rows(result: CorrectionResult) -> list[tuple[str, str]]:
+    """Say what became of the earlier CT, vertebra by vertebra."""
+    use = result.earlier
+    if use is None:
+        return []
+    found = use.registration
+    said = {"registered": "", "given": " (given)", "neighbours": " (as its neighbours; not used)"}
+    moves = "; ".join(
+        f"{one.level}: {one.moved_mm:.1f} mm, likeness {one.likeness:.2f}{said[one.found]}"
+        for one in found.vertebrae
+    )
+    return [
+        ("Earlier CT", ", ".join(f"{name} {value}" for name, value in use.facts.items())),
+        ("- likeness, overlap", f"{found.likeness:.2f}, {found.overlap:.0%}"),
+        ("- vertebrae moved", moves),
+        ("- uncertain", " ".join(found.warnings)),
+    ]
 
 
 OUTLINES = {

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from spinemar.io.study import Study
+    from spinemar.jobs.earlier_ct import EarlierFiles
     from spinemar.mar.result import CorrectionResult
     from spinemar.report import ReportContent
     from spinemar.volume import CTVolume
@@ -52,6 +53,14 @@ AllowCorrected = Annotated[
     typer.Option("--allow-corrected", help="Correct what SpineMAR has corrected before, too."),
 ]
 
+AllowOtherPatient = Annotated[
+    bool,
+    typer.Option(
+        "--allow-other-patient",
+        help="Use an earlier CT although its patient ID or date contradicts.",
+    ),
+]
+
 
 def correct(
     source: Annotated[
@@ -79,6 +88,24 @@ def correct(
         Path | None,
         typer.Option(help="Write the metal's outline, as it was put back, into this label map."),
     ] = None,
+    earlier_ct: Annotated[
+        Path | None,
+        typer.Option(help="The patient's CT from before the metal; lends the generator detail."),
+    ] = None,
+    earlier_series: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Which series of the earlier CT's folder.")
+    ] = None,
+    earlier_labels: Annotated[
+        Path | None, typer.Option(help="The earlier CT's vertebrae; segmented by default.")
+    ] = None,
+    earlier_transforms: Annotated[
+        Path | None,
+        typer.Option(help="How it lies in the scan: the .json of a result, or its registration."),
+    ] = None,
+    agreement_out: Annotated[
+        Path | None,
+        typer.Option(help="Write how far the earlier CT was believed, in percent, as label map."),
+    ] = None,
     model: Model = None,
     device: Device = FIRST_DEVICE,
     sinogram: Annotated[
@@ -101,6 +128,7 @@ def correct(
     overwrite: Overwrite = False,
     allow_reformatted: AllowReformatted = False,
     allow_corrected: AllowCorrected = False,
+    allow_other_patient: AllowOtherPatient = False,
 ) -> None:
     """Remove the metal artifacts of a CT; slices without metal are not touched.
 
@@ -116,6 +144,8 @@ def correct(
 
       spinemar correct scan.nrrd -o corrected.nrrd --method nmar --metal-threshold 2800 --json
 
+      spinemar correct scan.nrrd -o corrected.nrrd --earlier-ct before.nrrd --report report
+
       spinemar correct --sinogram raw.npz -o corrected.nrrd --fov 250
     """
     from spinemar.base.file_locks import output_lock
@@ -124,8 +154,9 @@ def correct(
     threshold = _threshold(metal_threshold)
     with output_lock(output), progress_bars(quiet=json) as (progress, cancel):
         _check_paths(source, output, report, overwrite=overwrite)
-        if metal_mask_out is not None:
-            _check_mask_out(metal_mask_out, (source, output), overwrite=overwrite)
+        for extra in (metal_mask_out, agreement_out):
+            if extra is not None:
+                _check_mask_out(extra, (source, output), overwrite=overwrite)
         job = CorrectionJob(
             source,
             output,
@@ -136,12 +167,21 @@ def correct(
                 device.value,
                 allow_reformatted=allow_reformatted,
                 allow_corrected=allow_corrected,
+                allow_other_patient=allow_other_patient,
             ),
             metal_mask,
             series,
+            _earlier_files(
+                earlier_ct, earlier_series, earlier_labels, earlier_transforms, agreement_out
+            ),
         )
         measured = None
         if sinogram or job.is_raw:
+            if job.earlier is not None:
+                raise InputError(
+                    "An earlier CT cannot be used with raw data yet.",
+                    "Correct the reconstructed images, or leave the earlier CT out.",
+                )
             raw = job.correct_raw(matrix, fov, progress, cancel)
             volume, result, measured = raw.before, raw.result, raw.measured
         else:
@@ -159,7 +199,9 @@ def correct(
             facts["report"] = str(write_report(report, content))
         cancel.raise_if_cancelled()
         # All or none, and last of all, when nothing else can fail.
-        facts = write_with_sidecar(output, result, facts, outline=metal_mask_out)
+        facts = write_with_sidecar(
+            output, result, facts, outline=metal_mask_out, agreement=agreement_out
+        )
     if json:
         print_json(facts)
     else:
@@ -211,6 +253,30 @@ def _check_mask_out(path: Path, others: tuple[Path, Path], *, overwrite: bool) -
     refuse_existing([path], overwrite=overwrite)
 
 
+def _earlier_files(
+    ct: Path | None,
+    series: str | None,
+    labels: Path | None,
+    transforms: Path | None,
+    agreement_out: Path | None,
+) -> EarlierFiles | None:
+    """Put the options about an earlier CT together; none of them means anything without it."""
+    from spinemar.io.formats import check_exists
+    from spinemar.jobs.earlier_ct import EarlierFiles
+
+    if ct is None:
+        if any(one is not None for one in (series, labels, transforms, agreement_out)):
+            raise InputError(
+                "There are options about an earlier CT, but no earlier CT.",
+                "Give it with --earlier-ct.",
+            )
+        return None
+    for path in (ct, labels, transforms):
+        if path is not None:
+            check_exists(path)
+    return EarlierFiles(ct, series, labels, transforms)
+
+
 def _report_content(
     source: Path,
     volume: CTVolume,
@@ -248,6 +314,8 @@ def _tell(output: Path, result: CorrectionResult, facts: dict[str, Any]) -> None
         console.print(f"Method {made.method}{model}; {result.seconds['total']:.1f} s.")
     if made.fallback:
         stderr().print(made.fallback)
+    for warning in (facts["earlier_ct"] or {}).get("registration", {}).get("warnings", ()):
+        console.print(f"Earlier CT: {warning}", soft_wrap=True)
     for one in facts["left_alone"][:10]:
         console.print(f"Left alone: slice {one['slice'] + 1}: {one['reason']}", soft_wrap=True)
     console.print(f"Written: {output}", highlight=False, soft_wrap=True)

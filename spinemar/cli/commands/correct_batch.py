@@ -48,6 +48,12 @@ def correct_batch(
     ] = None,
     model: Model = None,
     device: Device = FIRST_DEVICE,
+    earlier_cts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="DICOM folder with earlier CTs; each scan takes its patient's. Repeatable."
+        ),
+    ] = None,
     suffix: Annotated[str, typer.Option(help="Format of the results.")] = ".nrrd",
     workers: Annotated[int, typer.Option(min=1, help="Local processes.")] = 1,
     scheduler: Annotated[
@@ -90,6 +96,7 @@ def correct_batch(
             suffix=suffix,
             workers=workers,
             scheduler=scheduler,
+            earlier=[folder.resolve() for folder in earlier_cts or ()],
             progress=progress,
             cancel=cancel,
         )

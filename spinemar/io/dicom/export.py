@@ -58,6 +58,7 @@ def write_derived_series(
     *,
     description: str = "Metal artifacts reduced",
     provenance: Mapping[str, Any] | None = None,
+    earlier: Mapping[str, str] | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> tuple[Path, ...]:
@@ -77,6 +78,9 @@ def write_derived_series(
         series says what it is. A description that says "simulated" marks the image type too.
     provenance : mapping, optional
         How the volume was made: method, model and so on, as in `Provenance.to_json`.
+    earlier : mapping of str to str, optional
+        Facts of the earlier CT that lent its detail (`EarlierUse.facts`); its series is named as
+        a related one.
     progress, cancel
         See `spinemar.progress`.
 
@@ -109,6 +113,8 @@ def write_derived_series(
                 cancel.raise_if_cancelled()
             free_overlays(header, one.path)
             derived = _derived(header, description, made, now)
+            if earlier:
+                _name_earlier(derived, earlier)
             _set_pixels(derived, volume.hu[k], scales[k], _padding_hu(header))
             derived.SeriesInstanceUID = uids[0]
             derived.SOPInstanceUID = uids[k + 1]
@@ -195,6 +201,30 @@ def _derived(
     derived.ContentDate, derived.ContentTime = date, time
     derived.SeriesDate, derived.SeriesTime = date, time
     return derived
+
+
+def _name_earlier(derived: Dataset, earlier: Mapping[str, str]) -> None:
+    """Name the earlier CT's series: same anatomy (PS3.3 C.7.3.1, CID 7210), and its hash."""
+    from pydicom.dataset import Dataset
+
+    if earlier.get("series_uid") and earlier.get("study_uid"):
+        purpose = Dataset()
+        purpose.CodeValue = "122401"
+        purpose.CodingSchemeDesignator = "DCM"
+        purpose.CodeMeaning = "Same Anatomy"
+        related = Dataset()
+        related.StudyInstanceUID = earlier["study_uid"]
+        related.SeriesInstanceUID = earlier["series_uid"]
+        related.PurposeOfReferenceCodeSequence = [purpose]
+        known = list(derived.get("RelatedSeriesSequence") or [])
+        derived.RelatedSeriesSequence = [*known, related]
+    said = ["detail of an earlier CT of the patient"]
+    if earlier.get("study_date"):
+        said.append(f"of {earlier['study_date']}")
+    if earlier.get("sha256"):
+        said.append(f"SHA-256 of its voxels {earlier['sha256']}")
+    text = "; ".join((derived.DerivationDescription, " ".join(said)))
+    derived.DerivationDescription = _ascii(text)[:_MAX_SHORT_TEXT]
 
 
 def _image_type(header: Dataset, description: str) -> list[str]:

@@ -17,7 +17,8 @@ from spinemar.base.atomic_files import made_folder
 from spinemar.base.explain import explained
 from spinemar.base.extras import optional, require
 from spinemar.base.file_locks import output_lock
-from spinemar.errors import CancelledError, FaultError, InputError
+from spinemar.errors import CancelledError, FaultError, InputError, SpinemarError
+from spinemar.jobs.batches.earlier import with_earlier
 from spinemar.jobs.batches.items import (
     SUMMARY,
     BatchItem,
@@ -34,6 +35,7 @@ from spinemar.jobs.batches.sidecar import (
     stamp_of,
     write_with_sidecar,
 )
+from spinemar.jobs.earlier_ct import EarlierFiles, read_earlier
 from spinemar.jobs.engine.ending import end_with_parent
 from spinemar.jobs.engine.request import request_of
 from spinemar.mar.settings import CorrectionSettings
@@ -41,6 +43,9 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_pr
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
+
+    from spinemar.mar.result import CorrectionResult
+    from spinemar.volume import CTVolume
 
 _DASK = "A batch on a Dask cluster"
 _STAGE = "Volumes"
@@ -54,6 +59,7 @@ def correct_batch(
     suffix: str = ".nrrd",
     workers: int = 1,
     scheduler: str | None = None,
+    earlier: Sequence[str | Path] = (),
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> tuple[BatchRow, ...]:
@@ -72,6 +78,10 @@ def correct_batch(
         Local processes, each with a volume in memory.
     scheduler : str, optional
         Address of a Dask scheduler whose workers see the same paths; overrides `workers`.
+    earlier : sequence of path
+        DICOM folders with earlier CTs: a scan takes the latest one of the same patient ID from
+        before it. A scan without such a one, or whose earlier CT does not fit, is corrected
+        without, and its row says so.
     progress, cancel
         Volumes that are not finished when cancelled are left out and made the next time.
 
@@ -92,7 +102,7 @@ def correct_batch(
     if scheduler is not None:
         require(_DASK, "distributed")
     folder = made_folder(folder)
-    items = plan_batch(sources, folder, suffix)
+    items = with_earlier(plan_batch(sources, folder, suffix), earlier)
     rows: dict[BatchItem, BatchRow] = {}
     check_summary(folder / SUMMARY)
     with output_lock(folder / SUMMARY):
@@ -114,7 +124,6 @@ def _correct_one(
     from spinemar.io import check_writable, read_volume
     from spinemar.io.dicom.acquired import check_acquired
     from spinemar.jobs.fed_back import check_not_corrected
-    from spinemar.mar.correct import correct_volume
 
     try:
         wanted = _fingerprint(item, settings)
@@ -133,14 +142,34 @@ def _correct_one(
         if not settings.allow_corrected:
             check_not_corrected(item.source, volume)
         check_writable(item.output, volume)
-        result = correct_volume(volume, settings, cancel=cancel)
+        result, said = _corrected(item, volume, settings, cancel)
         facts = {**sidecar_facts(item.source, item.output, result), "series": item.series}
+        facts["message"] = f"{facts['message']} {said}".strip()
         write_with_sidecar(item.output, result, {**facts, "batch": wanted})
     except CancelledError:
         raise
     except Exception as error:  # a fault of ours with one volume must not stop the others
         return _failed(item, str(explained(error)))
     return _row(item, facts)
+
+
+def _corrected(
+    item: BatchItem, volume: CTVolume, settings: CorrectionSettings, cancel: CancelToken | None
+) -> tuple[CorrectionResult, str]:
+    """Correct with the item's earlier CT; without it where it does not fit, and say so."""
+    from spinemar.mar.correct import correct_volume
+
+    if item.earlier is None:
+        return correct_volume(volume, settings, cancel=cancel), ""
+    files = EarlierFiles(item.earlier, item.earlier_series or None)
+    try:
+        earlier = read_earlier(files, item.source, item.series or None, volume, settings)
+        return correct_volume(volume, settings, earlier=earlier, cancel=cancel), ""
+    except CancelledError:
+        raise
+    except SpinemarError as error:
+        said = f"The earlier CT was not used: {error}"
+    return correct_volume(volume, settings, cancel=cancel), said
 
 
 @dataclass(frozen=True)
@@ -153,6 +182,7 @@ class BatchRequest:
     suffix: str = ".nrrd"
     workers: int = 1
     scheduler: str | None = None
+    earlier: tuple[str, ...] = ()
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
@@ -165,6 +195,7 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
         suffix=asked.suffix,
         workers=asked.workers,
         scheduler=asked.scheduler,
+        earlier=asked.earlier,
         progress=progress,
         cancel=cancel,
     )
@@ -179,6 +210,7 @@ def _fingerprint(item: BatchItem, settings: CorrectionSettings) -> dict[str, Any
     return {
         "source": stamp_of(item.source),
         "series": item.series,
+        "earlier": None if item.earlier is None else stamp_of(item.earlier),
         "settings": settings.to_json(),
         "manifest": manifest_sha256(settings.model),
         "software": spinemar.__version__,

@@ -28,11 +28,16 @@ class BatchItem:
     source, output : Path
     series : str
         Label of the series, where the source holds several.
+    earlier : Path or None
+        The same patient's CT from before, which lends its detail.
+    earlier_series : str
     """
 
     source: Path
     output: Path
     series: str = ""
+    earlier: Path | None = None
+    earlier_series: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def plan_batch(
     for source in map(Path, sources):
         if not source.exists():
             raise InputError(f"{source} does not exist.", "Check the path.")
-        found |= dict.fromkeys(_volumes(source.resolve(), folder))
+        found |= dict.fromkeys(volumes_in(source.resolve(), folder))
     if not found:
         raise InputError(
             "No volume was found.",
@@ -115,8 +120,11 @@ def plan_batch(
     return tuple(items)
 
 
-def _volumes(source: Path, results: Path) -> Iterable[tuple[Path, str]]:
-    """Find image files and DICOM series: each as its path and, where needed, its label."""
+def volumes_in(source: Path, results: Path) -> Iterable[tuple[Path, str]]:
+    """Find image files and DICOM series: each as its path and, where needed, its label.
+
+    What lies in the folder `results` is no source.
+    """
     if source.is_file():
         yield from [(source, "")] if is_image_file(source) else _volume_of(source, results)
         return
@@ -132,7 +140,7 @@ def _volume_of(file: Path, results: Path) -> Iterable[tuple[Path, str]]:
     seen = look_at(file)
     if seen is None or seen.kind not in (Kind.CT, Kind.ENHANCED_CT):
         if seen is not None and seen.is_directory:
-            yield from _volumes(file.parent, results)
+            yield from volumes_in(file.parent, results)
         else:
             yield file, ""
         return

@@ -49,6 +49,7 @@ def write_with_sidecar(
     facts: Mapping[str, Any],
     *,
     outline: Path | None = None,
+    agreement: Path | None = None,
 ) -> dict[str, Any]:
     """Write a corrected volume and the facts about it, to appear together.
 
@@ -60,6 +61,8 @@ def write_with_sidecar(
         From `sidecar_facts`, and what else is to be said.
     outline : Path, optional
         Label map of the metal's outline, as it was put back.
+    agreement : Path, optional
+        Label map of how far the earlier CT was believed, percent.
 
     Returns
     -------
@@ -74,10 +77,12 @@ def write_with_sidecar(
     from spinemar.io import write_labels, write_volume
     from spinemar.volume import LabelVolume
 
+    maps = {outline: result.metal_outline, agreement: result.agreement_percent}
     with file_set(sidecar_path(output)) as files:
-        if outline is not None:
-            labels = LabelVolume(result.metal_outline.astype("int16"), result.volume.ijk_to_ras)
-            write_labels(outline, labels, place=files.place)
+        for path, values in maps.items():
+            if path is not None:
+                labels = LabelVolume(values.astype("int16"), result.volume.ijk_to_ras)
+                write_labels(path, labels, place=files.place)
         write_volume(output, result.volume, place=files.place)
         said = {**facts, "sha256": files.sha256()}
         with files.place(sidecar_path(output)) as temporary:

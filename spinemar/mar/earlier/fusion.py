@@ -107,7 +107,7 @@ def _reach(nearness: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Float
 
 
 def _detail(difference: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Float:
-    """What of a difference is finer than `DETAIL_MM`, where it is shown."""
+    """Return what of a difference is finer than `DETAIL_MM`, where it is shown."""
     sigma = (DETAIL_MM / _FWHM / pixel_mm[0], DETAIL_MM / _FWHM / pixel_mm[1])
     known = shown.astype(np.float32)
     kept = np.where(shown, np.clip(difference, -_MOST_DETAIL_HU, _MOST_DETAIL_HU), 0.0)
@@ -119,7 +119,7 @@ def _detail(difference: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Fl
 def agreement(
     ground_misses: Float, earlier_misses: Float, compared: Mask, pixel_mm: tuple[float, float]
 ) -> Float:
-    """How far the measured rays bear the earlier CT out, 0 to 1.
+    """Say how far the measured rays bear the earlier CT out, 0 to 1.
 
     Parameters
     ----------
