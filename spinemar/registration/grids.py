@@ -146,10 +146,24 @@ class Picture:
             hu = ndimage.gaussian_filter(hu, width, mode="nearest", truncate=2.5)
         matrix, offset = _between(grid, geometry)
         values = ndimage.affine_transform(
-            hu, matrix, offset, grid.shape, np.float32, order=1, mode="constant", cval=AIR_HU
+            hu,
+            matrix,
+            offset,
+            grid.shape,
+            output=np.float32,
+            order=1,
+            mode="constant",
+            cval=AIR_HU,
         )
         share = ndimage.affine_transform(
-            usable, matrix, offset, grid.shape, np.float32, order=1, mode="constant", cval=0.0
+            usable,
+            matrix,
+            offset,
+            grid.shape,
+            output=np.float32,
+            order=1,
+            mode="constant",
+            cval=0.0,
         )
         return values, share > 0.99
 

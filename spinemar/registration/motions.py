@@ -110,3 +110,8 @@ def moved(motion: FloatArray, points: ArrayLike) -> FloatArray:
     return np.asarray(
         np.asarray(points, dtype=np.float64) @ motion[:3, :3].T + motion[:3, 3], dtype=np.float64
     )
+
+
+def inverse(motion: FloatArray) -> FloatArray:
+    """Return the motion back."""
+    return np.asarray(np.linalg.inv(motion), dtype=np.float64)

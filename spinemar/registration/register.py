@@ -13,7 +13,7 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_pr
 from spinemar.registration.field import DisplacementField, blended_field
 from spinemar.registration.grids import Mask, Picture, UprightGrid, box_of, corners
 from spinemar.registration.laid import Laid
-from spinemar.registration.motions import FloatArray, Registration, VertebraMotion, moved
+from spinemar.registration.motions import FloatArray, Registration, VertebraMotion, inverse, moved
 from spinemar.registration.rigid import RigidSteps, rigid_motion
 from spinemar.registration.search import likely_shifts, likeness_of
 from spinemar.registration.soft_tissue import sampled, tissue_drift
@@ -125,7 +125,7 @@ def _extent(metal: Mask, geometry: GridGeometry) -> tuple[FloatArray, FloatArray
     ijk = np.argwhere(metal)[:, ::-1]
     if not len(ijk):
         raise InputError("There is no metal to register around.", "Correct a CT with metal.")
-    ras = geometry.to_ras(ijk)
+    ras = geometry.to_ras(ijk.astype(np.float64))
     return ras.min(axis=0), ras.max(axis=0)
 
 
@@ -261,7 +261,7 @@ def _wanted(
     """Choose the vertebrae with metal in reach."""
     if labels is None:
         return []
-    back = np.linalg.inv(body)
+    back = inverse(body)
     chosen = []
     for one in vertebrae_of(labels, names):
         there = moved(back, np.array([one.low, one.high, one.centre]))[:, 2]

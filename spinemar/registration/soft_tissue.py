@@ -77,7 +77,7 @@ def _demons(grid: UprightGrid, fixed: Float, moving: Float) -> NDArray[np.float3
                 )
                 field = method.Execute(*images, start)
         found = sitk.GetArrayFromImage(field)
-    return np.moveaxis(found, -1, 0).astype(np.float32)
+    return np.asarray(np.moveaxis(found, -1, 0), dtype=np.float32)
 
 
 def sampled(earlier: Picture, field: DisplacementField, grid: UprightGrid) -> tuple[Float, Mask]:

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from spinemar.progress import CancelToken
 from spinemar.registration.grids import Mask, Picture, UprightGrid
-from spinemar.registration.motions import FloatArray, VertebraMotion, moved
+from spinemar.registration.motions import FloatArray, VertebraMotion, inverse, moved
 from spinemar.registration.rigid import RigidSteps, rigid_motion
 from spinemar.registration.search import likeness_of
 from spinemar.volume import LabelVolume
@@ -21,7 +21,7 @@ RIM_MM = 4.0
 """What is compared reaches so far around a vertebra's label."""
 CHANGED_SHARE = 0.1
 """Of a vertebra's surroundings so much may have been changed by an operation."""
-LEAST_LIKENESS = 0.85
+LEAST_LIKENESS = 0.8
 SURE_LIKENESS = 0.9
 MOST_MOVED_MM = 15.0
 _MARGIN_MM = 12.0
@@ -114,7 +114,7 @@ def _order(scan: Picture, wanted: list[Vertebra], body: FloatArray) -> list[int]
 
 
 def _usable_share(scan: Picture, one: Vertebra, body: FloatArray) -> float:
-    grid = _box(one, np.linalg.inv(body), 4.0, 0.0)
+    grid = _box(one, inverse(body), 4.0, 0.0)
     return float(scan.on(grid)[1].mean())
 
 
@@ -172,7 +172,7 @@ def _like_neighbours(
 
 
 def _moved_mm(motion: FloatArray, body: FloatArray, one: Vertebra) -> float:
-    there = moved(np.linalg.inv(body), one.centre)
+    there = moved(inverse(body), one.centre)
     return float(np.linalg.norm(moved(motion, there) - one.centre))
 
 
@@ -192,13 +192,13 @@ class _Frame:
 
     def registered(self, scan: Picture, start: FloatArray, body: FloatArray) -> VertebraMotion:
         motion = start
-        grid = _box(self.one, np.linalg.inv(start), STEP_MM, _MARGIN_MM)
+        grid = _box(self.one, inverse(start), STEP_MM, _MARGIN_MM)
         hu, usable = scan.on(grid)
         for steps in _ROUNDS:
             where = usable & self._compared(grid, motion)
             if where.sum() < _LEAST_VOXELS:
                 break
-            centre = moved(np.linalg.inv(motion), self.one.centre)
+            centre = moved(inverse(motion), self.one.centre)
             motion = rigid_motion((hu, where), grid, self.hu, self.grid, motion, centre, steps)
         likeness, residual = self._judged(hu, usable, grid, motion)
         return VertebraMotion(

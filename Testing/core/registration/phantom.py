@@ -33,9 +33,10 @@ def moved(motion, points):
 
 @dataclass(frozen=True)
 class Patient:
-    """Someone's anatomy; another seed is another person."""
+    """Someone's anatomy; another seed is another person, `build` times as large."""
 
     seed: int = 0
+    build: float = 1.0
     lattice: np.ndarray = field(init=False)
     bone: np.ndarray = field(init=False)
 
@@ -45,7 +46,7 @@ class Patient:
         object.__setattr__(self, "lattice", grown / grown.std())
         fine = ndimage.gaussian_filter(rng.standard_normal((90, 80, 80)), 1.0)
         object.__setattr__(self, "bone", fine / fine.std())
-        object.__setattr__(self, "size", rng.uniform(0.9, 1.1, size=(len(LEVELS), 3)))
+        object.__setattr__(self, "size", self.build * rng.uniform(0.9, 1.1, (len(LEVELS), 3)))
 
     def centre(self, n):
         """Middle of a vertebral body in the earlier CT's own coordinates."""
@@ -75,7 +76,7 @@ class Patient:
 
     def soft(self, points):
         x, y = points[..., 0], points[..., 1]
-        body = np.hypot(x / _HALF[0], (y + 15) / _HALF[1]) < 1.0
+        body = np.hypot(x / _HALF[0], (y + 15) / _HALF[1]) < self.build
         hu = 40.0 + 60.0 * np.tanh(2.0 * self._texture(points, self.lattice, 6.0))
         gut = np.hypot((x - 25) / 14, (y - 18) / 10) < 1 + 0.3 * self._texture(
             points, self.lattice, 9.0

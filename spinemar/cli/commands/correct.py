@@ -293,7 +293,8 @@ def _report_content(
         rays = SinogramStudy(volume, result.metal_mask, measured)
         sinogram = rays.before()
         method = next(m for m in METHODS if m == result.provenance.method)
-        filled = rays.filled(method, settings.model, settings.device)
+        if result.earlier is None:  # else other rays were filled in than the model's own
+            filled = rays.filled(method, settings.model, settings.device)
     return ReportContent(
         title=f"Metal artifact reduction: {source.name}",
         before=volume,

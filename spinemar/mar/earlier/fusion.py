@@ -29,9 +29,10 @@ FULL_MM, NONE_MM = 25.0, 45.0
 """It is used in full up to the first distance from metal, and not beyond the second."""
 _FWHM = 2.3548
 _EDGE_MM = 4.0
+_AIR_BELOW_HU = -300.0
+_AIR_RIM_MM = 5.0
 _NOISE_MM, _LOCAL_MM = 1.2, 4.0
-_TOLERATED_HU = 30.0
-_WORSE = 2.5
+_TOLERATED_HU = 20.0
 _MOST_DETAIL_HU = 2000.0
 
 
@@ -77,7 +78,7 @@ def fused(
     near = slice_cache.get("nearness", ks)
     details, reaches = [], []
     for ground, one, nearness in zip(grounds, earlier, near, strict=True):
-        reach = _reach(nearness, one.shown, pixel)
+        reach = _reach(nearness, one.shown & ~_near_air(one.hu, ground, pixel), pixel)
         details.append(reach * _detail(one.hu - ground, one.shown, pixel))
         reaches.append(reach)
     with slice_cache.watch.stage("project"):
@@ -104,6 +105,15 @@ def _reach(nearness: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Float
     inner = ndimage.binary_erosion(shown, iterations=2, border_value=1)
     soft = ndimage.gaussian_filter(inner.astype(np.float32), sigma)
     return np.asarray(fade * np.where(shown, soft, 0.0), dtype=np.float32)
+
+
+def _near_air(one: Float, other: Float, pixel_mm: tuple[float, float]) -> Mask:
+    """Return where either picture shows air, with a rim: lung, gut and skin move."""
+    air = (one < _AIR_BELOW_HU) | (other < _AIR_BELOW_HU)
+    if not air.any():
+        return air
+    away = ndimage.distance_transform_edt(~air, sampling=pixel_mm)
+    return np.asarray(away <= _AIR_RIM_MM, dtype=np.bool_)
 
 
 def _detail(difference: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Float:
@@ -140,7 +150,7 @@ def agreement(
         return np.zeros(compared.shape, dtype=np.float32)
     ground, earlier = (_local_energy(one, pixel_mm) for one in (ground_misses, earlier_misses))
     tolerated = np.float32(_TOLERATED_HU**2)
-    ratio = earlier / (np.float32(_WORSE) * (ground + tolerated))
+    ratio = earlier / (ground + tolerated)
     return np.asarray(1.0 / (1.0 + ratio * ratio), dtype=np.float32)
 
 

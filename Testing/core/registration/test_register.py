@@ -1,0 +1,158 @@
+"""An earlier CT is found again in a scan: body, vertebrae, soft tissue, against exact motions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spinemar.errors import InputError
+from spinemar.registration import registration_from_json, registration_to_json
+from spinemar.registration.register import lay_over
+from spinemar.spine.labels.levels import VERSE_IDS
+from spinemar.volume import CTVolume, LabelVolume
+from Testing.core.registration.phantom import (
+    LEVELS,
+    Patient,
+    grid,
+    moved,
+    pictured,
+    rigid_about,
+    screws,
+)
+
+EARLIER = grid((80, 110, 110), (1.6, 1.6, 2.0), (5.0, -10.0, 0.0))
+BODY = rigid_about((0, 0, 0), (2.0, -1.5, 3.0), (8.0, -5.0, 60.0))
+
+
+@pytest.fixture(scope="module")
+def case():
+    """A bent patient with screws in L1 and L2, and what is true of it."""
+    patient = Patient(0)
+    motions = {
+        n: rigid_about(
+            patient.centre(n),
+            (2.5 * np.sin(3 * n + 1), 2 * np.cos(n), n - 2),
+            (1.5, n - 2, (-1) ** n),
+        )
+        @ BODY
+        for n in range(4)
+    }
+    earlier, labels = pictured(patient, EARLIER)
+    here = grid((36, 100, 100), (1.6, 1.6, 2.5), np.linalg.inv(BODY)[:3, 3])
+    scan, truth = pictured(patient, here, BODY, motions, seed=2)
+    metal = screws(here, motions)
+    scan = scan.with_hu(np.where(metal, np.float32(3071), scan.hu))
+    return scan, metal, earlier, labels, truth, motions
+
+
+@pytest.fixture(scope="module")
+def laid(case):
+    scan, metal, earlier, labels, *_ = case
+    return lay_over(scan, metal, earlier, labels=labels)
+
+
+def _errors_mm(case, motion_of):
+    """Target registration error in every voxel of the vertebrae with screws."""
+    *_, truth, motions = case
+    found = []
+    for n in (1, 2):
+        ijk = np.argwhere(truth.labels == VERSE_IDS[LEVELS[n]])[:, ::-1]
+        points = truth.geometry.to_ras(ijk.astype(float))
+        found.append(np.linalg.norm(motion_of(n, points) - moved(motions[n], points), axis=1))
+    return np.concatenate(found)
+
+
+def test_vertebrae_are_found_within_a_millimetre(case, laid):
+    by_level = {one.level: one for one in laid.registration.vertebrae}
+    errors = _errors_mm(case, lambda n, p: moved(by_level[LEVELS[n]].scan_to_earlier, p))
+    whole = _errors_mm(case, lambda n, p: moved(laid.registration.scan_to_earlier, p))
+    assert errors.mean() < 0.7
+    assert np.percentile(errors, 95) < 1.5
+    assert errors.mean() < 0.5 * whole.mean()
+    assert laid.registration.likeness > 0.9
+    assert laid.registration.overlap == 1.0
+    assert {one.found for one in laid.registration.vertebrae} == {"registered"}
+
+
+def test_field_is_rigid_in_bone(case, laid):
+    errors = _errors_mm(case, lambda n, p: laid.field.to_earlier(p))
+    assert np.percentile(errors, 95) < 1.5
+
+
+def test_labels_are_carried_over(case, laid):
+    truth = case[4]
+    carried = laid.labels_on(truth.geometry)
+    for level in ("L1", "L2"):
+        a, b = (x.labels == VERSE_IDS[level] for x in (carried, truth))
+        assert 2 * (a & b).sum() / (a.sum() + b.sum()) > 0.85
+
+
+def test_given_transforms_are_kept_and_survive_json(case, laid):
+    scan, metal, earlier, labels, *_ = case
+    given = registration_from_json(registration_to_json(laid.registration))
+    again = lay_over(scan, metal, earlier, labels=labels, given=given)
+    assert np.array_equal(again.registration.scan_to_earlier, laid.registration.scan_to_earlier)
+    for one, other in zip(again.registration.vertebrae, laid.registration.vertebrae, strict=True):
+        assert one.found == "given"
+        assert np.array_equal(one.scan_to_earlier, other.scan_to_earlier)
+    assert np.allclose(again.field.shift_mm, laid.field.shift_mm, atol=1e-3)
+
+
+def test_stored_order_does_not_matter(case, laid):
+    """The earlier CT turned over and transposed in its file is the same CT."""
+    scan, metal, earlier, labels, *_ = case
+    affine = earlier.ijk_to_ras.copy()
+    affine[:3, 3] += (earlier.hu.shape[0] - 1) * affine[:3, 2]
+    affine[:, 2] *= -1
+    affine[:3, [0, 1]] = affine[:3, [1, 0]]
+    turned = CTVolume(earlier.hu[::-1].transpose(0, 2, 1), affine)
+    named = LabelVolume(labels.labels[::-1].transpose(0, 2, 1), affine)
+    again = lay_over(scan, metal, turned, labels=named)
+    assert np.allclose(
+        again.registration.scan_to_earlier, laid.registration.scan_to_earlier, atol=1e-3
+    )
+
+
+def test_metal_of_its_own_does_not_mislead(case):
+    scan, metal, earlier, labels, *_ = case
+    hu = earlier.hu.copy()
+    hu[30:40, 30:36, 60:66] = 3071.0  # a port, a clip
+    laid = lay_over(scan, metal, earlier.with_hu(hu), labels=labels)
+    by_level = {one.level: one for one in laid.registration.vertebrae}
+    errors = _errors_mm(case, lambda n, p: moved(by_level[LEVELS[n]].scan_to_earlier, p))
+    assert errors.mean() < 0.7
+    assert not laid.earlier.usable[35, 33, 63]
+
+
+def test_another_patient_is_refused(case):
+    scan, metal, *_ = case
+    other, labels = pictured(Patient(5, build=0.8), EARLIER)
+    with pytest.raises(InputError):
+        lay_over(scan, metal, other, labels=labels)
+
+
+def test_another_region_is_refused(case):
+    scan, metal, earlier, labels, *_ = case
+    away = slice(0, 14)  # below L3's middle
+    with pytest.raises(InputError):
+        lay_over(
+            scan,
+            metal,
+            CTVolume(earlier.hu[away], earlier.ijk_to_ras),
+            labels=LabelVolume(labels.labels[away], labels.ijk_to_ras),
+        )
+
+
+def test_an_edited_matrix_that_is_not_rigid_is_refused(laid):
+    matrix = laid.registration.scan_to_earlier.copy()
+    matrix[0, 0] *= 1.2
+    with pytest.raises(InputError, match="rotation"):
+        replace(laid.registration, scan_to_earlier=matrix)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"schema": "spinemar-registration/9"}', "no JSON"])
+def test_other_files_are_no_transforms(text):
+    with pytest.raises(InputError):
+        registration_from_json(text)
