@@ -107,8 +107,12 @@ def lint_imports(house: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("room", "line", "broken"),
     [
-        ("spinemar/mar/interpolation/linear.py", "", ""),
-        ("spinemar/mar/interpolation/linear.py", "from spinemar.mar import raw", "Rooms of mar"),
+        ("spinemar/mar/segmentation/padding.py", "", ""),
+        (
+            "spinemar/mar/segmentation/padding.py",
+            "from spinemar.mar import raw",
+            "Rooms of mar",
+        ),
         ("spinemar/volume.py", "import spinemar.io", "Rooms of the core"),
         ("spinemar/planning/plans/plan.py", "import spinemar.planning.report.page", "of planning"),
         ("spinemar/volume.py", "import spinemar_training.features", "stand on the core"),

@@ -82,7 +82,7 @@ class UprightGrid:
 
 
 def corners(geometry: GridGeometry) -> FloatArray:
-    """RAS mm of the centres of a volume's eight corner voxels."""
+    """Return the centres of a volume's eight corner voxels, RAS mm, shape (8, 3)."""
     k, j, i = (n - 1 for n in geometry.shape)
     return geometry.to_ras(np.array([[a, b, c] for a in (0, i) for b in (0, j) for c in (0, k)]))
 
@@ -90,7 +90,7 @@ def corners(geometry: GridGeometry) -> FloatArray:
 def box_of(
     geometry: GridGeometry, motion: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the upright box that holds a volume, or where a motion takes it."""
+    """Return the upright box, (3,) and (3,) in RAS mm, of a volume moved by a (4, 4) motion."""
     found = corners(geometry)
     if motion is not None:
         found = moved(motion, found)

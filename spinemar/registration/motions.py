@@ -81,7 +81,7 @@ class Registration:
 
 
 def rigid(matrix: ArrayLike) -> FloatArray:
-    """Check that a matrix is a rigid motion, and keep a copy that nobody writes into.
+    """Check that a matrix (4, 4) is a rigid motion, and keep a copy that nobody writes into.
 
     Raises
     ------
@@ -113,5 +113,5 @@ def moved(motion: FloatArray, points: ArrayLike) -> FloatArray:
 
 
 def inverse(motion: FloatArray) -> FloatArray:
-    """Return the motion back."""
+    """Return the motion (4, 4) back, of the same shape."""
     return np.asarray(np.linalg.inv(motion), dtype=np.float64)

@@ -16,6 +16,13 @@ SAME_VERTEBRA = 0.88
 def check_same_patient(likeness: float, overlap: float) -> None:
     """Refuse an earlier CT that shows another body or another region of it.
 
+    Parameters
+    ----------
+    likeness : float
+        Correlation of the two CTs, -1 to 1; NaN where it is not known.
+    overlap : float
+        Share of the metal's height that the earlier CT shows, 0 to 1.
+
     Raises
     ------
     InputError
@@ -42,7 +49,14 @@ def other_patient(motions: Sequence[VertebraMotion]) -> bool:
 
 
 def warnings_about(motions: Sequence[VertebraMotion], overlap: float) -> list[str]:
-    """Say what is uncertain, in whole sentences."""
+    """Say what is uncertain, in whole sentences.
+
+    Parameters
+    ----------
+    motions : sequence of VertebraMotion
+    overlap : float
+        Share of the metal's height that the earlier CT shows, 0 to 1.
+    """
     said = []
     failed = [one.level for one in motions if one.found == "neighbours"]
     if failed:

@@ -88,6 +88,7 @@ def register_vertebrae(
         From head to foot.
     body : ndarray, shape (4, 4)
         Motion of the body as a whole, scan to earlier CT.
+    cancel : CancelToken, optional
     """
     motions: dict[int, VertebraMotion] = {}
     for n in _order(scan, wanted, body):

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from spinemar.mar.interpolation.linear import interpolate_linearly
-from spinemar.mar.interpolation.normalized import interpolate_normalized, matched_prior
+from spinemar.mar.pipeline.interpolation.linear import interpolate_linearly
+from spinemar.mar.pipeline.interpolation.normalized import interpolate_normalized, matched_prior
 from spinemar.mar.segmentation.low_saturation import low_clip_hu, saturated_pixels
 from spinemar.mar.segmentation.padding import padding_mask, without_padding
 from spinemar.mar.segmentation.trace import LostRays, lost_ray_trace, trace_of

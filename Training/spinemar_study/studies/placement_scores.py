@@ -59,7 +59,7 @@ class TorchPrior:
 
     def inpaint(self, slab: Slab) -> Float:
         """Fill the middle slice's lost rays with the prior's, matched beside the trace."""
-        from spinemar.mar.interpolation.normalized import matched_prior
+        from spinemar.mar.pipeline.interpolation.normalized import matched_prior
         from spinemar.tomography.units import hu_to_mu
 
         core = slab.core_only

@@ -23,7 +23,7 @@ from spinemar.evaluation.regions import slice_regions
 from spinemar.mar.inpainters.learned.prior_network import PriorNetwork
 from spinemar.mar.inpainters.models.manifest import load_manifest
 from spinemar.mar.inpainters.models.session import NetworkSession
-from spinemar.mar.interpolation.normalized import matched_prior
+from spinemar.mar.pipeline.interpolation.normalized import matched_prior
 from spinemar.mar.pipeline.slab import Slab
 from spinemar.mar.pipeline.slice_cache import SliceCache
 from spinemar.mar.segmentation.body import find_body

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spinemar.dataset.storage.reader import PairStore
-from spinemar.mar.interpolation.normalized import matched_prior
+from spinemar.mar.pipeline.interpolation.normalized import matched_prior
 from spinemar_training.data.numbered import NumberedStream
 
 _FIELDS = ("sinogram", "metal_trace", "lost_ray_trace", "prior", "target")

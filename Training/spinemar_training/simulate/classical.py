@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from spinemar.mar.interpolation.prior_image import AIR_THRESHOLD_HU, BONE_THRESHOLD_HU
+from spinemar.mar.pipeline.interpolation.prior_image import AIR_THRESHOLD_HU, BONE_THRESHOLD_HU
 from spinemar.mar.segmentation.trace import (
     ADDED_SHARE_CAP,
     TRACE_DILATION_BINS,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from spinemar.mar.interpolation.linear import interpolate_linearly
+from spinemar.mar.pipeline.interpolation.linear import interpolate_linearly
 from spinemar.mar.pipeline.slice_cache import SliceCache
 from spinemar.tomography.units import difference_to_hu, hu_to_mu
 

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.axial import AxialSlices
-from spinemar.mar.interpolation.linear import interpolate_linearly
-from spinemar.mar.interpolation.normalized import interpolate_normalized
-from spinemar.mar.interpolation.prior_image import tissue_prior
+from spinemar.mar.pipeline.interpolation.linear import interpolate_linearly
+from spinemar.mar.pipeline.interpolation.normalized import interpolate_normalized
+from spinemar.mar.pipeline.interpolation.prior_image import tissue_prior
 from spinemar.mar.pipeline.result_cache import ResultCache
 from spinemar.mar.pipeline.stopwatch import Stopwatch
 from spinemar.mar.segmentation.body import find_body

@@ -17,9 +17,9 @@ from spinemar.errors import ModelError
 from spinemar.mar.inpainters.models.manifest import Manifest, Network
 from spinemar.mar.inpainters.models.session import NetworkSession
 from spinemar.mar.inpainters.protocol import ModelFacts, Trace
-from spinemar.mar.interpolation.linear import interpolate_linearly
-from spinemar.mar.interpolation.normalized import interpolate_normalized
 from spinemar.mar.pipeline.gate import GateParameters
+from spinemar.mar.pipeline.interpolation.linear import interpolate_linearly
+from spinemar.mar.pipeline.interpolation.normalized import interpolate_normalized
 from spinemar.mar.pipeline.slab import Slab
 from spinemar.mar.pipeline.threads import ThreadPlan
 from spinemar.mar.settings import Device

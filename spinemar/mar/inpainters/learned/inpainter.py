@@ -26,8 +26,8 @@ from spinemar.mar.inpainters.learned.sinogram_network import SinogramNetwork, Th
 from spinemar.mar.inpainters.models.manifest import Manifest
 from spinemar.mar.inpainters.models.session import NetworkSession
 from spinemar.mar.inpainters.protocol import ModelFacts, Trace
-from spinemar.mar.interpolation.normalized import matched_prior
 from spinemar.mar.pipeline.gate import GateParameters
+from spinemar.mar.pipeline.interpolation.normalized import matched_prior
 from spinemar.mar.pipeline.slab import Slab
 from spinemar.mar.pipeline.slice_cache import SliceCache, Unit
 from spinemar.mar.pipeline.threads import ThreadPlan

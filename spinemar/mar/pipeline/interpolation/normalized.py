@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.mar.interpolation.linear import interpolate_linearly
+from spinemar.mar.pipeline.interpolation.linear import interpolate_linearly
 from spinemar.tomography.units import MU_WATER_PER_MM
 
 FLOOR_PX = 10.0
