@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from spinemar.io import read_mask, read_volume, write_labels, write_volume
+from spinemar.io import read_labels, read_mask, read_volume, write_labels, write_volume
+from spinemar.registration import Registration, registration_to_json
 from spinemar.volume import CTVolume, LabelVolume
 
 
@@ -312,3 +313,40 @@ def test_interrupt_is_code_3_within_two_seconds(scan, tmp_path: Path, number: in
     assert time.monotonic() - start < 2 * crowd
     assert json.loads(out)["exit_code"] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["many.nrrd"]
+
+
+def test_an_earlier_ct_is_laid_over_and_reported(spinemar, scan, tmp_path: Path) -> None:
+    """This phantom has no spine to segment, so it moves as one piece, and that is said."""
+    output, map_out = tmp_path / "out.nrrd", tmp_path / "agreement.nrrd"
+    still = tmp_path / "still.json"
+    still.write_text(registration_to_json(Registration(np.eye(4))), encoding="utf-8")
+    run = spinemar(
+        "correct", scan.scan, "-o", output, "--earlier-ct", scan.truth, "--agreement-out", map_out,
+        "--earlier-transforms", still, "--report", tmp_path / "report", "--json",
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    earlier = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["earlier_ct"]
+    assert len(earlier["facts"]["sha256"]) == 64
+    assert any("one piece" in said for said in earlier["registration"]["warnings"])
+    assert 0 < read_labels(map_out).labels.max() <= 100
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "Earlier CT, registered" in page
+    assert "Agreement" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--earlier-labels", "labels.nrrd"], "no earlier CT"),
+        (["--earlier-ct", "nowhere.nrrd"], "does not exist"),
+        (["--method", "nmar", "--earlier-ct", "TRUTH"], "cannot use an earlier CT"),
+    ],
+)
+def test_options_about_an_earlier_ct_that_cannot_be(
+    spinemar, scan, tmp_path: Path, options, message: str
+) -> None:
+    given = [str(scan.truth) if one == "TRUTH" else one for one in options]
+    run = spinemar("correct", scan.scan, "-o", tmp_path / "out.nrrd", *given)
+    assert run.code == 2
+    assert message in " ".join(run.err.split())
+    assert not (tmp_path / "out.nrrd").exists()
