@@ -3,8 +3,10 @@
 Coarse structure is the network's and the kept rays'; what is finer comes from the earlier CT
 near metal. How far it is believed is measured, not learned: the rays that metal did not spoil
 are compared with those of either picture, and what they say of the difference is reconstructed.
-Where the earlier CT explains them clearly worse than the network's picture does (a lamina that
-was taken away, a fragment that is new, an organ that moved), the network's stays.
+Where the earlier CT explains them clearly worse than the network's picture does (a fragment that
+is new, an organ that moved), the network's stays. Beside heavy metal no ray is kept that could
+tell; there, where the two pictures show different things over several millimetres (a lamina that
+was taken away), the network's stays too: it errs in detail, not in what is there.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ _AIR_BELOW_HU = -300.0
 _AIR_RIM_MM = 5.0
 _NOISE_MM, _LOCAL_MM = 1.2, 4.0
 _TOLERATED_HU = 20.0
+_COMPARED_MM = 7.0
+_COMPARED_HU = (-300.0, 700.0)
+_DIFFERENT_HU = 130.0
 _MOST_DETAIL_HU = 2000.0
 
 
@@ -79,6 +84,7 @@ def fused(
     details, reaches = [], []
     for ground, one, nearness in zip(grounds, earlier, near, strict=True):
         reach = _reach(nearness, one.shown & ~_near_air(one.hu, ground, pixel), pixel)
+        reach *= likeness(one.hu, ground, one.shown & (nearness > 0), pixel)
         details.append(reach * _detail(one.hu - ground, one.shown, pixel))
         reaches.append(reach)
     with slice_cache.watch.stage("project"):
@@ -116,13 +122,43 @@ def _near_air(one: Float, other: Float, pixel_mm: tuple[float, float]) -> Mask:
     return np.asarray(away <= _AIR_RIM_MM, dtype=np.bool_)
 
 
+def likeness(earlier: Float, ground: Float, compared: Mask, pixel_mm: tuple[float, float]) -> Float:
+    """Say how far two pictures show the same things, but for their detail, 0 to 1.
+
+    Parameters
+    ----------
+    earlier, ground : ndarray of float32, shape (rows, columns)
+        HU.
+    compared : ndarray of bool, same shape
+        Without metal, and where both show something.
+    pixel_mm : (row spacing, column spacing)
+
+    Returns
+    -------
+    ndarray of float32, same shape
+        One half where they differ by 130 HU over 7 mm, from -300 to 700 HU.
+    """
+    difference = np.clip(earlier, *_COMPARED_HU) - np.clip(ground, *_COMPARED_HU)
+    coarse = _local_mean(difference, compared, _COMPARED_MM, pixel_mm) / np.float32(_DIFFERENT_HU)
+    return np.asarray(1.0 / (1.0 + coarse**4), dtype=np.float32)
+
+
+def _local_mean(
+    values: Float, known: Mask, width_mm: float, pixel_mm: tuple[float, float]
+) -> Float:
+    """Return the mean of what is known about each pixel, under a Gaussian of that full width."""
+    sigma = (width_mm / _FWHM / pixel_mm[0], width_mm / _FWHM / pixel_mm[1])
+    total = ndimage.gaussian_filter(
+        np.where(known, values, np.float32(0.0)).astype(np.float32), sigma, truncate=3.0
+    )
+    share = ndimage.gaussian_filter(known.astype(np.float32), sigma, truncate=3.0)
+    return np.asarray(total / np.maximum(share, np.float32(1e-3)), dtype=np.float32)
+
+
 def _detail(difference: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Float:
     """Return what of a difference is finer than `DETAIL_MM`, where it is shown."""
-    sigma = (DETAIL_MM / _FWHM / pixel_mm[0], DETAIL_MM / _FWHM / pixel_mm[1])
-    known = shown.astype(np.float32)
-    kept = np.where(shown, np.clip(difference, -_MOST_DETAIL_HU, _MOST_DETAIL_HU), 0.0)
-    coarse = ndimage.gaussian_filter(kept.astype(np.float32), sigma, truncate=3.0)
-    coarse /= np.maximum(ndimage.gaussian_filter(known, sigma, truncate=3.0), np.float32(1e-3))
+    kept = np.clip(difference, -_MOST_DETAIL_HU, _MOST_DETAIL_HU)
+    coarse = _local_mean(kept, shown, DETAIL_MM, pixel_mm)
     return np.asarray(np.where(shown, kept - coarse, 0.0), dtype=np.float32)
 
 
