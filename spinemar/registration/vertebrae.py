@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +27,7 @@ MOST_MOVED_MM = 15.0
 _MARGIN_MM = 12.0
 _LEAST_VOXELS = 400
 _SEEN_SHARE = 0.15
+_CUT_OFF_SHARE = 0.6
 _ROUNDS = (
     RigidSteps((2, 1), (1.5, 0.7), 12_000, 2.0, 60),
     RigidSteps((1,), (0.7,), 20_000, 0.5, 60),
@@ -52,6 +53,11 @@ class Vertebra:
     low: FloatArray
     high: FloatArray
     centre: FloatArray
+
+    @property
+    def height_mm(self) -> float:
+        """From foot to head, with its arch."""
+        return float(self.high[2] - self.low[2])
 
 
 def vertebrae_of(labels: LabelVolume, names: Mapping[int, str]) -> list[Vertebra]:
@@ -97,10 +103,26 @@ def register_vertebrae(
         beside = [motions[m] for m in (n - 1, n + 1) if m in motions and _trusted(motions[m])]
         motions[n] = _best(scan, earlier, labels, wanted[n], body, beside)
     found = [motions[n] for n in range(len(wanted))]
+    good = [n for n, one in enumerate(found) if _trusted(one) and not is_cut_off(n, wanted)]
     return [
-        one if _trusted(one) else _like_neighbours(n, found, wanted, body)
+        one if n in good else _like_neighbours(n, found, good, wanted, body)
         for n, one in enumerate(found)
     ]
+
+
+def is_cut_off(n: int, wanted: Sequence[Vertebra]) -> bool:
+    """Whether a vertebra shows too little of itself, beside its neighbours, to be registered alone.
+
+    So little bone fits in several places: 4 mm off, and as alike as the others.
+
+    Parameters
+    ----------
+    n : int
+    wanted : sequence of Vertebra
+        From head to foot.
+    """
+    beside = [wanted[m].height_mm for m in (n - 1, n + 1) if 0 <= m < len(wanted)]
+    return wanted[n].height_mm < _CUT_OFF_SHARE * max(beside, default=0.0)
 
 
 def _order(scan: Picture, wanted: list[Vertebra], body: FloatArray) -> list[int]:
@@ -158,10 +180,13 @@ def _trusted(motion: VertebraMotion) -> bool:
 
 
 def _like_neighbours(
-    n: int, found: list[VertebraMotion], wanted: list[Vertebra], body: FloatArray
+    n: int,
+    found: list[VertebraMotion],
+    good: list[int],
+    wanted: list[Vertebra],
+    body: FloatArray,
 ) -> VertebraMotion:
     """Move a vertebra as the nearest that can be trusted does."""
-    good = [m for m, one in enumerate(found) if _trusted(one)]
     nearest = min(good, key=lambda m: abs(m - n), default=None)
     motion = body if nearest is None else found[nearest].scan_to_earlier
     return replace(

@@ -10,6 +10,7 @@ import pytest
 from spinemar.errors import InputError
 from spinemar.registration import registration_from_json, registration_to_json
 from spinemar.registration.register import lay_over
+from spinemar.registration.vertebrae import is_cut_off, vertebrae_of
 from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.volume import CTVolume, LabelVolume
 from Testing.core.registration.phantom import (
@@ -156,3 +157,18 @@ def test_an_edited_matrix_that_is_not_rigid_is_refused(laid):
 def test_other_files_are_no_transforms(text):
     with pytest.raises(InputError):
         registration_from_json(text)
+
+
+@pytest.mark.parametrize(("kept", "cut"), [(1.0, False), (0.9, False), (0.4, True), (0.1, True)])
+def test_a_vertebra_that_the_end_of_the_ct_cuts_off_is_not_registered_alone(case, kept, cut):
+    labels = case[3]
+    names = {VERSE_IDS[level]: level for level in LEVELS}
+    whole = vertebrae_of(labels, names)
+    top = whole[0]
+    high = labels.geometry.to_ras(np.indices(labels.labels.shape)[::-1].reshape(3, -1).T)[:, 2]
+    above = (high > top.low[2] + kept * top.height_mm).reshape(labels.labels.shape)
+    numbers = np.where(above & (labels.labels == top.number), 0, labels.labels)
+    found = vertebrae_of(LabelVolume(numbers, labels.ijk_to_ras, labels.names), names)
+    assert is_cut_off(0, found) == cut
+    assert not any(is_cut_off(n, found) for n in range(1, len(found)))
+    assert not is_cut_off(0, found[:1])
