@@ -1,0 +1,1 @@
+"""How pairs are made: a patient, a posture, an operation, two scanners."""

@@ -1,0 +1,1 @@
+"""What a correction with the earlier CT is worth: measures, tables, pictures."""
