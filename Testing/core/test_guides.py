@@ -48,7 +48,7 @@ try:
     load_manifest(shipped_model())
     raise SystemExit("a model of the old pipeline was taken")
 except ModelError as error:
-    assert "was made for pipeline 3; this software is 4" in str(error), error
+    assert "was made for pipeline" in str(error), error
 try:
     import torch
 except ModuleNotFoundError:

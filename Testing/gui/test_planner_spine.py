@@ -154,8 +154,13 @@ def test_a_vertebra_is_segmented_again_from_a_click_in_its_body(host, panel, mon
 
     def edit(ct, model, labels, levels=(), correct=None):
         asked.append(correct)
-        return SimpleNamespace(running=False, error=None, log="", result=type(spine)(
-            labels, spine.vertebrae, spine.canal_ras))  # fmt: skip
+        return SimpleNamespace(
+            running=False,
+            error=None,
+            log="",
+            letWork=lambda beatSeconds: None,
+            result=type(spine)(labels, spine.vertebrae, spine.canal_ras),
+        )
 
     monkeypatch.setattr(panel.planner.plannerJobs, "edit", edit)
     centre = spine.vertebra("L1").body_centre_ras

@@ -174,13 +174,18 @@ ENCODINGS = ["cp1252", "ascii", "latin-1", "cp437", "utf-8", "utf-16", "shift_ji
 WORDS = {"help": ["--help"], "help of a command": ["correct", "--help"], "refused": _refused}
 
 
+def _name(value: object) -> str:
+    """Name a case the same way in every process: a function's `str` holds its address."""
+    return getattr(value, "__name__", str(value))
+
+
 @pytest.mark.parametrize(
     ("encoding", "command"),
     [
         *((encoding, words) for encoding in ENCODINGS for words in WORDS.values()),
         *((encoding, one) for encoding in ("cp1252", "ascii") for one in (_correct, _evaluate)),
     ],
-    ids=str,
+    ids=_name,
 )
 def test_output_of_any_encoding(small: Path, monkeypatch, encoding: str, command) -> None:
     taken = {
@@ -240,7 +245,7 @@ def test_a_reader_that_went_away_is_no_fault(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("json_too", [[], ["--json"]])
-@pytest.mark.parametrize("command", [*QUICK, _correct], ids=str)
+@pytest.mark.parametrize("command", [*QUICK, _correct], ids=_name)
 def test_a_full_disk_behind_stdout_is_said(
     small: Path, monkeypatch, capfd, command, json_too
 ) -> None:
