@@ -3,7 +3,7 @@
 RUNS ?= 200
 MINUTES ?= 10
 BENCHES ?= $(wildcard Testing/benchmarks/bench_*.py)
-.PHONY: help demo test bench bench-gpu fuzz soak lint format figures docs lock sbom audit clean
+.PHONY: help demo test bench bench-gpu fuzz soak lint format pictures docs lock sbom audit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -44,11 +44,9 @@ format: ## let ruff format and fix the code
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-figures: ## draw the pictures of README and docs again
-	@scripts/bootstrap.sh figures
-	.venv/bin/python scripts/make_figures.py
-	.venv/bin/python scripts/make_plan_figures.py
-	.venv/bin/python scripts/make_gallery.py
+pictures: ## take every picture of README and docs again, with the shipped model
+	@scripts/bootstrap.sh pictures
+	.venv/bin/python scripts/take_pictures.py
 
 docs: ## build the documentation into site/
 	@scripts/bootstrap.sh docs

@@ -23,15 +23,17 @@ if (_CHECKOUT / "SpineMARLib" / "__init__.py").is_file() and str(_CHECKOUT) not 
 from MetalArtifactReductionLib.choices import device  # noqa: E402
 from MetalArtifactReductionLib.choices.parameters import (  # noqa: E402
     MetalArtifactReductionParameterNode,
-    previewThreshold,
     settingsOf,
 )
-from MetalArtifactReductionLib.choices.settings import MetalSource  # noqa: E402
+from MetalArtifactReductionLib.choices.settings import Device, MetalSource  # noqa: E402
+from MetalArtifactReductionLib.choices.summary import durationText, summaryText  # noqa: E402
 from MetalArtifactReductionLib.logic import CorrectionLogic  # noqa: E402
-from MetalArtifactReductionLib.nodes.preview import MetalPreview  # noqa: E402
+from MetalArtifactReductionLib.nodes.firstlook import makeVisible  # noqa: E402
 from MetalArtifactReductionLib.nodes.results import provenanceOf  # noqa: E402
 from MetalArtifactReductionLib.panel import samples  # noqa: E402
 from MetalArtifactReductionLib.panel.batch import BatchPanel  # noqa: E402
+from MetalArtifactReductionLib.panel.firstrun import FirstRunPanel  # noqa: E402
+from MetalArtifactReductionLib.panel.metal import MetalPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.model import ModelPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.quality import QualityPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.result import ResultPanel  # noqa: E402
@@ -40,8 +42,9 @@ from spinemar.errors import CancelledError, SpinemarError  # noqa: E402
 from SpineMARLib.nodes import guards  # noqa: E402
 from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, sourceImages  # noqa: E402
 from SpineMARLib.panel import packages  # noqa: E402
-from SpineMARLib.panel.errors import guarded, showError  # noqa: E402
+from SpineMARLib.panel.errors import confirmed, guarded, showError  # noqa: E402
 from SpineMARLib.panel.jobwatch import JobWatch  # noqa: E402
+from SpineMARLib.panel.labels import keepEmptyHidden  # noqa: E402
 from SpineMARLib.panel.shortcuts import Shortcuts  # noqa: E402
 from SpineMARLib.panel.worker import workerCommand  # noqa: E402
 
@@ -89,8 +92,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self._parameterNode = None
         self._guiTag = None
         self._shortcuts = Shortcuts(self.parent)
-        self._lastRan = ""
-        self._ranChoice = None
+        self._lastInput = None
 
     # Slicer's life cycle.
 
@@ -101,13 +103,14 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = MetalArtifactReductionLogic()
-        self.preview = MetalPreview(slicer.mrmlScene)
+        self._driver = device.hasNvidiaDriver()
         self.modelPanel = ModelPanel(self.ui, self.onModelChanged)
         self.resultPanel = ResultPanel(self.ui)
         self.qualityPanel = QualityPanel(self.ui)
         self.batchPanel = BatchPanel(self.ui, self.prepareBatch)
+        self.metalPanel = MetalPanel(self.ui, slicer.mrmlScene, self.findMetal)
+        self.firstRunPanel = FirstRunPanel(self.ui, self.missingPackages, self.ensurePackages)
         self._watch = JobWatch(self.showProgress, self.onRunEnded)
-        self._driver = device.hasNvidiaDriver()
         self.ui.correctButton.connect("clicked()", self.onCorrect)
         self.ui.cancelButton.connect("clicked()", self.onCancel)
         self.ui.segmentSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onSegmentChanged)
@@ -118,12 +121,15 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
             (slicer.mrmlScene.EndImportEvent, self.onSceneEndClose),
         ):
             self.addObserver(slicer.mrmlScene, event, callback)
+        for part in ("inputs", "settings", "result", "quality", "batch"):
+            keepEmptyHidden(getattr(self.ui, f"{part}CollapsibleButton"))
         self.initializeParameterNode()
 
     def cleanup(self):
         self._watch.close()
         self.batchPanel.close()
         self.setParameterNode(None)
+        self.resultPanel.closeViews()
         self.removeObservers()
 
     def enter(self):
@@ -136,11 +142,12 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
                 "Esc": self.onCancel,
             }
         )
+        self.firstRunPanel.refresh()
         self.updateButtons()
 
     def exit(self):
         self._shortcuts.disable()
-        self.preview.remove()
+        self.metalPanel.hide()
 
     def onSceneStartClose(self, caller, event):
         self._watch.close()
@@ -163,15 +170,20 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
             self._parameterNode.disconnectGui(self._guiTag)
             node = self._parameterNode.parameterNode
             self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParameters)
-            self.preview.remove()
+            self.metalPanel.close()
         self._parameterNode = parameterNode
         if parameterNode is None:
+            self.ui.progressLabel.text = ""
             self.resultPanel.setNode(None)
             self.qualityPanel.close()
             return
         self._guiTag = parameterNode.connectGui(self.ui)
-        self.ui.segmentSelector.setCurrentNode(parameterNode.metalSegmentation)
-        self.ui.segmentSelector.setCurrentSegmentID(parameterNode.metalSegmentId)
+        # The selector tells of its first segment before it hears which one is meant.
+        segmentation, segmentId = parameterNode.metalSegmentation, parameterNode.metalSegmentId
+        wasBlocked = self.ui.segmentSelector.blockSignals(True)
+        self.ui.segmentSelector.setCurrentNode(segmentation)
+        self.ui.segmentSelector.setCurrentSegmentID(segmentId)
+        self.ui.segmentSelector.blockSignals(wasBlocked)
         self.modelPanel.choose(parameterNode.model)
         node = parameterNode.parameterNode
         self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.onParameters)
@@ -179,19 +191,19 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def onParameters(self, caller=None, event=None):
         p = self._parameterNode
+        if p.inputVolume is not self._lastInput:
+            self._lastInput = p.inputVolume
+            self.ui.progressLabel.text = ""  # what it says is about another volume
+            if p.inputVolume is not None:
+                makeVisible(p.inputVolume)
         self.ui.thresholdSlider.enabled = p.metalSource is MetalSource.threshold
         self.ui.segmentSelector.enabled = p.metalSource is MetalSource.segment
         self.ui.methodDescription.text = p.method.description()
-        threshold = previewThreshold(p)
-        if p.showPreview and p.inputVolume is not None and threshold is not None:
-            self.preview.show(p.inputVolume, threshold)
-        else:
-            self.preview.remove()
+        if self.run is None:
+            self.metalPanel.update(p)
         if p.outputVolume is not self.resultPanel.node:
             self.resultPanel.setNode(p.outputVolume)
             self.qualityPanel.setNode(self.resultPanel.node)
-        if self._ranChoice != (p.inputVolume, p.method, p.device, p.model):
-            self._lastRan = ""
         self.updateButtons()
 
     def onSegmentChanged(self, *_args):
@@ -209,32 +221,22 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         p = self._parameterNode
         ready = p is not None and p.inputVolume is not None
         self.ui.correctButton.enabled = ready and not running
-        self.ui.correctButton.toolTip = (
-            _("Correct the input volume in the background (shortcut Ctrl+Return).")
-            if ready
-            else _("Choose an input volume first.")
+        self.ui.correctButton.toolTip = _(
+            "Correct the input volume in the background (shortcut Ctrl+Return)."
         )
-        for name in ("inputsCollapsibleButton", "metalCollapsibleButton"):
+        self.ui.reasonLabel.visible = not ready
+        for name in ("inputsCollapsibleButton", "settingsCollapsibleButton"):
             getattr(self.ui, name).enabled = not running
         self.ui.cancelButton.visible = running
         self.ui.progressBar.visible = running
         self._shortcuts.setEnabled("Esc", running)  # it is Slicer's while nothing runs
         if p is not None:
             hasModel = self.modelPanel.chosen is not None
-            planned = device.plannedText(p.method, p.device, hasModel, self._driver)
-            self.showChip(self._lastRan or planned, bool(self._lastRan))
-
-    def showChip(self, text, ran):
-        colours = ("#dff0e0", "#1d5c2a") if ran else ("#e4ecf7", "#1f4373")
-        self.ui.statusChip.setStyleSheet(
-            f"background: {colours[0]}; color: {colours[1]}; border-radius: 6px; padding: 4px;"
-        )
-        self.ui.statusChip.text = text
+            self.ui.summaryLabel.text = summaryText(p, hasModel, self._driver)
 
     # A run.
 
     def onCorrect(self):
-        self._lastRan = ""
         guarded(self.startRun, self.title)
         self.updateButtons()
 
@@ -243,10 +245,10 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         modality = self.modalityOf(p.inputVolume)
         images = self.imagesOf(p.inputVolume)
         for question in guards.checkInput(p.inputVolume, modality, images):
-            if not slicer.util.confirmYesNoDisplay(question.text, windowTitle=self.title):
+            if not confirmed(question.text, self.title, question.unwise):
                 return
         settings = settingsOf(p)
-        self.ensurePackages(settings)
+        self.ensurePackages()
         corrections = self.logic.corrections(slicer.mrmlScene)
         if p.metalSource is MetalSource.segment:
             node, segment = p.metalSegmentation, p.metalSegmentId
@@ -256,7 +258,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         else:
             run = corrections.start(p.inputVolume, settings)
         self._corrections, self._runInput = corrections, p.inputVolume
-        self.preview.remove()
+        self.metalPanel.hide()
         self.ui.progressLabel.text = _("Preparing...")
         self._watch.start(run)
 
@@ -278,16 +280,35 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         database = getattr(slicer, "dicomDatabase", None)
         return [] if node is None else sourceImages(node, database)
 
-    def ensurePackages(self, settings):
+    def findMetal(self, volume):
+        return self.logic.corrections(slicer.mrmlScene).findMetal(volume)
+
+    def needsRuntime(self):
+        """Whether networks will run."""
+        p = self._parameterNode
+        method = p.method.value if p is not None else "auto"
         hasModel = self.modelPanel.chosen is not None
-        effective = device.effectiveMethod(settings.method, hasModel)
-        path = Path(self.resourcePath("requirements.txt"))
-        packages.ensure(path, effective == "generator", self._driver)
+        return device.effectiveMethod(method, hasModel) == "generator"
+
+    @property
+    def requirementsPath(self):
+        return Path(self.resourcePath("requirements.txt"))
+
+    def missingPackages(self):
+        return packages.missing(self.requirementsPath, self.needsRuntime(), self.usesGpu())
+
+    def ensurePackages(self):
+        packages.ensure(self.requirementsPath, self.needsRuntime(), self.usesGpu())
+        self.firstRunPanel.refresh()
+
+    def usesGpu(self):
+        """Whether networks may run on a GPU: there is one, and the CPU was not asked for."""
+        p = self._parameterNode
+        return self._driver and (p is None or p.device is not Device.cpu)
 
     def prepareBatch(self):
-        settings = settingsOf(self._parameterNode)
-        self.ensurePackages(settings)
-        return settings, workerCommand()
+        self.ensurePackages()
+        return settingsOf(self._parameterNode), workerCommand()
 
     def onRunEnded(self, run):
         self.ui.progressLabel.text = ""
@@ -297,6 +318,8 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
             showError(run.error, self.title, run.log)
         else:
             guarded(lambda: self.finish(run), self.title)
+        if self._parameterNode is not None:
+            self.metalPanel.update(self._parameterNode)
         self.updateButtons()
 
     def showProgress(self, run):
@@ -309,18 +332,14 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
                 stage=progress.stage, done=progress.done, total=progress.total
             )
         if left is not None:
-            text += _(", about {seconds} s left").format(seconds=max(round(left), 1))
+            text += _(", {time} left").format(time=durationText(left))
         self.ui.progressLabel.text = text
 
     def finish(self, run):
-        nodes = self._corrections.finish(run, self._runInput, self._parameterNode.outputVolume)
-        facts = run.result.facts
-        p = self._parameterNode
-        self._ranChoice = (p.inputVolume, p.method, p.device, p.model)
-        self._lastRan = device.ranText(facts["provenance"])
-        self.ui.progressLabel.text = facts["message"]
+        nodes = self._corrections.finish(run, self._runInput)
         if nodes is None:
-            slicer.util.infoDisplay(facts["message"], windowTitle=self.title)
+            self.ui.progressLabel.text = run.result.facts["message"]
+            slicer.util.infoDisplay(run.result.facts["message"], windowTitle=self.title)
             return
         self._parameterNode.outputVolume = nodes.volume
         self.resultPanel.setNode(nodes.volume)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make .venv and install what one task needs; quick when nothing has changed.
 #
-#   scripts/bootstrap.sh demo|figures|test|bench|fuzz|lint|docs
+#   scripts/bootstrap.sh demo|pictures|test|bench|fuzz|lint|docs
 #
 # PYTHON names the interpreter (3.10 to 3.13; 3.11 at least where training pairs are stored, since
 # Zarr 3 asks for it), else the first fitting one is taken.
@@ -9,7 +9,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-task="${1:?which task: demo, figures, test, bench, fuzz, lint or docs}"
+task="${1:?which task: demo, pictures, test, bench, fuzz, lint or docs}"
 venv=.venv
 stamp="$venv/.installed-$task"
 
@@ -19,9 +19,10 @@ system=""
 oldest=10
 case "$task" in
   demo) extras="" ;;
-  figures)
-    extras="figures,mesh"
-    system="libegl1 libegl-mesa0 libgl1-mesa-dri libgl1 libxrender1"
+  pictures)
+    extras="figures,mesh,slicer-tests"
+    system="libegl1 libegl-mesa0 libgl1-mesa-dri libgl1 libxrender1 libxkbcommon0 libdbus-1-3"
+    system="$system libfontconfig1 libglib2.0-0 fonts-dejavu-core"
     ;;
   lint) extras="dev" ;;
   docs) extras="docs" ;;

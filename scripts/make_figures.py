@@ -1,6 +1,6 @@
 """Draw the pictures of README and documentation from the demonstration's own volumes.
 
-Run: make figures. Uses build/demo where `make demo` has left it, else runs the demonstration.
+Run: make pictures. Uses build/demo where `make demo` has left it, else runs the demonstration.
 """
 
 from __future__ import annotations

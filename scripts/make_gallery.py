@@ -1,4 +1,4 @@
-"""Draw the figures of Docs/gallery.md. Run: make figures, or name some: make_gallery.py effects."""
+"""Draw the figures of Docs/gallery.md (part of make pictures), or some: make_gallery.py effects."""
 
 from __future__ import annotations
 

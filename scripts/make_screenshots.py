@@ -1,4 +1,4 @@
-"""Take the user guide's pictures of the module: ``python scripts/make_screenshots.py``.
+"""Take the user guide's pictures of the correction's panel (a part of ``make pictures``).
 
 The sample CT is scanned with implants the first time (about half a minute, then cached).
 """
@@ -33,6 +33,7 @@ def main() -> None:
         _focus(host, scan, (-19.5, -75.0, -287.5))
         host.screenshot(PICTURES / "1-loaded.png")
         panel.ui.previewCheckBox.click()
+        host.waitUntil(lambda: "count as metal" in panel.ui.previewLabel.text, 300)
         host.process(0.1)
         host.screenshot(PICTURES / "2-preview.png")
         panel.ui.previewCheckBox.click()
@@ -82,7 +83,7 @@ def _focus(host, volume, ras) -> None:
 def _quality(host, panel) -> None:
     """Draw two regions beside the screws and show what they say."""
     from MetalArtifactReductionLib.nodes import quality
-    from MetalArtifactReductionLib.nodes.results import focusOf
+    from MetalArtifactReductionLib.nodes.places import focusOf
 
     centre = focusOf(panel.resultPanel.node)
     for name, offset in (("Vertebra", (3, 17, 0)), ("Muscle", (34, -22, 0))):
@@ -90,15 +91,14 @@ def _quality(host, panel) -> None:
         region.SetName(name)
         region.SetCenter(*(c + o for c, o in zip(centre, offset, strict=True)))
         region.SetSize(16, 16, 5)
-    for name in ("inputs", "metal", "method", "result"):
+    for name in ("inputs", "result"):
         getattr(panel.ui, f"{name}CollapsibleButton").collapsed = True
     panel.ui.qualityCollapsibleButton.collapsed = False
     panel.qualityPanel.refresh()
     host.process(0.2)
     host.screenshot(PICTURES / "6-quality.png")
     panel.ui.qualityCollapsibleButton.collapsed = True
-    for name in ("inputs", "metal", "method"):
-        getattr(panel.ui, f"{name}CollapsibleButton").collapsed = False
+    panel.ui.inputsCollapsibleButton.collapsed = False
 
 
 def _guard(host, panel, slicer) -> None:
@@ -133,7 +133,7 @@ def _batch(host, panel) -> None:
         panel.ui.batchSource.currentPath = str(source)
         panel.ui.batchTarget.currentPath = str(target)
         panel.ui.batchCollapsibleButton.collapsed = False
-        panel.ui.advancedCollapsibleButton.collapsed = False
+        panel.ui.settingsCollapsibleButton.collapsed = False
         panel.ui.batchButton.click()
         host.waitUntil(lambda: "Summary" in panel.ui.batchLabel.text, 120)
         panel.ui.batchLabel.text = panel.ui.batchLabel.text.replace(folder, "~")

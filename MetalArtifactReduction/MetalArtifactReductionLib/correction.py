@@ -95,6 +95,53 @@ def startCorrection(
     return JobRun(make, take, temporaryFolder, command)
 
 
+@dataclass(frozen=True)
+class FoundMetal:
+    """What the automatic selection takes, and what a threshold would take away from it.
+
+    Parameters
+    ----------
+    metal : ndarray of uint8
+        Cropped to where there is metal.
+    origin : tuple of int
+        (k, j, i) of the crop's first voxel.
+    facts : mapping
+        "metal_mm3", and "elsewhere_mm3" at or above each of "levels_hu".
+    """
+
+    metal: np.ndarray
+    origin: tuple[int, int, int]
+    facts: Mapping[str, Any]
+
+    def elsewhereMm3(self, thresholdHu: float) -> float:
+        """Return what a threshold takes more than 5 mm from the metal, most likely bone."""
+        levels = np.asarray(self.facts["levels_hu"])
+        return float(np.interp(thresholdHu, levels, self.facts["elsewhere_mm3"]))
+
+    def cleanFromHu(self, limitMm3: float) -> float | None:
+        """Return the lowest level that takes no more than so much away from the metal."""
+        clean = np.asarray(self.facts["elsewhere_mm3"]) <= limitMm3
+        return float(self.facts["levels_hu"][int(np.argmax(clean))]) if clean.any() else None
+
+
+def startFinding(
+    source: Source, temporaryFolder: str | Path, command: Sequence[str] | None = None
+) -> JobRun:
+    """Start looking for metal; the result is `FoundMetal`."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        return {
+            "kind": "find-metal",
+            "input": handOver(folder, "input", source.voxels, source.ijkToRas, source.name),
+            "metal_output": str(folder / "metal.npy"),
+        }
+
+    def take(folder: Path, facts: Mapping[str, Any]) -> FoundMetal:
+        return FoundMetal(*_cropped(np.load(folder / "metal.npy", allow_pickle=False)), facts)
+
+    return JobRun(make, take, temporaryFolder, command)
+
+
 def _cropped(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
     """Cut a mask down to where it holds something; return it with its first voxel (k, j, i)."""
     box = bounding_box(mask > 0)

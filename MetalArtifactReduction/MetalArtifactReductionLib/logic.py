@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from MetalArtifactReductionLib.correction import Source, startCorrection
+from MetalArtifactReductionLib.correction import Source, startCorrection, startFinding
 from MetalArtifactReductionLib.nodes import results
 from spinemar.errors import FaultError, InputError
 from spinemar.mar.settings import CorrectionSettings
@@ -51,10 +51,15 @@ class CorrectionLogic:
         source = Source(inputNode.GetName(), arrayOf(inputNode), ijkToRas(inputNode), metal)
         return startCorrection(source, settings, self._temporaryFolder, self._command)
 
-    def finish(
-        self, run: JobRun, inputNode: Any, outputNode: Any = None
-    ) -> results.ResultNodes | None:
+    def findMetal(self, inputNode: Any) -> JobRun:
+        """Start looking for what the automatic selection takes; the result is `FoundMetal`."""
+        source = Source(inputNode.GetName(), arrayOf(inputNode), ijkToRas(inputNode))
+        return startFinding(source, self._temporaryFolder, self._command)
+
+    def finish(self, run: JobRun, inputNode: Any) -> results.ResultNodes | None:
         """Put the result of a finished run into the scene; None where there was no metal.
+
+        It is always a new volume: no run overwrites anything.
 
         Raises
         ------
@@ -71,9 +76,7 @@ class CorrectionLogic:
             )
         if not run.result.facts["slices"]:
             return None
-        if outputNode is inputNode or not self.scene.IsNodePresent(outputNode):
-            outputNode = None
-        return results.addResult(self.scene, inputNode, run.result, outputNode)
+        return results.addResult(self.scene, inputNode, run.result)
 
 
 def writeDicom(correctedNode: Any, files: Sequence[str], folder: Path) -> tuple[Path, ...]:

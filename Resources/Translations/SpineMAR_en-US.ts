@@ -16,15 +16,11 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Preparing...</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>Correct the input volume in the background (shortcut Ctrl+Return).</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Choose an input volume first.</source>
+            <source>Preparing...</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -40,7 +36,15 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>, about {seconds} s left</source>
+            <source>, {time} left</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Install now</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Install these packages into this Slicer; it asks once more before it does.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -60,19 +64,23 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Corrected volume:</source>
+            <source>Show what counts as &amp;metal</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Where the result goes. By default a new volume is made in the study of the input; the input is never changed.</source>
+            <source>Colours in the slice views what will be taken for metal (shortcut M).</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>(create a new volume)</source>
+            <source>What will run; everything can be changed below.</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Metal</source>
+            <source>Metal and method</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Where the metal comes from, and how the lost rays are filled in.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -96,23 +104,15 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>color: #b45309; font-weight: bold;</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Segment:</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>A segment that holds the metal; it is resampled to the input volume where needed.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Show what counts as &amp;metal in the slice views</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Colours the voxels at or above the threshold, as you move it (shortcut M).</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Method</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -129,18 +129,6 @@
         </message>
         <message>
             <source>Where the generator runs. Automatic takes CUDA where there is an NVIDIA card, else the CPU.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>What will run, and afterwards what did run.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Advanced</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Model and display options.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -164,11 +152,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Show before, after and difference when done</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Switches to the compare layout when a correction is done.</source>
+            <source>Choose an input volume first.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -192,6 +176,30 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>What made the result that is shown.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Result:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The corrected volume that is shown, compared and sent. Every correction makes a new one, named by its method; nothing is overwritten.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>(nothing corrected yet)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Compare with:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The input, or another result of the same input.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Com&amp;pare</source>
             <translation type="unfinished" />
         </message>
@@ -212,7 +220,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Level 500 HU, window 2000 HU, for both volumes.</source>
+            <source>Level 500 HU, window 2000 HU, for all volumes compared.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -220,7 +228,27 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Level 40 HU, window 400 HU, for both volumes.</source>
+            <source>Level 40 HU, window 400 HU, for all volumes compared.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Metal &amp;outline in the views</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The outline of the metal as it was put back, over its own scan only.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Compare when done</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Switches to the compare layout when a correction is done.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>What was done in each slice with metal, and why. A click goes there.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -229,10 +257,6 @@
         </message>
         <message>
             <source>Write the result as a derived series of the input's study. The source files are never changed.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>What happened to each slice with metal.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1123,13 +1147,28 @@
         </message>
     </context>
     <context>
-        <name>panel.batch</name>
+        <name>choices.summary</name>
         <message>
-            <source>Cancel batch</source>
+            <source>Metal found automatically</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Looking for volumes...</source>
+            <source>Metal from a segment, which is not chosen yet</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Metal from {hu} HU on</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Metal from the segment {name}</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.batch</name>
+        <message>
+            <source>Cancel batch</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1138,6 +1177,10 @@
         </message>
         <message>
             <source>{parts}. Summary: {path}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Looking for volumes...</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1165,6 +1208,40 @@
         </message>
         <message>
             <source>Back to Spine Implant Planner</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.firstrun</name>
+        <message>
+            <source>First run: {packages} will be installed into this Slicer, once, after you have agreed. The download goes to the Python package index; no image leaves this computer. Correct artifacts asks for the same.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Install packages</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.metal</name>
+        <message>
+            <source>Looking for metal...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>No metal is found.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{volume} cm³ count as metal.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{hu} HU also takes {volume} cm³ away from the metal, most likely bone.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>From {hu} HU on it does not.</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1216,28 +1293,19 @@
             <source>Streaks HU</source>
             <translation type="unfinished" />
         </message>
+        <message>
+            <source>Correct a volume first.</source>
+            <translation type="unfinished" />
+        </message>
     </context>
     <context>
         <name>panel.result</name>
         <message>
-            <source>{count} images were written as a new series of the study:
-{folder}</source>
+            <source>Nothing is corrected yet: click Correct artifacts.</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Showing the input</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Showing the corrected volume</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>DICOM series</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Send to study as DICOM</source>
+            <source>Showing {name}</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1276,6 +1344,53 @@
         </message>
         <message>
             <source>Spine CT to plan in</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.slicetable</name>
+        <message>
+            <source>▲ left as scanned</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Slice</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>What was done</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Why</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{share} % corrected</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Metal {width} mm wide; changed by {change} HU</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.study</name>
+        <message>
+            <source>The input was not loaded from DICOM, so it belongs to no study: save the result as NRRD or NIfTI.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{count} images were written as a new series of the study:
+{folder}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Send to study as DICOM</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>DICOM series</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1346,6 +1461,29 @@
         </message>
         <message>
             <source>imported surfaces</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.viewtexts</name>
+        <message>
+            <source>Slice {number}: {done}; metal {width} mm wide</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>left as scanned</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>After less before: white is brighter after, black darker</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Slice {number}: no metal, not touched</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{share} % corrected</source>
             <translation type="unfinished" />
         </message>
     </context>

@@ -49,6 +49,17 @@ def sourceFiles(inputNode: Any, database: Any = None) -> list[str]:
     return files
 
 
+def cameFromDicom(inputNode: Any, database: Any = None) -> bool:
+    """Whether a volume was loaded from DICOM, by a look that takes no time."""
+    from spinemar.io.dicom.kind import is_ct_slice
+
+    if (inputNode.GetAttribute(INSTANCE_UIDS) or "").strip() and database is not None:
+        return True
+    storage = inputNode.GetStorageNode()
+    name = "" if storage is None else storage.GetFileName() or ""
+    return bool(name) and is_ct_slice(Path(name))
+
+
 def sourceImages(inputNode: Any, database: Any = None) -> list[DicomFile]:
     """Look at the DICOM files that a volume was loaded from; none where it was not.
 

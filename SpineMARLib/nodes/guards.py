@@ -26,9 +26,17 @@ _SAMPLES_PER_AXIS = 48
 
 @dataclass(frozen=True)
 class Question:
-    """Something unusual that the user may go on with."""
+    """Something unusual that the user may go on with.
+
+    Parameters
+    ----------
+    text : str
+    unwise : bool
+        Whether going on is most likely a mistake: *No* is the default then.
+    """
 
     text: str
+    unwise: bool = False
 
 
 def checkInput(
@@ -108,7 +116,8 @@ def _questionsOfOrigin(volumeNode: Any, images: Sequence[DicomFile]) -> tuple[Qu
         Question(
             f"{volumeNode.GetName()} is a reformatted series: {why}. Metal leaves no trace there "
             "that could be corrected; the original axial series is the right input. Correct it "
-            "all the same?"
+            "all the same?",
+            unwise=True,
         ),
     )
 
@@ -134,7 +143,8 @@ def _questions(volumeNode: Any) -> tuple[Question, ...]:
         questions.append(
             Question(
                 f"{volumeNode.GetName()} was already corrected ({method}). Correcting it twice "
-                "adds errors; the original volume is the better input. Correct it all the same?"
+                "adds errors; the original volume is the better input. Correct it all the same?",
+                unwise=True,
             )
         )
     geometry = geometryOf(volumeNode)

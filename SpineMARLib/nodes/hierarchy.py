@@ -36,6 +36,17 @@ def put(scene: Any, node: Any, volumeNode: Any, folders: tuple[str, ...] = ()) -
     parent = studyItem(hierarchy, volumeNode)
     for name in folders:
         parent = folderItem(hierarchy, parent, name)
+    _setParent(hierarchy, node, parent)
+
+
+def putUnder(scene: Any, node: Any, ownerNode: Any) -> None:
+    """Put a node under another one: it moves, and is deleted, with it."""
+    hierarchy = hierarchyOf(scene)
+    if hierarchy is not None:
+        _setParent(hierarchy, node, hierarchy.GetItemByDataNode(ownerNode))
+
+
+def _setParent(hierarchy: Any, node: Any, parent: int) -> None:
     item = hierarchy.GetItemByDataNode(node)
     if item == hierarchy.GetInvalidItemID():
         hierarchy.CreateItem(parent, node)

@@ -48,6 +48,13 @@ def copyPlace(source: Any, target: Any) -> None:
     target.SetAndObserveTransformNodeID(source.GetTransformNodeID())
 
 
+def placeAt(target: Any, toRas: np.ndarray, origin: tuple[int, int, int]) -> None:
+    """Put a cropped volume where its first voxel is voxel (k, j, i) of a larger grid."""
+    matrix = toRas.copy()
+    matrix[:3, 3] = (toRas @ np.array([*origin[::-1], 1.0]))[:3]
+    target.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix))
+
+
 def copyWindow(source: Any, target: Any) -> None:
     """Show a volume in another one's window; by hand, so that nothing is computed again."""
     target.CreateDefaultDisplayNodes()

@@ -2,6 +2,8 @@
 
 import logging
 
+import ctk
+import qt
 import slicer
 
 from spinemar.base.explain import explained
@@ -32,3 +34,17 @@ def guarded(action, title):
             logging.exception(title)
         showError(error, title)
     return None
+
+
+def confirmed(text, title, unwise=False):
+    """Ask a question; *No* is the default answer where going on is most likely a mistake."""
+    if slicer.app.testingEnabled():  # Slicer's own questions are not asked either
+        return True
+    box = ctk.ctkMessageBox(slicer.util.mainWindow())
+    box.text = text
+    box.windowTitle = title
+    box.icon = qt.QMessageBox.Warning if unwise else qt.QMessageBox.Question
+    box.standardButtons = qt.QMessageBox.Yes | qt.QMessageBox.No
+    box.setDefaultButton(qt.QMessageBox.No if unwise else qt.QMessageBox.Yes)
+    box.deleteLater()
+    return box.exec_() == qt.QMessageBox.Yes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,10 @@ REQUESTER = "SpineMAR"
 # Distribution and the module that proves that it is there.
 _MODULES = {"finufft": "finufft", "scikit-image": "skimage", "SimpleITK": "SimpleITK",
             "pydicom": "pydicom", "pillow": "PIL"}  # fmt: skip
+# What pip downloads for it, with what it needs beyond Slicer's own packages: wheels of November
+# 2026 for Python 3.12 on Linux.
+_DOWNLOAD_MB = {"finufft": 8, "scikit-image": 17, "SimpleITK": 53, "pydicom": 3, "pillow": 7,
+                "onnxruntime": 28, "onnxruntime-gpu": 1570}  # fmt: skip
 
 
 def requirements(path: Path) -> list[str]:
@@ -29,6 +34,19 @@ def runtimeRequirement(driver: bool, platform: str = sys.platform) -> str:
     if driver and platform in ("linux", "win32"):
         return "onnxruntime-gpu[cuda,cudnn]>=1.19"
     return "onnxruntime>=1.19"
+
+
+def nameOf(requirement: str) -> str:
+    """Return the name of a requirement's distribution."""
+    return re.split(r"[<>=!~\[ ]", requirement, maxsplit=1)[0]
+
+
+def downloadText(wanted: list[str]) -> str:
+    """Say which packages will be installed, and how large the download is."""
+    names = [nameOf(requirement) for requirement in wanted]
+    size = sum(_DOWNLOAD_MB.get(name, 10) for name in names)
+    text = f"{size / 1000:.1f} GB" if size >= 1000 else f"{size} MB"
+    return f"{', '.join(names)} (about {text})"
 
 
 def isImportable(module: str) -> bool:
@@ -59,7 +77,7 @@ def missing(
     importable = importable or isImportable
     wanted = []
     for line in requirements(path):
-        name = line.split(">")[0].split("=")[0].split("[")[0].strip()
+        name = nameOf(line)
         if not importable(_MODULES.get(name, name)):
             wanted.append(line)
     if needsRuntime and not importable("onnxruntime"):
@@ -80,7 +98,7 @@ def askAndInstall(wanted: list[str]) -> None:
         packaging.pip_ensure(wanted, requester=REQUESTER)
         return
     text = _("SpineMAR needs these Python packages: {names}. Install them now?")
-    if not slicer.util.confirmOkCancelDisplay(text.format(names=", ".join(wanted))):
+    if not slicer.util.confirmOkCancelDisplay(text.format(names=downloadText(wanted))):
         raise RuntimeError(_("declined"))
     for requirement in wanted:
         slicer.util.pip_install(requirement)

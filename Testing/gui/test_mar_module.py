@@ -68,7 +68,7 @@ def test_the_click(host, panel):
     from MetalArtifactReductionLib.nodes.compare import LAYOUT_ID, viewName
 
     assert panel.ui.inputSelector.currentNode() is host.volume
-    assert "linear interpolation on the CPU" in panel.ui.statusChip.text
+    assert "linear interpolation on the CPU" in panel.ui.summaryLabel.text
     click(panel.ui.correctButton)
     assert panel.run is not None
     assert not panel.ui.correctButton.enabled
@@ -78,12 +78,12 @@ def test_the_click(host, panel):
     assert any(text.startswith("Correcting: ") for text in texts)
     host.process(0.05)
     result = panel._parameterNode.outputVolume
-    assert result.GetName() == "Drawn body corrected"
+    assert result.GetName() == "Drawn body corrected (Linear interpolation)"
     assert result.GetAttribute("SpineMAR.Method") == "li"
-    assert panel.ui.statusChip.text == "Ran linear interpolation on the CPU"
-    assert "slices with metal were corrected" in panel.ui.progressLabel.text
+    assert panel.ui.statusChip.text.startswith("Ran linear interpolation on the CPU. ")
+    assert "slices with metal were corrected" in panel.ui.statusChip.text
     assert not panel.ui.cancelButton.visible
-    assert panel.ui.factsTable.rowCount == 4
+    assert panel.ui.resultTable.rowCount == 3
     assert host.layoutManager.layout == LAYOUT_ID
     shown = {c: host.layoutManager.sliceWidget(viewName("Axial", c)).mrmlSliceCompositeNode()
              .GetBackgroundVolumeID() for c in ("Before", "After", "Difference")}  # fmt: skip
@@ -93,14 +93,17 @@ def test_the_click(host, panel):
     assert host.messages == []
 
 
-def test_the_chip_says_what_ran_until_something_else_is_chosen(host, panel):
+def test_one_line_says_what_will_run_another_what_made_the_result(host, panel):
+    from MetalArtifactReductionLib.choices.settings import MetalSource
+
     click(panel.ui.correctButton)
     finish(host, panel)
-    assert panel.ui.statusChip.text.startswith("Ran ")
-    panel.ui.thresholdSlider.value = 3000  # a result stays a result
-    assert panel.ui.statusChip.text.startswith("Ran ")
     choose(panel, "nmar")
-    assert panel.ui.statusChip.text == "Will run NMAR on the CPU"
+    assert panel.ui.summaryLabel.text == "Metal found automatically. Will run NMAR on the CPU."
+    assert panel.ui.statusChip.text.startswith("Ran linear interpolation")  # a result stays one
+    panel._parameterNode.metalSource = MetalSource.threshold
+    panel.ui.thresholdSlider.value = 3000
+    assert panel.ui.summaryLabel.text.startswith("Metal from 3000 HU on.")
 
 
 def test_compare_views_move_together(host, panel):
@@ -277,7 +280,8 @@ def test_nothing_to_correct_disables_the_button(host, panel):
     panel._parameterNode.inputVolume = None
     host.process()
     assert not panel.ui.correctButton.enabled
-    assert "Choose an input" in panel.ui.correctButton.toolTip
+    assert panel.ui.reasonLabel.visible
+    assert "Choose an input" in panel.ui.reasonLabel.text
 
 
 def test_generator_without_a_model_says_so(host, panel, monkeypatch):
@@ -287,7 +291,7 @@ def test_generator_without_a_model_says_so(host, panel, monkeypatch):
     panel.modelPanel.refresh()
     choose(panel, "generator")
     host.process()
-    assert "import a model" in panel.ui.statusChip.text
+    assert "import a model" in panel.ui.summaryLabel.text
 
 
 def test_missing_packages_are_asked_for(host, panel, monkeypatch):
@@ -309,16 +313,16 @@ def test_missing_packages_are_asked_for(host, panel, monkeypatch):
 def test_preview_follows_the_slider(host, panel):
     from MetalArtifactReductionLib.choices.settings import MetalSource
 
-    click(panel.ui.previewCheckBox)
-    composite = host.layoutManager.sliceWidget("Red").mrmlSliceCompositeNode()
-    preview = panel.preview.node
-    assert composite.GetForegroundVolumeID() == preview.GetID()
-    assert preview.GetDisplayNode().GetLowerThreshold() == 2500
     panel._parameterNode.metalSource = MetalSource.threshold
+    panel.ui.previewCheckBox.click()
+    composite = host.layoutManager.sliceWidget("Red").mrmlSliceCompositeNode()
+    preview = panel.metalPanel.preview
+    assert composite.GetForegroundVolumeID() == preview.node.GetID()
+    assert preview.node.GetDisplayNode().GetLowerThreshold() == 2500
     panel.ui.thresholdSlider.value = 1200
-    assert preview.GetDisplayNode().GetLowerThreshold() == 1200
+    assert preview.node.GetDisplayNode().GetLowerThreshold() == 1200
     press(host, "M")
-    assert panel.preview.node is None
+    assert preview.node is None
     assert composite.GetForegroundVolumeID() is None
     count = host.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
     assert count == 1
@@ -406,7 +410,7 @@ def test_import_of_a_model_that_is_none(host, panel, tmp_path, monkeypatch):
         qt.QFileDialog, "getOpenFileName", lambda *_: str(tmp_path / "manifest.json")
     )
     click(panel.ui.importModelButton)
-    panel.ui.advancedCollapsibleButton.collapsed = False
+    panel.ui.settingsCollapsibleButton.collapsed = False
     host.process()
     click(panel.ui.importModelButton)
     assert "schema" in host.messages[-1].text
@@ -456,11 +460,14 @@ def test_panel_is_remembered_in_the_scene_file(host, panel, tmp_path):
     slicer.util.loadScene(path)
     host.process(0.05)
     assert panel.ui.inputSelector.currentNode().GetName() == "Drawn body"
-    assert panel.ui.outputSelector.currentNode().GetName() == "Drawn body corrected"
+    assert (
+        panel.ui.outputSelector.currentNode().GetName()
+        == "Drawn body corrected (Linear interpolation)"
+    )
     assert panel.ui.deviceCombo.currentText == "CPU"
     assert panel.ui.thresholdSlider.value == 3100
-    assert panel.ui.factsTable.rowCount == 4
-    assert panel.ui.dicomButton.enabled
+    assert panel.ui.resultTable.rowCount == 3
+    assert panel.ui.compareButton.enabled
 
 
 def test_reload_and_self_test(host, panel):

@@ -22,13 +22,21 @@ def lib(host):
     """Return the modules under test; imported late, since a closing host unloads them."""
     from MetalArtifactReductionLib import correction, logic
     from MetalArtifactReductionLib.choices import settings
-    from MetalArtifactReductionLib.nodes import compare, preview, quality, results
+    from MetalArtifactReductionLib.nodes import (
+        compare,
+        firstlook,
+        places,
+        preview,
+        quality,
+        results,
+    )
     from MetalArtifactReductionLib.panel import selftest
 
     from SpineMARLib.nodes import dicomfiles, guards, volumes
 
     return SimpleNamespace(
-        compare=compare, guards=guards, logic=logic, preview=preview, quality=quality,
+        compare=compare, firstlook=firstlook, places=places, guards=guards, logic=logic,
+        preview=preview, quality=quality,
         results=results, correction=correction, selftest=selftest, settings=settings,
         volumes=volumes, dicomfiles=dicomfiles,
     )  # fmt: skip
@@ -59,7 +67,7 @@ def test_a_result_in_any_scene(lib, other, tmp_path):
     difference = lib.volumes.arrayOf(nodes.difference)
     np.testing.assert_array_equal(difference, after.astype(int) - before)
     np.testing.assert_array_equal(lib.volumes.ijkToRas(nodes.volume), lib.volumes.ijkToRas(volume))
-    assert nodes.volume.GetName() == "Drawn body corrected"
+    assert nodes.volume.GetName() == "Drawn body corrected (Linear interpolation)"
     assert list(tmp_path.iterdir()) == []  # nothing is left in the temporary folder
 
 
@@ -102,9 +110,11 @@ def test_window_transform_and_study_are_the_inputs(lib, slicerScene, tmp_path):
     assert (display.GetWindow(), display.GetLevel()) == (1800, 350)
     for node in (nodes.volume, nodes.difference, nodes.metal):
         assert node.GetTransformNodeID() == transform.GetID()
-    for node in (nodes.volume, nodes.difference, nodes.metal, nodes.table):
-        assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == study
-    assert lib.results.focusOf(nodes.volume)[2] > 40  # world coordinates
+    item = hierarchy.GetItemByDataNode(nodes.volume)
+    assert hierarchy.GetItemParent(item) == study
+    for node in (nodes.difference, nodes.metal, nodes.table):
+        assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == item
+    assert lib.places.focusOf(nodes.volume)[2] > 40  # world coordinates
 
 
 def test_table_has_a_row_for_each_slice_and_one_for_all(lib, slicerScene, tmp_path):
@@ -121,20 +131,66 @@ def test_table_has_a_row_for_each_slice_and_one_for_all(lib, slicerScene, tmp_pa
     assert total == pytest.approx(sum(s["metal_area_mm2"] for s in slices), abs=0.2)
 
 
-def test_several_runs_and_one_output_overwritten(lib, slicerScene, tmp_path):
+def test_every_run_makes_a_volume_of_its_own(lib, slicerScene, tmp_path):
     volume, first, _ = correct(lib, slicerScene, tmp_path)
-    _, second, _ = correct(lib, slicerScene, tmp_path, volume)
-    assert first.volume is not second.volume
-    assert second.volume.GetName() != first.volume.GetName()
-    count = slicerScene.GetNumberOfNodes()
+    voxels = lib.volumes.arrayOf(first.volume).copy()
+    corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path)
+    names = {first.volume.GetName()}
+    for method in ("li", "nmar"):
+        run = corrections.start(volume, CorrectionSettings(method))
+        wait(run)
+        nodes = corrections.finish(run, volume)
+        assert nodes.volume.GetName() not in names
+        assert {"li": "Linear", "nmar": "NMAR"}[method] in nodes.volume.GetName()
+        names.add(nodes.volume.GetName())
+    np.testing.assert_array_equal(lib.volumes.arrayOf(first.volume), voxels)
+    found = lib.results.resultsOf(slicerScene, volume)
+    assert {node.GetName() for node in found} == names
+    assert lib.results.resultsOf(slicerScene, first.volume) == []
+
+
+def test_any_two_results_can_be_compared(lib, slicerScene, tmp_path):
+    volume, first, _ = correct(lib, slicerScene, tmp_path)
     corrections = lib.logic.CorrectionLogic(slicerScene, tmp_path)
     run = corrections.start(volume, CorrectionSettings("nmar"))
     wait(run)
-    third = corrections.finish(run, volume, first.volume)
-    assert third.volume is first.volume
-    assert third.difference is first.difference
-    assert lib.results.provenanceOf(first.volume)["method"] == "nmar"
+    second = corrections.finish(run, volume)
+    count = slicerScene.GetNumberOfNodes()
+    assert lib.compare.pairOf(second.volume, volume).difference is second.difference
+    pair = lib.compare.pairOf(second.volume, first.volume)
+    one, other = (lib.volumes.arrayOf(node).astype(int) for node in (first.volume, second.volume))
+    np.testing.assert_array_equal(lib.volumes.arrayOf(pair.difference), other - one)
+    assert not pair.difference.GetSaveWithScene()
+    lib.compare.release(pair)
     assert slicerScene.GetNumberOfNodes() == count
+
+
+def test_a_place_in_each_slice_lies_on_its_metal(lib, slicerScene, tmp_path):
+    import vtk
+
+    volume, nodes, run = correct(lib, slicerScene, tmp_path)
+    transform = slicerScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 25)
+    transform.SetMatrixTransformToParent(matrix)
+    nodes.volume.SetAndObserveTransformNodeID(transform.GetID())
+    mask = lib.volumes.arrayOf(volume) >= 2500
+    for one in run.result.facts["slices"]:
+        world = lib.places.placeOf(nodes.volume, one["index"])
+        assert lib.places.sliceAt(nodes.volume, world) == one["index"]
+        ijk = np.linalg.inv(lib.volumes.ijkToRas(volume)) @ [world[0] - 25, *world[1:], 1]
+        where = np.argwhere(mask[one["index"]]).mean(axis=0)
+        np.testing.assert_allclose(ijk[1::-1], where, atol=0.6)
+
+
+def test_the_table_gives_back_what_the_run_said(lib, slicerScene, tmp_path):
+    _, nodes, run = correct(lib, slicerScene, tmp_path)
+    for row, said in zip(lib.results.slicesOf(nodes.volume), run.result.facts["slices"],
+                         strict=True):  # fmt: skip
+        assert (row.index, row.corrected, row.reason) == (
+            said["index"], said["corrected"], said["reason"]
+        )  # fmt: skip
+        assert row.metalWidthMm == pytest.approx(said["metal_width_mm"], abs=0.06)
 
 
 def test_metal_from_a_segment(lib, slicerScene, tmp_path):
@@ -280,7 +336,34 @@ def test_likely_input(lib, slicerScene):
     assert lib.guards.likelyInput(slicerScene, second.GetID()) is second
 
 
-# Preview, quality, scene files.
+# First look, preview, quality, scene files.
+
+
+@pytest.mark.parametrize(
+    ("window", "level", "unusable"),
+    [
+        (2000, 500, False), (400, 40, False), (1500, -600, False),  # bone, soft tissue, lung
+        (65535, 0, True), (4095, 1024, True), (1, 0, True),  # padding, all of it, nothing
+        (400, 2500, True), (1000, -1000, True),  # muscle is black, muscle is white
+    ],
+)  # fmt: skip
+def test_what_window_is_unusable(lib, slicerScene, window, level, unusable):
+    volume = lib.selftest.drawnVolume(slicerScene)
+    lib.volumes.setWindow(volume, window, level)
+    assert lib.firstlook.isUnusable(volume) == unusable
+    assert lib.firstlook.makeVisible(volume) == unusable
+    assert not lib.firstlook.isUnusable(volume)
+    if not unusable:  # a window that somebody chose stays
+        assert volume.GetDisplayNode().GetWindow() == window
+
+
+def test_the_bright_place_lies_between_the_screws(lib, slicerScene):
+    volume = lib.selftest.drawnVolume(slicerScene)
+    place = lib.firstlook.brightPlace(volume)
+    ijk = np.linalg.inv(lib.volumes.ijkToRas(volume)) @ [*place, 1]
+    np.testing.assert_allclose(ijk[:2], (48, 56), atol=3)
+    lib.volumes.setArray(volume, np.minimum(lib.selftest.drawnHu(), 800))
+    assert lib.firstlook.brightPlace(volume) is None
 
 
 def test_preview_shares_the_image_and_leaves_no_trace(lib, slicerScene):

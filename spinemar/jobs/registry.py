@@ -15,6 +15,7 @@ JobFunction = Callable[[Job, ProgressCallback, CancelToken], Mapping[str, Any]]
 KINDS: Mapping[str, str] = {
     # kind of job: "module:function"; the function takes (job, progress, cancel)
     "correct": "spinemar.jobs.requests.correct:run",
+    "find-metal": "spinemar.jobs.requests.find_metal:run",
     "batch": "spinemar.jobs.batches.batch:run",
     "sample-scan": "spinemar.jobs.requests.sample_scan:run",
     "segment-spine": "spinemar.jobs.requests.segment_spine:run",

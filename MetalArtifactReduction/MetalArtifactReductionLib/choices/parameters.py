@@ -30,6 +30,7 @@ class MetalArtifactReductionParameterNode:
     device: Device = Device.automatic
     model: str = ""
     showCompare: bool = True
+    showOutline: bool = True
 
 
 def settingsOf(parameters: MetalArtifactReductionParameterNode) -> CorrectionSettings:
@@ -41,12 +42,3 @@ def settingsOf(parameters: MetalArtifactReductionParameterNode) -> CorrectionSet
         metal_threshold_hu=parameters.metalThresholdHu if byThreshold else None,
         model=Path(parameters.model) if parameters.model else None,
     )
-
-
-def previewThreshold(parameters: MetalArtifactReductionParameterNode) -> float | None:
-    """What the preview shows; None where the metal is a segment that Slicer shows itself."""
-    if parameters.metalSource is MetalSource.segment:
-        return None
-    if parameters.metalSource is MetalSource.automatic:
-        return MASK_THRESHOLD_HU
-    return parameters.metalThresholdHu

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from MetalArtifactReductionLib.nodes.results import INPUT_ROLE, focusOf, resultOf
-from SpineMARLib.nodes.transient import sliceComposites
+from MetalArtifactReductionLib.nodes.results import DIFFERENCE_WINDOW_HU, INPUT_ROLE, resultOf
+from SpineMARLib.nodes.transient import addTransient, removeTransient, sliceComposites
+from SpineMARLib.nodes.volumes import arrayOf, copyPlace, setArray, setWindow
 
 LAYOUT_ID = 27811
 _COLUMNS = ("Before", "After", "Difference")
@@ -33,10 +35,49 @@ def layoutDescription() -> str:
     return f'<layout type="vertical">{"".join(rows)}</layout>'
 
 
-def compositeNode(scene: Any, sliceViewName: str) -> Any:
-    """Find the composite node of a slice view by the view's name; None before it exists."""
-    named = [n for n in sliceComposites(scene) if n.GetLayoutName() == sliceViewName]
-    return next(iter(named), None)
+@dataclass(frozen=True)
+class Pair:
+    """Two volumes on one grid, and the second less the first.
+
+    Parameters
+    ----------
+    before, after, difference : vtkMRMLScalarVolumeNode
+    """
+
+    before: Any
+    after: Any
+    difference: Any
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Volumes by the column that shows them."""
+        return dict(zip(_COLUMNS, (self.before, self.after, self.difference), strict=True))
+
+    @property
+    def complete(self) -> bool:
+        """Whether all three are still in a scene."""
+        return all(n is not None and n.GetScene() is not None for n in self.columns.values())
+
+
+def pairOf(afterNode: Any, beforeNode: Any) -> Pair:
+    """Pair a corrected volume with its input, or with another result of the same input.
+
+    The difference to the input is the result's own; that of two results is made here, is neither
+    listed nor saved, and goes with `release`.
+    """
+    if beforeNode is afterNode.GetNodeReference(INPUT_ROLE):
+        return Pair(beforeNode, afterNode, resultOf(afterNode).difference)
+    difference = addTransient(afterNode.GetScene(), "vtkMRMLScalarVolumeNode", "Difference")
+    setArray(difference, arrayOf(afterNode) - arrayOf(beforeNode))
+    copyPlace(afterNode, difference)
+    setWindow(difference, DIFFERENCE_WINDOW_HU, 0.0)
+    return Pair(beforeNode, afterNode, difference)
+
+
+def release(pair: Pair | None) -> None:
+    """Remove what `pairOf` has made."""
+    if pair is not None and pair.difference is not None and pair.difference.GetHideFromEditors():
+        removeTransient(pair.difference)
 
 
 def setLayout(layoutNode: Any) -> None:
@@ -46,58 +87,64 @@ def setLayout(layoutNode: Any) -> None:
     layoutNode.SetViewArrangement(LAYOUT_ID)
 
 
-def showVolumes(scene: Any, correctedNode: Any) -> None:
-    """Put the three volumes into their views and link the views of each row."""
-    volumes = {
-        "Before": correctedNode.GetNodeReference(INPUT_ROLE),
-        "After": correctedNode,
-        "Difference": resultOf(correctedNode).difference,
-    }
-    for row, _ in _ROWS:
-        for column, volume in volumes.items():
-            composite = compositeNode(scene, viewName(row, column))
-            if composite is None:
-                continue
-            # Volumes first: a linked view would hand its volume on to its neighbours.
-            composite.SetLinkedControl(False)
-            composite.SetBackgroundVolumeID(volume.GetID() if volume else None)
-            composite.SetForegroundVolumeID(None)
-    for row, _ in _ROWS:
-        for column in volumes:
-            composite = compositeNode(scene, viewName(row, column))
-            if composite is not None:
-                composite.SetHotLinkedControl(True)
-                composite.SetLinkedControl(True)
+def showVolumes(scene: Any, pair: Pair) -> None:
+    """Put the volumes of a pair into their views, and link the views of each row."""
+    composites = compareComposites(scene)
+    for (_row, column), composite in composites.items():
+        volume = pair.columns[column]
+        # Volumes first: a linked view would hand its volume on to its neighbours.
+        composite.SetLinkedControl(False)
+        composite.SetDoPropagateVolumeSelection(False)
+        composite.SetBackgroundVolumeID(volume.GetID())
+        composite.SetForegroundVolumeID(None)
+        composite.SetLabelVolumeID(None)
+    for composite in composites.values():
+        composite.SetHotLinkedControl(True)
+        composite.SetLinkedControl(True)
 
 
-def focus(scene: Any, correctedNode: Any, widthMm: float = 220.0) -> None:
-    """Centre the views on what changed most, close enough to see it."""
-    centre = focusOf(correctedNode)
+def compareComposites(scene: Any) -> dict[tuple[str, str], Any]:
+    """Return the composite nodes of the compare views by row and column, those that exist."""
+    named = {node.GetLayoutName(): node for node in sliceComposites(scene)}
+    places = [(row, column) for row, _colour in _ROWS for column in _COLUMNS]
+    found = {place: named.get(viewName(*place)) for place in places}
+    return {place: node for place, node in found.items() if node is not None}
+
+
+def focus(scene: Any, centre: list[float] | None, widthMm: float = 220.0) -> None:
+    """Centre the compare views on a place, close enough to see metal."""
     if centre is None:
         return
     for row, _ in _ROWS:
         for column in _COLUMNS:
             node = scene.GetSingletonNode(viewName(row, column), "vtkMRMLSliceNode")
-            if node is None:
-                continue
-            columns, rows, _depth = node.GetDimensions()
-            depth = node.GetFieldOfView()[2]
-            node.SetFieldOfView(widthMm, widthMm * rows / max(columns, 1), depth)
-            node.JumpSliceByCentering(*centre)
+            if node is not None:
+                zoomTo(node, centre, widthMm)
 
 
-def toggle(scene: Any, correctedNode: Any) -> str:
+def zoomTo(sliceNode: Any, centre: list[float], widthMm: float) -> None:
+    """Centre a slice view on a place, so many mm of it across."""
+    columns, rows, _depth = sliceNode.GetDimensions()
+    depth = sliceNode.GetFieldOfView()[2]
+    sliceNode.SetFieldOfView(widthMm, widthMm * rows / max(columns, 1), depth)
+    sliceNode.JumpSliceByCentering(*centre)
+
+
+def jumpTo(scene: Any, place: list[float]) -> None:
+    """Centre every slice view on a place, as near as it is."""
+    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
+        scene.GetNthNodeByClass(n, "vtkMRMLSliceNode").JumpSliceByCentering(*place)
+
+
+def toggle(scene: Any, before: Any, after: Any) -> str:
     """Swap before and after in every view that shows one of them; return what shows now.
 
     In the compare layout the columns keep their volumes: there is nothing to swap.
     """
-    before = correctedNode.GetNodeReference(INPUT_ROLE)
-    if before is None:
-        return ""
     views = [n for n in sliceComposites(scene) if not str(n.GetLayoutName()).startswith("MAR")]
     showing = {node.GetBackgroundVolumeID() for node in views}
-    target = before if correctedNode.GetID() in showing else correctedNode
+    target = before if after.GetID() in showing else after
     for node in views:
-        if node.GetBackgroundVolumeID() in (before.GetID(), correctedNode.GetID()):
+        if node.GetBackgroundVolumeID() in (before.GetID(), after.GetID()):
             node.SetBackgroundVolumeID(target.GetID())
     return "before" if target is before else "after"

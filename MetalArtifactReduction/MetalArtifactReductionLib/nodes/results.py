@@ -13,6 +13,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from MetalArtifactReductionLib.correction import Corrected
+from spinemar.mar.settings import METHOD_TITLES
 from SpineMARLib.nodes import hierarchy
 from SpineMARLib.nodes.guards import METHOD_ATTRIBUTE
 from SpineMARLib.nodes.volumes import copyPlace, copyWindow, ijkToRas, setArray, setWindow
@@ -24,6 +25,7 @@ TABLE_ROLE = "SpineMAR.Table"
 FOCUS_ATTRIBUTE = "SpineMAR.Focus"
 PROVENANCE_ATTRIBUTE = "SpineMAR.Provenance"
 DIFFERENCE_WINDOW_HU = 400.0
+CORRECTED, LEFT_ALONE = "corrected", "left alone"
 
 _SHORT_FACTS = {
     METHOD_ATTRIBUTE: "method",
@@ -49,24 +51,18 @@ class ResultNodes:
     table: Any
 
 
-def addResult(
-    scene: Any, inputNode: Any, corrected: Corrected, outputNode: Any = None
-) -> ResultNodes:
-    """Put a finished correction into the scene.
+def addResult(scene: Any, inputNode: Any, corrected: Corrected) -> ResultNodes:
+    """Put a finished correction into the scene: always as new nodes, named by the method.
 
     Parameters
     ----------
     scene : vtkMRMLScene
     inputNode : vtkMRMLScalarVolumeNode
     corrected : Corrected
-    outputNode : vtkMRMLScalarVolumeNode, optional
-        Overwritten; by default a new node, named after the input.
     """
-    name = f"{inputNode.GetName()} corrected"
-    volume = outputNode or scene.AddNewNodeByClass(
-        "vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name)
-    )
-    old = resultOf(volume)
+    method = corrected.facts["provenance"]["method"]
+    name = f"{inputNode.GetName()} corrected ({METHOD_TITLES.get(method, method)})"
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
     modifying = volume.StartModify()
     setArray(volume, corrected.voxels)
     copyPlace(inputNode, volume)
@@ -74,38 +70,35 @@ def addResult(
     _writeProvenance(volume, corrected.facts["provenance"])
     volume.SetAttribute(FOCUS_ATTRIBUTE, json.dumps(_focusRas(inputNode, corrected)))
     volume.SetNodeReferenceID(INPUT_ROLE, inputNode.GetID())
-    difference = old.difference or scene.AddNewNodeByClass(
+    difference = scene.AddNewNodeByClass(
         "vtkMRMLScalarVolumeNode", f"{volume.GetName()} difference"
     )
     setArray(difference, corrected.difference)
     copyPlace(inputNode, difference)
     setWindow(difference, DIFFERENCE_WINDOW_HU, 0.0)
-    metal = _metalSegmentation(scene, inputNode, corrected, old.metal, volume.GetName())
-    table = old.table or scene.AddNewNodeByClass("vtkMRMLTableNode", f"{volume.GetName()} facts")
+    metal = _metalSegmentation(scene, inputNode, corrected, volume.GetName())
+    table = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{volume.GetName()} facts")
     fillTable(table, corrected.facts)
     for role, node in ((DIFFERENCE_ROLE, difference), (METAL_ROLE, metal), (TABLE_ROLE, table)):
         volume.SetNodeReferenceID(role, node.GetID())
     volume.EndModify(modifying)
-    nodes = ResultNodes(volume, difference, metal, table)
-    for node in (volume, difference, metal, table):
-        hierarchy.put(scene, node, inputNode)
-    return nodes
+    hierarchy.put(scene, volume, inputNode)
+    for node in (difference, metal, table):
+        hierarchy.putUnder(scene, node, volume)
+    return ResultNodes(volume, difference, metal, table)
+
+
+def resultsOf(scene: Any, inputNode: Any) -> list[Any]:
+    """Return the corrected volumes of an input, in the order in which they were made."""
+    count = scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+    volumes = [scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode") for n in range(count)]
+    return [v for v in volumes if provenanceOf(v) and v.GetNodeReference(INPUT_ROLE) is inputNode]
 
 
 def resultOf(volumeNode: Any) -> ResultNodes:
     """Find what belongs to a corrected volume; None for what is missing."""
     found = {r: volumeNode.GetNodeReference(r) for r in (DIFFERENCE_ROLE, METAL_ROLE, TABLE_ROLE)}
     return ResultNodes(volumeNode, found[DIFFERENCE_ROLE], found[METAL_ROLE], found[TABLE_ROLE])
-
-
-def focusOf(volumeNode: Any) -> list[float] | None:
-    """Return where a corrected volume is worth looking at first, in world coordinates."""
-    text = volumeNode.GetAttribute(FOCUS_ATTRIBUTE)
-    if not text:
-        return None
-    world = [0.0] * 3
-    volumeNode.TransformPointToWorld(json.loads(text), world)
-    return world
 
 
 def _focusRas(inputNode: Any, corrected: Corrected) -> list[float]:
@@ -132,17 +125,13 @@ def _writeProvenance(volumeNode: Any, provenance: Mapping[str, Any]) -> None:
     volumeNode.SetAttribute(PROVENANCE_ATTRIBUTE, json.dumps(provenance))
 
 
-def _metalSegmentation(
-    scene: Any, inputNode: Any, corrected: Corrected, node: Any, name: str
-) -> Any:
+def _metalSegmentation(scene: Any, inputNode: Any, corrected: Corrected, name: str) -> Any:
     """Store the metal cropped: a whole-volume labelmap would cost time and memory."""
-    if node is None:
-        node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{name} metal")
-        node.CreateDefaultDisplayNodes()
-        node.GetDisplayNode().SetVisibility2DFill(False)  # the metal itself stays visible
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{name} metal")
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetVisibility2DFill(False)  # the metal itself stays visible
     node.SetReferenceImageGeometryParameterFromVolumeNode(inputNode)
     node.SetAndObserveTransformNodeID(inputNode.GetTransformNodeID())
-    node.GetSegmentation().RemoveAllSegments()
     if corrected.metal.size:
         image = slicer.vtkOrientedImageData()
         image.SetDimensions(corrected.metal.shape[::-1])
@@ -153,6 +142,43 @@ def _metalSegmentation(
         image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(matrix))
         node.AddSegmentFromBinaryLabelmapRepresentation(image, "Metal", [1.0, 0.65, 0.0])
     return node
+
+
+@dataclass(frozen=True)
+class SliceFacts:
+    """What happened to a slice with metal, as the table of a result keeps it."""
+
+    index: int
+    corrected: bool
+    strength: float
+    metalWidthMm: float
+    changeHu: float
+    reason: str
+
+
+def slicesOf(volumeNode: Any) -> list[SliceFacts]:
+    """Read what happened to each slice with metal of a corrected volume."""
+    node = None if volumeNode is None else resultOf(volumeNode).table
+    if node is None:
+        return []
+    table = node.GetTable()
+    rows = []
+    for n in range(table.GetNumberOfRows() - 1):  # the last one is about all of them
+
+        def value(column: str, n: int = n) -> Any:
+            return table.GetValueByName(n, column)
+
+        rows.append(
+            SliceFacts(
+                int(value("Slice").ToString()) - 1,
+                value("Outcome").ToString() == CORRECTED,
+                value("Strength").ToDouble(),
+                value("Width mm").ToDouble(),
+                value("Change HU").ToDouble(),
+                value("Why").ToString(),
+            )
+        )
+    return rows
 
 
 _COLUMNS = (
@@ -178,7 +204,7 @@ def fillTable(tableNode: Any, facts: Mapping[str, Any]) -> None:
     reason.SetName("Why")
     for one in slices:
         labels.InsertNextValue(str(one["index"] + 1))
-        outcome.InsertNextValue("corrected" if one["corrected"] else "left alone")
+        outcome.InsertNextValue(CORRECTED if one["corrected"] else LEFT_ALONE)
         reason.InsertNextValue(one["reason"])
     labels.InsertNextValue("all")
     outcome.InsertNextValue(f"{sum(one['corrected'] for one in slices)} corrected")

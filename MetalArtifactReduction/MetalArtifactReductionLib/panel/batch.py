@@ -8,6 +8,7 @@ from spinemar.errors import CancelledError, InputError
 from SpineMARLib.jobrun import JobRun, factsAlone
 from SpineMARLib.panel.errors import guarded, showError
 from SpineMARLib.panel.jobwatch import JobWatch
+from SpineMARLib.panel.labels import tell
 
 
 class BatchPanel:
@@ -37,19 +38,19 @@ class BatchPanel:
         job = {"kind": "batch", "sources": [source], "folder": target, "settings": given}
         run = JobRun(lambda _folder: job, factsAlone, slicer.app.temporaryPath, command)
         self.ui.batchButton.text = _("Cancel batch")
-        self.ui.batchLabel.text = _("Looking for volumes...")
+        tell(self.ui.batchLabel, _("Looking for volumes..."))
         self._watch.start(run)
 
     def _showProgress(self, run):
         progress = run.progress
         if progress.total > 1 or progress.done:
             text = _("{done} of {total} volumes")
-            self.ui.batchLabel.text = text.format(done=progress.done, total=progress.total)
+            tell(self.ui.batchLabel, text.format(done=progress.done, total=progress.total))
 
     def _finish(self, run):
         self.ui.batchButton.text = _("&Run batch")
         if run.error is not None:
-            self.ui.batchLabel.text = run.error.problem
+            tell(self.ui.batchLabel, run.error.problem)
             if not isinstance(run.error, CancelledError):
                 showError(run.error, _("Batch"), run.log)
             return
@@ -58,7 +59,7 @@ class BatchPanel:
             counts[row["status"]] = counts.get(row["status"], 0) + 1
         parts = ", ".join(f"{count} {status}" for status, count in counts.items())
         text = _("{parts}. Summary: {path}")
-        self.ui.batchLabel.text = text.format(parts=parts, path=run.result["summary"])
+        tell(self.ui.batchLabel, text.format(parts=parts, path=run.result["summary"]))
 
     def close(self):
         self._watch.close()

@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from MetalArtifactReductionLib.nodes import quality
 from MetalArtifactReductionLib.nodes.results import INPUT_ROLE
+from SpineMARLib.panel.labels import tell
 
 
 class QualityPanel:
@@ -20,15 +21,18 @@ class QualityPanel:
         table.setColumnCount(len(headers))
         table.setHorizontalHeaderLabels(headers)
         table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         ui.addRegionButton.connect("clicked()", self.addRegion)
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(100)  # a drag moves the region many times a second
         self._timer.connect("timeout()", self.refresh)
+        self.setNode(None)
 
     def setNode(self, node):
         self.node = node
         self.ui.addRegionButton.enabled = node is not None
+        tell(self.ui.qualityLabel, _("Correct a volume first.") if node is None else "")
         self.refresh()
 
     def addRegion(self):
@@ -64,7 +68,6 @@ class QualityPanel:
                 texts.append(" → ".join(values))
             for column, text in enumerate(texts):
                 table.setItem(row, column, qt.QTableWidgetItem(text))
-        table.resizeColumnsToContents()
 
     def close(self):
         self._timer.stop()

@@ -1,106 +1,151 @@
-"""The panel's part about a result: compare, toggle, windows, facts, DICOM."""
-
-import tempfile
-from pathlib import Path
+"""The panel's part about results: choose one, compare it, look at it."""
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from MetalArtifactReductionLib.logic import writeDicom
+from MetalArtifactReductionLib.choices.device import ranText
 from MetalArtifactReductionLib.nodes import compare
-from MetalArtifactReductionLib.nodes.results import INPUT_ROLE, provenanceOf, resultOf
-from spinemar.errors import SpinemarError
-from SpineMARLib.nodes.dicomfiles import sourceFiles
+from MetalArtifactReductionLib.nodes.firstlook import BONE_WINDOW
+from MetalArtifactReductionLib.nodes.places import focusOf
+from MetalArtifactReductionLib.nodes.results import INPUT_ROLE, provenanceOf, resultOf, resultsOf
+from MetalArtifactReductionLib.nodes.resultviews import ResultViews
+from MetalArtifactReductionLib.panel.slicetable import SliceTable
+from MetalArtifactReductionLib.panel.study import StudyPanel
+from MetalArtifactReductionLib.panel.viewtexts import ViewTexts
 from SpineMARLib.nodes.volumes import setWindow
-from SpineMARLib.panel.errors import showError
+from SpineMARLib.panel.labels import tell
 
-BONE_WINDOW = (2000.0, 500.0)
 SOFT_WINDOW = (400.0, 40.0)
+_NEED_A_RESULT = ("compareButton", "toggleButton", "boneWindowButton", "softWindowButton",
+                  "beforeCombo", "outlineCheckBox")  # fmt: skip
 
 
 class ResultPanel:
-    """Shows one corrected volume; everything is disabled while there is none."""
+    """Shows one corrected volume; everything is disabled, and says why, while there is none."""
 
     def __init__(self, ui):
         self.ui = ui
         self.node = None
+        self.before = None
+        self.views = None
+        self._others = []
+        self._texts = ViewTexts()
+        self._table = SliceTable(ui.resultTable)
+        self._study = StudyPanel(ui)
         ui.compareButton.connect("clicked()", self.showCompare)
         ui.toggleButton.connect("clicked()", self.toggle)
-        ui.boneWindowButton.connect("clicked()", self.showBone)
-        ui.softWindowButton.connect("clicked()", self.showSoftTissue)
-        ui.dicomButton.connect("clicked()", self.onDicom)
+        ui.boneWindowButton.connect("clicked()", lambda: self._setWindow(*BONE_WINDOW))
+        ui.softWindowButton.connect("clicked()", lambda: self._setWindow(*SOFT_WINDOW))
+        ui.outlineCheckBox.connect("toggled(bool)", self.showOutline)
+        ui.beforeCombo.connect("currentIndexChanged(int)", self._onBefore)
+        ui.outputSelector.addAttribute("vtkMRMLScalarVolumeNode", "SpineMAR.Method")
         self.setNode(None)
+
+    # Which result.
 
     def setNode(self, node):
         """Show a corrected volume; one that is none counts as no volume."""
-        if node is not None and (provenanceOf(node) is None or self._inputOf(node) is None):
+        if node is not None and (provenanceOf(node) is None or _inputOf(node) is None):
             node = None
         self.node = node
-        for name in ("compare", "toggle", "boneWindow", "softWindow", "dicom"):
-            getattr(self.ui, f"{name}Button").enabled = node is not None
-        self.ui.factsTable.setMRMLTableNode(resultOf(node).table if node else None)
-        if node is not None:
+        self.before = None if node is None else _inputOf(node)
+        if node is None:
+            self.closeViews()
+        else:
+            self._openViews()
             self.ui.resultCollapsibleButton.collapsed = False
+        self._listOthers()
+        self._table.setNode(node)
+        self._study.setNode(node)
+        self._tell()
 
-    def _inputOf(self, node):
-        return node.GetNodeReference(INPUT_ROLE)
+    def _openViews(self):
+        if self.views is None:
+            layoutNode = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
+            self.views = ResultViews(self.node.GetScene(), layoutNode, self._onViews)
+        self.views.setResult(self.node)
+
+    def closeViews(self):
+        """Let go of the views."""
+        self._texts.clear()
+        if self.views is not None:
+            self.views.close()
+            self.views = None
+
+    def _listOthers(self):
+        """List what the result can be compared with: its input, and the other results of it."""
+        combo = self.ui.beforeCombo
+        wasBlocked = combo.blockSignals(True)
+        combo.clear()
+        self._others = []
+        if self.node is not None:
+            found = resultsOf(self.node.GetScene(), self.before)
+            self._others = [self.before, *(n for n in found if n is not self.node)]
+        for node in self._others:
+            combo.addItem(node.GetName())
+        combo.blockSignals(wasBlocked)
+
+    def _onBefore(self, index):
+        if self.node is None or not 0 <= index < len(self._others):
+            return
+        self.before = self._others[index]
+        if self.views.pair is not None:
+            self.showCompare()
+
+    def _tell(self):
+        """Say what is shown, and why what is disabled is."""
+        there = self.node is not None
+        for name in _NEED_A_RESULT:
+            getattr(self.ui, name).enabled = there
+        nothing = _("Nothing is corrected yet: click Correct artifacts.")
+        tell(self.ui.noResultLabel, "" if there else nothing)
+        ran = ""
+        if there:
+            table = resultOf(self.node).table
+            message = table.GetAttribute("SpineMAR.Message") if table else ""
+            ran = f"{ranText(provenanceOf(self.node))}. {message or ''}"
+        tell(self.ui.statusChip, ran)
+
+    # Views.
 
     def showCompare(self):
-        if self.node is None:
+        if self.node is None or self.before is None:
             return
-        layoutManager = slicer.app.layoutManager()
-        compare.setLayout(layoutManager.layoutLogic().GetLayoutNode())
-        compare.showVolumes(self.node.GetScene(), self.node)
+        if self.before.GetScene() is None:  # it was removed; the input is what is left
+            self.setNode(self.node)
+        self.views.compare(compare.pairOf(self.node, self.before))
         # The views get their sizes when the layout is done, and the field of view needs them.
         qt.QTimer.singleShot(0, self._focus)
 
     def _focus(self):
         if self.node is not None and self.node.GetScene() is not None:
-            compare.focus(self.node.GetScene(), self.node)
+            compare.focus(self.node.GetScene(), focusOf(self.node))
+            self._onViews()
+
+    def _onViews(self):
+        if self.node is not None and _inputOf(self.node) is None:  # it was removed
+            self.setNode(None)
+        if self.views is not None:
+            self._texts.show(self.views.pair)
+
+    def showOutline(self, shown):
+        if self.views is not None:
+            self.views.showOutline(bool(shown))
 
     def toggle(self):
         if self.node is None:
             return
-        shown = compare.toggle(self.node.GetScene(), self.node)
-        texts = {"before": _("Showing the input"), "after": _("Showing the corrected volume")}
-        if shown:
-            slicer.util.showStatusMessage(texts[shown], 2000)
-
-    def showBone(self):
-        self._setWindow(*BONE_WINDOW)
-
-    def showSoftTissue(self):
-        self._setWindow(*SOFT_WINDOW)
+        shown = compare.toggle(self.node.GetScene(), self.before, self.node)
+        name = {"before": self.before, "after": self.node}[shown].GetName()
+        slicer.util.showStatusMessage(_("Showing {name}").format(name=name), 2000)
 
     def _setWindow(self, window, level):
-        for node in (self._inputOf(self.node), self.node):
+        for node in {_inputOf(self.node), self.before, self.node}:
             setWindow(node, window, level)
 
-    def onDicom(self):
-        """Write the derived series, and put it into Slicer's DICOM database if there is one."""
-        database = getattr(slicer, "dicomDatabase", None)
-        try:
-            files = sourceFiles(self._inputOf(self.node), database)
-            folder = self._dicomFolder(files, database) / "SpineMAR"
-            number = 1
-            while folder.exists():
-                number += 1
-                folder = folder.with_name(f"SpineMAR_{number}")
-            written = writeDicom(self.node, files, folder)
-        except SpinemarError as error:
-            showError(error, _("Send to study as DICOM"))
-            return
-        if database is not None:
-            for path in written:
-                database.insert(str(path), False, False, True)
-        text = _("{count} images were written as a new series of the study:\n{folder}")
-        slicer.util.infoDisplay(
-            text.format(count=len(written), folder=folder), windowTitle=_("DICOM series")
-        )
 
-    def _dicomFolder(self, files, database):
-        """Choose where: the database's own folder, else beside the source series."""
-        if database is not None and database.databaseDirectory:
-            return Path(tempfile.mkdtemp(prefix="spinemar-", dir=database.databaseDirectory))
-        return Path(files[0]).resolve().parent.parent
+def _inputOf(node):
+    """Return the input of a result, None where it is no longer in the scene."""
+    found = node.GetNodeReference(INPUT_ROLE)
+    return None if found is None or found.GetScene() is None else found

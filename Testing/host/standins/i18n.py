@@ -23,7 +23,7 @@ def getContext(sourceFile: str) -> str:
 
 def tr(text: str) -> str:
     """Translate a text in the context of the calling file."""
-    frame = inspect.currentframe()
-    caller = frame.f_back if frame else None
+    # Not this frame itself: one that holds itself keeps all that its callers hold.
+    caller = getattr(inspect.currentframe(), "f_back", None)
     context = getContext(caller.f_code.co_filename) if caller else ""
     return translate(context, text)
