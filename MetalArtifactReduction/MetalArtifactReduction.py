@@ -67,7 +67,11 @@ class MetalArtifactReduction(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", self.registerSampleData)
 
     def registerSampleData(self):
-        samples.register(self.resourcePath("Icons/MetalArtifactReduction.png"), workerCommand)
+        samples.register(self.resourcePath("Icons/MetalArtifactReduction.png"), self.prepareSample)
+
+    def prepareSample(self):
+        packages.ensure(Path(self.resourcePath("requirements.txt")))
+        return workerCommand()
 
 
 class MetalArtifactReductionLogic(ScriptedLoadableModuleLogic):

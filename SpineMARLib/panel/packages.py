@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import slicer
@@ -17,6 +21,7 @@ REQUESTER = "SpineMAR"
 # Distribution and the module that proves that it is there.
 _MODULES = {"finufft": "finufft", "scikit-image": "skimage", "SimpleITK": "SimpleITK",
             "pydicom": "pydicom", "pillow": "PIL"}  # fmt: skip
+_SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "vtk", "requests", "pillow")
 # What pip downloads for it, with what it needs beyond Slicer's own packages: wheels of November
 # 2026 for Python 3.12 on Linux.
 _DOWNLOAD_MB = {"finufft": 8, "scikit-image": 17, "SimpleITK": 53, "pydicom": 3, "pillow": 7,
@@ -86,22 +91,40 @@ def missing(
 
 
 def askAndInstall(wanted: list[str]) -> None:
-    """Ask the user, and install.
+    """Ask the user, and install; what Slicer itself brings stays as it is.
 
     Raises
     ------
     RuntimeError
         If the user declines.
+    subprocess.CalledProcessError
+        If pip fails.
     """
-    packaging = getattr(slicer, "packaging", None)
-    if packaging is not None and hasattr(packaging, "pip_ensure"):
-        packaging.pip_ensure(wanted, requester=REQUESTER)
-        return
-    text = _("SpineMAR needs these Python packages: {names}. Install them now?")
-    if not slicer.util.confirmOkCancelDisplay(text.format(names=downloadText(wanted))):
-        raise RuntimeError(_("declined"))
-    for requirement in wanted:
-        slicer.util.pip_install(requirement)
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text("\n".join(heldVersions()) + "\n", encoding="utf-8")
+        try:
+            packaging = importlib.import_module("slicer.packaging")  # Slicer 5.11 and later
+        except ImportError:
+            packaging = None
+        if packaging is not None:
+            packaging.pip_ensure(wanted, constraints=str(constraints), requester=REQUESTER)
+            return
+        text = _("SpineMAR needs these Python packages: {names}. Install them now?")
+        if not slicer.util.confirmOkCancelDisplay(text.format(names=downloadText(wanted))):
+            raise RuntimeError(_("declined"))
+        slicer.util.pip_install(["-c", str(constraints), *wanted])
+
+
+def heldVersions() -> list[str]:
+    """Pin what Slicer brings and the running program has loaded, such as ``numpy==2.0.2``."""
+    lines = []
+    for name in _SLICERS_OWN:
+        try:
+            lines.append(f"{name}=={metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return lines
 
 
 def ensure(
@@ -121,7 +144,7 @@ def ensure(
     Raises
     ------
     InputError
-        If the user declined, or packages are still missing.
+        If the user declined, pip failed, or packages are still missing.
     """
     wanted = missing(path, needsRuntime, driver, importable)
     if not wanted:
@@ -132,6 +155,15 @@ def ensure(
         raise InputError(
             f"SpineMAR needs Python packages that were not installed ({error}).",
             "Click again and agree, or install them yourself: " + ", ".join(wanted) + ".",
+        ) from error
+    except subprocess.CalledProcessError as error:
+        raise InputError(
+            f"pip could not install {', '.join(nameOf(one) for one in wanted)} (it ended with "
+            f"{error.returncode}; the log says why).",
+            "Check the connection. Behind a proxy, set HTTPS_PROXY before Slicer starts. Without a "
+            "network, fetch the wheels elsewhere (pip download) and give their folder in Slicer's "
+            "Python console: slicer.util.pip_install('--no-index --find-links FOLDER "
+            f"{' '.join(nameOf(one) for one in wanted)}').",
         ) from error
     still = missing(path, needsRuntime, driver, importable)
     if still:  # pip_ensure returns silently in testing mode

@@ -2,12 +2,18 @@
 
 import slicer
 
+from SpineMARLib.panel.errors import guarded
+
 CATEGORY = "SpineMAR"
 _WINDOW, _LEVEL = 1500, 300
 
 
 def register(name, description, nodeName, thumbnail, load):
-    """Tell Slicer's Sample Data module of a sample that `load` loads; nothing where it has none."""
+    """Tell Slicer's Sample Data module of a sample that `load` loads; nothing where it has none.
+
+    The module calls it in a slot, where an error would end unseen: it is shown. `description` is
+    the title of that message; Slicer's own entry has the name alone.
+    """
     try:
         import SampleData
     except ImportError:  # Slicer built without it
@@ -15,12 +21,11 @@ def register(name, description, nodeName, thumbnail, load):
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
         sampleName=name,
-        sampleDescription=description,
         uris="",
         fileNames="",
         nodeNames=nodeName,
         thumbnailFileName=thumbnail,
-        customDownloader=lambda source: load(),
+        customDownloader=lambda source: guarded(load, description),
     )
 
 

@@ -454,7 +454,7 @@ def test_the_panel_fits(host, panel, scale, long, width):
         font.setPointSizeF(font.pointSizeF() * scale)
         for child in [top, *top.findChildren(qt.QWidget)]:
             child.setFont(font)
-    top.setParent(None)
+    host.window.takePanel()  # out of the window's scroll area, which has a width of its own
     top.resize(width, 2400)
     top.show()
     host.process(0.1)

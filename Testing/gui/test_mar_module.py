@@ -549,3 +549,25 @@ def test_widget_code_is_small():
     assert len(source[start:end].splitlines()) < 400
     for panel in (MODULE.parent / "MetalArtifactReductionLib" / "panel").glob("*.py"):
         assert len(panel.read_text().splitlines()) < 150, panel
+
+
+def test_the_metal_segment_survives_save_and_load(host, panel, tmp_path):
+    """The second of two segments: the selector tells of the first one before it hears of it."""
+    import slicer
+    from MetalArtifactReductionLib.choices.settings import MetalSource
+
+    node = host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Screws")
+    node.GetSegmentation().AddEmptySegment("left", "left")
+    node.GetSegmentation().AddEmptySegment("right", "right")
+    panel._parameterNode.metalSource = MetalSource.segment
+    panel.ui.segmentSelector.setCurrentNode(node)
+    panel.ui.segmentSelector.setCurrentSegmentID("right")
+    assert panel._parameterNode.metalSegmentId == "right"
+    path = str(tmp_path / "scene.mrb")
+    slicer.util.saveScene(path)
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(path)
+    host.process(0.05)
+    assert panel.ui.segmentSelector.currentSegmentID() == "right"
+    assert panel._parameterNode.metalSegmentId == "right"
+    assert panel.ui.summaryLabel.text.startswith("Metal from the segment right.")

@@ -199,3 +199,39 @@ def test_sentences_have_problem_and_remedy():
     told = sentence(ValueError("bare"))
     assert "fault of SpineMAR (ValueError: bare)" in told
     assert "report" in told
+
+
+def test_pip_that_fails_gives_a_sentence_with_its_remedy():
+    import subprocess
+
+    from SpineMARLib.panel.packages import ensure
+
+    def fail(wanted):
+        raise subprocess.CalledProcessError(1, ["pip", "install", *wanted])
+
+    with pytest.raises(InputError) as caught:
+        ensure(REQUIREMENTS, install=fail, importable=lambda name: name != "finufft")
+    assert "pip could not install finufft" in caught.value.problem
+    for word in ("proxy", "Without a network", "--find-links"):
+        assert word in caught.value.remedy
+
+
+def test_packages_that_slicer_brings_stay_as_they_are():
+    from importlib.metadata import version
+
+    from SpineMARLib.panel.packages import heldVersions
+
+    assert f"numpy=={version('numpy')}" in heldVersions()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        (["finufft>=2.3", "scikit-image>=0.22"], "finufft, scikit-image (about 25 MB)"),
+        (["onnxruntime-gpu[cuda,cudnn]>=1.19"], "onnxruntime-gpu (about 1.6 GB)"),
+    ],
+)
+def test_what_will_be_installed_is_told_with_its_size(wanted, text):
+    from SpineMARLib.panel.packages import downloadText
+
+    assert downloadText(wanted) == text

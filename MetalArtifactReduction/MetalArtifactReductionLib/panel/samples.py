@@ -7,7 +7,6 @@ import slicer
 from slicer.i18n import tr as _
 
 from spinemar.demo.sample_data import cache_folder
-from spinemar.errors import CancelledError, SpinemarError
 from SpineMARLib.jobrun import JobRun, factsAlone
 from SpineMARLib.panel import samples
 
@@ -16,15 +15,22 @@ SCAN_NAME = "Spine CT with implants"
 TRUTH_NAME = "Spine CT without implants (truth)"
 
 
-def register(thumbnail, command):
-    """Tell Slicer's Sample Data module; `command` gives the worker's command line."""
+def register(thumbnail, prepare):
+    """Tell Slicer's Sample Data module.
+
+    Parameters
+    ----------
+    thumbnail : str
+    prepare : callable
+        Makes the packages of the simulation available and returns the worker's command line.
+    """
     description = _("Spine CT with implants")
-    samples.register(NAME, description, SCAN_NAME, thumbnail, lambda: load(command()))
+    samples.register(NAME, description, SCAN_NAME, thumbnail, lambda: load(prepare))
 
 
-def load(command=None):
+def load(prepare):
     """Make the sample the first time, load it, and return its two volumes: scan, truth."""
-    paths = sampleFiles(command)
+    paths = sampleFiles(prepare)
     scan, truth = (
         samples.loadVolume(path, name)
         for path, name in zip(paths, (SCAN_NAME, TRUTH_NAME), strict=True)
@@ -33,12 +39,12 @@ def load(command=None):
     return [scan, truth]
 
 
-def sampleFiles(command=None):
+def sampleFiles(prepare):
     """Return the paths of scan and truth, simulating them in a worker the first time."""
     folder = cache_folder() / "spine_ct_with_implants"
     paths = [folder / "scan.nrrd", folder / "truth.nrrd"]
     if not all(path.is_file() for path in paths):
-        _simulate(folder, command)
+        _simulate(folder, prepare())
     return [Path(path) for path in paths]
 
 
@@ -58,10 +64,6 @@ def _simulate(folder, command):
             time.sleep(0.02)
         if run.error is not None:
             raise run.error
-    except CancelledError:
-        raise
-    except SpinemarError as error:
-        raise RuntimeError(str(error)) from error
     finally:
         run.close()
         dialog.close()

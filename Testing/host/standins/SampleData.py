@@ -12,7 +12,25 @@ class SampleDataLogic:
     """Registers and loads sample data; only custom downloaders are supported."""
 
     @staticmethod
-    def registerCustomSampleDataSource(category: str = "Custom", **facts: Any) -> None:
+    def registerCustomSampleDataSource(
+        category: str = "Custom",
+        sampleName: Any = None,
+        uris: Any = None,
+        fileNames: Any = None,
+        nodeNames: Any = None,
+        customDownloader: Any = None,
+        thumbnailFileName: Any = None,
+        loadFileType: Any = None,
+        loadFiles: Any = None,
+        loadFileProperties: Any = None,
+        checksums: Any = None,
+    ) -> None:
+        """Take what Slicer's own takes, and nothing else."""
+        facts = {
+            "sampleName": sampleName, "uris": uris, "fileNames": fileNames,
+            "nodeNames": nodeNames, "customDownloader": customDownloader,
+            "thumbnailFileName": thumbnailFileName,
+        }  # fmt: skip
         entries = sources.setdefault(category, [])
         entries[:] = [e for e in entries if e.sampleName != facts["sampleName"]]
         entries.append(SimpleNamespace(category=category, **facts))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.boxes import bounding_box
 from spinemar.jobs.engine.arrays import load_volume, save_array
 from spinemar.jobs.engine.request import request_of
 from spinemar.mar.segmentation.metal import segment_metal
@@ -83,13 +84,8 @@ def _near(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> ND
     from scipy import ndimage
 
     near = np.zeros_like(mask)
-    boxes = ndimage.find_objects(mask.astype(np.uint8))
-    if not boxes:
-        return near
-    reach = [int(np.ceil(_GLOW_MM / s)) for s in spacing_mm[::-1]]
-    box = tuple(
-        slice(max(0, one.start - r), one.stop + r) for one, r in zip(boxes[0], reach, strict=True)
-    )
-    distance = ndimage.distance_transform_edt(~mask[box], sampling=spacing_mm[::-1])
-    near[box] = distance <= _GLOW_MM
+    kji = spacing_mm[::-1]
+    box = bounding_box(mask, [int(np.ceil(_GLOW_MM / s)) for s in kji])
+    if box is not None:
+        near[box] = ndimage.distance_transform_edt(~mask[box], sampling=kji) <= _GLOW_MM
     return near
