@@ -35,7 +35,7 @@ def test_plan_scan_correct_compare_save_reload(host, tmp_path):
     correction._parameterNode.method = Method.linear
     click(panel.ui.correctButton)
     assert host.window.moduleSelector().selectedModule == "MetalArtifactReduction"
-    host.waitUntil(lambda: correction.run is None and correction._lastRan, 240)
+    host.waitUntil(lambda: correction.run is None and correction.resultPanel.node, 240)
     host.process(0.1)
     corrected = correction._parameterNode.outputVolume
     arrays = [slicer.util.arrayFromVolume(n).astype(float) for n in (scan, corrected, truth)]

@@ -26,9 +26,7 @@ class ResultPanel:
 
     def __init__(self, ui):
         self.ui = ui
-        self.node = None
-        self.before = None
-        self.views = None
+        self.node = self.before = self.views = None
         self._others = []
         self._texts = ViewTexts()
         self._table = SliceTable(ui.resultTable)
@@ -68,10 +66,10 @@ class ResultPanel:
 
     def closeViews(self):
         """Let go of the views."""
-        self._texts.clear()
         if self.views is not None:
             self.views.close()
             self.views = None
+        self._texts.clear()
 
     def _listOthers(self):
         """List what the result can be compared with: its input, and the other results of it."""
@@ -82,8 +80,7 @@ class ResultPanel:
         if self.node is not None:
             found = resultsOf(self.node.GetScene(), self.before)
             self._others = [self.before, *(n for n in found if n is not self.node)]
-        for node in self._others:
-            combo.addItem(node.GetName())
+        combo.addItems([node.GetName() for node in self._others])
         combo.blockSignals(wasBlocked)
 
     def _onBefore(self, index):
@@ -98,8 +95,8 @@ class ResultPanel:
         there = self.node is not None
         for name in _NEED_A_RESULT:
             getattr(self.ui, name).enabled = there
-        nothing = _("Nothing is corrected yet: click Correct artifacts.")
-        tell(self.ui.noResultLabel, "" if there else nothing)
+        why = "" if there else _("Nothing is corrected yet: click Correct artifacts.")
+        tell(self.ui.noResultLabel, why)
         ran = ""
         if there:
             table = resultOf(self.node).table
@@ -110,7 +107,7 @@ class ResultPanel:
     # Views.
 
     def showCompare(self):
-        if self.node is None or self.before is None:
+        if self.node is None:
             return
         if self.before.GetScene() is None:  # it was removed; the input is what is left
             self.setNode(self.node)
@@ -148,4 +145,4 @@ class ResultPanel:
 def _inputOf(node):
     """Return the input of a result, None where it is no longer in the scene."""
     found = node.GetNodeReference(INPUT_ROLE)
-    return None if found is None or found.GetScene() is None else found
+    return found if found is not None and found.GetScene() is not None else None
