@@ -15,6 +15,15 @@ ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "MetalArtifactReduction" / "Resources" / "requirements.txt"
 
 
+@pytest.fixture(autouse=True)
+def application():
+    """Start what stands in for Slicer's own Python: packages are part of its panels."""
+    pytest.importorskip("slicer_core")
+    from Testing.host.host import startApplication
+
+    return startApplication()
+
+
 @pytest.fixture
 def model(tmp_path):
     """Write a small valid model and return its manifest."""
