@@ -18,10 +18,12 @@ from pathlib import Path
 
 from spinemar import __version__
 from spinemar.base.atomic_files import atomic_path
+from spinemar.demo.sample_data import sample_ct
 from spinemar.mar.inpainters.methods import shipped_model
 
 ROOT = Path(__file__).resolve().parents[1]
 STAMP = ROOT / "Docs" / "pictures" / "taken-with.json"
+SAMPLE = "the sample CT"
 SERIES: dict[str, tuple[str, ...]] = {
     # series: arguments of Python
     "figures": ("scripts/make_figures.py",),
@@ -29,7 +31,7 @@ SERIES: dict[str, tuple[str, ...]] = {
     "gallery": ("scripts/make_gallery.py",),
     "correction panel": ("scripts/make_screenshots.py",),
     "planner panel": (
-        "-m", "Testing.host", "SpineImplantPlanner", "--size", "1500x1250", "--volume", "CT",
+        "-m", "Testing.host", "SpineImplantPlanner", "--size", "1500x1250", "--volume", SAMPLE,
         "--script", "SpineImplantPlanner/Testing/screenshots.py",
     ),
 }  # fmt: skip
@@ -50,8 +52,9 @@ def main(wanted: list[str]) -> None:
     if unknown:
         raise SystemExit(f"There is no series {', '.join(unknown)}; there are {', '.join(SERIES)}.")
     for name in wanted or list(SERIES):
+        arguments = [str(sample_ct()) if word == SAMPLE else word for word in SERIES[name]]
         environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'scripts'}"}
-        subprocess.run([sys.executable, *SERIES[name]], cwd=ROOT, env=environment, check=True)
+        subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True)
         stamped = json.loads(STAMP.read_text(encoding="utf-8")) if STAMP.is_file() else {}
         stamped[name] = {"model": model_version(), "software": __version__}
         with atomic_path(STAMP) as temporary:

@@ -1475,7 +1475,8 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>After less before: white is brighter after, black darker</source>
+            <source>After less before
+white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>

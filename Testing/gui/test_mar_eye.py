@@ -354,22 +354,29 @@ def test_the_table_says_slice_what_and_why_and_a_click_goes_there(host, panel):
 def test_words_and_scale_stand_in_the_compare_views(host, panel):
     from MetalArtifactReductionLib.nodes.compare import viewName
 
+    host.volume.SetName("CT of the thoracic and lumbar spine, thin slices, B70 kernel")
     correct(host, panel)
     host.process(0.1)
     after = host.layoutManager.sliceWidget(viewName("Axial", "After"))
     text = panel.resultPanel._texts._texts["Axial", "After"].GetInput()
-    assert "mm wide" in text
+    assert "mm wide" in " ".join(text.split())
     difference = pixels(host, viewName("Axial", "Difference"))
     height, width = difference.shape[:2]
-    bar = difference[int(0.2 * height) : int(0.75 * height), int(0.84 * width) :]
+    bar = difference[int(0.2 * height) : int(0.75 * height), int(0.75 * width) :]
     shades = {int(v) for v in np.unique(bar)}
     assert len([s for s in shades if 30 < s < 225]) > 60  # a ramp, not plain grey
     assert bar.max() > 240
+    for column in ("Before", "After", "Difference"):  # and no word is cut off at an edge
+        lines = pixels(host, viewName("Axial", column))[:60]
+        assert count(lines[:, :2], (255, 255, 255), 30) == 0
+        assert count(lines[:, -2:], (255, 255, 255), 30) == 0
+    assert count(difference[:, -2:], (255, 255, 255), 30) == 0
     top = pixels(host, viewName("Axial", "After"))[:40]
     assert count(top, (255, 255, 255), 30) > 40  # letters
     after.sliceController().setSliceOffsetValue(0.0)  # a slice without metal
     host.process(0.1)
-    assert "not touched" in panel.resultPanel._texts._texts["Axial", "After"].GetInput()
+    text = panel.resultPanel._texts._texts["Axial", "After"].GetInput()
+    assert "not touched" in " ".join(text.split())
     host.layoutManager.setLayout(3)
     host.process(0.1)
     assert panel.resultPanel._texts._texts == {}

@@ -1,5 +1,7 @@
 """Words in the compare views: which volume it is, what was done in this slice, grey's scale."""
 
+import textwrap
+
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -8,8 +10,9 @@ from MetalArtifactReductionLib.nodes.compare import compareComposites
 from MetalArtifactReductionLib.nodes.places import sliceAt
 from MetalArtifactReductionLib.nodes.results import DIFFERENCE_WINDOW_HU, INPUT_ROLE, slicesOf
 
-_FONT_PX = 15
-_LONGEST = 46
+_FONT_PX = 13
+_LETTER_PX = 7.2  # wider than most letters of that font
+_MARGIN_PX = 12
 
 
 class ViewTexts:
@@ -34,6 +37,7 @@ class ViewTexts:
                 self._add(place, widget.sliceView())
             actor = self._texts[place]
             text = self._textOf(place[1], pair, widget.mrmlSliceNode(), place[0])
+            text = _wrapped(text, widget.sliceView().renderWindow().GetSize()[0])
             if actor.GetInput() != text:
                 actor.SetInput(text)
                 widget.sliceView().scheduleRender()
@@ -46,9 +50,9 @@ class ViewTexts:
 
     def _textOf(self, column, pair, sliceNode, row):
         if column == "Difference":
-            return _("After less before: white is brighter after, black darker")
+            return _("After less before\nwhite: brighter after; black: darker")
         volume = pair.before if column == "Before" else pair.after
-        text = _short(volume.GetName())
+        text = volume.GetName()
         if row == "Axial" and volume.GetNodeReference(INPUT_ROLE) is not None:
             text += "\n" + _sliceText(volume, sliceNode)
         return text
@@ -60,7 +64,7 @@ class ViewTexts:
         actor.GetPositionCoordinate().SetCoordinateSystemToNormalizedViewport()
         actor.SetPosition(0.5, 0.985)
         style = actor.GetTextProperty()
-        style.SetFontSize(_FONT_PX if place[1] != "Difference" else _FONT_PX - 2)
+        style.SetFontSize(_FONT_PX)
         style.SetJustificationToCentered()
         style.SetVerticalJustificationToTop()
         style.SetShadow(True)
@@ -74,8 +78,10 @@ class ViewTexts:
         self._props.append((renderer, actor))
 
 
-def _short(name):
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+def _wrapped(text, widthPx):
+    """Break lines that are longer than a view is wide."""
+    letters = max(8, int((widthPx - _MARGIN_PX) / _LETTER_PX))
+    return "\n".join(textwrap.fill(line, letters) for line in text.split("\n"))
 
 
 def _sliceText(volume, sliceNode):
@@ -107,15 +113,16 @@ def _scaleBar():
     bar = vtk.vtkScalarBarActor()
     bar.SetLookupTable(table)
     bar.SetNumberOfLabels(5)
-    bar.SetLabelFormat("%+.0f")
+    bar.SetLabelFormat("%.0f")
     bar.SetTitle("HU")
     bar.UnconstrainedFontSizeOn()
     for style in (bar.GetLabelTextProperty(), bar.GetTitleTextProperty()):
-        style.SetFontSize(_FONT_PX - 2)
+        style.SetFontSize(_FONT_PX - 1)
         style.ItalicOff()
         style.BoldOff()
         style.SetShadow(True)
-    bar.SetPosition(0.86, 0.1)
-    bar.SetWidth(0.12)
+    bar.SetPosition(0.78, 0.1)
+    bar.SetWidth(0.2)
+    bar.SetBarRatio(0.25)
     bar.SetHeight(0.7)
     return bar
