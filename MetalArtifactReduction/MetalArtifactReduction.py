@@ -35,8 +35,8 @@ from MetalArtifactReductionLib.panel.batch import BatchPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.firstrun import FirstRunPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.metal import MetalPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.model import ModelPanel  # noqa: E402
-from MetalArtifactReductionLib.panel.quality import QualityPanel  # noqa: E402
-from MetalArtifactReductionLib.panel.result import ResultPanel  # noqa: E402
+from MetalArtifactReductionLib.panel.outcome.quality import QualityPanel  # noqa: E402
+from MetalArtifactReductionLib.panel.outcome.result import ResultPanel  # noqa: E402
 
 from spinemar.errors import CancelledError, SpinemarError  # noqa: E402
 from SpineMARLib.nodes import guards  # noqa: E402

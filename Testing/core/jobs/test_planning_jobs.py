@@ -81,6 +81,7 @@ def test_some_slices_are_scanned_as_in_the_whole(body, tmp_path):
 WHOLE = {
     "correct": {"input": "ct.nrrd", "output": "out.nrrd"},
     "batch": {"sources": ["ct.nrrd"], "folder": "out"},
+    "find-metal": {"input": "ct.nrrd", "metal_output": "m.npy"},
     "sample-scan": {"folder": "out"},
     "segment-spine": {"labels_output": "l.npy", "frames_output": "f.json"},
     "plan": {"labels": "l.nrrd", "frames": "f.json", "levels": ["L1"], "plan_output": "p.json"},

@@ -10,9 +10,9 @@ from MetalArtifactReductionLib.nodes.firstlook import BONE_WINDOW
 from MetalArtifactReductionLib.nodes.places import focusOf
 from MetalArtifactReductionLib.nodes.results import INPUT_ROLE, provenanceOf, resultOf, resultsOf
 from MetalArtifactReductionLib.nodes.resultviews import ResultViews
-from MetalArtifactReductionLib.panel.slicetable import SliceTable
+from MetalArtifactReductionLib.panel.outcome.slicetable import SliceTable
 from MetalArtifactReductionLib.panel.study import StudyPanel
-from MetalArtifactReductionLib.panel.viewtexts import ViewTexts
+from MetalArtifactReductionLib.panel.outcome.viewtexts import ViewTexts
 from SpineMARLib.nodes.volumes import setWindow
 from SpineMARLib.panel.labels import tell
 

@@ -1,0 +1,1 @@
+"""What a correction came to: its volumes side by side, its slices, its quality."""
