@@ -11,8 +11,8 @@ from MetalArtifactReductionLib.nodes.places import focusOf
 from MetalArtifactReductionLib.nodes.results import INPUT_ROLE, provenanceOf, resultOf, resultsOf
 from MetalArtifactReductionLib.nodes.resultviews import ResultViews
 from MetalArtifactReductionLib.panel.outcome.slicetable import SliceTable
-from MetalArtifactReductionLib.panel.study import StudyPanel
 from MetalArtifactReductionLib.panel.outcome.viewtexts import ViewTexts
+from MetalArtifactReductionLib.panel.study import StudyPanel
 from SpineMARLib.nodes.volumes import setWindow
 from SpineMARLib.panel.labels import tell
 
