@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -32,6 +33,7 @@ from MetalArtifactReductionLib.nodes.firstlook import makeVisible  # noqa: E402
 from MetalArtifactReductionLib.nodes.results import provenanceOf  # noqa: E402
 from MetalArtifactReductionLib.panel import samples  # noqa: E402
 from MetalArtifactReductionLib.panel.batch import BatchPanel  # noqa: E402
+from MetalArtifactReductionLib.panel.earlier import EarlierPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.firstrun import FirstRunPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.metal import MetalPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.model import ModelPanel  # noqa: E402
@@ -93,6 +95,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         VTKObservationMixin.__init__(self)
         self.logic = None
         self._runInput = None
+        self._runEarlier = None
         self._parameterNode = None
         self._guiTag = None
         self._shortcuts = Shortcuts(self.parent)
@@ -112,6 +115,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.resultPanel = ResultPanel(self.ui)
         self.qualityPanel = QualityPanel(self.ui)
         self.batchPanel = BatchPanel(self.ui, self.prepareBatch)
+        self.earlierPanel = EarlierPanel(self.ui, self.patientOf, self.onEarlierChosen)
         self.metalPanel = MetalPanel(self.ui, slicer.mrmlScene, self.findMetal)
         self.firstRunPanel = FirstRunPanel(self.ui, self.missingPackages, self.ensurePackages)
         self._watch = JobWatch(self.showProgress, self.onRunEnded)
@@ -123,6 +127,8 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
             (slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose),
             (slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose),
             (slicer.mrmlScene.EndImportEvent, self.onSceneEndClose),
+            (slicer.mrmlScene.NodeAddedEvent, self.onVolumes),
+            (slicer.mrmlScene.NodeRemovedEvent, self.onVolumes),
         ):
             self.addObserver(slicer.mrmlScene, event, callback)
         for part in ("inputs", "settings", "result", "quality", "batch"):
@@ -179,6 +185,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         if parameterNode is None:
             self.ui.progressLabel.text = ""
             self.resultPanel.setNode(None)
+            self.earlierPanel.setResult(None)
             self.qualityPanel.close()
             return
         self._guiTag = parameterNode.connectGui(self.ui)
@@ -208,12 +215,28 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         if p.outputVolume is not self.resultPanel.node:
             self.resultPanel.setNode(p.outputVolume)
             self.qualityPanel.setNode(self.resultPanel.node)
+        self.earlierPanel.setResult(self.resultPanel.node)
+        self.offerEarlier()
         self.updateButtons()
 
     def onSegmentChanged(self, *_args):
         if self._parameterNode is not None:
             self._parameterNode.metalSegmentation = self.ui.segmentSelector.currentNode()
             self._parameterNode.metalSegmentId = self.ui.segmentSelector.currentSegmentID()
+
+    def onEarlierChosen(self, node):
+        if self._parameterNode is not None:
+            self._parameterNode.earlierCt = node
+
+    def onVolumes(self, caller, event):
+        """A volume that comes or goes may be an earlier CT; its voxels come after it."""
+        if self.parent.visible and not slicer.mrmlScene.IsBatchProcessing():
+            qt.QTimer.singleShot(0, self.offerEarlier)
+
+    def offerEarlier(self):
+        p = self._parameterNode
+        if p is not None and self.run is None:
+            self.earlierPanel.refresh(p.inputVolume, p.earlierCt)
 
     def onModelChanged(self):
         if self._parameterNode is not None:
@@ -258,10 +281,11 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
             node, segment = p.metalSegmentation, p.metalSegmentId
             if node is None:
                 guards.refuseMissingSegment()
-            run = corrections.start(p.inputVolume, settings, node, segment)
+            run = corrections.start(p.inputVolume, settings, node, segment, p.earlierCt)
         else:
-            run = corrections.start(p.inputVolume, settings)
+            run = corrections.start(p.inputVolume, settings, earlierNode=p.earlierCt)
         self._corrections, self._runInput = corrections, p.inputVolume
+        self._runEarlier = p.earlierCt
         self.metalPanel.hide()
         self.ui.progressLabel.text = _("Preparing...")
         self._watch.start(run)
@@ -279,6 +303,12 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         database = getattr(slicer, "dicomDatabase", None)
         uids = (node.GetAttribute(INSTANCE_UIDS) or "").split() if node is not None else []
         return database.instanceValue(uids[0], "0008,0060") if database and uids else ""
+
+    def patientOf(self, node):
+        """Return the patient's identifier, "" where DICOM does not tell."""
+        database = getattr(slicer, "dicomDatabase", None)
+        uids = (node.GetAttribute(INSTANCE_UIDS) or "").split() if node is not None else []
+        return database.instanceValue(uids[0], "0010,0020") if database and uids else ""
 
     def imagesOf(self, node):
         database = getattr(slicer, "dicomDatabase", None)
@@ -340,7 +370,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.ui.progressLabel.text = text
 
     def finish(self, run):
-        nodes = self._corrections.finish(run, self._runInput)
+        nodes = self._corrections.finish(run, self._runInput, self._runEarlier)
         if nodes is None:
             self.ui.progressLabel.text = run.result.facts["message"]
             slicer.util.infoDisplay(run.result.facts["message"], windowTitle=self.title)

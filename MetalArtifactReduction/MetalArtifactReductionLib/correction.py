@@ -30,12 +30,15 @@ class Source:
     ijkToRas : ndarray, shape (4, 4)
     metal : ndarray of bool, optional
         Metal known from elsewhere, on the same grid.
+    earlier : Source, optional
+        The same patient's CT from before the metal.
     """
 
     name: str
     voxels: np.ndarray
     ijkToRas: np.ndarray
     metal: np.ndarray | None = None
+    earlier: Source | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Corrected:
         (k, j, i) of the crop's first voxel.
     facts : mapping
         Provenance, slices, seconds, message.
+    agreement, registered : ndarray or None
+        Percent to which the earlier CT was believed, and that CT in HU, on the source's grid.
     """
 
     voxels: np.ndarray
@@ -61,6 +66,8 @@ class Corrected:
     metal: np.ndarray
     metalOrigin: tuple[int, int, int]
     facts: Mapping[str, Any]
+    agreement: np.ndarray | None = None
+    registered: np.ndarray | None = None
 
 
 def startCorrection(
@@ -72,13 +79,19 @@ def startCorrection(
     """Start a correction; the result is `Corrected`."""
 
     def make(folder: Path) -> dict[str, Any]:
-        metal = source.metal
+        metal, earlier = source.metal, source.earlier
         return {
             "kind": "correct",
             "input": handOver(folder, "input", source.voxels, source.ijkToRas, source.name),
             "metal_mask": None if metal is None
             else handOver(folder, "mask", metal.astype(np.uint8), source.ijkToRas),
+            "earlier": None if earlier is None
+            else {"ct": handOver(
+                folder, "earlier", earlier.voxels, earlier.ijkToRas, earlier.name
+            )},
             "output": str(folder / "output.npy"),
+            "agreement_output": str(folder / "agreement.npy"),
+            "registered_output": str(folder / "registered.npy"),
             "metal_output": str(folder / "metal.npy"),
             "stored_as": source.voxels.dtype.name,
             "settings": settings.to_json(),
@@ -90,7 +103,8 @@ def startCorrection(
         change = after.astype(np.float32) - source.voxels.astype(np.float32)
         kind = source.voxels.dtype.name if source.voxels.dtype.kind == "i" else "int16"
         crop, origin = _cropped(metal)
-        return Corrected(after, stored_like(change, kind), crop, origin, facts)
+        ofEarlier = (_loaded(folder / f"{name}.npy") for name in ("agreement", "registered"))
+        return Corrected(after, stored_like(change, kind), crop, origin, facts, *ofEarlier)
 
     return JobRun(make, take, temporaryFolder, command)
 
@@ -140,6 +154,10 @@ def startFinding(
         return FoundMetal(*_cropped(np.load(folder / "metal.npy", allow_pickle=False)), facts)
 
     return JobRun(make, take, temporaryFolder, command)
+
+
+def _loaded(path: Path) -> np.ndarray | None:
+    return np.load(path, allow_pickle=False) if path.is_file() else None
 
 
 def _cropped(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:

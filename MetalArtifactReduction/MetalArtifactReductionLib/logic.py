@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from MetalArtifactReductionLib.correction import Source, startCorrection, startFinding
 from MetalArtifactReductionLib.nodes import results
+from MetalArtifactReductionLib.nodes.earlier import addEarlier
 from spinemar.errors import FaultError, InputError
 from spinemar.mar.settings import CorrectionSettings
 from SpineMARLib.jobrun import JobRun
@@ -39,8 +41,18 @@ class CorrectionLogic:
         settings: CorrectionSettings,
         segmentation: Any = None,
         segmentId: str = "",
+        earlierNode: Any = None,
     ) -> JobRun:
         """Start correcting a volume that `guards.checkInput` has passed.
+
+        Parameters
+        ----------
+        inputNode : vtkMRMLScalarVolumeNode
+        settings : CorrectionSettings
+        segmentation, segmentId : optional
+            The metal, where it is not looked for.
+        earlierNode : vtkMRMLScalarVolumeNode, optional
+            The same patient's CT from before the metal.
 
         Raises
         ------
@@ -48,15 +60,17 @@ class CorrectionLogic:
             If the segment cannot be used.
         """
         metal = segmentMask(segmentation, segmentId, inputNode) if segmentation else None
-        source = Source(inputNode.GetName(), arrayOf(inputNode), ijkToRas(inputNode), metal)
+        earlier = None if earlierNode is None else _sourceOf(earlierNode)
+        source = replace(_sourceOf(inputNode), metal=metal, earlier=earlier)
         return startCorrection(source, settings, self._temporaryFolder, self._command)
 
     def findMetal(self, inputNode: Any) -> JobRun:
         """Start looking for what the automatic selection takes; the result is `FoundMetal`."""
-        source = Source(inputNode.GetName(), arrayOf(inputNode), ijkToRas(inputNode))
-        return startFinding(source, self._temporaryFolder, self._command)
+        return startFinding(_sourceOf(inputNode), self._temporaryFolder, self._command)
 
-    def finish(self, run: JobRun, inputNode: Any) -> results.ResultNodes | None:
+    def finish(
+        self, run: JobRun, inputNode: Any, earlierNode: Any = None
+    ) -> results.ResultNodes | None:
         """Put the result of a finished run into the scene; None where there was no metal.
 
         It is always a new volume: no run overwrites anything.
@@ -76,7 +90,13 @@ class CorrectionLogic:
             )
         if not run.result.facts["slices"]:
             return None
-        return results.addResult(self.scene, inputNode, run.result)
+        nodes = results.addResult(self.scene, inputNode, run.result)
+        addEarlier(self.scene, inputNode, earlierNode, nodes.volume, run.result)
+        return nodes
+
+
+def _sourceOf(node: Any) -> Source:
+    return Source(node.GetName(), arrayOf(node), ijkToRas(node))
 
 
 def writeDicom(correctedNode: Any, files: Sequence[str], folder: Path) -> tuple[Path, ...]:

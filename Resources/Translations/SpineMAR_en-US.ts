@@ -72,6 +72,14 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Earlier CT (optional):</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The same patient's CT from before the operation: its detail fills the lost rays where it agrees with the measured ones. Offered are volumes without metal, where DICOM tells only those of this patient.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>What will run; everything can be changed below.</source>
             <translation type="unfinished" />
         </message>
@@ -197,6 +205,14 @@
         </message>
         <message>
             <source>The input, or another result of the same input.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Show where the earlier CT was &amp;believed</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Colours the corrected volume green by how far its detail comes from the earlier CT.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1166,6 +1182,33 @@
         </message>
     </context>
     <context>
+        <name>nodes.earlier</name>
+        <message>
+            <source>laid over: {levels}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>as given: {levels}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>moved with its neighbours: {levels}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>believed to {percent} % where it was used</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Earlier CT {parts}; {believed}.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>laid over as a whole</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
         <name>panel.batch</name>
         <message>
             <source>Cancel batch</source>
@@ -1208,6 +1251,13 @@
         </message>
         <message>
             <source>Back to Spine Implant Planner</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>panel.earlier</name>
+        <message>
+            <source>(none)</source>
             <translation type="unfinished" />
         </message>
     </context>

@@ -21,6 +21,7 @@ class MetalArtifactReductionParameterNode:
 
     inputVolume: vtkMRMLScalarVolumeNode
     outputVolume: vtkMRMLScalarVolumeNode
+    earlierCt: vtkMRMLScalarVolumeNode
     metalSource: MetalSource = MetalSource.automatic
     metalThresholdHu: Annotated[float, WithinRange(500, 8000)] = MASK_THRESHOLD_HU
     metalSegmentation: vtkMRMLSegmentationNode

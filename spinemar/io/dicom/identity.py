@@ -32,7 +32,7 @@ class SeriesIdentity:
 
 
 def identity_of(path: Path, series: str | None = None) -> SeriesIdentity | None:
-    """Read the identity of a CT; None for formats that have none.
+    """Read the identity of a CT; None for formats that have none, and where nothing lies.
 
     Parameters
     ----------
@@ -45,8 +45,10 @@ def identity_of(path: Path, series: str | None = None) -> SeriesIdentity | None:
     InputError
         As `read_volume`.
     """
-    if (path.is_file() and is_image_file(path)) or not (path.is_dir() or is_dicom(path)):
+    if path.is_file() and (is_image_file(path) or not is_dicom(path)):
         return None
+    if not path.exists():
+        return None  # whoever reads the volume says so
     header = read_plain_header(choose_series(path, series).files[0].path)
     dates = (text_of(header, name)[:8] for name in ("AcquisitionDate", "SeriesDate", "StudyDate"))
     return SeriesIdentity(

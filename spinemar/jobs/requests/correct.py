@@ -7,6 +7,10 @@
      "output": PATH (.npy for a raw array, else an image file),
      "metal_output": PATH.npy (optional), "stored_as": "int16" (optional, for .npy),
      "metal_mask": null or as input, "series": null or NUMBER,
+     "earlier": null or {"ct": as input, "series": null or NUMBER, "labels": null or as input,
+                         "transforms": null or PATH.json},
+     "agreement_output": PATH.npy (optional; percent, uint8),
+     "registered_output": PATH.npy (optional; the earlier CT on the scan's grid, int16 HU),
      "settings": {CorrectionSettings by name}}
 """
 
@@ -20,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spinemar.base.file_locks import output_lock
+from spinemar.jobs.earlier_ct import EarlierFiles, read_earlier
 from spinemar.jobs.engine.arrays import load_mask, load_volume, save_array, stored_like
 from spinemar.jobs.engine.request import request_of
 from spinemar.mar.settings import CorrectionSettings
@@ -39,6 +44,9 @@ class CorrectRequest:
     stored_as: str | None = None
     metal_mask: Any = None
     series: str | None = None
+    earlier: EarlierFiles | None = None
+    agreement_output: Path | None = None
+    registered_output: Path | None = None
     settings: CorrectionSettings = field(default_factory=CorrectionSettings)
 
 
@@ -58,9 +66,17 @@ def _run(asked: CorrectRequest, progress: ProgressCallback, cancel: CancelToken)
     if not asked.settings.allow_reformatted:
         check_acquired(volume)
     mask = load_mask(asked.metal_mask, volume.geometry)
+    earlier = None
+    if asked.earlier is not None:
+        earlier = read_earlier(asked.earlier, asked.input, asked.series, volume, asked.settings)
     progress(Progress("Reading", 1, 1))
     result = correct_volume(
-        volume, asked.settings, metal_mask=mask, progress=progress, cancel=cancel
+        volume,
+        asked.settings,
+        metal_mask=mask,
+        earlier=earlier,
+        progress=progress,
+        cancel=cancel,
     )
     progress(Progress("Writing", 0, 1))
     cancel.raise_if_cancelled()
@@ -74,6 +90,12 @@ def _write(asked: CorrectRequest, result: CorrectionResult) -> None:
 
     if asked.metal_output is not None:
         save_array(asked.metal_output, result.metal_outline.astype(np.uint8))
+    if result.earlier is not None:
+        use = result.earlier
+        if asked.agreement_output is not None:
+            save_array(asked.agreement_output, use.agreement_percent)
+        if asked.registered_output is not None:
+            save_array(asked.registered_output, use.registered_hu)
     if asked.output.suffix == ".npy":
         save_array(asked.output, stored_like(result.volume.hu, asked.stored_as))
     else:

@@ -1,0 +1,183 @@
+"""The earlier CT in a scene: which volumes can be it, and what a correction made of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from MetalArtifactReductionLib.correction import Corrected
+from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU
+from SpineMARLib.nodes import hierarchy
+from SpineMARLib.nodes.guards import METHOD_ATTRIBUTE
+from SpineMARLib.nodes.transient import sliceComposites
+from SpineMARLib.nodes.volumes import arrayOf, copyPlace, copyWindow, geometryOf, setArray
+
+EARLIER_ROLE = "SpineMAR.EarlierCT"
+REGISTERED_ROLE = "SpineMAR.EarlierCTLaidOver"
+AGREEMENT_ROLE = "SpineMAR.Agreement"
+_FACTS_ATTRIBUTE = "SpineMAR.EarlierCTFacts"
+_PART_ATTRIBUTE = "SpineMAR.PartOfResult"
+_MOST_METAL_MM3 = 50.0
+_FEWEST_SLICES = 5
+_COLOUR, _OPACITY = "vtkMRMLColorTableNodeGreen", 0.4
+
+
+class Candidates:
+    """The volumes of a scene that can be an earlier CT of an input; each is looked at once.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    patientOf : callable
+        Takes a volume node; the patient's identifier, "" where DICOM does not tell.
+    """
+
+    def __init__(self, scene: Any, patientOf: Callable[[Any], str] = lambda node: "") -> None:
+        self._scene, self._patientOf = scene, patientOf
+        self._metal: dict[str, tuple[int, bool]] = {}
+
+    def of(self, inputNode: Any) -> list[Any]:
+        """Volumes of the same patient without metal, in the scene's order."""
+        if inputNode is None:
+            return []
+        patient = self._patientOf(inputNode)
+        count = self._scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+        nodes = [self._scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode") for n in range(count)]
+        return [
+            node
+            for node in nodes
+            if node is not inputNode
+            and _listed(node)
+            and not (patient and self._patientOf(node) not in ("", patient))
+            and not self._hasMetal(node)
+        ]
+
+    def _hasMetal(self, node: Any) -> bool:
+        image = node.GetImageData()
+        known = self._metal.get(node.GetID())
+        if known is None or known[0] != image.GetMTime():
+            known = (image.GetMTime(), metalMm3(node) > _MOST_METAL_MM3)
+            self._metal[node.GetID()] = known
+        return known[1]
+
+
+def metalMm3(volumeNode: Any) -> float:
+    """How much of a volume is as bright as metal."""
+    voxel = float(np.prod(geometryOf(volumeNode).spacing_mm))
+    return voxel * int(np.count_nonzero(arrayOf(volumeNode) >= MASK_THRESHOLD_HU))
+
+
+def _listed(node: Any) -> bool:
+    """Whether a node is a CT that somebody loaded: no result, no label map, nothing hidden."""
+    image = node.GetImageData()
+    return (
+        node.GetClassName() == "vtkMRMLScalarVolumeNode"
+        and not node.GetHideFromEditors()
+        and not node.GetAttribute(METHOD_ATTRIBUTE)
+        and not node.GetAttribute(_PART_ATTRIBUTE)
+        and image is not None
+        and min(image.GetDimensions()) >= _FEWEST_SLICES
+    )
+
+
+def addEarlier(
+    scene: Any, inputNode: Any, earlierNode: Any, correctedNode: Any, corrected: Corrected
+) -> None:
+    """Put the laid-over earlier CT and its agreement beside a result; nothing where none was used.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    inputNode, earlierNode, correctedNode : vtkMRMLScalarVolumeNode
+    corrected : Corrected
+    """
+    facts = corrected.facts.get("earlier_ct")
+    if facts is None or corrected.agreement is None or corrected.registered is None:
+        return
+    correctedNode.SetAttribute(_FACTS_ATTRIBUTE, json.dumps(facts))
+    name = correctedNode.GetName()
+    for role, text, voxels in (
+        (REGISTERED_ROLE, f"{name}: earlier CT laid over", corrected.registered),
+        (AGREEMENT_ROLE, f"{name}: agreement with the earlier CT, %", corrected.agreement),
+    ):
+        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", text)
+        node.SetAttribute(_PART_ATTRIBUTE, role)
+        setArray(node, voxels)
+        copyPlace(inputNode, node)
+        copyWindow(inputNode, node)
+        hierarchy.putUnder(scene, node, correctedNode)
+        correctedNode.SetNodeReferenceID(role, node.GetID())
+    _colour(correctedNode.GetNodeReference(AGREEMENT_ROLE))
+    if earlierNode is not None and scene.IsNodePresent(earlierNode):
+        correctedNode.SetNodeReferenceID(EARLIER_ROLE, earlierNode.GetID())
+
+
+def factsOf(correctedNode: Any) -> Mapping[str, Any] | None:
+    """Read what became of the earlier CT of a result; None where it had none."""
+    text = correctedNode.GetAttribute(_FACTS_ATTRIBUTE)
+    return json.loads(text) if text else None
+
+
+def _colour(agreementNode: Any) -> None:
+    """Green by percent, clear where the earlier CT was not believed."""
+    display = agreementNode.GetDisplayNode()
+    modifying = display.StartModify()
+    display.SetAndObserveColorNodeID(_COLOUR)
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(100.0, 50.0)
+    display.SetAutoThreshold(False)
+    display.SetThreshold(1.0, 100.0)
+    display.SetApplyThreshold(True)
+    display.EndModify(modifying)
+
+
+def showAgreement(scene: Any, correctedNode: Any, shown: bool) -> None:
+    """Lay the agreement over every view that shows the result, or take it away."""
+    agreement = correctedNode.GetNodeReference(AGREEMENT_ROLE)
+    if agreement is None:
+        return
+    for composite in sliceComposites(scene):
+        over = composite.GetForegroundVolumeID() == agreement.GetID()
+        wanted = shown and composite.GetBackgroundVolumeID() == correctedNode.GetID()
+        if over == wanted:
+            continue
+        linked = composite.GetLinkedControl()
+        composite.SetLinkedControl(False)  # a linked view would hand it on to its neighbours
+        composite.SetForegroundVolumeID(agreement.GetID() if wanted else None)
+        composite.SetForegroundOpacity(_OPACITY)
+        composite.SetLinkedControl(linked)
+
+
+def earlierWords(facts: Mapping[str, Any] | None) -> str:
+    """Say which vertebrae of the earlier CT were used, and how far it was believed.
+
+    Parameters
+    ----------
+    facts : mapping or None
+        `earlier_ct` of a correction's facts.
+    """
+    if not facts:
+        return ""
+    from slicer.i18n import tr as _
+
+    registration = facts["registration"]
+    ways = (
+        ("registered", _("laid over: {levels}")),
+        ("given", _("as given: {levels}")),
+        ("neighbours", _("moved with its neighbours: {levels}")),
+    )
+    parts = []
+    for way, text in ways:
+        levels = [v["level"] for v in registration["vertebrae"] if v["found"] == way]
+        if levels:
+            parts.append(text.format(levels=", ".join(levels)))
+    believed = _("believed to {percent} % where it was used").format(
+        percent=round(facts["mean_agreement_percent"])
+    )
+    sentence = _("Earlier CT {parts}; {believed}.").format(
+        parts="; ".join(parts) or _("laid over as a whole"), believed=believed
+    )
+    return " ".join([sentence, *registration["warnings"]])
