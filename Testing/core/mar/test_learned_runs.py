@@ -67,12 +67,12 @@ class _ClaimsCuda:
     def _clear(self) -> None:
         self._bound, self._out = {}, None
 
-    def run_with_iobinding(self, binding):
+    def run_with_iobinding(self, binding, options=None):
         size = len(next(iter(self._bound.values())))
         if size > self._room:
             raise RuntimeError("CUDNN failure: out of memory while running Conv")
         self._sizes.append(size)
-        self._out = self._real.run(None, self._bound)
+        self._out = self._real.run(None, self._bound, options)
 
 
 @pytest.fixture
@@ -89,6 +89,7 @@ def claims_cuda(monkeypatch):
             get_available_providers=lambda: [CUDA, CPU],
             InferenceSession=open_session,
             SessionOptions=ort.SessionOptions,
+            RunOptions=ort.RunOptions,
             GraphOptimizationLevel=ort.GraphOptimizationLevel,
             OrtValue=SimpleNamespace(ortvalue_from_numpy=lambda array, device, index: array),
         )
