@@ -1,9 +1,10 @@
 # Every target makes .venv and installs what it needs (see scripts/bootstrap.sh).
-# Short forms, as CI runs them: make soak RUNS=40, make fuzz MINUTES=1, make bench BENCHES=...
+# Short forms, as CI runs them: make soak RUNS=40, make fuzz MINUTES=1, make mutate MUTANTS=3, make bench BENCHES=...
 RUNS ?= 200
 MINUTES ?= 10
+MUTANTS ?= 40
 BENCHES ?= $(wildcard Testing/benchmarks/bench_*.py)
-.PHONY: help demo test bench bench-gpu fuzz soak lint format pictures docs lock sbom audit clean
+.PHONY: help demo test bench bench-gpu fuzz soak mutate lint format pictures docs lock sbom audit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -28,9 +29,13 @@ fuzz: ## ten minutes of hostile bytes for everything that reads a file -> build/
 	@scripts/bootstrap.sh fuzz
 	.venv/bin/python -m Testing.fuzz --minutes $(MINUTES)
 
-soak: ## the same case 200 times in one process: memory stays flat -> build/soak.json
+soak: ## every method and job 200 times in one process: memory stays flat -> build/soak.json
 	@scripts/bootstrap.sh bench
 	.venv/bin/python Testing/benchmarks/soak.py --runs $(RUNS)
+
+mutate: ## put faults into a copy of the core: do the tests see them? -> build/mutation
+	@scripts/bootstrap.sh mutate
+	.venv/bin/python -m Testing.mutation --mutants $(MUTANTS)
 
 lint: ## ruff and mypy alone
 	@scripts/bootstrap.sh lint

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make .venv and install what one task needs; quick when nothing has changed.
 #
-#   scripts/bootstrap.sh demo|pictures|test|bench|fuzz|lint|docs
+#   scripts/bootstrap.sh demo|pictures|test|bench|fuzz|mutate|lint|docs
 #
 # PYTHON names the interpreter (3.10 to 3.13; 3.11 at least where training pairs are stored, since
 # Zarr 3 asks for it), else the first fitting one is taken.
@@ -9,7 +9,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-task="${1:?which task: demo, pictures, test, bench, fuzz, lint or docs}"
+task="${1:?which task: demo, pictures, test, bench, fuzz, mutate, lint or docs}"
 venv=.venv
 stamp="$venv/.installed-$task"
 
@@ -33,6 +33,7 @@ case "$task" in
     system="$system libfontconfig1 libglib2.0-0"
     ;;
   fuzz) extras="mesh,dataset,bench,dev" ;;
+  mutate) extras="mesh,dataset,bench,mutation,dev" ;;
   test)
     extras="mesh,dataset,physics-tables,training,slicer-tests,docs,dev"
     # The tests' networks are small: the exact version matters, the build does not.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+_LONGEST = 1500
+"""Characters of a problem: what it quotes of a file may be endless."""
+
 
 class SpinemarError(Exception):
     """Base of all errors that SpineMAR raises on purpose.
@@ -22,9 +25,9 @@ class SpinemarError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        self.problem = problem
+        self.problem = problem if len(problem) <= _LONGEST else f"{problem[:_LONGEST]} …"
         self.remedy = remedy
-        super().__init__(f"{problem} {remedy}".strip())
+        super().__init__(f"{self.problem} {remedy}".strip())
 
     def __reduce__(self) -> tuple[type[SpinemarError], tuple[str, str]]:
         # Exceptions cross process borders (worker, Dask); keep both sentences.

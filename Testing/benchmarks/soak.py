@@ -1,23 +1,28 @@
 """The same small case 200 times in one process: memory must stay flat -> build/soak.json.
 
-``python Testing/benchmarks/soak.py [--runs 200] [--method nmar] [--report]``. Each run reads a
-volume, corrects it and writes it with its facts (and its report), as `spinemar correct` does. Exit
-code 1 if the memory grew by 1 % or more over the last half of the runs.
+``python Testing/benchmarks/soak.py [--runs 200] [--case nmar] ...``: all of `soak_cases`, or those
+named, each in a process of its own. Python is not asked to collect garbage in between. Exit code 1
+if the memory of any case grew by 1 % or more over the last half of its runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
 LIMIT_PERCENT = 1.0
 
 
@@ -29,53 +34,69 @@ def growth_percent(resident_bytes: Sequence[float], last: int) -> float:
 
 
 def main() -> int:
-    """Run, print a line every 20 runs, write the facts, and judge."""
+    """Run every case, print a table, write the facts, and judge."""
+    from Testing.benchmarks.soak_cases import CASES
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--method", default="nmar", choices=["li", "nmar", "generator"])
-    parser.add_argument("--report", action="store_true", help="draw the report each time, too")
+    parser.add_argument("--case", action="append", choices=sorted(CASES), help="repeatable")
+    parser.add_argument("--here", choices=sorted(CASES), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.here:
+        print(json.dumps(soaked(options.here, options.runs)))
+        return 0
+    path = ROOT / "build" / "soak.json"
+    path.parent.mkdir(exist_ok=True)
+    found: dict[str, Any] = {}
+    print("| case | first MB | last MB | growth in the last half | CPU s |\n|---|---|---|---|---|")
+    for name in options.case or CASES:
+        command = [sys.executable, str(Path(__file__)), "--runs", str(options.runs)]
+        done = subprocess.run(
+            [*command, "--here", name], stdout=subprocess.PIPE, text=True, check=True
+        )
+        one = found[name] = json.loads(done.stdout.splitlines()[-1])
+        cells = (name, one["first_mb"], one["last_mb"], f"{one['growth_percent_last_half']:.2f} %",
+                 one["cpu_seconds"])  # fmt: skip
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
+        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return int(any(one["growth_percent_last_half"] >= LIMIT_PERCENT for one in found.values()))
+
+
+def soaked(name: str, runs: int) -> dict[str, Any]:
+    """Run one case in this process.
+
+    Raises
+    ------
+    RuntimeError
+        If a run fails.
+    """
     import psutil
 
-    from spinemar.cli.main import main as spinemar
-    from spinemar.io import write_volume
-    from Testing.core.reliability.conftest import drawn_ct
+    from Testing.benchmarks.soak_cases import CASES
 
     process = psutil.Process()
     resident: list[float] = []
-    started, used = time.perf_counter(), time.process_time()
-    with tempfile.TemporaryDirectory(prefix="spinemar-soak-") as name:
-        folder = Path(name)
-        write_volume(folder / "ct.nrrd", drawn_ct((5, 96, 96)))
-        arguments = ["correct", str(folder / "ct.nrrd"), "-o", str(folder / "out.nrrd"),
-                     "--method", options.method, "--overwrite"]  # fmt: skip
-        if options.report:
-            arguments += ["--report", str(folder / "report")]
-        for run in range(options.runs):
-            if spinemar(arguments) != 0:
-                raise SystemExit(f"run {run} failed")
+    with tempfile.TemporaryDirectory(prefix="spinemar-soak-") as made:
+        folder = Path(made)
+        run = CASES[name](folder)
+        used = time.process_time()
+        for number in range(runs):
+            run()
             resident.append(float(process.memory_info().rss))
-            if run % 20 == 19:
-                print(f"{run + 1:4} runs: {resident[-1] / 1e6:.1f} MB", file=sys.stderr, flush=True)
-        left = sorted(p.name for p in folder.iterdir())
-    last = options.runs // 2
-    facts = {
-        "runs": options.runs,
-        "method": options.method,
+            if number % 20 == 19:
+                print(f"{name}: {number + 1:4} runs: {resident[-1] / 1e6:.1f} MB", file=sys.stderr,
+                      flush=True)  # fmt: skip
+        left = sorted(path.name for path in folder.iterdir())
+    return {
+        "runs": runs,
         "first_mb": round(resident[0] / 1e6, 1),
         "last_mb": round(resident[-1] / 1e6, 1),
-        "growth_percent_last_half": round(growth_percent(resident, last), 3),
-        "minutes": round((time.perf_counter() - started) / 60, 1),
+        "growth_percent_last_half": round(growth_percent(resident, runs // 2), 3),
         "cpu_seconds": round(time.process_time() - used, 1),
         "left_in_folder": left,
         "resident_mb": [round(value / 1e6, 2) for value in resident],
     }
-    (ROOT / "build").mkdir(exist_ok=True)
-    (ROOT / "build" / "soak.json").write_text(json.dumps(facts, indent=1) + "\n")
-    print(json.dumps({k: v for k, v in facts.items() if k != "resident_mb"}, indent=1))
-    return int(facts["growth_percent_last_half"] >= LIMIT_PERCENT)
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     sys.exit(main())

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from Testing.fuzz.edits import apply, draw
+from Testing.fuzz.guises import GUISES, disguised
+from Testing.fuzz.seeds import foreign
 from Testing.fuzz.targets import Target, target
 
 CPU_SECONDS_AN_INPUT = 20
@@ -64,11 +66,17 @@ def _random(chosen: Target, folder: Path, seconds: float, seed: int) -> int:
             chosen.check(path)
         except Exception as error:
             raise SystemExit(f"{chosen.name}: a good file fails: {error!r}") from error
-    dice = random.Random(seed)
     inputs = accepted = 0
+    for guise in GUISES:
+        with disguised(path, guise):
+            inputs += 1
+            if _checked(chosen, path) is None:
+                return 1
+    dice = random.Random(seed)
+    strangers = [*good, *foreign()]
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        path.write_bytes(apply(dice.choice(good), draw(dice), good))
+        path.write_bytes(apply(dice.choice(good), draw(dice), strangers))
         inputs += 1
         answer = _checked(chosen, path)
         if answer is None:
@@ -110,6 +118,11 @@ def _guided(name: str, folder: Path, seconds: float, seed: int) -> NoReturn:
     chosen = target(name)
     corpus = folder / "corpus"
     corpus.mkdir()
+    path = folder / chosen.file
+    for guise in GUISES:
+        with disguised(path, guise):
+            if _checked(chosen, path) is None:
+                os._exit(1)
     for number, data in enumerate(chosen.seeds()):
         (corpus / f"{number}").write_bytes(data)
     inside = folder / "input"

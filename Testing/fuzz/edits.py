@@ -7,10 +7,12 @@ import struct
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Kind = Literal["flip", "set", "number", "cut", "drop", "repeat", "insert", "splice"]
-KINDS: tuple[Kind, ...] = ("flip", "set", "number", "cut", "drop", "repeat", "insert", "splice")
+Kind = Literal[
+    "flip", "set", "number", "cut", "drop", "repeat", "insert", "splice", "magic", "join"
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # Numbers at which lengths, counts and sizes overflow, vanish or turn negative.
 _EDGES = (0, 1, -1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**31,
@@ -22,6 +24,13 @@ _TEXTS = (
     b'""', b"[[[[[[[[", b"\\u0000", b"../../../etc/passwd", b"/dev/zero", b"%s%s%n", b"\0\0\0\0",
     b"\xff\xff\xff\xff", b"\r\n", b"\n\n", b" ", b"LIST", b"LOCAL", b"gzip", b"hex", b"ascii",
     b"1 1 1 1 1 1 1", b"-2147483648", b"18446744073709551616", b"0x7fffffff",
+)  # fmt: skip
+# How files of other formats begin: a file that is two of them shows each reader another face.
+_MAGICS = (
+    (0, b"NRRD0005\n"), (0, b"\x93NUMPY\x01\x00"), (0, b"PK\x03\x04"), (4, b"ORTM"),
+    (128, b"DICM"), (344, b"n+1\0"), (0, b"\x5c\x01\0\0"), (0, b"\x1f\x8b\x08"),
+    (0, b"solid "), (0, b"# vtk DataFile"), (0, b"<?xml"), (0, b"ObjectType = Image\n"),
+    (0, b"II*\0"), (0, b"\x89PNG"), (0, b"{"), (0, b"\x08"),
 )  # fmt: skip
 
 
@@ -52,6 +61,12 @@ def apply(data: bytes, edits: Sequence[Edit], others: Sequence[bytes] = ()) -> b
 
 
 def _apply(data: bytes, edit: Edit, others: Sequence[bytes]) -> bytes:
+    if edit.kind == "magic":
+        at, magic = _MAGICS[edit.choice % len(_MAGICS)]
+        return data[:at].ljust(at, b"\0") + magic + data[at + len(magic) :]
+    if edit.kind == "join":
+        other = others[edit.choice // 2 % len(others)]
+        return other + data if edit.choice % 2 else data + other
     at = min(int(edit.place * len(data)), max(len(data) - 1, 0))
     span = max(1, int(edit.extent**3 * len(data)))  # short ones are the rule
     new, taken = _replacement(data[at : at + span], edit, others)

@@ -301,3 +301,11 @@ def surfaces(suffix: str) -> list[bytes]:
         writer.Write()
 
     return [_made(f"m{suffix}", lambda path, b=b: write(path, b)) for b in (False, True)]
+
+
+@cache
+def foreign() -> tuple[bytes, ...]:
+    """Return a small file of each family, to make files of that are two at once."""
+    found = [*images(".nrrd")[:1], *images(".nii")[:1], *images(".mha")[:1], *dicom(("",)),
+             *raw_data(), *networks()[:1], *surfaces(".stl")[:1], *plans()[:1]]  # fmt: skip
+    return tuple(found)

@@ -12,6 +12,8 @@ from pathlib import Path
 from spinemar.errors import InputError
 from Testing.fuzz import seeds
 
+_MAX_NETWORK_BYTES = 1 << 28
+
 
 @dataclass(frozen=True)
 class Target:
@@ -67,7 +69,7 @@ def _dicom_kind(path: Path) -> None:
     from spinemar.io.dicom.folder import ct_series, find_dicom
     from spinemar.io.dicom.kind import look_at, resampled_type
 
-    seen = look_at(path)
+    seen = look_at(path) if path.is_file() else None
     if seen is not None:
         resampled_type([seen.image_type])
     if not ct_series(find_dicom(path.parent)):
@@ -153,9 +155,10 @@ def _job(path: Path) -> None:
 
 
 def _network(path: Path) -> None:
+    from spinemar.base.files.regular import read_regular
     from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
 
-    refuse_unsafe(path.read_bytes(), path.name)
+    refuse_unsafe(read_regular(path, path.name, _MAX_NETWORK_BYTES), path.name)
 
 
 def _manifest(path: Path) -> None:
@@ -176,7 +179,8 @@ def _loaded_network(path: Path) -> None:
 
     content = json.loads(seeds.manifests()[0])
     entry = content["networks"]["generator"]
-    entry["file"], entry["sha256"] = path.name, hashlib.sha256(path.read_bytes()).hexdigest()
+    known = hashlib.sha256(path.read_bytes() if path.is_file() else b"")
+    entry["file"], entry["sha256"] = path.name, known.hexdigest()
     manifest = path.with_name("manifest.json")
     manifest.write_text(json.dumps(content))
     try:
@@ -261,8 +265,6 @@ TARGETS = (
     Target("dicom", "slice.dcm", seeds.dicom, _volume, share=2.5),
     Target("dicom-kind", "IM0", seeds.dicom_encodings, _dicom_kind, in_python=True),
     Target("dicom-written-back", "slice.dcm", seeds.dicom_encodings, _written_back, share=1.5),
-
-
     Target("mask", "mask.nrrd", seeds.masks, _labels),
     Target("dicom-seg", "seg.dcm", seeds.dicom_segmentations, _named_labels, share=2.0),
     Target("seg-nrrd", "labels.seg.nrrd", seeds.slicer_segmentations, _named_labels),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,11 @@ def _null(path: Path) -> None:
 
 def _folder(path: Path) -> None:
     path.mkdir()
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
 
 
 def _huge(path: Path) -> None:
@@ -152,7 +158,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", [_pipe, _endless, _null, _folder, _huge])
+@pytest.mark.parametrize("kind", [_pipe, _socket, _endless, _null, _folder, _huge])
 @pytest.mark.parametrize("reader", READERS, ids=NAMES)
 def test_what_is_no_ordinary_file_is_refused(
     tmp_path: Path, reader: Callable[[Path], object], kind: Callable[[Path], None]
@@ -163,7 +169,7 @@ def test_what_is_no_ordinary_file_is_refused(
         reader(path)
 
 
-@pytest.mark.parametrize("kind", [_pipe, _endless, _null, _folder])
+@pytest.mark.parametrize("kind", [_pipe, _socket, _endless, _null, _folder])
 def test_facts_that_are_no_file_prove_nothing(tmp_path: Path, kind: Callable[[Path], None]) -> None:
     from spinemar.jobs.batches.sidecar import read_current_sidecar, read_sidecar
 

@@ -6,6 +6,7 @@ blocks, and what was opened is asked, not its name.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -28,16 +29,22 @@ def open_regular(path: Path, what: str, max_bytes: int | None = None) -> BinaryI
     Raises
     ------
     InputError
-        If it is a folder, a pipe or a device, or too large.
+        If it is a folder, a pipe, a socket or a device, or too large.
     OSError
         If it is missing or cannot be opened.
     """
     # Without waiting: opening a pipe that nobody writes to would not come back.
-    number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        number = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket
+            raise _not_ordinary(what) from error
+        raise
     try:
         state = os.fstat(number)
         if not stat.S_ISREG(state.st_mode):
-            raise InputError(f"The {what} is no ordinary file.", "Check the path.")
+            raise _not_ordinary(what)
         if max_bytes is not None and state.st_size > max_bytes:
             raise InputError(
                 f"The {what} is larger than {max_bytes >> 20} MiB, far too large.",
@@ -64,3 +71,7 @@ def read_regular(path: Path, what: str, max_bytes: int) -> bytes:
             f"The {what} grows while it is read.", "Check that this is the right file."
         )
     return content
+
+
+def _not_ordinary(what: str) -> InputError:
+    return InputError(f"The {what} is no ordinary file.", "Check the path.")

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.errors import GeometryError, InputError
+from spinemar.errors import GeometryError, InputError, SpinemarError
 from spinemar.io.affine import LPS_RAS, check_affine
 from spinemar.io.dicom.element_lengths import scan_dicom
 from spinemar.io.formats import check_size
@@ -97,24 +97,15 @@ def _read(path: Path) -> StoredSegments:
 
 def _dataset(path: Path) -> Any:
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
     try:
         meta = pydicom.filereader.read_file_meta_info(path)
         if str(meta.get("TransferSyntaxUID", "")) == "1.2.840.10008.1.2.1.99":
             _refuse_bomb(path)
         return pydicom.dcmread(path)
-    except (
-        InvalidDicomError,
-        OSError,
-        ValueError,
-        AttributeError,
-        KeyError,
-        TypeError,
-        NotImplementedError,
-        zlib.error,
-        EOFError,
-    ) as error:
+    except SpinemarError:
+        raise
+    except Exception as error:  # pydicom has no family of errors for damaged files
         raise _damaged(path) from error
 
 

@@ -1,0 +1,86 @@
+"""Put faults into a copy of the core, one at a time, and count those that the tests see.
+
+``python -m Testing.mutation [--mutants 40] [--seed 0] [--only mar] [--home build/mutation]``.
+Answers are kept as they come: a run that was stopped goes on where it stopped. Exit code 1 where
+fewer than 90 % are seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from Testing.mutation.asking import verdict, watch
+from Testing.mutation.mutants import Mutant, all_mutants, sample
+from Testing.mutation.packages import PACKAGES, Package
+
+ROOT = Path(__file__).resolve().parents[2]
+LEAST_PERCENT = 90.0
+_SEEN = ("killed", "endless")
+
+
+def main() -> int:
+    """Mutate, print a table and what survived."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mutants", type=int, default=40, help="of each package")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", action="append", help="name of a package (repeatable)")
+    parser.add_argument("--home", type=Path, default=ROOT / "build" / "mutation")
+    options = parser.parse_args()
+    home = options.home.resolve()
+    tree = _copied(home / "tree")
+    lowest = 100.0
+    rows, survivors = [], []
+    for package in PACKAGES:
+        if options.only and package.name not in options.only:
+            continue
+        answers = _answers(tree, package, home, options.mutants, options.seed)
+        counts = Counter(answers.values())
+        seen = sum(counts[one] for one in _SEEN)
+        share = 100 * seen / max(len(answers), 1)
+        lowest = min(lowest, share)
+        rows.append(f"| {package.name} | {len(answers)} | {seen} | {share:.0f} % |")
+        survivors += [name for name, answer in answers.items() if answer not in _SEEN]
+    print("| package | faults | seen | share |\n|---|---|---|---|", *rows, sep="\n")
+    print(*(f"not seen: {name}" for name in survivors), sep="\n")
+    return int(lowest < LEAST_PERCENT)
+
+
+def _copied(tree: Path) -> Path:
+    """Copy what git knows: faults never touch the checkout."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    for name in filter(None, listed):
+        source, target = ROOT / name, tree / name
+        if not source.is_file():
+            continue
+        if target.is_file() and target.read_bytes() == source.read_bytes():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+    return tree
+
+
+def _answers(tree: Path, package: Package, home: Path, count: int, seed: int) -> dict[str, str]:
+    files = [path.relative_to(tree).as_posix() for path in package.files(tree)]
+    kept = home / f"{package.name}.answers.json"
+    answers = json.loads(kept.read_text("utf-8")) if kept.is_file() else {}
+    witnesses = watch(tree, package, home)
+    chosen: list[Mutant] = sample(all_mutants(tree, files), count, seed)
+    for number, mutant in enumerate(chosen, 1):
+        if mutant.name not in answers:
+            answers[mutant.name] = verdict(tree, mutant, witnesses)
+            kept.write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
+            print(f"{package.name} {number} of {len(chosen)}: {mutant.name}: "
+                  f"{answers[mutant.name]}", flush=True)  # fmt: skip
+    return {one.name: answers[one.name] for one in chosen}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
