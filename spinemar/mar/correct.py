@@ -60,6 +60,8 @@ from spinemar.volume import CTVolume
 
 _SLICES_AT_A_TIME = 2  # what one complex transform carries
 _STAGE = "Correcting"
+_Done = tuple[NDArray[np.float32], NDArray[np.uint8], tuple[SliceReport, ...]]
+"""HU, metal that was put back in percent, and a report of each slice."""
 _AIR_HU = -1000
 
 
@@ -210,7 +212,11 @@ def _with_earlier(
     progress: ProgressCallback,
     cancel: CancelToken | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], tuple[SliceReport, ...], EarlierUse]:
-    """Correct, lay the earlier CT over the result, and correct again with its detail."""
+    """Correct, lay the earlier CT over the result, and correct again with its detail.
+
+    What the gate refuses with the earlier CT's detail is left to the network's own picture: an
+    earlier CT never costs a slice its correction.
+    """
     kept = KeptPictures(worker.pictures)
     first = worker.with_pictures(kept).without_generator()
     hu, _, _ = run.all_slices(first, touched, progress, cancel, "Correcting for the registration")
@@ -219,6 +225,11 @@ def _with_earlier(
         slices = run.laid_slices(laid, touched)
     pictures = FusedPictures(kept, slices)
     done = run.all_slices(worker.with_pictures(pictures), touched, progress, cancel)
+    refused = run.left_alone(done[2])
+    if refused.size:
+        plain = worker.with_pictures(kept)
+        done = run.completed(done, run.all_slices(plain, refused, progress, cancel))
+        pictures.disbelieve(refused)
     return *done, run.use_of(earlier, laid, pictures.slices)
 
 
@@ -286,7 +297,7 @@ class _Run:
         progress: ProgressCallback,
         cancel: CancelToken | None,
         stage: str = _STAGE,
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint8], tuple[SliceReport, ...]]:
+    ) -> _Done:
         """Correct the slices with metal in a copy of the volume."""
         out = self._volume.hu.copy()
         percent = np.zeros(out.shape, dtype=np.uint8)
@@ -312,6 +323,21 @@ class _Run:
                 slice_cache.forget_before(runs[n + 1][0] - neighbours - 1)
             progress(Progress(stage, len(reports), len(touched)))
         return out, percent, tuple(sorted(reports, key=lambda report: report.index))
+
+    def left_alone(self, reports: Sequence[SliceReport]) -> NDArray[np.intp]:
+        """Return the slices, counted from one end of the stack, that were not corrected."""
+        count = len(self._source)
+        left = [self._layout.stored_index(one.index, count) for one in reports if not one.corrected]
+        return np.array(sorted(left), dtype=np.intp)
+
+    def completed(self, done: _Done, again: _Done) -> _Done:
+        """Take the slices of a second pass that it corrected."""
+        better = {one.index: one for one in again[2] if one.corrected}
+        for stored in better:
+            k = self._layout.stored_index(stored, len(self._source))
+            self._layout.of(done[0])[k] = self._layout.of(again[0])[k]
+            self._layout.of(done[1])[k] = self._layout.of(again[1])[k]
+        return done[0], done[1], tuple(better.get(one.index, one) for one in done[2])
 
     def lay_over(
         self,

@@ -19,6 +19,7 @@ from spinemar.registration.search import likely_shifts, likeness_of
 from spinemar.registration.soft_tissue import sampled, tissue_drift
 from spinemar.registration.trust import (
     check_same_patient,
+    none_registered,
     other_patient,
     warnings_about,
 )
@@ -88,6 +89,11 @@ def lay_over(
     if given is None and other_patient(motions):
         raise InputError(
             "The vertebrae of the earlier CT are not those of the scan.",
+            "Give a CT of the same patient that shows the levels with metal.",
+        )
+    if given is None and none_registered(motions):
+        raise InputError(
+            "None of the vertebrae of the earlier CT could be laid over the scan's.",
             "Give a CT of the same patient that shows the levels with metal.",
         )
     steps.done()

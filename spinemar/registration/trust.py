@@ -48,6 +48,11 @@ def other_patient(motions: Sequence[VertebraMotion]) -> bool:
     return bool(judged) and alike < 0.5 * len(judged)
 
 
+def none_registered(motions: Sequence[VertebraMotion]) -> bool:
+    """Whether there are vertebrae, and not one of them could be laid over the scan's."""
+    return bool(motions) and all(one.found == "neighbours" for one in motions)
+
+
 def warnings_about(motions: Sequence[VertebraMotion], overlap: float) -> list[str]:
     """Say what is uncertain, in whole sentences.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,22 @@ def test_what_only_the_earlier_ct_holds_is_not_painted_back(case, helped, contra
     slices = helped.metal_mask.any(axis=(1, 2))
     painted = (result.volume.hu - helped.volume.hu)[slices][:, blob]
     assert abs(painted.mean()) < 0.12 * abs(contrast_hu)
+
+
+def test_what_the_gate_refuses_with_it_is_corrected_without_it(case, without, helped):
+    """A slice never loses its correction to an earlier CT."""
+    plain = {one.index: one.features.gain for one in without.slices}
+    fused = {one.index: one.features.gain for one in helped.slices}
+    index = max(plain, key=lambda k: fused[k] - plain[k])
+    assert fused[index] > plain[index]
+    gate = replace(GateParameters.open(), most_gain=(fused[index] + plain[index]) / 2)
+    result = correct_volume(
+        case.volume, method="generator", device="cpu", gate=gate, earlier=_earlier(case.truth)
+    )
+    assert next(one for one in result.slices if one.index == index).corrected
+    # The first pass keeps its pictures in half precision.
+    np.testing.assert_allclose(result.volume.hu[index], without.volume.hu[index], atol=2)
+    assert not result.earlier.agreement_percent[index].any()
 
 
 def test_threads_change_no_bit(case, helped):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from spinemar.errors import InputError
-from spinemar.registration import registration_from_json, registration_to_json
+from spinemar.registration import VertebraMotion, registration_from_json, registration_to_json
 from spinemar.registration.register import lay_over
+from spinemar.registration.trust import none_registered
 from spinemar.registration.vertebrae import is_cut_off, vertebrae_of
 from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.volume import CTVolume, LabelVolume
@@ -172,3 +173,17 @@ def test_a_vertebra_that_the_end_of_the_ct_cuts_off_is_not_registered_alone(case
     assert is_cut_off(0, found) == cut
     assert not any(is_cut_off(n, found) for n in range(1, len(found)))
     assert not is_cut_off(0, found[:1])
+
+
+@pytest.mark.parametrize(
+    ("found", "none"),
+    [
+        (["neighbours", "neighbours"], True),
+        (["neighbours", "registered"], False),
+        (["given"], False),
+        ([], False),
+    ],
+)
+def test_vertebrae_of_which_none_can_be_laid_over_prove_nothing(found, none):
+    motions = [VertebraMotion(f"L{n}", np.eye(4), found=how) for n, how in enumerate(found, 1)]
+    assert none_registered(motions) == none

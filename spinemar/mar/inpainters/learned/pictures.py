@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -104,3 +104,10 @@ class FusedPictures:
                 with self._lock:
                     self.slices[k] = (one.hu, weight)
         return found
+
+    def disbelieve(self, ks: Iterable[int]) -> None:
+        """Say of slices that the earlier CT was not used after all."""
+        for k in ks:
+            if k in self.slices:
+                shown, weight = self.slices[k]
+                self.slices[k] = shown, np.zeros_like(weight)
