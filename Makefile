@@ -4,7 +4,7 @@ RUNS ?= 200
 MINUTES ?= 10
 MUTANTS ?= 40
 BENCHES ?= $(wildcard Testing/benchmarks/bench_*.py)
-.PHONY: help demo test bench bench-gpu fuzz soak mutate lint format pictures docs lock sbom audit clean
+.PHONY: help demo test test-slicer-sources bench bench-gpu fuzz soak mutate lint format pictures docs lock sbom audit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -16,6 +16,9 @@ demo: ## sample CT -> screws and rods -> simulated scan -> correction -> build/d
 test: ## ruff, mypy and every test
 	@scripts/bootstrap.sh test
 	@scripts/test.sh
+
+test-slicer-sources: ## the modules' tests with Slicer's own files, from SLICER_SOURCE=DIR
+	@SLICER_SOURCE="$(SLICER_SOURCE)" CTK_SOURCE="$(CTK_SOURCE)" scripts/test_slicer_sources.sh
 
 bench: ## speed and memory, also against scikit-image and ASTRA -> build/*.json
 	@scripts/bootstrap.sh bench

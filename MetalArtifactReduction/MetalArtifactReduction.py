@@ -48,6 +48,7 @@ from SpineMARLib.panel.errors import confirmed, guarded, showError  # noqa: E402
 from SpineMARLib.panel.jobwatch import JobWatch  # noqa: E402
 from SpineMARLib.panel.labels import keepEmptyHidden  # noqa: E402
 from SpineMARLib.panel.shortcuts import Shortcuts  # noqa: E402
+from SpineMARLib.panel.uncaught import UncaughtErrors  # noqa: E402
 from SpineMARLib.panel.worker import workerCommand  # noqa: E402
 
 
@@ -69,10 +70,11 @@ class MetalArtifactReduction(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", self.registerSampleData)
 
     def registerSampleData(self):
-        samples.register(self.resourcePath("Icons/MetalArtifactReduction.png"), self.prepareSample)
+        icon = self.resourcePath("Icons/MetalArtifactReduction.png")
+        guarded(lambda: samples.register(icon, self.prepareSample), self.parent.title)
 
     def prepareSample(self):
-        packages.ensure(Path(self.resourcePath("requirements.txt")))
+        packages.ensure(Path(self.resourcePath("MetalArtifactReduction/requirements.txt")))
         return workerCommand()
 
 
@@ -99,12 +101,14 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self._parameterNode = None
         self._guiTag = None
         self._shortcuts = Shortcuts(self.parent)
+        self._uncaught = UncaughtErrors(__file__, self.title)
         self._lastInput = None
 
     # Slicer's life cycle.
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
+        self._uncaught.watch()
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/MetalArtifactReduction.ui"))
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
@@ -141,6 +145,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.setParameterNode(None)
         self.resultPanel.closeViews()
         self.removeObservers()
+        self._uncaught.leave()
 
     def enter(self):
         self.initializeParameterNode()
@@ -326,7 +331,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     @property
     def requirementsPath(self):
-        return Path(self.resourcePath("requirements.txt"))
+        return Path(self.resourcePath("MetalArtifactReduction/requirements.txt"))
 
     def missingPackages(self):
         return packages.missing(self.requirementsPath, self.needsRuntime(), self.usesGpu())

@@ -37,7 +37,9 @@ from SpineImplantPlannerLib.steps.views import Views  # noqa: E402
 
 from SpineMARLib.nodes.guards import likelyInput  # noqa: E402
 from SpineMARLib.panel import packages  # noqa: E402
+from SpineMARLib.panel.errors import guarded  # noqa: E402
 from SpineMARLib.panel.shortcuts import Shortcuts  # noqa: E402
+from SpineMARLib.panel.uncaught import UncaughtErrors  # noqa: E402
 from SpineMARLib.panel.worker import workerCommand  # noqa: E402
 
 
@@ -59,7 +61,12 @@ class SpineImplantPlanner(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", self.registerSampleData)
 
     def registerSampleData(self):
-        samples.register(self.resourcePath("Icons/SpineImplantPlanner.png"))
+        icon = self.resourcePath("Icons/SpineImplantPlanner.png")
+        guarded(lambda: samples.register(icon, self.prepareSample), self.parent.title)
+
+    def prepareSample(self):
+        packages.ensure(Path(self.resourcePath("SpineImplantPlanner/requirements.txt")))
+        return workerCommand()
 
 
 class SpineImplantPlannerLogic(ScriptedLoadableModuleLogic):
@@ -82,12 +89,14 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.logic = self.planner = self.parameters = self.runner = None
         self._guiTag = None
         self._shortcuts = Shortcuts(self.parent)
+        self._uncaught = UncaughtErrors(__file__, self.title)
         self._steps = ()
 
     # Slicer's life cycle.
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
+        self._uncaught.watch()
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/SpineImplantPlanner.ui"))
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
@@ -141,6 +150,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.setParameterNode(None)
         self.planner.release()
         self.removeObservers()
+        self._uncaught.leave()
 
     def enter(self):
         self.initializeParameterNode()
@@ -165,8 +175,8 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
             ".": lambda: screws.stepSelection(1),
             "Ctrl+Up": lambda: self.views.stepDepth(-1.0),
             "Ctrl+Down": lambda: self.views.stepDepth(1.0),
-            "Ctrl+Left": lambda: self.views.stepTurn(-15.0),
-            "Ctrl+Right": lambda: self.views.stepTurn(15.0),
+            "Ctrl+Shift+Up": lambda: self.views.stepTurn(-15.0),
+            "Ctrl+Shift+Down": lambda: self.views.stepTurn(15.0),
             "Esc": self.onEscape,
         }
         self._shortcuts.enable(slots)
@@ -299,8 +309,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
     def ensurePackages(self, pairs=False):
         """Install what the core needs, and data sets besides, with the user's consent."""
         for name in ("requirements.txt", *(("requirements-pairs.txt",) if pairs else ())):
-            path = Path(self.resourcePath(name))
-            packages.ensure(path)
+            packages.ensure(Path(self.resourcePath(f"SpineImplantPlanner/{name}")))
 
 
 class SpineImplantPlannerTest(ScriptedLoadableModuleTest):

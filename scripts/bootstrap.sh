@@ -41,7 +41,8 @@ case "$task" in
     # Offscreen rendering, Qt, a display for tests that want one, CMake, a DICOM validator, and a
     # tracer of system calls.
     system="libegl1 libegl-mesa0 libgl1-mesa-dri libgl1 libxrender1 libxkbcommon0 libdbus-1-3"
-    system="$system libfontconfig1 libglib2.0-0 fonts-dejavu-core xvfb xauth cmake dicom3tools strace"
+    system="$system libfontconfig1 libglib2.0-0 fonts-dejavu-core xvfb xauth cmake ninja-build"
+    system="$system dicom3tools strace"
     # Qt on that display.
     system="$system libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-render-util0"
     system="$system libxcb-shape0 libxkbcommon-x11-0"

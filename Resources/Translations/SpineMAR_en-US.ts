@@ -1209,6 +1209,91 @@
         </message>
     </context>
     <context>
+        <name>outcome.quality</name>
+        <message>
+            <source>Region</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Mean HU</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>SD HU</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Streaks HU</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Correct a volume first.</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>outcome.result</name>
+        <message>
+            <source>Nothing is corrected yet: click Correct artifacts.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Showing {name}</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>outcome.slicetable</name>
+        <message>
+            <source>▲ left as scanned</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Slice</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>What was done</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Why</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{share} % corrected</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Metal {width} mm wide; changed by {change} HU</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>outcome.viewtexts</name>
+        <message>
+            <source>Slice {number}: {done}; metal {width} mm wide</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>left as scanned</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>After less before
+white: brighter after; black: darker</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Slice {number}: no metal, not touched</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{share} % corrected</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
         <name>panel.batch</name>
         <message>
             <source>Cancel batch</source>
@@ -1326,40 +1411,6 @@
         </message>
     </context>
     <context>
-        <name>panel.quality</name>
-        <message>
-            <source>Region</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Mean HU</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>SD HU</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Streaks HU</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Correct a volume first.</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>panel.result</name>
-        <message>
-            <source>Nothing is corrected yet: click Correct artifacts.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Showing {name}</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
         <name>panel.runner</name>
         <message>
             <source>Preparing...</source>
@@ -1396,31 +1447,8 @@
             <source>Spine CT to plan in</source>
             <translation type="unfinished" />
         </message>
-    </context>
-    <context>
-        <name>panel.slicetable</name>
         <message>
-            <source>▲ left as scanned</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Slice</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>What was done</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Why</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>{share} % corrected</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Metal {width} mm wide; changed by {change} HU</source>
+            <source>Getting the sample CT...</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1511,30 +1539,6 @@
         </message>
         <message>
             <source>imported surfaces</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>panel.viewtexts</name>
-        <message>
-            <source>Slice {number}: {done}; metal {width} mm wide</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>left as scanned</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>After less before
-white: brighter after; black: darker</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Slice {number}: no metal, not touched</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>{share} % corrected</source>
             <translation type="unfinished" />
         </message>
     </context>

@@ -34,7 +34,11 @@ class JobWatch:
             return
         self.run.letWork(BEAT_MS / 1000)
         if self.run.running:
-            self._onProgress(self.run)
+            try:
+                self._onProgress(self.run)
+            except Exception:
+                self.close()  # else it would be told on every beat
+                raise
             return
         run, self.run = self.run, None
         self._timer.stop()

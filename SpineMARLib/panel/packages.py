@@ -18,10 +18,10 @@ from slicer.i18n import tr as _
 from spinemar.errors import InputError
 
 REQUESTER = "SpineMAR"
-# Distribution and the module that proves that it is there.
+# Distribution and the module that it brings, where the names differ.
 _MODULES = {"finufft": "finufft", "scikit-image": "skimage", "SimpleITK": "SimpleITK",
             "pydicom": "pydicom", "pillow": "PIL"}  # fmt: skip
-_SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "vtk", "requests", "pillow")
+_SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "vtk", "requests", "pillow", "pydicom")
 # What pip downloads for it, with what it needs beyond Slicer's own packages: wheels of November
 # 2026 for Python 3.12 on Linux.
 _DOWNLOAD_MB = {"finufft": 8, "scikit-image": 17, "SimpleITK": 53, "pydicom": 3, "pillow": 7,
@@ -54,17 +54,27 @@ def downloadText(wanted: list[str]) -> str:
     return f"{', '.join(names)} (about {text})"
 
 
-def isImportable(module: str) -> bool:
-    """Whether a module is there; it is not imported, which would stop the user interface."""
+def isMet(requirement: str) -> bool:
+    """Whether a requirement is there in a version that fits.
+
+    It is not imported, which would stop the user interface. What can be imported but has no
+    metadata was built into Slicer, and is taken as it is.
+    """
+    from packaging.requirements import Requirement  # every Slicer brings it
+
+    wanted = Requirement(requirement)
     importlib.invalidate_caches()
-    return importlib.util.find_spec(module) is not None
+    if importlib.util.find_spec(_MODULES.get(wanted.name, wanted.name)) is None:
+        return False
+    try:
+        version = metadata.version(wanted.name)
+    except metadata.PackageNotFoundError:
+        return True
+    return wanted.specifier.contains(version, prereleases=True)
 
 
 def missing(
-    path: Path,
-    needsRuntime: bool,
-    driver: bool,
-    importable: Callable[[str], bool] | None = None,
+    path: Path, needsRuntime: bool, driver: bool, met: Callable[[str], bool] | None = None
 ) -> list[str]:
     """List what has to be installed before a job can run.
 
@@ -76,16 +86,13 @@ def missing(
         Whether networks will run.
     driver : bool
         Whether an NVIDIA driver is there.
-    importable : callable
-        For tests.
+    met : callable
+        For tests; `isMet` by default.
     """
-    importable = importable or isImportable
-    wanted = []
-    for line in requirements(path):
-        name = nameOf(line)
-        if not importable(_MODULES.get(name, name)):
-            wanted.append(line)
-    if needsRuntime and not importable("onnxruntime"):
+    met = met or isMet
+    wanted = [line for line in requirements(path) if not met(line)]
+    # Either of the two runtimes is imported by this name, and has no metadata of this name.
+    if needsRuntime and not met("onnxruntime"):
         wanted.append(runtimeRequirement(driver))
     return wanted
 
@@ -132,7 +139,7 @@ def ensure(
     needsRuntime: bool = False,
     driver: bool = False,
     install: Callable[[list[str]], None] = askAndInstall,
-    importable: Callable[[str], bool] | None = None,
+    met: Callable[[str], bool] | None = None,
 ) -> None:
     """Install what is missing, with the user's consent.
 
@@ -146,7 +153,7 @@ def ensure(
     InputError
         If the user declined, pip failed, or packages are still missing.
     """
-    wanted = missing(path, needsRuntime, driver, importable)
+    wanted = missing(path, needsRuntime, driver, met)
     if not wanted:
         return
     try:
@@ -165,7 +172,7 @@ def ensure(
             "Python console: slicer.util.pip_install('--no-index --find-links FOLDER "
             f"{' '.join(nameOf(one) for one in wanted)}').",
         ) from error
-    still = missing(path, needsRuntime, driver, importable)
+    still = missing(path, needsRuntime, driver, met)
     if still:  # pip_ensure returns silently in testing mode
         raise InputError(
             f"These Python packages are still missing: {', '.join(still)}.",

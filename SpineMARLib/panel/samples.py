@@ -1,7 +1,10 @@
 """Sample data: entries in Slicer's Sample Data module, and volumes shown as bones want it."""
 
+import time
+
 import slicer
 
+from SpineMARLib.jobrun import JobRun, factsAlone
 from SpineMARLib.panel.errors import guarded
 
 CATEGORY = "SpineMAR"
@@ -36,3 +39,37 @@ def loadVolume(path, name):
     node.GetDisplayNode().SetAutoWindowLevel(False)
     node.GetDisplayNode().SetWindowLevel(_WINDOW, _LEVEL)
     return node
+
+
+def made(job, command, text):
+    """Return what a job in a worker returns, behind a dialog with its progress.
+
+    Parameters
+    ----------
+    job : dict
+    command : list of str
+        The worker's command line.
+    text : str
+        What the dialog says at first.
+
+    Raises
+    ------
+    SpinemarError
+        If the job failed or the user cancelled it.
+    """
+    dialog = slicer.util.createProgressDialog(labelText=text, maximum=100)
+    run = JobRun(lambda _folder: job, factsAlone, slicer.app.temporaryPath, command)
+    try:
+        while run.running:
+            dialog.labelText = run.progress.stage
+            dialog.value = int(100 * run.progress.fraction)
+            if dialog.wasCanceled:
+                run.cancel()
+            slicer.app.processEvents()
+            time.sleep(0.02)
+        if run.error is not None:
+            raise run.error
+    finally:
+        run.close()
+        dialog.close()
+    return run.result

@@ -36,8 +36,33 @@ def test_the_launcher_beside_the_application(
     import spinemar.base.interpreter as module
 
     monkeypatch.setattr(module, "PurePath", type(folder))
-    found = choose_interpreter(folder, platform=platform, exists=lambda p: str(p) == launcher)
+    found = choose_interpreter(
+        folder, platform=platform, which=nowhere, exists=lambda p: str(p) == launcher
+    )
     assert found == launcher
+
+
+def nowhere(_name: str) -> None:
+    """Find no program, as a shell that Slicer did not start."""
+
+
+def test_a_build_tree_has_the_launcher_on_its_path_alone() -> None:
+    found = choose_interpreter(
+        "/build/Slicer-build/bin",
+        which=lambda name: f"/build/python-install/bin/{name}",
+        exists=lambda _: False,
+    )
+    assert found == "/build/python-install/bin/PythonSlicer"
+
+
+@pytest.mark.parametrize(
+    "executable", ["/opt/Slicer/bin/PythonSlicer", r"C:\Slicer 5.12\bin\PythonSlicer.exe"]
+)
+def test_slicer_names_its_python_itself(executable: str) -> None:
+    found = choose_interpreter(
+        "/elsewhere", executable=executable, which=nowhere, exists=lambda _: False
+    )
+    assert found == executable
 
 
 def test_outside_slicer_it_is_this_python() -> None:
@@ -46,7 +71,7 @@ def test_outside_slicer_it_is_this_python() -> None:
 
 def test_a_missing_launcher_is_one_sentence() -> None:
     with pytest.raises(FaultError, match="was not found"):
-        choose_interpreter("/opt/Slicer/bin", exists=lambda _: False)
+        choose_interpreter("/opt/Slicer/bin", which=nowhere, exists=lambda _: False)
 
 
 def test_the_worker_finds_the_core_wherever_it_starts(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ PANELS = {
     path
     for library in (*PLANNER.glob("*Lib"), *CORRECTION.glob("*Lib"), SHARED)
     for room in ("steps", "panel")
-    for path in library.glob(f"{room}/*.py")
+    for path in library.glob(f"{room}/**/*.py")
 }
 # Of `slicer.util`, logic may use what takes all it needs as arguments.
 GLOBAL_UTIL = {

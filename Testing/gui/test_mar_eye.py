@@ -408,7 +408,8 @@ def test_the_first_run_says_what_will_be_installed_and_how_large(host, panel, mo
     from SpineMARLib.panel import packages
 
     assert not panel.ui.firstRunFrame.visible
-    monkeypatch.setattr(packages, "isImportable", lambda name: name not in ("finufft", "skimage"))
+    names = ("finufft", "scikit-image")
+    monkeypatch.setattr(packages, "isMet", lambda line: packages.nameOf(line) not in names)
     panel.exit()
     panel.enter()
     host.process(0.05)

@@ -294,19 +294,46 @@ def test_generator_without_a_model_says_so(host, panel, monkeypatch):
     assert "import a model" in panel.ui.summaryLabel.text
 
 
-def test_missing_packages_are_asked_for(host, panel, monkeypatch):
+@pytest.fixture
+def withoutFinufft(monkeypatch):
+    """A fresh Slicer, as far as it matters: nothing has installed finufft, or looked for it."""
+    from importlib import metadata, util
+
+    def version(name, real=metadata.version):
+        if name == "finufft":
+            raise metadata.PackageNotFoundError(name)
+        return real(name)
+
+    def find_spec(name, package=None, real=util.find_spec):
+        return None if name == "finufft" else real(name, package)
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(util, "find_spec", find_spec)
+
+
+def test_missing_packages_are_asked_for(host, panel, withoutFinufft):
     import qt
-    import slicer
 
-    from SpineMARLib.panel import packages
-
-    monkeypatch.setattr(packages, "isImportable", lambda name: name != "finufft")
-    monkeypatch.setattr(slicer.packaging, "pip_check", lambda requirement: False)
     host.answer = lambda message: qt.QMessageBox.Cancel
     click(panel.ui.correctButton)
-    assert "finufft" in host.messages[0].text  # the request
-    assert "not installed" in host.messages[1].text  # what declining means
-    assert slicer.packaging.installed == []
+    asked, told = host.messages
+    assert "finufft" in asked.text + asked.details
+    assert "not installed" in told.text  # what declining means
+    assert host.app.pythonSlicer.pipCalls() == []
+    assert panel.run is None
+
+
+@pytest.mark.parametrize("button", ["correctButton", "installButton", "batchButton"])
+def test_pip_that_fails_ends_in_a_sentence(host, panel, withoutFinufft, button, tmp_path):
+    """Slicer's packaging is there for who imports it; its pip_ensure raises what pip raises."""
+    panel.ui.batchSource.currentPath = panel.ui.batchTarget.currentPath = str(tmp_path)
+    host.app.pythonSlicer.endPipWith(1)
+    getattr(panel.ui, button).click()
+    assert "pip could not install finufft" in host.messages[-1].text
+    (call,) = host.app.pythonSlicer.pipCalls()
+    assert call[0] == "install"
+    assert "finufft>=2.3" in call
+    assert "-c" in call  # what Slicer brings stays as it is
     assert panel.run is None
 
 
@@ -483,12 +510,27 @@ def test_strings_are_translatable(host):
 
 
 def test_sample_data_are_registered(host, panel):
-    import SampleData
+    import slicer
 
     host.finishStartup()
-    source = SampleData.sources["SpineMAR"][0]
+    (source,) = slicer.modules.sampleDataSources["SpineMAR"]
     assert source.sampleName == "SpineCTWithImplants"
     assert Path(source.thumbnailFileName).is_file()
+
+
+def test_a_sample_on_a_fresh_slicer_asks_for_packages_first(
+    host, panel, withoutFinufft, tmp_path, monkeypatch
+):
+    import qt
+
+    module = sys.modules["MetalArtifactReductionLib.panel.samples"]
+    monkeypatch.setattr(module, "cache_folder", lambda: tmp_path)
+    host.finishStartup()
+    host.answer = lambda message: qt.QMessageBox.Cancel
+    host.clickSample("SpineCTWithImplants")
+    asked, told = host.messages
+    assert "finufft" in asked.text + asked.details
+    assert "not installed" in told.text
 
 
 @pytest.mark.slow
@@ -498,17 +540,16 @@ def test_sample_data_load_scan_and_truth(host, panel, tmp_path, monkeypatch):
 
     if not (sample_data.cache_folder() / "cxr.nii.gz").is_file():
         pytest.skip("the sample CT has not been fetched (spinemar sample-data)")
-    import SampleData
     import slicer
 
     monkeypatch.setattr(
         sys.modules["MetalArtifactReductionLib.panel.samples"], "cache_folder", lambda: tmp_path
     )
     host.finishStartup()
-    scan, truth = SampleData.downloadSamples("SpineCTWithImplants")
-    assert (scan.GetName(), truth.GetName()) == (
-        "Spine CT with implants",
-        "Spine CT without implants (truth)",
+    host.clickSample("SpineCTWithImplants")
+    scan, truth = (
+        slicer.util.getNode(name)
+        for name in ("Spine CT with implants", "Spine CT without implants (truth)")
     )
     difference = slicer.util.arrayFromVolume(scan).astype(int) - slicer.util.arrayFromVolume(truth)
     assert np.abs(difference).max() > 2000

@@ -233,12 +233,10 @@ def test_self_test_and_sample_data(host):
 
     host.loadModule(MODULE)
     host.finishStartup()
-    import SampleData
-
     from SpineImplantPlanner import SpineImplantPlannerTest
 
-    # The other module adds its own sample to the same group when it is loaded too.
-    assert "SpineCT" in [s.sampleName for s in SampleData.sources["SpineMAR"]]
+    (source,) = slicer.modules.sampleDataSources["SpineMAR"]
+    assert source.sampleName == "SpineCT"
     SpineImplantPlannerTest().runTest()
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLModelNode") >= 4
 
@@ -253,10 +251,11 @@ def test_the_sample_is_ready_to_plan_in(host):
     host.showWindow()
     host.loadModule(MODULE)
     host.finishStartup()
-    import SampleData
+    import slicer
     from SpineImplantPlannerLib.nodes import spine as spinenodes
 
-    ct, vertebrae = SampleData.downloadSamples("SpineCT")
+    host.clickSample("SpineCT")
+    ct, vertebrae = slicer.util.getNode("Spine CT"), slicer.util.getNode("Spine CT vertebrae")
     labels, names = spinenodes.labelsOf(vertebrae, ct)
     assert {"T12", "L1", "L2"} <= set(names.values())
     assert labels.labels.shape == (133, 512, 512)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from Testing.host.fileio import CoreIOManager
 from Testing.host.modules import ModuleManager
+from Testing.host.pythonslicer import PythonSlicer
 
 
 class SlicerApplication(QApplication):
@@ -28,6 +29,7 @@ class SlicerApplication(QApplication):
         self.setStyle("Fusion")
         self._temporary = tempfile.TemporaryDirectory(prefix="slicer-host-")
         self._settings = QSettings(f"{self._temporary.name}/Slicer.ini", QSettings.Format.IniFormat)
+        self.pythonSlicer = PythonSlicer(Path(self._temporary.name) / "python" / "bin")
         self._paused = 0
         self._layoutManager: Any = None
         self._renderWhenResumed: list[Any] = []
@@ -52,6 +54,9 @@ class SlicerApplication(QApplication):
         self._paused = 0
         self.testing = False
         self.translations.clear()
+        with warnings.catch_warnings():  # PySide warns where nothing is connected
+            warnings.simplefilter("ignore")
+            self.startupCompleted.disconnect()
 
     # Slicer's interface.
 
@@ -116,14 +121,8 @@ class SlicerApplication(QApplication):
     os = Property(str, lambda self: "linux" if os.name == "posix" else "win")
 
     def applicationDirPath(self) -> str:
-        """Return a folder with a PythonSlicer in it, as the application's own folder has one."""
-        folder = Path(self._temporary.name) / "bin"
-        launcher = folder / "PythonSlicer"
-        if not launcher.exists():
-            folder.mkdir(exist_ok=True)
-            launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-            launcher.chmod(0o755)
-        return str(folder)
+        """Return a folder without a PythonSlicer, as in a build tree; that is on PATH."""
+        return self._temporary.name
 
     def restart(self) -> None:
         raise RuntimeError("The host does not restart.")

@@ -40,7 +40,7 @@ class ctkPathLineEdit(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._edit, 1)
         row.addWidget(self._browse)
-        self._filters = self.Files
+        self._filters = self.Files | self.Dirs | self.Readable  # ctk's default
         self._nameFilters: list[str] = []
         self._edit.textChanged.connect(self.currentPathChanged)
         self._browse.clicked.connect(self.browse)

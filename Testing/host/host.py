@@ -33,21 +33,33 @@ def _standInModules() -> None:
         setattr(ctk, name, cls)
     sys.modules["ctk"] = ctk
     sys.modules["qt"].QUiLoader = uiloader.QUiLoader
+    from Testing.host import slicersown
+
+    genuine = slicersown.checkout()
+    if genuine is None:
+        _publishStandIns(slicer)
+    else:
+        slicersown.publish(genuine)
+    from Testing.host.standins import cli  # Slicer's own wants the command-line logic
+
+    sys.modules["slicer.cli"] = slicer.cli = cli
+
+
+def _publishStandIns(slicer: Any) -> None:
+    from Testing.host import standins
     from Testing.host.standins import (
         SampleData,
         ScriptedLoadableModule,
-        cli,
         i18n,
-        packaging,
         parameterNodeWrapper,
     )
 
     sys.modules["SampleData"] = SampleData
-
-    for standIn in (ScriptedLoadableModule, cli, i18n, packaging, parameterNodeWrapper):
+    for standIn in (ScriptedLoadableModule, i18n, parameterNodeWrapper):
         name = standIn.__name__.rpartition(".")[2]
         sys.modules[f"slicer.{name}"] = standIn
         setattr(slicer, name, standIn)
+    slicer.__path__.append(str(Path(standins.__file__).parent / "onrequest"))
 
 
 def startApplication() -> Any:
@@ -138,8 +150,9 @@ class Host:
         for name in list(vars(slicer.modules)):
             delattr(slicer.modules, name)
         self.moduleManager = None
-        sys.modules["SampleData"].sources.clear()
-        sys.modules["slicer.packaging"].installed.clear()
+        if sys.modules.pop("slicer.packaging", None) is not None:
+            vars(slicer).pop("packaging", None)  # the next session is one that nobody asked
+        self.app.pythonSlicer.forget()
         ctkMessageBox.answerer = None
         sys.excepthook = self._excepthook
         gc.collect()
@@ -180,6 +193,17 @@ class Host:
         """Tell the modules that Slicer has started (they register sample data then)."""
         self.app.startupCompleted.emit()
         self.process()
+
+    def clickSample(self, name: str) -> None:
+        """Click a sample's button in the Sample Data module: what it raises ends in a slot."""
+        import qt
+        import slicer
+
+        sources = [s for group in slicer.modules.sampleDataSources.values() for s in group]
+        source = next(s for s in sources if s.sampleName == name)
+        button = qt.QPushButton(name)
+        button.connect("clicked()", lambda: source.customDownloader(source))
+        button.click()
 
     def openModule(self, path: str | Path) -> Any:
         """Load a module from its file, show its panel, and return its Python widget."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import slicer
 from PySide6.QtCore import Property, QObject, Qt, Signal
+from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QDockWidget,
     QLabel,
@@ -16,6 +17,13 @@ from PySide6.QtWidgets import (
 )
 
 PANEL_WIDTH = 480
+# Keys of Slicer's own main window (5.10 and 5.12: qSlicerMainWindow.ui and .cxx,
+# qSlicerModuleSelectorToolBar.cxx, qSlicerAppMainWindow.cxx). Its Undo and Redo are in no menu.
+SLICERS_KEYS = (
+    "Ctrl+O", "Ctrl+S", "Ctrl+W", "Ctrl+X", "Ctrl+C", "Ctrl+V", "Ctrl+H", "Ctrl+F", "Ctrl+B",
+    "Ctrl+0", "Ctrl+1", "Ctrl+2", "Ctrl+3", "Ctrl+4", "Ctrl+5", "Ctrl+6", "Ctrl+`",
+    "Ctrl+Left", "Ctrl+Right", "Alt+Left", "Alt+Right",
+)  # fmt: skip
 
 
 class ModuleSelector(QObject):
@@ -68,6 +76,10 @@ class MainWindow(QMainWindow):
         dock.setMinimumWidth(PANEL_WIDTH)
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
         self._selector = ModuleSelector(self)
+        for keys in SLICERS_KEYS:
+            action = QAction(keys, self)
+            action.setShortcut(QKeySequence(keys))
+            self.addAction(action)
         self.statusBar()
 
     def moduleSelector(self) -> ModuleSelector:

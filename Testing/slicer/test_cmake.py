@@ -1,4 +1,7 @@
-"""The extension's CMake: configured against a stub of Slicer, installed, imported from there."""
+"""The extension's CMake: configured, built, installed, imported from there.
+
+Against a stub of Slicer, or with its own macros where SLICER_SOURCE names a checkout.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,33 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake"),
 ]
 ROOT = Path(__file__).resolve().parents[2]
-STUB = ROOT / "Testing" / "cmake" / "stub"
+SLICER_SOURCE = os.environ.get("SLICER_SOURCE")
+GENERATORS = [g for g, program in (("Ninja", "ninja"), ("Unix Makefiles", "make"))
+              if shutil.which(program)]  # fmt: skip
 MODULES = sorted(
     p.parent for p in ROOT.glob("*/CMakeLists.txt") if (p.parent / "Resources").is_dir()
 )
 CLI = "MetalArtifactReductionCLI"
 
 
-def configure(source: Path, build: Path) -> subprocess.CompletedProcess[str]:
+def slicer_options() -> list[str]:
+    """Name Slicer's macros: the stub's, or those of the sources."""
+    if not SLICER_SOURCE:
+        return [f"-DSlicer_DIR={ROOT / 'Testing' / 'cmake' / 'stub'}"]
+    ctk = os.environ.get("CTK_SOURCE") or f"{SLICER_SOURCE}/CTK"
+    return [f"-DSlicer_DIR={ROOT / 'Testing' / 'cmake' / 'genuine'}",
+            f"-DSLICER_SOURCE={SLICER_SOURCE}", f"-DCTK_SOURCE={ctk}",
+            f"-DPYTHON_EXECUTABLE={sys.executable}"]  # fmt: skip
+
+
+def configure(
+    source: Path, build: Path, generator: str = next(iter(GENERATORS), "Ninja")
+) -> subprocess.CompletedProcess[str]:
     # Nothing is compiled, so that a machine without a compiler can run this as well.
     languages = [f"-DCMAKE_{c}_COMPILER{x}" for c in ("C", "CXX") for x in ("=true", "_FORCED=1")]
     return subprocess.run(
-        ["cmake", "-S", str(source), "-B", str(build), f"-DSlicer_DIR={STUB}", *languages],
+        ["cmake", "-G", generator, "-S", str(source), "-B", str(build), *slicer_options(),
+         *languages],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -42,13 +60,72 @@ def build(tmp_path_factory) -> Path:
     return folder
 
 
+def made(build: Path, prefix: Path) -> subprocess.CompletedProcess[str]:
+    """Build, and install where that went well."""
+    done = subprocess.run(
+        ["cmake", "--build", str(build)], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 0:
+        subprocess.run(
+            ["cmake", "--install", str(build), "--prefix", str(prefix)],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    return done
+
+
 @pytest.fixture(scope="module")
 def installed(build, tmp_path_factory) -> Path:
     prefix = tmp_path_factory.mktemp("install")
-    subprocess.run(
-        ["cmake", "--install", str(build), "--prefix", str(prefix)], check=True, capture_output=True
-    )
+    done = made(build, prefix)
+    assert done.returncode == 0, done.stdout + done.stderr
     return prefix / "lib" / "Slicer-5.12"
+
+
+def small_extension(folder: Path) -> Path:
+    """Make an extension of the two modules alone, whose core is one file."""
+    for module in MODULES:
+        shutil.copytree(module, folder / module.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / CLI, folder / CLI, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "cmake", folder / "cmake")
+    shutil.copy(ROOT / "CMakeLists.txt", folder)
+    (folder / "spinemar").mkdir()
+    (folder / "spinemar" / "__init__.py").touch()
+    return folder
+
+
+def own_files(module: Path) -> list[Path]:
+    """List what a module installs, relative to its folder."""
+    paths = (p.relative_to(module) for p in module.rglob("*") if p.is_file())
+    return [p for p in paths if p.name != "CMakeLists.txt" and p.parts[0] != "Testing"]
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_every_file_of_both_modules_is_installed_as_it_is(generator: str, tmp_path: Path) -> None:
+    """Scripted modules share one folder: no module's file takes the place of another's."""
+    source = small_extension(tmp_path / "source")
+    done = configure(source, tmp_path / "build", generator)
+    assert done.returncode == 0, done.stderr
+    done = made(tmp_path / "build", tmp_path / "install")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "install" / "lib" / "Slicer-5.12" / "qt-scripted-modules"
+    for module in MODULES:
+        for path in own_files(source / module.name):
+            assert (folder / path).read_bytes() == (source / module.name / path).read_bytes(), path
+
+
+@pytest.mark.skipif("Ninja" not in GENERATORS, reason="needs ninja")
+def test_one_path_in_two_modules_does_not_build(tmp_path: Path) -> None:
+    source = small_extension(tmp_path / "source")
+    for module in MODULES:
+        (source / module.name / "Resources" / "same.txt").write_text(module.name)
+        listing = source / module.name / "CMakeLists.txt"
+        start = "set(MODULE_PYTHON_RESOURCES"
+        listing.write_text(listing.read_text().replace(start, f"{start}\n  Resources/same.txt"))
+    done = configure(source, tmp_path / "build", "Ninja")
+    if done.returncode == 0:  # newer versions of CMake see it first
+        done = made(tmp_path / "build", tmp_path / "install")
+    assert done.returncode != 0
+    assert "same.txt" in done.stdout + done.stderr
 
 
 def test_self_tests_are_listed(build: Path) -> None:
@@ -71,11 +148,7 @@ def test_every_file_of_a_module_is_listed(module: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["MetalArtifactReduction.ui", "compare.py"])
 def test_a_listed_file_that_is_missing_fails(missing: str, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    for name in ("MetalArtifactReduction", CLI, "cmake"):
-        shutil.copytree(ROOT / name, source / name)
-    shutil.copy(ROOT / "CMakeLists.txt", source)
-    (source / "spinemar").mkdir()
+    source = small_extension(tmp_path / "source")
     next(source.rglob(missing)).unlink()
     done = configure(source, tmp_path / "build")
     assert done.returncode != 0
@@ -84,6 +157,8 @@ def test_a_listed_file_that_is_missing_fails(missing: str, tmp_path: Path) -> No
 
 def test_metadata_is_what_the_extensions_index_asks_for() -> None:
     text = (ROOT / "CMakeLists.txt").read_text()
+    # A rule offers the extension to all whose data fit, as if they needed it: no CT does.
+    assert "EXTENSION_DICOM_SUPPORT_RULE" not in text
     for name in ("HOMEPAGE", "CATEGORY", "CONTRIBUTORS", "DESCRIPTION", "ICONURL",
                  "SCREENSHOTURLS", "DEPENDS"):  # fmt: skip
         assert f"EXTENSION_{name} " in text

@@ -12,7 +12,8 @@ from spinemar.errors import InputError, ModelError
 
 pytestmark = pytest.mark.slicer
 ROOT = Path(__file__).resolve().parents[2]
-REQUIREMENTS = ROOT / "MetalArtifactReduction" / "Resources" / "requirements.txt"
+RESOURCES = ROOT / "MetalArtifactReduction" / "Resources"
+REQUIREMENTS = RESOURCES / "MetalArtifactReduction" / "requirements.txt"
 
 
 @pytest.fixture(autouse=True)
@@ -185,20 +186,20 @@ def test_packages_are_asked_for_and_checked_afterwards():
 
     def install(lines):
         asked.append(lines)
-        there.update({"finufft", "skimage", "SimpleITK", "pydicom"})
+        there.update(lines)
 
-    ensure(REQUIREMENTS, False, False, install, lambda name: name in there)
+    ensure(REQUIREMENTS, False, False, install, lambda line: line in there)
     assert len(asked) == 1
-    ensure(REQUIREMENTS, False, False, install, lambda name: name in there)
+    ensure(REQUIREMENTS, False, False, install, lambda line: line in there)
     assert len(asked) == 1  # nothing is missing any more
 
     def decline(lines):
         raise RuntimeError("declined")
 
     with pytest.raises(InputError, match="not installed"):
-        ensure(REQUIREMENTS, True, False, decline, lambda name: name in there)
+        ensure(REQUIREMENTS, True, False, decline, lambda line: line in there)
     with pytest.raises(InputError, match="still missing: onnxruntime"):
-        ensure(REQUIREMENTS, True, False, lambda lines: None, lambda name: name in there)
+        ensure(REQUIREMENTS, True, False, lambda lines: None, lambda line: line in there)
 
 
 def test_sentences_have_problem_and_remedy():
@@ -219,7 +220,7 @@ def test_pip_that_fails_gives_a_sentence_with_its_remedy():
         raise subprocess.CalledProcessError(1, ["pip", "install", *wanted])
 
     with pytest.raises(InputError) as caught:
-        ensure(REQUIREMENTS, install=fail, importable=lambda name: name != "finufft")
+        ensure(REQUIREMENTS, install=fail, met=lambda line: not line.startswith("finufft"))
     assert "pip could not install finufft" in caught.value.problem
     for word in ("proxy", "Without a network", "--find-links"):
         assert word in caught.value.remedy
@@ -244,3 +245,22 @@ def test_what_will_be_installed_is_told_with_its_size(wanted, text):
     from SpineMARLib.panel.packages import downloadText
 
     assert downloadText(wanted) == text
+
+
+@pytest.mark.parametrize(
+    ("installed", "met"),
+    [("3.0.2", True), ("2.4.4", True), ("2.3.1", False), ("built into Slicer", True)],
+)
+def test_a_package_counts_in_a_version_that_fits(installed, met, monkeypatch):
+    from importlib import metadata
+
+    from SpineMARLib.panel.packages import isMet
+
+    def version(_name):
+        if installed[0].isdigit():
+            return installed
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert isMet("pydicom>=2.4") is met
+    assert not isMet("there-is-no-such-package>=1")

@@ -1,12 +1,15 @@
 """Which Python runs the worker, and with what environment.
 
-Inside Slicer ``sys.executable`` is the application, not an interpreter; beside it lies the
-launcher PythonSlicer, which sets up Slicer's libraries. Outside Slicer it is ``sys.executable``.
+Slicer's own Python is PythonSlicer, which sets up Slicer's libraries. The application puts it on
+its PATH, also in a build tree, where it does not lie beside the application; ``sys.executable``
+names it as well, in versions since 2021. Outside Slicer it is ``sys.executable``.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
@@ -23,6 +26,7 @@ def choose_interpreter(
     *,
     platform: str = sys.platform,
     executable: str = sys.executable,
+    which: Callable[[str], str | None] = shutil.which,
     exists: Callable[[PurePath], bool] = lambda path: Path(path).is_file(),
 ) -> str:
     """Find the interpreter that can run a worker.
@@ -32,7 +36,7 @@ def choose_interpreter(
     application_folder : path, optional
         Folder of the running Slicer application (``slicer.app.applicationDirPath()``); None
         outside Slicer.
-    platform, executable, exists
+    platform, executable, which, exists
         The machine's own by default; tests give others.
 
     Returns
@@ -43,9 +47,15 @@ def choose_interpreter(
     Raises
     ------
     FaultError
-        If Slicer runs and its launcher is not where it belongs.
+        If Slicer runs and its launcher is in none of the places it may be in.
     """
     if application_folder is None:
+        return executable
+    on_path = which(_LAUNCHER)
+    if on_path:
+        return on_path
+    # Its file name without the ending; a path of another system has other separators.
+    if re.split(r"[/\\]", executable)[-1].removesuffix(".exe") == _LAUNCHER:
         return executable
     folder = PurePath(application_folder)
     name = f"{_LAUNCHER}.exe" if platform == "win32" else _LAUNCHER

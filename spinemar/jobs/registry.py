@@ -17,6 +17,7 @@ KINDS: Mapping[str, str] = {
     "correct": "spinemar.jobs.requests.correct:run",
     "find-metal": "spinemar.jobs.requests.find_metal:run",
     "batch": "spinemar.jobs.batches.batch:run",
+    "sample-files": "spinemar.jobs.requests.sample_files:run",
     "sample-scan": "spinemar.jobs.requests.sample_scan:run",
     "segment-spine": "spinemar.jobs.requests.segment_spine:run",
     "plan": "spinemar.jobs.requests.plan:run",

@@ -1,12 +1,12 @@
 """The panel's part about batches: a folder in, a folder out, in the background."""
 
-import ctk
 import slicer
 from slicer.i18n import tr as _
 
 from spinemar.errors import CancelledError, InputError
 from SpineMARLib.jobrun import JobRun, factsAlone
 from SpineMARLib.panel.errors import guarded, showError
+from SpineMARLib.panel.folders import chooseFolders
 from SpineMARLib.panel.jobwatch import JobWatch
 from SpineMARLib.panel.labels import tell
 
@@ -19,8 +19,7 @@ class BatchPanel:
         self.ui = ui
         self._prepare = prepare
         self._watch = JobWatch(self._showProgress, self._finish)
-        for line in (ui.batchSource, ui.batchTarget):
-            line.filters = ctk.ctkPathLineEdit.Dirs
+        chooseFolders(ui.batchSource, ui.batchTarget)
         ui.batchButton.connect("clicked()", self.onClicked)
 
     def onClicked(self):

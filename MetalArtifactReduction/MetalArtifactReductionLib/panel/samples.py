@@ -1,13 +1,9 @@
 """The sample data: a real spine CT with simulated implants, and the truth without them."""
 
-import time
-from pathlib import Path
-
 import slicer
 from slicer.i18n import tr as _
 
 from spinemar.demo.sample_data import cache_folder
-from SpineMARLib.jobrun import JobRun, factsAlone
 from SpineMARLib.panel import samples
 
 NAME = "SpineCTWithImplants"
@@ -44,26 +40,6 @@ def sampleFiles(prepare):
     folder = cache_folder() / "spine_ct_with_implants"
     paths = [folder / "scan.nrrd", folder / "truth.nrrd"]
     if not all(path.is_file() for path in paths):
-        _simulate(folder, prepare())
-    return [Path(path) for path in paths]
-
-
-def _simulate(folder, command):
-    dialog = slicer.util.createProgressDialog(
-        labelText=_("Getting the sample CT and scanning it with implants..."), maximum=100
-    )
-    job = {"kind": "sample-scan", "folder": str(folder)}
-    run = JobRun(lambda _folder: job, factsAlone, slicer.app.temporaryPath, command)
-    try:
-        while run.running:
-            dialog.labelText = run.progress.stage
-            dialog.value = int(100 * run.progress.fraction)
-            if dialog.wasCanceled:
-                run.cancel()
-            slicer.app.processEvents()
-            time.sleep(0.02)
-        if run.error is not None:
-            raise run.error
-    finally:
-        run.close()
-        dialog.close()
+        text = _("Getting the sample CT and scanning it with implants...")
+        samples.made({"kind": "sample-scan", "folder": str(folder)}, prepare(), text)
+    return paths

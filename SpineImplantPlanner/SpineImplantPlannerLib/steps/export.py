@@ -14,6 +14,7 @@ from spinemar.planning.plans.commands import ReplacePlan
 from spinemar.planning.plans.plan_json import read_plan
 from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, sourceFiles
 from SpineMARLib.nodes.volumes import arrayOf, ijkToRas
+from SpineMARLib.panel.folders import chooseFolders
 
 
 class ExportStep:
@@ -22,6 +23,7 @@ class ExportStep:
     def __init__(self, panel):
         self.panel, self.ui = panel, panel.ui
         self.lastFolder = None
+        chooseFolders(self.ui.exportPath)
         self.ui.exportButton.connect("clicked()", self.onExport)
         self.ui.importButton.connect("clicked()", self.onImport)
 

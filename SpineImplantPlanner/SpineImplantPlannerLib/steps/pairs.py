@@ -9,6 +9,7 @@ from SpineImplantPlannerLib.jobs import pairs as pairsjob
 from SpineImplantPlannerLib.panel import tables
 from spinemar.errors import InputError
 from SpineMARLib.nodes.guards import checkInput
+from SpineMARLib.panel.folders import chooseFolders
 
 _PLACEMENTS = ("realistic", "random", "mix")
 
@@ -25,6 +26,7 @@ class PairsStep:
         ui.pairsButton.connect("clicked()", self.onMake)
         ui.sheetButton.connect("clicked()", self.onSheet)
         ui.placementCombo.connect("activated(int)", self.refresh)
+        chooseFolders(ui.storePath)
         ui.storePath.connect("currentPathChanged(QString)", self.refresh)
 
     def refresh(self, _value=None):

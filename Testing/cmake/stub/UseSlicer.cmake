@@ -5,14 +5,27 @@ set(Slicer_QTSCRIPTEDMODULES_LIB_DIR "${Slicer_LIB_DIR}/qt-scripted-modules")
 set(Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR "${Slicer_QTSCRIPTEDMODULES_LIB_DIR}")
 set(Slicer_INSTALL_CLIMODULES_LIB_DIR "${Slicer_LIB_DIR}/cli-modules")
 
-function(_stub_install_files install_dir)
+function(_stub_check_files)
   foreach(file IN LISTS ARGN)
     if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
       message(FATAL_ERROR "given nonexistent file or directory '${file}'")
     endif()
-    get_filename_component(folder "${file}" DIRECTORY)
-    install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/${file}" DESTINATION "${install_dir}/${folder}")
   endforeach()
+endfunction()
+
+# As CTK's: a rule copies each file into the one folder of all modules, and that is installed. Two
+# modules that list the same relative path give two rules for one file, which Ninja refuses.
+function(_stub_copy_files target destination)
+  _stub_check_files(${ARGN})
+  set(copied)
+  foreach(file IN LISTS ARGN)
+    set(from "${CMAKE_CURRENT_SOURCE_DIR}/${file}")
+    set(to "${destination}/${file}")
+    add_custom_command(OUTPUT "${to}" DEPENDS "${from}"
+      COMMAND "${CMAKE_COMMAND}" -E copy "${from}" "${to}")
+    list(APPEND copied "${to}")
+  endforeach()
+  add_custom_target(${target} ALL DEPENDS ${copied})
 endfunction()
 
 macro(ctkMacroCompilePythonScript)
@@ -21,7 +34,10 @@ macro(ctkMacroCompilePythonScript)
   if(_stub_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "Unknown keywords: ${_stub_UNPARSED_ARGUMENTS}")
   endif()
-  _stub_install_files("${_stub_INSTALL_DIR}" ${_stub_SCRIPTS} ${_stub_RESOURCES})
+  _stub_copy_files(Copy${_stub_TARGET_NAME} "${_stub_DESTINATION_DIR}"
+    ${_stub_SCRIPTS} ${_stub_RESOURCES})
+  install(DIRECTORY "${_stub_DESTINATION_DIR}/" DESTINATION "${_stub_INSTALL_DIR}"
+    USE_SOURCE_PERMISSIONS)
 endmacro()
 
 macro(slicerMacroBuildScriptedModule)
@@ -35,6 +51,7 @@ macro(slicerMacroBuildScriptedModule)
     TARGET_NAME ${_stubmodule_NAME}
     SCRIPTS "${_stubmodule_SCRIPTS}"
     RESOURCES "${_stubmodule_RESOURCES}"
+    DESTINATION_DIR ${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}
     INSTALL_DIR ${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR}
     )
   if(BUILD_TESTING AND _stubmodule_WITH_GENERIC_TESTS)
@@ -44,8 +61,9 @@ endmacro()
 
 macro(SlicerMacroBuildScriptedCLI)
   cmake_parse_arguments(_stubcli "" "NAME" "" ${ARGN})
-  _stub_install_files("${Slicer_INSTALL_CLIMODULES_LIB_DIR}"
-    ${_stubcli_NAME}.py ${_stubcli_NAME}.xml)
+  _stub_check_files(${_stubcli_NAME}.py ${_stubcli_NAME}.xml)
+  install(FILES ${_stubcli_NAME}.py ${_stubcli_NAME}.xml
+    DESTINATION "${Slicer_INSTALL_CLIMODULES_LIB_DIR}")
 endmacro()
 
 macro(slicer_add_python_unittest)

@@ -82,6 +82,7 @@ WHOLE = {
     "correct": {"input": "ct.nrrd", "output": "out.nrrd"},
     "batch": {"sources": ["ct.nrrd"], "folder": "out"},
     "find-metal": {"input": "ct.nrrd", "metal_output": "m.npy"},
+    "sample-files": {},
     "sample-scan": {"folder": "out"},
     "segment-spine": {"labels_output": "l.npy", "frames_output": "f.json"},
     "plan": {"labels": "l.nrrd", "frames": "f.json", "levels": ["L1"], "plan_output": "p.json"},

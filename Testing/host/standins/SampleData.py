@@ -1,15 +1,27 @@
-"""Stand-in for the Sample Data module: keeps what is registered, and loads it on request."""
+"""Stand-in for the Sample Data module: keeps what is registered where Slicer keeps it.
+
+It takes what both 5.10 and 5.12 take, and nothing else. As in Slicer only the button in the module
+runs a custom downloader, in a slot (`Host.clickSample`); `downloadSamples` does not.
+"""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
-sources: dict[str, list[Any]] = {}
+import slicer
+
+
+class SampleDataSource:
+    """One entry of the module."""
+
+    def __init__(self, **facts: Any) -> None:
+        if not isinstance(facts["uris"], str):
+            raise TypeError("The stand-in knows entries with one address only.")
+        self.__dict__.update(facts)
 
 
 class SampleDataLogic:
-    """Registers and loads sample data; only custom downloaders are supported."""
+    """Registers sample data."""
 
     @staticmethod
     def registerCustomSampleDataSource(
@@ -20,34 +32,29 @@ class SampleDataLogic:
         nodeNames: Any = None,
         customDownloader: Any = None,
         thumbnailFileName: Any = None,
-        loadFileType: Any = None,
+        loadFileTypes: Any = None,
         loadFiles: Any = None,
         loadFileProperties: Any = None,
         checksums: Any = None,
+        loadFileType: Any = None,
     ) -> None:
-        """Take what Slicer's own takes, and nothing else."""
-        facts = {
-            "sampleName": sampleName, "uris": uris, "fileNames": fileNames,
-            "nodeNames": nodeNames, "customDownloader": customDownloader,
-            "thumbnailFileName": thumbnailFileName,
-        }  # fmt: skip
-        entries = sources.setdefault(category, [])
-        entries[:] = [e for e in entries if e.sampleName != facts["sampleName"]]
-        entries.append(SimpleNamespace(category=category, **facts))
+        source = SampleDataSource(
+            sampleName=sampleName, uris=uris, fileNames=fileNames, nodeNames=nodeNames,
+            customDownloader=customDownloader, thumbnailFileName=thumbnailFileName,
+        )  # fmt: skip
+        if not hasattr(slicer.modules, "sampleDataSources"):
+            slicer.modules.sampleDataSources = {}
+        slicer.modules.sampleDataSources.setdefault(category, []).append(source)
 
     def downloadSamples(self, sampleName: str) -> list[Any]:
-        for entries in sources.values():
-            for source in entries:
-                if source.sampleName == sampleName:
-                    return source.customDownloader(source)
-        raise ValueError(f"There is no sample called {sampleName}.")
+        raise NotImplementedError("Slicer would download the entry's address here.")
 
 
 def downloadSamples(sampleName: str) -> list[Any]:
-    """Load all volumes of a sample."""
+    """Load all nodes of a sample."""
     return SampleDataLogic().downloadSamples(sampleName)
 
 
 def downloadSample(sampleName: str) -> Any:
-    """Load a sample and return its first volume."""
+    """Load a sample and return its first node."""
     return downloadSamples(sampleName)[0]

@@ -51,7 +51,7 @@ def _applyRange(widget: Any, annotations: list[Any], integers: bool) -> None:
     low, high = _first(annotations, notes.Minimum), _first(annotations, notes.Maximum)
     bounded = within is not None or (low is not None and high is not None)
     if isinstance(widget, qt.QSlider | ctkSliderWidget) and not bounded:
-        raise RuntimeError("A slider needs a parameter with WithinRange, or Minimum and Maximum.")
+        raise RuntimeError("A slider's parameter is unbounded: give it WithinRange, or both ends.")
     largest = 2**31 - 1 if integers else float("inf")
     minimum = within.minimum if within else (low.minimum if low else -largest)
     maximum = within.maximum if within else (high.maximum if high else largest)

@@ -1,15 +1,18 @@
-"""Stand-in for `slicer.packaging`: checks for real, and records what it would have installed."""
+"""Stand-in for `slicer.packaging`, which is there only for who imports it, as in Slicer 5.12.
+
+It checks for real, asks as Slicer's does, and runs pip through PythonSlicer; the host's keeps the
+command line instead of installing (`Testing.host.pythonslicer`).
+"""
 
 from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
+import slicer
 from packaging.requirements import Requirement
-
-installed: list[str] = []
-"""Requirements that pip would have been asked to install, in order."""
 
 
 def load_requirements(path: str | Path) -> list[Requirement]:
@@ -48,17 +51,26 @@ def pip_check(req: Any) -> bool:
     return True
 
 
-def pip_install(requirements: Any, **options: Any) -> None:
-    """Record what would be installed."""
-    installed.extend(str(r) for r in _list(requirements))
+def pip_install(requirements: Any, constraints: str | Path | None = None, **options: Any) -> None:
+    """Run pip; CalledProcessError where it fails, after a message box as in Slicer."""
+    arguments = ["install", *(str(r) for r in _list(requirements))]
+    if constraints is not None:
+        arguments += ["-c", str(constraints)]
+    try:
+        slicer.util.executePythonModule("pip", arguments)
+    except CalledProcessError:
+        slicer.util.errorDisplay(
+            "Package installation failed.", windowTitle=f"{options.get('requester')} - Failed"
+        )
+        raise
 
 
 def pip_uninstall(requirements: Any, **options: Any) -> None:
-    """Record nothing: no module of ours removes a package."""
+    """Do nothing: no module of ours removes a package."""
 
 
 def isPipInstallInProgress() -> bool:
-    """Nothing is ever installed here."""
+    """Nothing is ever installed in the background here."""
     return False
 
 
@@ -72,15 +84,14 @@ def pip_ensure(
     skip_in_testing: bool = True,
     show_progress: bool = True,
 ) -> None:
-    """Ask for consent as Slicer does, then record; decline raises RuntimeError."""
-    import slicer
-
+    """Ask for consent as Slicer does, then install; decline raises RuntimeError."""
     missing = [r for r in _list(requirements) if not pip_check(r)]
     if not missing or (skip_in_testing and slicer.app.testingEnabled()):
         return
-    names = ", ".join(str(r) for r in missing)
+    names = "\n".join(f"- {r}" for r in missing)
+    text = f"{len(missing)} Python packages need to be installed. Continue?"
     if prompt_install and not slicer.util.confirmOkCancelDisplay(
-        f"{requester or 'This module'} requires: {names}. Install now?", "Install Python packages"
+        text, f"{requester} - Install Python Packages", detailedText=names
     ):
         raise RuntimeError("User declined package installation")
-    pip_install(missing)
+    pip_install([str(r) for r in missing], constraints, requester=requester)

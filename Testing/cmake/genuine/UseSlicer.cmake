@@ -1,0 +1,10 @@
+# What Slicer's own use file includes for scripted modules.
+include(CTest)
+include(CMakeParseArguments)
+include(ctkFunctionExtractOptimizedLibrary)
+include(ctkMacroCompilePythonScript)
+include(ExternalData)
+include(SlicerMacroBuildScriptedCLI)
+include(SlicerMacroBuildScriptedModule)
+include(SlicerMacroPythonTesting)
+include(SlicerMacroConfigureGenericPythonModuleTests)
