@@ -286,6 +286,7 @@ def test_fifty_ends_at_random_moments(tmp_path: Path, study: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     codes = []
+    longest = _whole_run_s(study, tmp_path / "sound")
     for turn in range(50):
         command = rng.choice(["correct", "batch of 2", "simulate"])
         words = _words(command, study, out)
@@ -298,7 +299,7 @@ def test_fifty_ends_at_random_moments(tmp_path: Path, study: Path) -> None:
             [sys.executable, "-m", "spinemar.cli.main", *map(str, words)],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         )  # fmt: skip
-        time.sleep(rng.uniform(0.1, 3.0))
+        time.sleep(rng.uniform(0.1, 1.5 * longest))
         children = _descendants(process.pid)
         process.send_signal(number)
         said = process.communicate(timeout=60)[1]
@@ -308,6 +309,17 @@ def test_fifty_ends_at_random_moments(tmp_path: Path, study: Path) -> None:
         assert process.returncode in (0, 3, -number), said
         _check_whole(out)
     assert {0, 3, -signal.SIGKILL} <= set(codes)
+
+
+def _whole_run_s(study: Path, out: Path) -> float:
+    """How long a correction takes here and now, so that the moments fall into the runs."""
+    out.mkdir()
+    started = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-m", "spinemar.cli.main", *map(str, _words("correct", study, out))],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, check=True,
+    )  # fmt: skip
+    return time.monotonic() - started
 
 
 def _check_whole(out: Path) -> None:
