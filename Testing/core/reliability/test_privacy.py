@@ -188,8 +188,8 @@ def test_only_the_sample_data_know_an_address() -> None:
                 [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             )  # fmt: skip
             used = networks & set(names)
-            if path.name == "left_over.py":
-                used -= {"socket"}  # for the machine's name alone
+            if path.name in ("left_over.py", "ending.py"):
+                used -= {"socket"}  # the machine's name; a pair that a signal wakes, of no network
             assert not used or path.name in allowed, (path.name, used)
 
 
