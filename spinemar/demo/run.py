@@ -87,7 +87,7 @@ def planned(
     from spinemar.spine.labels.levels import level_range
 
     labels = _around(read_labels(sample_labels()), level_range(levels))
-    spine = frames_from_labels(labels, naming="verse", progress=progress, cancel=cancel)
+    spine = frames_from_labels(labels, patient, naming="verse", progress=progress, cancel=cancel)
     return plan_construct(
         spine, patient, levels, load_catalogue(), progress=progress, cancel=cancel
     )

@@ -10,15 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from spinemar.errors import GeometryError, InputError
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
+from spinemar.spine.anatomy.agreement.compare import compared_with_ct
+from spinemar.spine.anatomy.agreement.level_evidence import UNCONFIRMED_LEVELS
 from spinemar.spine.anatomy.frames import frames_along
-from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, level_position, shift_level
-from spinemar.spine.model import SpineModel
-from spinemar.spine.segmentation.segment import segment_spine
+from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, level_position, parse_level, shift_level
+from spinemar.spine.model import SpineModel, VertebraFrame
+from spinemar.spine.segmentation.segment import GUESSED_LEVELS, segment_spine
 from spinemar.volume import CTVolume, LabelVolume
 
 
 def shift_levels(model: SpineModel, steps: int) -> SpineModel:
     """Rename all vertebrae `steps` further towards the feet (negative: the head).
+
+    Whoever does so states the names, by 0 steps too: what was said against them is forgotten.
 
     Raises
     ------
@@ -31,8 +35,37 @@ def shift_levels(model: SpineModel, steps: int) -> SpineModel:
         if VERSE_IDS[level] in present:
             numbers[VERSE_IDS[level]] = VERSE_IDS[shift_level(level, steps)]
     labels = LabelVolume(numbers[model.labels.labels], model.labels.ijk_to_ras)
-    frames = tuple(replace(f, level=shift_level(f.level, steps)) for f in model.vertebrae)
+    frames = tuple(
+        replace(_level_stated(f), level=shift_level(f.level, steps)) for f in model.vertebrae
+    )
     return SpineModel(labels, frames, model.canal_ras)
+
+
+def with_first_level(model: SpineModel, level: str) -> SpineModel:
+    """Name the uppermost vertebra, and all others with it: then the levels are no guess any more.
+
+    Raises
+    ------
+    InputError
+        If this is no level, there is no vertebra, or one would run past C1 or the sacrum.
+    """
+    if not model.vertebrae:
+        raise InputError("No vertebra was found to be named.", "Segment the spine first.")
+    steps = level_position(parse_level(level)) - level_position(model.levels[0])
+    return shift_levels(model, int(steps))
+
+
+def _level_stated(frame: VertebraFrame) -> VertebraFrame:
+    """Return the frame without what speaks against its name."""
+    doubts = _said_of_level(frame)
+    kept = tuple(text for text in frame.warnings if text not in doubts)
+    return replace(frame, warnings=kept, level_doubt="")
+
+
+def _said_of_level(frame: VertebraFrame) -> tuple[str, ...]:
+    """Return the warnings of a frame that are about its name."""
+    doubts = {GUESSED_LEVELS, UNCONFIRMED_LEVELS, frame.level_doubt}
+    return tuple(text for text in frame.warnings if text in doubts)
 
 
 def correct_vertebra(
@@ -115,6 +148,8 @@ def refit_vertebrae(
 ) -> SpineModel:
     """Fit the frames of some vertebrae anew to edited labels; all others stay as they are.
 
+    With a CT, all labels are compared with it.
+
     Parameters
     ----------
     volume : CTVolume, optional
@@ -133,5 +168,16 @@ def refit_vertebrae(
     alone = LabelVolume(numbers.astype(np.int16), labels.ijk_to_ras)
     fitted = frames_along(alone, model.canal_ras, volume, progress=progress, cancel=cancel)
     kept = [frame for frame in model.vertebrae if frame.level not in levels]
-    ordered = sorted([*kept, *fitted.vertebrae], key=lambda frame: level_position(frame.level))
-    return SpineModel(labels, tuple(ordered), model.canal_ras)
+    new = [_named_as(frame, model) for frame in fitted.vertebrae]
+    ordered = sorted([*kept, *new], key=lambda frame: level_position(frame.level))
+    refitted = SpineModel(labels, tuple(ordered), model.canal_ras)
+    return refitted if volume is None else compared_with_ct(refitted, volume, cancel=cancel)
+
+
+def _named_as(frame: VertebraFrame, model: SpineModel) -> VertebraFrame:
+    """Return a new frame with what is said of the names in its column."""
+    if not model.vertebrae:
+        return frame
+    other = model.vertebrae[0]
+    said = (*frame.warnings, *_said_of_level(other))
+    return replace(frame, level_doubt=other.level_doubt, warnings=said)

@@ -94,6 +94,39 @@ class PedicleFrame:
 
 
 @dataclass(frozen=True, eq=False)
+class Agreement:
+    """How well the labels of one vertebra agree with the CT; None is what could not be measured.
+
+    Parameters
+    ----------
+    offset_mm : array-like, shape (3,), or None
+        How far the labels lie off the bone, RAS.
+    growth_mm : float or None
+        How much too large all round (negative: too small) they are.
+    border_share : float or None
+        Share of their border that lies on an edge of bone.
+    shell_hu, core_hu, canal_hu : float or None
+        Means of the outer 2 mm, of the trabecular bone in the body's middle, and of the canal's
+        middle.
+    doubts : tuple of str
+        What speaks against the labels, in whole sentences; empty where they agree.
+    """
+
+    offset_mm: FloatArray | None = None
+    growth_mm: float | None = None
+    border_share: float | None = None
+    shell_hu: float | None = None
+    core_hu: float | None = None
+    canal_hu: float | None = None
+    doubts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.offset_mm is not None:
+            object.__setattr__(self, "offset_mm", _frozen(self.offset_mm, (3,), "offset"))
+        object.__setattr__(self, "doubts", tuple(self.doubts))
+
+
+@dataclass(frozen=True, eq=False)
 class VertebraFrame:
     """Place, axes and pedicles of one vertebra.
 
@@ -118,6 +151,12 @@ class VertebraFrame:
         What is uncertain, in whole sentences.
     canal_contour_ras : array-like, shape (n, 3)
         Closed contour of the canal in the plane of the pedicles; empty where unknown.
+    cut_off : bool
+        Whether the volume's edge cuts the body.
+    agreement : Agreement or None
+        What the comparison of its labels with the CT says; None where there was no CT.
+    level_doubt : str
+        What speaks against its name, as a sentence; "" where nothing does.
     """
 
     level: str
@@ -130,6 +169,9 @@ class VertebraFrame:
     confidence: float
     warnings: tuple[str, ...] = ()
     canal_contour_ras: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
+    cut_off: bool = False
+    agreement: Agreement | None = None
+    level_doubt: str = ""
 
     def __post_init__(self) -> None:
         shapes: dict[str, tuple[int | None, ...]] = {

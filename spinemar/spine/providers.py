@@ -15,7 +15,9 @@ from scipy import ndimage
 from spinemar.errors import InputError
 from spinemar.io.segmentations.vertebra_names import level_in_name
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
+from spinemar.spine.anatomy.agreement.level_evidence import with_level_evidence
 from spinemar.spine.anatomy.frames import frames_along, frames_from_labels
+from spinemar.spine.editing import with_first_level
 from spinemar.spine.labels.conventions import names_vertebrae
 from spinemar.spine.model import SpineModel
 from spinemar.spine.segmentation.segment import segment_spine
@@ -45,7 +47,10 @@ def spine_from_segmentation(
         The CT; needed to divide a single segment, and sharpens pedicles otherwise.
     naming : str or mapping of int to str
         As in `frames_from_labels`; names of segments by label value.
-    first_level, seeds
+    first_level : str, optional
+        Name of the uppermost vertebra. It settles the levels; without it, names are compared
+        with the ribs and lengths in the CT.
+    seeds : mapping of str to array-like (3,), optional
         As in `segment_spine`; only for a single segment.
     progress, cancel
         As everywhere.
@@ -56,7 +61,8 @@ def spine_from_segmentation(
         If nothing in it is a spine, or a single segment comes without its CT.
     """
     if names_vertebrae(labels, naming):
-        return frames_from_labels(labels, volume, naming=naming, progress=progress, cancel=cancel)
+        model = frames_from_labels(labels, volume, naming=naming, progress=progress, cancel=cancel)
+        return settled_levels(model, volume, first_level)
     mask = _whole_spine(labels, naming)
     if volume is None:
         raise InputError(
@@ -72,6 +78,21 @@ def spine_from_segmentation(
     )
     divided = LabelVolume(_divide(mask, model.labels), volume.ijk_to_ras)
     return frames_along(divided, model.canal_ras, volume, cancel=cancel)
+
+
+def settled_levels(
+    model: SpineModel, volume: CTVolume | None, first_level: str | None
+) -> SpineModel:
+    """Return named vertebrae under the name the user states, or with what the CT says of theirs.
+
+    Raises
+    ------
+    InputError
+        If the stated level is none, or a vertebra would run past C1 or the sacrum.
+    """
+    if first_level is not None:
+        return with_first_level(model, first_level)
+    return model if volume is None else with_level_evidence(model, volume)
 
 
 def names_spine(name: str) -> bool:

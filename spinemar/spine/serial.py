@@ -10,7 +10,7 @@ import numpy as np
 
 from spinemar.base.json_text import parse_json
 from spinemar.errors import InputError
-from spinemar.spine.model import Endplate, PedicleFrame, SpineModel, VertebraFrame
+from spinemar.spine.model import Agreement, Endplate, PedicleFrame, SpineModel, VertebraFrame
 from spinemar.volume import LabelVolume
 
 SCHEMA = "spinemar.spine"
@@ -77,6 +77,25 @@ def _vertebra_to_dict(vertebra: VertebraFrame) -> dict[str, Any]:
         "pedicles": {name: _pedicle_to_dict(p) for name, p in vertebra.pedicles.items()},
         "confidence": float(vertebra.confidence),
         "warnings": list(vertebra.warnings),
+        "cut_off": bool(vertebra.cut_off),
+        "agreement": agreement_facts(vertebra.agreement),
+        "level_doubt": vertebra.level_doubt,
+    }
+
+
+def agreement_facts(agreement: Agreement | None) -> dict[str, Any] | None:
+    """Return the comparison of labels with the CT as JSON can hold it; None where there is none."""
+    if agreement is None:
+        return None
+    offset = agreement.offset_mm
+    return {
+        "offset_mm": None if offset is None else offset.tolist(),
+        "growth_mm": agreement.growth_mm,
+        "border_share": agreement.border_share,
+        "shell_hu": agreement.shell_hu,
+        "core_hu": agreement.core_hu,
+        "canal_hu": agreement.canal_hu,
+        "doubts": list(agreement.doubts),
     }
 
 
@@ -106,4 +125,17 @@ def _vertebra_from_dict(item: Mapping[str, Any]) -> VertebraFrame:
         confidence=float(item["confidence"]),
         warnings=tuple(item["warnings"]),
         canal_contour_ras=contour,
+        # Earlier files have none of these.
+        cut_off=bool(item.get("cut_off", False)),
+        agreement=_agreement_from_dict(item.get("agreement")),
+        level_doubt=str(item.get("level_doubt", "")),
     )
+
+
+def _agreement_from_dict(item: Mapping[str, Any] | None) -> Agreement | None:
+    if item is None:
+        return None
+    names = ("growth_mm", "border_share", "shell_hu", "core_hu", "canal_hu")
+    numbers = {name: None if item[name] is None else float(item[name]) for name in names}
+    doubts = tuple(str(text) for text in item["doubts"])
+    return Agreement(offset_mm=item["offset_mm"], **numbers, doubts=doubts)

@@ -192,6 +192,8 @@ def _write_surfaces(model: SpineModel, folder: Path, kind: str) -> None:
 
 
 def _facts(model: SpineModel) -> list[dict[str, Any]]:
+    from spinemar.spine.serial import agreement_facts
+
     return [
         {
             "level": frame.level,
@@ -204,6 +206,9 @@ def _facts(model: SpineModel) -> list[dict[str, Any]]:
                 }
                 for side, pedicle in frame.pedicles.items()
             },
+            "cut_off": frame.cut_off,
+            "agreement": agreement_facts(frame.agreement),
+            "level_doubt": frame.level_doubt,
             "warnings": frame.warnings,
         }
         for frame in model.vertebrae

@@ -185,7 +185,7 @@ def _find_sites(
         from spinemar.spine.anatomy.frames import frames_from_labels
 
         sites = sites_from_frames(
-            frames_from_labels(read_labels(entry.labels), cancel=cancel).vertebrae
+            frames_from_labels(read_labels(entry.labels), volume, cancel=cancel).vertebrae
         )
     elif entry.plan is not None:
         return ()

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from spinemar.errors import InputError
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+from spinemar.spine.anatomy.agreement.compare import compared, plausible_heights
 from spinemar.spine.anatomy.pedicle import Expectation, find_pedicle
 from spinemar.spine.anatomy.pedicle_outlines import Density
 from spinemar.spine.anatomy.shape import VertebraShape
@@ -30,6 +31,8 @@ from spinemar.spine.straightening.grid import PatientGrid
 from spinemar.volume import CTVolume, GridGeometry, LabelVolume
 
 _CANAL_GRID_MM = (2.0, 1.0, 1.0)
+#: A track is held where its score reaches this share of its median.
+_HELD_SHARE = 0.6
 _CUT_OFF = 0.35
 _FEWEST_VOXELS_MM3 = 1500.0
 #: Left and right isthmus mirror each other within this, mm.
@@ -93,8 +96,9 @@ def canal_of_labels(verse: LabelVolume, cancel: CancelToken | None = None) -> ND
         raise InputError("Only a sacrum is labelled.", "Add the vertebrae above it.")
     box = _mask_box(mask, verse)
     grid = PatientGrid.around(verse.geometry, _CANAL_GRID_MM, box)
-    bone = grid.sample(mask.astype(np.float32), verse.geometry) > 0.5
-    filled = np.flatnonzero(bone.any(axis=(1, 2)))
+    # The sacrum guides the track beside the lowest vertebra, which has no arch below its pedicles.
+    bone = grid.sample((verse.labels > 0).astype(np.float32), verse.geometry) > 0.5
+    filled = np.flatnonzero(grid.sample(mask.astype(np.float32), verse.geometry).max((1, 2)) > 0.5)
     if len(filled) < 2:
         raise InputError(
             "The labelled vertebrae fill less than two slices.", "Label whole vertebrae."
@@ -105,7 +109,16 @@ def canal_of_labels(verse: LabelVolume, cancel: CancelToken | None = None) -> ND
     weight = score[np.arange(len(path)), path[:, 0], path[:, 1]].clip(min=0.05).astype(np.float64)
     smooth = smooth_track(path.astype(np.float64), weight, _CANAL_GRID_MM[0], 5.0)
     line = grid.to_ras(np.column_stack([np.arange(len(path)), smooth]))
-    return line[::-1]
+    return line[_enclosed(weight)][::-1]
+
+
+def _enclosed(score: NDArray[np.float64]) -> slice:
+    """Return the slices between the first and the last that bone encloses.
+
+    Beyond the last arch nothing holds the track, and it strays by centimetres.
+    """
+    held = np.flatnonzero(score >= _HELD_SHARE * np.median(score))
+    return slice(int(held[0]), int(held[-1]) + 1)
 
 
 def _mask_box(
@@ -158,9 +171,9 @@ def frames_along(
         sure = (trust or {}).get(level, 1.0)
         frame = fit_vertebra(shape, canal_ras, level, edge=edge, density=density, trust=sure)
         if frame is not None:
-            found.append(frame)
+            found.append(frame if ct is None else compared(frame, shape, verse, ct))
     progress(Progress("vertebrae", len(levels), len(levels)))
-    return SpineModel(verse, tuple(_without_stumps(found)), canal_ras)
+    return SpineModel(verse, plausible_heights(_without_stumps(found)), canal_ras)
 
 
 def _touches_edge(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
@@ -226,6 +239,7 @@ def fit_vertebra(
         confidence=confidence * trust,
         warnings=tuple(warnings),
         canal_contour_ras=contour,
+        cut_off=cut_off,
     )
 
 

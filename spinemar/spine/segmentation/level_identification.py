@@ -13,38 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from spinemar.spine.labels.levels import LEVELS, LUMBAR, SACRUM, THORACIC, USUAL_LENGTHS_MM
+from spinemar.spine.labels.level_likelihood import LevelSigns, naming_likelihood
+from spinemar.spine.labels.levels import LEVELS
 from spinemar.spine.segmentation.posterior import Arches
 from spinemar.spine.straightening.straight import StraightSpine
 
-_STATURE_SPREAD, _LENGTH_SPREAD = 0.10, 0.06
 _RIB_HU = 180.0
 _RIB_FAR_MM = 48.0
 _RIB_ROOT_MM = 30.0
 _RIB_LEAST_MM3 = 150
-_ALA_SHARE = 0.33
 #: Lead in log-likelihood that counts as fairly sure; the signs are not independent.
 _MARGIN = 6.0
-
-
-@dataclass(frozen=True)
-class LevelSigns:
-    """What tells levels apart, one entry a vertebra from feet to head.
-
-    Parameters
-    ----------
-    length : ndarray, shape (m,)
-        mm; NaN where the volume's end cuts it.
-    ribs : ndarray, shape (m, 2)
-        1 where a rib was traced to the vertebra (left, right), 0 where there is none, NaN where
-        the field does not show it.
-    ala : ndarray, shape (m,)
-        Share of bone beside the body, as beside the sacrum.
-    """
-
-    length: NDArray[np.float64]
-    ribs: NDArray[np.float64]
-    ala: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -131,45 +110,9 @@ def guess_levels(signs: LevelSigns) -> LevelGuess:
     # The uppermost vertebra may be any level; what runs past S1 is sacrum too.
     for top in range(len(LEVELS)):
         names = [LEVELS[min(top + n, len(LEVELS) - 1)] for n in range(count)][::-1]
-        scores.append(_likelihood(names, signs))
+        scores.append(naming_likelihood(names, signs))
     order = np.argsort(scores)[::-1]
     best, second = scores[order[0]], scores[order[1]]
     top = int(order[0])
     names = [LEVELS[min(top + n, len(LEVELS) - 1)] for n in range(count)][::-1]
     return LevelGuess(tuple(names), float(1 - np.exp(-(best - second) / _MARGIN)))
-
-
-def _likelihood(names: list[str], signs: LevelSigns) -> float:
-    total = 0.0
-    for n, name in enumerate(names):
-        chance = _rib_chance(name)
-        for traced in signs.ribs[n]:
-            if np.isfinite(traced):
-                total += float(np.log(chance if traced else 1 - chance))
-        wing = signs.ala[n] > _ALA_SHARE
-        winged = 0.9 if name == SACRUM else (0.15 if name == "L5" else 0.02)
-        total += float(np.log(winged if wing else 1 - winged))
-        if n and name == SACRUM and names[n - 1] == SACRUM:
-            total -= 0.5
-    known = np.isfinite(signs.length) & np.array([name != SACRUM for name in names])
-    if known.any():
-        expected = np.array([USUAL_LENGTHS_MM[name] for name in names])[known]
-        misfit = np.log(signs.length[known] / expected)
-        # Stature shifts all lengths together; what is left is each vertebra's own.
-        count, own = known.sum(), _LENGTH_SPREAD**2
-        stature = misfit.sum() / (count + own / _STATURE_SPREAD**2)
-        total -= 0.5 * float(((misfit - stature) ** 2).sum() / own)
-        total -= 0.5 * float(stature**2) / _STATURE_SPREAD**2
-    return total
-
-
-def _rib_chance(name: str) -> float:
-    if name in THORACIC[:11]:
-        return 0.96
-    if name == "T12":
-        return 0.85
-    if name == "L1":
-        return 0.06
-    if name in LUMBAR or name == SACRUM:
-        return 0.03
-    return 0.10 if name == "C7" else 0.03

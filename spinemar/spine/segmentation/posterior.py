@@ -217,6 +217,18 @@ def _rib_side(
     return np.asarray(side, dtype=np.float32)
 
 
+def beside_canal(
+    spine: StraightSpine, canal: NDArray[np.bool_], reach_mm: float
+) -> NDArray[np.bool_]:
+    """Return what lies within `reach_mm` of the canal's side walls where pedicles are, (n, na, nr).
+
+    `canal` is its mask, of the same shape.
+    """
+    level = (spine.anterior > -4)[None, :, None]
+    near = np.abs(spine.right)[None, None, :] < _canal_edge(spine, canal) + reach_mm
+    return np.asarray(level & near, dtype=np.bool_)
+
+
 @dataclass(frozen=True)
 class PosteriorLabels:
     """Result of `label_posterior`.

@@ -34,6 +34,7 @@ from spinemar.spine.segmentation.level_identification import LevelGuess, guess_l
 from spinemar.spine.segmentation.posterior import (
     Arches,
     PosteriorLabels,
+    beside_canal,
     find_arches,
     label_posterior,
 )
@@ -50,6 +51,8 @@ from spinemar.spine.straightening.track import (
 )
 from spinemar.volume import CTVolume, LabelVolume
 
+#: What every vertebra says where nobody named one and the signs do not settle it.
+GUESSED_LEVELS = "The levels are a guess: check one and shift the others with it."
 _STEPS = 9
 #: Less of a vertebra than this share is not labelled.
 _LEAST_SHARE = 0.3
@@ -59,6 +62,8 @@ _METAL_MM3 = 30.0
 _METAL_DOUBT = 0.7
 #: Lumbar transverse processes end this far from the middle.
 _PROCESS_MM = 50.0
+#: Pedicles of T12 are so wide (landmarks of the training CTs: 8.2 to 9.6 mm).
+_T12_PEDICLE_MM = 9.5
 
 
 @dataclass(frozen=True)
@@ -246,6 +251,10 @@ def _named_labels(column: _Column, levels: tuple[str, ...]) -> NDArray[np.int16]
             # Below the ribs what lies beside the arch is the transverse process.
             own = (ribs == label) & (np.abs(column.spine.right) < _PROCESS_MM)
             labels[own], ribs[own] = label, 0
+        elif level == "T12":
+            # Before the levels are known, pedicles end where those above T12 do: too early here.
+            own = (ribs == label) & beside_canal(column.spine, posterior.canal, _T12_PEDICLE_MM)
+            labels[own], ribs[own] = label, 0
     first, last = _kept(column)
     labels[(labels < first) | (labels > last)] = 0
     labels = clean_labels(column.spine, labels, (ribs > 0) | posterior.canal)
@@ -281,8 +290,7 @@ def _finished(model: SpineModel, volume: CTVolume, guess: LevelGuess) -> SpineMo
             _doubted(f, note, _METAL_DOUBT) if VERSE_IDS[f.level] in held else f for f in frames
         ]
     if guess.confidence < _SURE_GUESS:
-        note = "The levels are a guess: check one and shift the others with it."
-        frames = [_doubted(f, note, 1.0) for f in frames]
+        frames = [_doubted(f, GUESSED_LEVELS, 1.0) for f in frames]
     return SpineModel(labels, tuple(frames), model.canal_ras)
 
 

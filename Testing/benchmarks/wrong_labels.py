@@ -1,0 +1,175 @@
+"""Wrong labels beside a CT: every one has to be noticed, and none may give a grade A.
+
+Our own segmentation of each CT, named by its hand-set landmarks, is spoilt in a known way: moved,
+mirrored, made fat or thin, cut, without pedicles, of another patient (moved onto the same
+vertebra), or named a level off. One vertebra between its neighbours is planned on them, as
+`spinemar plan --labels` does. Prints a Markdown table: what both screws are graded, and what is
+said.
+Run: python Testing/benchmarks/wrong_labels.py [CT ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from plan_accuracy import DATA, ROOT, match, segmented
+from scipy import ndimage
+
+from spinemar.errors import InputError
+from spinemar.implants.catalogue import load_catalogue
+from spinemar.io import read_volume
+from spinemar.planning.constructs.automatic import PlanSettings, plan_construct
+from spinemar.planning.trajectories.sites import sites_from_landmarks
+from spinemar.spine.anatomy.agreement.level_evidence import with_level_evidence
+from spinemar.spine.anatomy.frames import frames_from_labels
+from spinemar.spine.editing import shift_levels
+from spinemar.spine.labels.levels import VERSE_IDS, level_position, shift_level
+from spinemar.spine.model import SpineModel, VertebraFrame
+from spinemar.volume import CTVolume, LabelVolume
+
+#: The CT, the vertebra that is planned, and whose labels are put there as another patient's.
+CASES = {
+    "lidc0314_lower": ("T10", "crlm_1006"),
+    "crlm_1004": ("T12", "acrin_flt_breast_001_abd"),
+    "crlm_1006": ("L1", "crlm_1004"),
+    "acrin_flt_breast_001_abd": ("L2", "crlm_1006"),
+}
+ROOM_MM = 40.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("ct", nargs="*", default=list(CASES))
+    print("| CT, level | labels | grades | said |\n|---|---|---|---|")
+    for name in parser.parse_args().ct:
+        level, other = CASES[name]
+        volume, spine = read_volume(DATA / f"{name}.nii.gz"), named(name)
+        stranger = named(other).labels
+        ct, labels = cropped(volume, spine.labels, level)
+        for what, wrong in spoilt(labels, stranger, spine.vertebra(level)):
+            told = judged(wrong, ct, level)
+            print(f"| {name}, {level} | {what} | {told} |", flush=True)
+        for step in (-1, 1):
+            said = with_level_evidence(shift_levels(without_sacrum(spine), step), volume)
+            frame = next(f for f in said.vertebrae if f.level == shift_level(level, step))
+            letter = "not graded" if frame.level_doubt else "as they lie"
+            text = frame.level_doubt or " ".join(frame.warnings)
+            print(f"| {name}, {level} | named {step:+d} | {letter} | {text} |", flush=True)
+
+
+def named(name: str) -> SpineModel:
+    """Segment a CT, or read what was, and name it by its landmarks."""
+    spine = segmented(name, read_volume(DATA / f"{name}.nii.gz"))
+    landmarks = json.loads((ROOT / "Resources" / "Landmarks" / f"{name}.json").read_text())
+    site = sites_from_landmarks(landmarks)[0]
+    steps = level_position(site.level) - level_position(match(site, spine))
+    return shift_levels(spine, int(steps)) if steps else spine
+
+
+def without_sacrum(spine: SpineModel) -> SpineModel:
+    """Leave the sacrum and L5 out, which have no name one level further down."""
+    kept = ~np.isin(spine.labels.labels, [VERSE_IDS["S1"], VERSE_IDS["L5"]])
+    labels = LabelVolume(np.where(kept, spine.labels.labels, 0), spine.labels.ijk_to_ras)
+    frames = tuple(f for f in spine.vertebrae if f.level != "L5")
+    return replace(spine, labels=labels, vertebrae=frames)
+
+
+def cropped(volume: CTVolume, labels: LabelVolume, level: str) -> tuple[CTVolume, LabelVolume]:
+    """Cut CT and labels to a vertebra and its neighbours."""
+    wanted = [VERSE_IDS[shift_level(level, step)] for step in (-1, 0, 1)]
+    inside = np.isin(labels.labels, wanted)
+    room = [round(ROOM_MM / s) for s in labels.geometry.spacing_mm[::-1]]
+    box = tuple(
+        slice(max(edge.start - r, 0), edge.stop + r)
+        for edge, r in zip(ndimage.find_objects(inside.astype(np.uint8))[0], room, strict=True)
+    )
+    matrix = labels.ijk_to_ras.copy()
+    matrix[:3, 3] = labels.geometry.to_ras(np.array([edge.start for edge in box[::-1]], float))
+    names = {VERSE_IDS[shift_level(level, step)]: shift_level(level, step) for step in (-1, 0, 1)}
+    kept = np.where(inside, labels.labels, 0)[box]
+    return CTVolume(volume.hu[box], matrix), LabelVolume(kept, matrix, names)
+
+
+def spoilt(
+    labels: LabelVolume, stranger: LabelVolume, frame: VertebraFrame
+) -> Iterator[tuple[str, LabelVolume]]:
+    """Yield what was done to labels, and the result."""
+    level = frame.level
+    yield "right", labels
+    yield "another patient's", onto(stranger, labels, level)
+    for mm in (3.0, 5.0, 10.0):
+        for axis, way in enumerate(("right", "forwards", "up")):
+            yield f"{mm:g} mm {way}", moved(labels, mm * np.eye(3)[axis])
+    yield "mirrored", replace(labels, labels=np.ascontiguousarray(labels.labels[:, :, ::-1]))
+    yield "2 mm too fat", fat(labels, 2.0)
+    yield "1.5 mm too thin", thin(labels, 1.5)
+    own, local = labels.labels == VERSE_IDS[level], _local(labels, frame)
+    yield "lower half cut off", without(labels, own & (local[..., 2] < 0))
+    behind = (frame.canal_centre_ras - frame.body_centre_ras) @ frame.anterior
+    yield "no pedicles", without(labels, own & (np.abs(local[..., 1] - behind) < 12))
+
+
+def _local(labels: LabelVolume, frame: VertebraFrame) -> np.ndarray:
+    """Coordinates of all voxels in the vertebra's frame."""
+    k, j, i = np.indices(labels.labels.shape)
+    return frame.to_local(labels.geometry.to_ras(np.stack([i, j, k], axis=-1)))
+
+
+def onto(stranger: LabelVolume, labels: LabelVolume, level: str) -> LabelVolume:
+    """Move another patient's vertebrae onto those of the same names."""
+    number = VERSE_IDS[level]
+    gap = _middle(labels, number) - _middle(stranger, number)
+    kept = np.isin(stranger.labels, list(labels.names))
+    foreign = LabelVolume(np.where(kept, stranger.labels, 0), stranger.ijk_to_ras, labels.names)
+    return moved(foreign, gap)
+
+
+def _middle(labels: LabelVolume, number: int) -> np.ndarray:
+    k, j, i = np.nonzero(labels.labels == number)
+    return labels.geometry.to_ras(np.array([[i.mean(), j.mean(), k.mean()]]))[0]
+
+
+def moved(labels: LabelVolume, way: np.ndarray) -> LabelVolume:
+    matrix = labels.ijk_to_ras.copy()
+    matrix[:3, 3] += way
+    return replace(labels, ijk_to_ras=matrix)
+
+
+def without(labels: LabelVolume, gone: np.ndarray) -> LabelVolume:
+    return replace(labels, labels=np.where(gone, 0, labels.labels))
+
+
+def fat(labels: LabelVolume, mm: float) -> LabelVolume:
+    spacing = labels.geometry.spacing_mm[::-1]
+    distance, nearest = ndimage.distance_transform_edt(
+        labels.labels == 0, sampling=spacing, return_indices=True
+    )
+    return replace(labels, labels=np.where(distance <= mm, labels.labels[tuple(nearest)], 0))
+
+
+def thin(labels: LabelVolume, mm: float) -> LabelVolume:
+    spacing = labels.geometry.spacing_mm[::-1]
+    kept = np.zeros(labels.labels.shape, bool)
+    for number in labels.names:
+        kept |= ndimage.distance_transform_edt(labels.labels == number, sampling=spacing) > mm
+    return without(labels, ~kept)
+
+
+def judged(labels: LabelVolume, ct: CTVolume, level: str) -> str:
+    """Plan one vertebra on labels; return the grades and what is said."""
+    try:
+        spine = frames_from_labels(labels, ct)
+        settings = PlanSettings(with_rods=False, alternatives=1)
+        plan = plan_construct(spine, ct, [level], load_catalogue(), settings)
+    except InputError as error:
+        return f"refused | {error.problem}"
+    letters = [s.grade.letter if s.grade else "not graded" for s in plan.screws]
+    return f"{', '.join(letters) or 'no screw'} | {' '.join(plan.warnings) or '-'}"
+
+
+if __name__ == "__main__":
+    main()

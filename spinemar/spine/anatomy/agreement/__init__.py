@@ -1,0 +1,1 @@
+"""Whether labels lie where the CT shows bone: place, size, borders and levels."""
