@@ -16,7 +16,7 @@ from SpineImplantPlannerLib.nodes import spine as spinenodes
 from SpineImplantPlannerLib.nodes.ghost import Ghost
 from SpineImplantPlannerLib.nodes.huplot import HuPlot
 from SpineImplantPlannerLib.nodes.implants import ImplantNodes
-from SpineImplantPlannerLib.plan.session import PlanningSession
+from SpineImplantPlannerLib.plan.session import PlanningSession, ungraded
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.implants.checks import Point
@@ -24,6 +24,7 @@ from spinemar.implants.placement import Rod, Screw
 from spinemar.planning.grades.collisions import Collision, find_collisions
 from spinemar.planning.plans.commands import Command, MoveScrew, PutImplant, find
 from spinemar.planning.plans.plan import Plan
+from spinemar.spine.anatomy.agreement.compare import compared_with_ct
 from spinemar.spine.editing import changed_levels
 from spinemar.spine.model import SpineModel
 from spinemar.volume import CTVolume, LabelVolume
@@ -129,6 +130,9 @@ class PlannerLogic:
         spine = None if self.volumeNode is None else spinenodes.spineOf(node, self.volumeNode)
         if spine is None:
             return False
+        # What its frames say of the labels may be of another CT.
+        if self.session.volume is not None:
+            spine = compared_with_ct(spine, self.session.volume)
         self.spineNode = node
         self.session.setSpine(spine, "Choose the spine")
         self._changed()
@@ -209,8 +213,8 @@ class PlannerLogic:
         self.session.take(planned.fields)
 
     def loadPlan(self, plan: Plan) -> None:
-        """Start anew with a plan from elsewhere; what is not graded in it is graded here."""
-        self.session.replaceAll(self.session.graded(plan))
+        """Start anew with a plan from elsewhere, graded here: its grades may be of another CT."""
+        self.session.replaceAll(self.session.graded(ungraded(plan)))
         self._changed()
 
     def rebuild(self) -> bool:

@@ -75,6 +75,29 @@ def planner(lib, other, tmp_path):
     logic.release()
 
 
+def test_names_in_doubt_are_not_graded_until_they_are_confirmed(lib, planner):
+    spine, _ = planned(lib)
+    doubt = "By its ribs this column is named wrongly."
+    frames = tuple(replace(f, level_doubt=doubt, warnings=(doubt,)) for f in spine.vertebrae)
+    planner.session.setSpine(replace(spine, vertebrae=frames))
+    assert {screw.not_graded for screw in planner.plan.screws} == {doubt}
+    assert any("not graded" in text for text in planner.plan.warnings)
+    planner.shiftLevels(0)
+    assert all(screw.grade is not None for screw in planner.plan.screws)
+    assert not any("not graded" in text for text in planner.plan.warnings)
+
+
+def test_the_grades_of_a_plan_from_elsewhere_are_not_believed(lib, planner):
+    _, made = planned(lib)
+    first = made.plan.screws[0]
+    assert first.grade is not None
+    beside = tuple(np.array([[25.0, 0, 0]]) + np.array([first.entry, first.tip]))
+    moved = replace(first, entry=tuple(beside[0]), tip=tuple(beside[1]))
+    planner.loadPlan(made.plan.with_screw(moved))
+    grade = planner.plan.screw(first.id).grade
+    assert grade is None or grade.letter not in ("A", "B")
+
+
 def line(planner, name):
     return planner.nodes.handle(name)
 

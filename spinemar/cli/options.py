@@ -25,6 +25,19 @@ Naming = Annotated[
         "totalsegmentator-v1, or 1=L1,2=L2."
     ),
 ]
+Frames = Annotated[
+    Path | None,
+    typer.Option(
+        help="Frames that `spinemar segment --frames` wrote with LABELS, taken as they are."
+    ),
+]
+FirstLevel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LEVEL",
+        help="Name of the uppermost vertebra: it settles the levels, whatever LABELS say.",
+    ),
+]
 PlanReport = Annotated[
     Path | None, typer.Option(help="Folder for plan.html with pictures, and screws.csv.")
 ]

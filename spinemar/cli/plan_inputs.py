@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.planning.plans.plan import Plan
 from spinemar.progress import CancelToken, ProgressCallback
@@ -18,19 +19,45 @@ def read_spine(
     naming: str,
     volume: CTVolume,
     *,
+    frames: Path | None = None,
+    first_level: str | None = None,
     progress: ProgressCallback,
     cancel: CancelToken,
 ) -> SpineModel:
-    """Read a segmentation and fit the vertebrae, or segment the CT without one."""
+    """Return the spine of a CT: from labels and frames, from labels alone, or segmented here.
+
+    Whatever it comes from, its labels are compared with the CT.
+
+    Raises
+    ------
+    InputError
+        If frames come without labels, or a file does not hold what it should.
+    """
+    from spinemar.base.json_text import read_text
     from spinemar.io import read_labels
-    from spinemar.spine.anatomy.frames import frames_from_labels
-
-    if labels is not None:
-        found = read_labels(labels)
-        return frames_from_labels(found, naming=naming, progress=progress, cancel=cancel)
+    from spinemar.spine.anatomy.agreement.compare import compared_with_ct
+    from spinemar.spine.labels.conventions import to_verse
+    from spinemar.spine.providers import settled_levels, spine_from_segmentation
     from spinemar.spine.segmentation.segment import segment_spine
+    from spinemar.spine.serial import spine_from_json
 
-    return segment_spine(volume, progress=progress, cancel=cancel)
+    if labels is None and frames is not None:
+        raise InputError("Frames need the labels they were made with.", "Give --labels too.")
+    if labels is None:
+        return segment_spine(volume, first_level=first_level, progress=progress, cancel=cancel)
+    found = read_labels(labels)
+    if frames is None:
+        return spine_from_segmentation(
+            found,
+            volume,
+            naming=naming,
+            first_level=first_level,
+            progress=progress,
+            cancel=cancel,
+        )
+    text = read_text(frames, f"frames {frames.name}")
+    spine = spine_from_json(text, to_verse(found, naming))
+    return settled_levels(compared_with_ct(spine, volume, cancel=cancel), volume, first_level)
 
 
 def read_catalogue(files: Sequence[Path] | None) -> Catalogue:
@@ -58,6 +85,7 @@ def screw_lines(plan: Plan) -> Any:
 def plan_facts(plan: Plan) -> dict[str, Any]:
     """Return what the commands print as JSON about a plan."""
     from spinemar.implants.kinds import GROUPS
+    from spinemar.planning.report.tables import summary_line
 
     return {
         "levels": plan.levels,
@@ -69,9 +97,35 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
                 "grade": None if screw.grade is None else screw.grade.letter,
                 "breach_mm": None if screw.grade is None else screw.grade.breach_mm,
                 "direction": None if screw.grade is None else screw.grade.direction,
+                "not_graded": screw.not_graded,
             }
             for screw in plan.screws
         ],
         **{group: [item.id for item in getattr(plan, group)] for group in GROUPS[1:]},
+        "summary": summary_line(plan),
         "warnings": plan.warnings,
     }
+
+
+def spine_facts(spine: SpineModel, plan: Plan) -> dict[str, Any]:
+    """Return what the commands print as JSON about the spine below a plan."""
+    return {
+        "labels": _label_facts(spine, plan),
+    }
+
+
+def _label_facts(spine: SpineModel, plan: Plan) -> list[dict[str, Any]]:
+    """Return how the labels of a plan's vertebrae agree with the CT, as JSON can hold it."""
+    from spinemar.spine.serial import agreement_facts
+
+    levels = {*plan.levels, *(screw.level for screw in plan.screws)}
+    return [
+        {
+            "level": frame.level,
+            "confidence": float(frame.confidence),
+            "cut_off": frame.cut_off,
+            "agreement": agreement_facts(frame.agreement),
+        }
+        for frame in spine.vertebrae
+        if frame.level in levels
+    ]

@@ -17,7 +17,7 @@ from spinemar.implants.checks import (
     distance_mm,
 )
 
-_GRADE_LETTERS = ("A", "B", "C", "D", "E")
+GRADE_LETTERS = ("A", "B", "C", "D", "E")
 DIRECTIONS = ("medial", "lateral", "superior", "inferior", "anterior")
 SIDES = ("left", "right")
 SCREW_KINDS = ("polyaxial", "monoaxial")
@@ -56,7 +56,7 @@ class Grade:
     canal_intrusion_mm: float = 0.0
 
     def __post_init__(self) -> None:
-        check_choice("grade", self.letter, _GRADE_LETTERS)
+        check_choice("grade", self.letter, GRADE_LETTERS)
         check_range("breach", self.breach_mm, 0.0, 100.0)
         check_range("margin", self.margin_mm, -100.0, 100.0)
         check_range("canal intrusion", self.canal_intrusion_mm, 0.0, 100.0)
@@ -91,6 +91,8 @@ class Screw:
         A locked screw is changed by no automatic step.
     grade : Grade or None
         None means *not graded*.
+    not_graded : str
+        Why not, as a sentence; "" while nobody has tried.
     """
 
     id: str
@@ -107,6 +109,7 @@ class Screw:
     slot_axis: Point | None = None
     locked: bool = False
     grade: Grade | None = None
+    not_graded: str = ""
 
     def __post_init__(self) -> None:
         name = f"screw {self.id!r}"

@@ -9,8 +9,10 @@ from spinemar.base.json_text import read_text
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, catalogue_from_json, load_catalogue
 from spinemar.jobs.engine.arrays import load_labels
+from spinemar.spine.anatomy.agreement.compare import compared_with_ct
 from spinemar.spine.model import SpineModel
 from spinemar.spine.serial import spine_from_json
+from spinemar.volume import CTVolume
 
 
 def catalogue_of(text: str | None) -> Catalogue:
@@ -24,8 +26,10 @@ def catalogue_of(text: str | None) -> Catalogue:
     return load_catalogue() if text is None else catalogue_from_json(text)
 
 
-def spine_of(named: Any, frames: Path) -> SpineModel:
+def spine_of(named: Any, frames: Path, volume: CTVolume | None = None) -> SpineModel:
     """Read the spine model that a job names by its labels and the file of its frames.
+
+    The labels are compared with this CT where there is one, whatever the frames say of another.
 
     Raises
     ------
@@ -35,4 +39,5 @@ def spine_of(named: Any, frames: Path) -> SpineModel:
     labels = load_labels(named)
     if labels is None:
         raise InputError("The job names no labels.", "Segment the spine first.")
-    return spine_from_json(read_text(frames, "job's file of frames"), labels)
+    spine = spine_from_json(read_text(frames, "job's file of frames"), labels)
+    return spine if volume is None else compared_with_ct(spine, volume)

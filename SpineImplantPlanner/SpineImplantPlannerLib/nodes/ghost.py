@@ -68,4 +68,6 @@ def _different(plan: Plan, present: Plan) -> Plan:
 
 
 def _ungraded(item: Any) -> Any:
-    return replace(item, grade=None, locked=False) if isinstance(item, Screw) else item
+    if not isinstance(item, Screw):
+        return item
+    return replace(item, grade=None, not_graded="", locked=False)

@@ -87,6 +87,7 @@ def withModel(screw: Screw, model: ScrewModel) -> Screw:
         head_axis=None,
         slot_axis=None,
         grade=None,
+        not_graded="",
     )
 
 
@@ -111,6 +112,7 @@ def swapped(plan: Plan, level: str) -> Plan:
                 material=size.material,
                 tip=as_point(tip),
                 grade=None,
+                not_graded="",
                 head_axis=None,
                 slot_axis=None,
             )

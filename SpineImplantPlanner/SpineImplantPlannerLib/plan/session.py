@@ -11,7 +11,8 @@ from spinemar.implants.checks import Point
 from spinemar.implants.placement import Screw
 from spinemar.planning.constructs.rods import RodSettings, contour_rod
 from spinemar.planning.grades.bone import BoneField, bone_field
-from spinemar.planning.grades.gertzbein_robbins import grade_screw
+from spinemar.planning.grades.findings import with_findings
+from spinemar.planning.grades.gertzbein_robbins import graded_screw
 from spinemar.planning.grades.hu_profile import HuProfile, hu_profile
 from spinemar.planning.plans.commands import Command, MoveScrew
 from spinemar.planning.plans.history import History, Step
@@ -82,11 +83,10 @@ class PlanningSession:
 
     def setSpine(self, spine: SpineModel | None, description: str = "Segment the spine") -> None:
         """Take another spine; the plan is graded anew on it, all of it one step."""
-        screws = tuple(replace(screw, grade=None) for screw in self.plan.screws)
         first = self.spine is None and self.plan == Plan()
-        self._put(Step(replace(self.plan, screws=screws), description, spine))
-        graded = Step(self.graded(self.plan), description, spine)
-        self.history = History.of(graded.plan, spine) if first else self.history.undo().put(graded)
+        self._putGraded(Step(ungraded(self.plan), description, spine))
+        if first:
+            self.history = History.of(self.plan, spine)
 
     def adopt(self, plan: Plan, spine: SpineModel | None) -> None:
         """Start anew with a plan and its spine exactly as they were saved."""
@@ -94,6 +94,8 @@ class PlanningSession:
 
     def shiftLevels(self, steps: int) -> None:
         """Rename all vertebrae and the implants in them, `steps` further towards the feet.
+
+        By 0 steps the present names are stated, which nothing speaks against any more.
 
         Raises
         ------
@@ -103,7 +105,13 @@ class PlanningSession:
         if self.spine is None:
             raise InputError("The spine is not segmented yet.", "Segment it in step 1.")
         spine = shift_levels(self.spine, steps)
-        self._put(Step(shift_plan_levels(self.plan, steps), "Rename levels", spine))
+        self._putGraded(Step(shift_plan_levels(self.plan, steps), "Rename levels", spine))
+
+    def _putGraded(self, step: Step) -> None:
+        """Put a step whose plan is graded on its own spine."""
+        self._put(step)
+        plan = self.graded(self.plan)
+        self.history = self.history.undo().put(replace(step, plan=plan))
 
     def _put(self, step: Step) -> None:
         self.history = self.history.put(step)
@@ -171,14 +179,14 @@ class PlanningSession:
         return self.gradedScrew(MoveScrew(screwId, entry, tip).apply(self.plan).screw(screwId))
 
     def gradedScrew(self, screw: Screw) -> Screw:
-        """Return the screw with its grade, or *not graded* where its vertebra is not known."""
-        field = self.field(screw.level)
-        return replace(screw, grade=None if field is None else grade_screw(screw, field))
+        """Return the screw with its grade, or with the reason why it has none."""
+        return graded_screw(screw, self.field(screw.level))
 
     def graded(self, plan: Plan) -> Plan:
-        """Return the plan with those screws graded that are not."""
+        """Return the plan with those screws graded that are not, and with what is to check."""
         screws = tuple(s if s.grade is not None else self.gradedScrew(s) for s in plan.screws)
-        return replace(plan, screws=screws)
+        plan = replace(plan, screws=screws)
+        return plan if self.spine is None else with_findings(plan, self.spine, self.catalogue)
 
     def profile(self, screw: Screw) -> HuProfile | None:
         """Return the HU along a screw's track; None without a CT."""
@@ -210,6 +218,12 @@ def _shapes(plan: Plan) -> list[tuple[object, ...]]:
 
 def _places(plan: Plan, side: str) -> list[tuple[object, ...]]:
     return [(s.id, s.entry, s.tip, s.model) for s in plan.screws if s.side == side]
+
+
+def ungraded(plan: Plan) -> Plan:
+    """Return the plan without grades, as it is for another spine or CT."""
+    screws = tuple(replace(screw, grade=None, not_graded="") for screw in plan.screws)
+    return replace(plan, screws=screws)
 
 
 def withRod(

@@ -134,7 +134,7 @@ class SpineStep:
             probe.jump(self.panel.planner.scene, vertebra.body_centre_ras)
 
     def onRelabel(self):
-        """Count all levels anew from the vertebra whose row is chosen."""
+        """Count all levels anew from the vertebra whose row is chosen, or confirm its name."""
         row = self.ui.spineTable.currentRow()
         logic = self.panel.planner
 
@@ -144,9 +144,9 @@ class SpineStep:
                 raise InputError("No vertebra is selected.", "Click its row in the table first.")
             wanted = self.ui.relabelCombo.currentText
             steps = int(level_position(wanted) - level_position(spine.levels[row]))
-            if steps:
-                logic.shiftLevels(steps)
-                self.panel.fillLevels()
+            # The present name, chosen again, confirms it.
+            logic.shiftLevels(steps)
+            self.panel.fillLevels()
 
         self.panel.runner.guarded(rename)
 

@@ -192,3 +192,85 @@ def test_a_broken_plan_is_refused(spinemar, patient, tmp_path):
         assert run.code == 2
         assert "version" in run.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def frames(patient):
+    """Frames of the true labels, as `segment` writes them."""
+    from spinemar.cli.main import main
+
+    path = patient / "frames.json"
+    code = main(["segment", str(patient / "ct.nrrd"), "--labels", str(patient / "labels.nrrd"),
+                 "--naming", "verse", "-o", str(patient / "verse.nrrd"), "--frames", str(path),
+                 "--json"])  # fmt: skip
+    assert code == 0
+    return path
+
+
+def test_labels_are_compared_with_the_ct_and_it_is_told(spinemar, patient, planned):
+    run = spinemar("grade", planned, patient / "ct.nrrd", "--labels", patient / "labels.nrrd",
+                   "--json")  # fmt: skip
+    for told in run.json["labels"]:
+        assert told["agreement"]["doubts"] == []
+        assert told["agreement"]["border_share"] > 0.9
+        assert abs(told["agreement"]["growth_mm"]) <= 0.5
+    assert run.json["summary"].startswith("6 screws (")
+
+
+def test_shifted_labels_give_no_grade_but_words(spinemar, patient, planned):
+    right = read_labels(patient / "labels.nrrd")
+    matrix = right.ijk_to_ras.copy()
+    matrix[0, 3] += 3.0
+    write_labels(patient / "shifted.nrrd", LabelVolume(right.labels, matrix))
+    run = spinemar("grade", planned, patient / "ct.nrrd", "--labels", patient / "shifted.nrrd",
+                   "--naming", "verse", "--json")  # fmt: skip
+    assert run.code == 0
+    assert [screw["grade"] for screw in run.json["screws"]] == [None] * 6
+    assert all("3 mm off the bone" in screw["not_graded"] for screw in run.json["screws"])
+    assert any("T12-left, T12-right: not graded" in text for text in run.json["warnings"])
+    told = spinemar("grade", planned, patient / "ct.nrrd", "--labels", patient / "shifted.nrrd",
+                    "--naming", "verse")  # fmt: skip
+    assert "6 not graded" in told.out
+    assert "mostly to the right" in told.out.replace("\n", " ")
+
+
+def test_frames_that_segment_wrote_are_taken_as_they_are(spinemar, patient, planned, frames):
+    run = spinemar("grade", planned, patient / "ct.nrrd", "--labels", patient / "verse.nrrd",
+                   "--frames", frames, "--json")  # fmt: skip
+    assert run.code == 0
+    assert {screw["grade"] for screw in run.json["screws"]} <= {"A", "B"}
+    raw = json.loads(frames.read_text())
+    raw["vertebrae"][1]["cut_off"] = True
+    (patient / "cut.json").write_text(json.dumps(raw))
+    run = spinemar("grade", planned, patient / "ct.nrrd", "--labels", patient / "verse.nrrd",
+                   "--frames", patient / "cut.json", "--json")  # fmt: skip
+    assert [s["id"] for s in run.json["screws"] if s["grade"] is None] == ["L1-left", "L1-right"]
+
+
+def test_the_first_level_settles_the_names(spinemar, patient, frames):
+    out = patient / "renamed.json"
+    run = spinemar("plan", patient / "ct.nrrd", "--labels", patient / "verse.nrrd", "--frames",
+                   frames, "--first-level", "L1", "--levels", "L1", "--no-rods", "-o", out,
+                   "--json")  # fmt: skip
+    assert run.code == 0
+    assert [screw["id"] for screw in run.json["screws"]] == ["L1-left", "L1-right"]
+    # What was called T12, the uppermost one.
+    assert read_plan(out).screw("L1-left").entry[2] > 25.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--frames", "frames.json"], "need the labels"),
+        (["--labels", "labels.nrrd", "--frames", "ct.nrrd"], "frames"),
+        (["--labels", "labels.nrrd", "--first-level", "banana"], "banana"),
+    ],
+)
+def test_frames_and_first_levels_that_cannot_be_are_refused(
+    spinemar, patient, frames, tmp_path, arguments, words
+):
+    given = [patient / a if a.endswith((".json", ".nrrd")) else a for a in arguments]
+    run = spinemar("plan", patient / "ct.nrrd", "--levels", "L1", "-o", tmp_path / "p.json", *given)
+    assert run.code == 2
+    assert words in run.err
+    assert not (tmp_path / "p.json").exists()

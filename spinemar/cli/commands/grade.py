@@ -8,13 +8,23 @@ from typing import Annotated
 import typer
 
 from spinemar.cli.console import print_json, progress_bars, stdout
-from spinemar.cli.options import CatalogueFiles, Json, Labels, Naming, Overwrite, PlanReport
+from spinemar.cli.options import (
+    CatalogueFiles,
+    FirstLevel,
+    Frames,
+    Json,
+    Labels,
+    Naming,
+    Overwrite,
+    PlanReport,
+)
 from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import (
     plan_facts,
     read_catalogue,
     read_spine,
     screw_lines,
+    spine_facts,
 )
 
 
@@ -23,6 +33,8 @@ def grade(
     volume: Annotated[Path, typer.Argument(metavar="CT", help="The patient, without metal.")],
     labels: Labels = None,
     naming: Naming = "auto",
+    frames: Frames = None,
+    first_level: FirstLevel = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The plan with its grades (.json).")
     ] = None,
@@ -33,7 +45,8 @@ def grade(
 ) -> None:
     """Grade every screw after Gertzbein and Robbins, with direction; look for collisions.
 
-    A screw whose vertebra is not in the labels is not graded.
+    A screw is graded where its labels agree with the CT and it passes through its pedicle; else
+    it is not graded, and the warnings say why.
 
     Examples:
 
@@ -42,7 +55,8 @@ def grade(
       spinemar grade plan.json ct.nii.gz --labels vertebrae.nii.gz -o graded.json --report report
     """
     from spinemar.io import read_volume
-    from spinemar.planning.grades.collisions import find_collisions
+    from spinemar.planning.grades.collisions import FACET, find_collisions
+    from spinemar.planning.grades.findings import with_findings
     from spinemar.planning.grades.gertzbein_robbins import grade_plan
     from spinemar.planning.grades.hu_profile import hu_profile
     from spinemar.planning.plans.plan_json import read_plan, write_plan
@@ -51,7 +65,7 @@ def grade(
         check_report_tools,
         write_plan_report,
     )
-    from spinemar.planning.report.tables import collision_line
+    from spinemar.planning.report.tables import collision_line, summary_line
 
     refuse_existing([output], overwrite=overwrite)
     refuse_existing_in(report, REPORT_FILES, overwrite=overwrite)
@@ -61,8 +75,16 @@ def grade(
     plan = read_plan(source)
     with progress_bars(quiet=json) as (progress, cancel):
         ct = read_volume(volume)
-        spine = read_spine(labels, naming, ct, progress=progress, cancel=cancel)
-        graded = grade_plan(plan, spine)
+        spine = read_spine(
+            labels,
+            naming,
+            ct,
+            frames=frames,
+            first_level=first_level,
+            progress=progress,
+            cancel=cancel,
+        )
+        graded = with_findings(grade_plan(plan, spine), spine, models)
         collisions = find_collisions(graded, models, spine.labels)
         files: dict[str, Path] = {}
         if output is not None:
@@ -73,7 +95,7 @@ def grade(
                 report, graded, spine, ct, models, progress=progress, cancel=cancel
             )
     if json:
-        facts = plan_facts(graded)
+        facts = {**plan_facts(graded), **spine_facts(spine, graded)}
         for screw, entry in zip(graded.screws, facts["screws"], strict=True):
             frame = spine.vertebra(screw.level) if screw.level in spine.levels else None
             profile = hu_profile(screw, ct, frame)
@@ -91,7 +113,10 @@ def grade(
         return
     console = stdout()
     console.print(screw_lines(graded))
-    for collision in collisions:
+    console.print(summary_line(graded), soft_wrap=True)
+    for warning in graded.warnings:
+        console.print(warning, soft_wrap=True)
+    for collision in (c for c in collisions if c.kind == FACET):
         console.print(collision_line(collision), soft_wrap=True)
     for path in files.values():
         console.print(str(path), highlight=False, soft_wrap=True)

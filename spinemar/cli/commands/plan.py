@@ -11,13 +11,23 @@ import typer
 
 from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars, stdout
-from spinemar.cli.options import CatalogueFiles, Json, Labels, Naming, Overwrite, PlanReport
+from spinemar.cli.options import (
+    CatalogueFiles,
+    FirstLevel,
+    Frames,
+    Json,
+    Labels,
+    Naming,
+    Overwrite,
+    PlanReport,
+)
 from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import (
     plan_facts,
     read_catalogue,
     read_spine,
     screw_lines,
+    spine_facts,
 )
 from spinemar.implants.checks import MATERIALS
 from spinemar.implants.placement import STANDARD_CROSSLINK, STANDARD_ROD
@@ -40,6 +50,8 @@ def plan(
     levels: Annotated[str, typer.Option(help="Such as T11-L2, or T12,L2.")],
     labels: Labels = None,
     naming: Naming = "auto",
+    frames: Frames = None,
+    first_level: FirstLevel = None,
     trajectory: Annotated[
         TrajectoryChoice, typer.Option(help="Along the pedicle, or cortical (T11 to L5).")
     ] = _FIRST_TRAJECTORY,
@@ -81,12 +93,14 @@ def plan(
     from spinemar.io import read_volume
     from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
     from spinemar.planning.constructs.rods import RodSettings
+    from spinemar.planning.grades.findings import with_findings
     from spinemar.planning.plans.plan_json import read_plan, write_plan
     from spinemar.planning.report.page import (
         REPORT_FILES,
         check_report_tools,
         write_plan_report,
     )
+    from spinemar.planning.report.tables import summary_line
 
     refuse_existing([output], overwrite=overwrite)
     refuse_existing_in(report, REPORT_FILES, overwrite=overwrite)
@@ -111,13 +125,21 @@ def plan(
     locked = None if keep is None else read_plan(keep)
     with progress_bars(quiet=json) as (progress, cancel):
         volume = read_volume(source)
-        spine = read_spine(labels, naming, volume, progress=progress, cancel=cancel)
+        spine = read_spine(
+            labels,
+            naming,
+            volume,
+            frames=frames,
+            first_level=first_level,
+            progress=progress,
+            cancel=cancel,
+        )
         # Cages first: a disc too low is refused before the long work.
         cages = _cages(spine, cage or [], models)
         made = plan_with_alternatives(
             spine, volume, levels, models, settings, locked=locked, progress=progress, cancel=cancel
         )
-        result = replace(made.plan, cages=cages)
+        result = with_findings(replace(made.plan, cages=cages), spine, models)
         write_plan(output, result)
         files = {"plan": output}
         if stl is not None:
@@ -137,10 +159,12 @@ def plan(
                 cancel=cancel,
             )
     if json:
-        print_json({"status": "done", "input": source, "files": files, **plan_facts(result)})
+        facts = {**plan_facts(result), **spine_facts(spine, result)}
+        print_json({"status": "done", "input": source, "files": files, **facts})
         return
     console = stdout()
     console.print(screw_lines(result))
+    console.print(summary_line(result), soft_wrap=True)
     for warning in result.warnings:
         console.print(warning, soft_wrap=True)
     for path in files.values():

@@ -152,6 +152,7 @@ def moved_plan(plan: Plan, deformation: Deformation, catalogue: Catalogue) -> Pl
                 slot_axis=None,
                 locked=False,
                 grade=None,
+                not_graded="",
             )
         )
     moved = Plan(levels=plan.levels, screws=tuple(screws), notes=plan.notes)

@@ -47,9 +47,10 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     """Run the job; return the warnings, and where the bone fields lie."""
     asked = request_of(PlanRequest, job)
     progress(Progress("Reading", 0, 1))
+    volume = None if asked.input is None else load_volume(asked.input)
     made = plan_with_alternatives(
-        spine_of(asked.labels, asked.frames),
-        None if asked.input is None else load_volume(asked.input),
+        spine_of(asked.labels, asked.frames, volume),
+        volume,
         asked.levels,
         catalogue_of(asked.catalogue),
         asked.settings,

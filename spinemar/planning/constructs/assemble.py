@@ -14,10 +14,8 @@ from spinemar.implants.shapes.screw import head_pose
 from spinemar.implants.shapes.solids import unit
 from spinemar.planning.constructs.rods import RodSettings, RodTooLongError, contour_rod
 from spinemar.planning.plans.plan import Plan
-from spinemar.planning.trajectories.sites import PedicleSite
+from spinemar.planning.trajectories.sites import MIDLINE_GAP_MM, PedicleSite
 from spinemar.planning.vectors import as_point
-
-_MIDLINE_GAP_MM = 3.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _to_midline_mm(site: PedicleSite, diameter_mm: float) -> float:
     inwards = -float(site.axis @ site.lateral)
     if inwards <= 1e-3:
         return 200.0
-    return max((lateral - _MIDLINE_GAP_MM / 2 - diameter_mm / 2) / inwards, 15.0)
+    return max((lateral - MIDLINE_GAP_MM / 2 - diameter_mm / 2) / inwards, 15.0)
 
 
 def with_rods(

@@ -15,6 +15,7 @@ from spinemar.implants.shapes.solids import FloatArray, unit
 from spinemar.planning.constructs.assemble import crosslink_model, with_rods
 from spinemar.planning.constructs.rods import RodSettings
 from spinemar.planning.grades.bone import BoneField, bone_field
+from spinemar.planning.grades.findings import with_findings
 from spinemar.planning.grades.gertzbein_robbins import grade_plan
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.trajectories.search import Pedicle, Trajectory, Weights, best_trajectories
@@ -22,7 +23,7 @@ from spinemar.planning.trajectories.sites import usual_width_mm
 from spinemar.planning.trajectories.targets import TRADITIONAL, target_for
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.spine.labels.levels import level_range, sort_levels
-from spinemar.spine.model import CONFIDENT, PedicleFrame, SpineModel
+from spinemar.spine.model import PedicleFrame, SpineModel
 from spinemar.volume import CTVolume
 
 # A screw that would breach deeper than this is not offered: the pedicle is too narrow.
@@ -98,7 +99,7 @@ def plan_construct(
     Returns
     -------
     Plan
-        Pedicles without a screw are named in its warnings.
+        Its warnings name pedicles without a screw and what to check.
 
     Raises
     ------
@@ -158,7 +159,8 @@ def plan_with_alternatives(
     plan = Plan(levels=wanted, screws=tuple(screws), warnings=tuple(warnings))
     if settings.with_rods:
         plan = with_rods(plan, catalogue, rod, crosslink=link)
-    return AutomaticPlan(grade_plan(plan, spine, known), found, known)
+    plan = with_findings(grade_plan(plan, spine, known), spine, catalogue)
+    return AutomaticPlan(plan, found, known)
 
 
 def _model_id(settings: PlanSettings) -> str:
@@ -213,8 +215,6 @@ def _doubt(level: str, pedicle: PedicleFrame) -> str:
             f"Look at {place}: it was found {pedicle.width_mm:.1f} mm wide, where "
             f"{usual_width_mm(level):.0f} mm are usual."
         )
-    if pedicle.confidence < CONFIDENT:
-        return f"Look at {place}: it was found with doubt."
     return ""
 
 
@@ -298,4 +298,4 @@ def with_alternative(
     plan = automatic.plan.with_screw(screw_of(screw_id, offers[rank], settings.material, model))
     if plan.rods:
         plan = with_rods(plan, catalogue, settings.rod, crosslink=crosslink_model(plan))
-    return grade_plan(plan, spine, automatic.fields)
+    return with_findings(grade_plan(plan, spine, automatic.fields), spine, catalogue)

@@ -17,11 +17,13 @@ from spinemar.implants.placement import Grade, Screw
 from spinemar.implants.shapes.screw import shank_axis
 from spinemar.implants.shapes.solids import FloatArray, perpendicular
 from spinemar.planning.grades.bone import BoneField, bone_field
+from spinemar.planning.grades.gradable import missed_pedicle, unsafe_ground
 from spinemar.planning.plans.plan import Plan
 from spinemar.spine.model import SpineModel, VertebraFrame
 
 #: Lower limits in mm of grades B to E by the largest breach; A is no breach.
 GRADE_LIMITS_MM = ((6.0, "E"), (4.0, "D"), (2.0, "C"))
+_GOOD = ("A", "B")
 # A screw can be dragged away from its vertebra altogether; farther than this says no more.
 _FAR_MM = 100.0
 #: A breach below this cannot be told from the voxels' edge and counts as none.
@@ -113,23 +115,44 @@ def grade_screw(screw: Screw, field: BoneField) -> Grade:
     return assess_screw(screw, field).grade
 
 
+def graded_screw(screw: Screw, field: BoneField | None) -> Screw:
+    """Return the screw with its grade, or with the reason why it has none.
+
+    Nothing is graded on ground that is not safe; a screw that misses its pedicle has no good
+    letter (A or B), however much bone is around it. A bad one stands.
+
+    Parameters
+    ----------
+    screw : Screw
+    field : BoneField or None
+        Of the screw's own vertebra; None where that was not segmented.
+    """
+    reason = unsafe_ground(screw, None if field is None else field.frame)
+    if field is None or reason:
+        return replace(screw, grade=None, not_graded=reason)
+    grade = grade_screw(screw, field)
+    reason = missed_pedicle(screw, field.frame) if grade.letter in _GOOD else ""
+    return replace(screw, grade=None if reason else grade, not_graded=reason)
+
+
 def grade_plan(
     plan: Plan, spine: SpineModel, fields: Mapping[str, BoneField] | None = None
 ) -> Plan:
-    """Return the plan with every screw graded whose vertebra has a frame.
+    """Return the plan with every screw graded that can be; see `graded_screw`.
 
-    Screws of levels that the spine does not hold become *not graded*. Locks do not
-    matter: grading moves nothing.
+    Locks do not matter: grading moves nothing.
     """
     known = dict(fields or {})
     screws = []
     for screw in plan.screws:
-        if screw.level not in spine.levels:
-            screws.append(replace(screw, grade=None))
+        frame = spine.vertebra(screw.level) if screw.level in spine.levels else None
+        reason = unsafe_ground(screw, frame)
+        if frame is None or reason:
+            screws.append(replace(screw, grade=None, not_graded=reason))
             continue
         if screw.level not in known:
-            known[screw.level] = bone_field(spine.labels, spine.vertebra(screw.level))
-        screws.append(replace(screw, grade=grade_screw(screw, known[screw.level])))
+            known[screw.level] = bone_field(spine.labels, frame)
+        screws.append(graded_screw(screw, known[screw.level]))
     return replace(plan, screws=tuple(screws))
 
 

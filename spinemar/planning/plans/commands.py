@@ -68,7 +68,13 @@ class MoveScrew:
             raise InputError("Entry and tip of the screw coincide.", "Move one of them away.")
         tip = np.asarray(self.entry) + axis / length * screw.length_mm
         moved = replace(
-            screw, entry=self.entry, tip=as_point(tip), grade=None, head_axis=None, slot_axis=None
+            screw,
+            entry=self.entry,
+            tip=as_point(tip),
+            head_axis=None,
+            slot_axis=None,
+            grade=None,
+            not_graded="",
         )
         return plan.with_screw(moved)
 
@@ -97,6 +103,7 @@ class ResizeScrew:
                 length_mm=self.length_mm,
                 tip=as_point(tip),
                 grade=None,
+                not_graded="",
             )
         )
 

@@ -22,7 +22,7 @@ __all__ = [
     "Screw",
 ]
 
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,12 @@ def _name_models(raw: dict[str, Any]) -> dict[str, Any]:
     return raw
 
 
-MIGRATIONS: Mapping[int, Migration] = {1: _name_models}
+def _say_why_not_graded(raw: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 did not say why a screw has no grade: it is not known."""
+    return raw
+
+
+MIGRATIONS: Mapping[int, Migration] = {1: _name_models, 2: _say_why_not_graded}
 
 
 def plan_to_json(plan: Plan) -> str:

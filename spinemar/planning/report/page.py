@@ -16,7 +16,6 @@ from spinemar import __version__
 from spinemar.base.atomic_files import atomic_path
 from spinemar.base.extras import require
 from spinemar.implants.catalogue import Catalogue
-from spinemar.implants.kinds import GROUPS
 from spinemar.pages import template
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.collisions import find_collisions
@@ -33,6 +32,7 @@ from spinemar.planning.report.tables import (
     plan_csv,
     rod_facts,
     screw_row,
+    summary_line,
 )
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.spine.model import SpineModel
@@ -100,6 +100,7 @@ def write_plan_report(
             pictures = [Picture(_png(p.pixels), p.caption) for p in found]
             grade = screw.grade
             letter = NOT_GRADED if grade is None else f"grade {grade.letter}"
+            letter = f"{letter}: {screw.not_graded}" if screw.not_graded else letter
             size = f"{screw.diameter_mm:g} x {screw.length_mm:g} mm, {letter}"
             pictured.append(
                 {"heading": screw.id, "facts": size, "pictures": pictures,
@@ -128,13 +129,9 @@ def render_page(facts: Mapping[str, Any]) -> str:
 def _facts(
     plan: Plan, spine: SpineModel, catalogue: Catalogue, profiles: Mapping[str, HuProfile]
 ) -> dict[str, Any]:
-    letters = [NOT_GRADED if s.grade is None else s.grade.letter for s in plan.screws]
-    counts = [f"{letters.count(x)} {x}" for x in (*"ABCDE", NOT_GRADED) if x in letters]
-    others = [f"{len(getattr(plan, g))} {g}" for g in GROUPS[1:] if getattr(plan, g)]
     return {
         "title": f"Plan {_span(plan.levels)}",
-        "introduction": f"{len(plan.screws)} screws ({', '.join(counts) or 'none'}), "
-        f"{', '.join(others) or 'nothing else'}.",
+        "introduction": summary_line(plan),
         "warnings": plan.warnings,
         "notes": plan.notes,
         "screw_headings": HEADINGS,

@@ -9,7 +9,8 @@ import numpy as np
 
 from spinemar.base.files.csv_text import csv_text
 from spinemar.implants.catalogue import Catalogue
-from spinemar.implants.placement import Rod, Screw
+from spinemar.implants.kinds import GROUPS
+from spinemar.implants.placement import GRADE_LETTERS, Rod, Screw
 from spinemar.implants.shapes.rod import rod_length_mm
 from spinemar.planning.constructs.bends import Bend, bend_table
 from spinemar.planning.constructs.rods import min_bend_radius_mm, seat_mismatch_mm
@@ -56,6 +57,19 @@ def screw_row(screw: Screw, profile: HuProfile | None) -> ScrewRow:
     )
     size = (f"{screw.diameter_mm:g}", f"{screw.length_mm:g}")
     return ScrewRow((screw.id, *size, *graded, *hu, screw.material), f"rgb({red},{green},{blue})")
+
+
+def summary_line(plan: Plan) -> str:
+    """Say in one line what a plan holds, how its screws are graded and how much is to check."""
+    letters = [NOT_GRADED if s.grade is None else s.grade.letter for s in plan.screws]
+    counts = [f"{letters.count(x)} {x}" for x in (*GRADE_LETTERS, NOT_GRADED) if x in letters]
+    others = [f"{len(getattr(plan, g))} {g}" for g in GROUPS[1:] if getattr(plan, g)]
+    line = f"{len(plan.screws)} screws ({', '.join(counts) or 'none'})"
+    line = ", ".join([line, *others]) + "."
+    number = len(plan.warnings)
+    if not number:
+        return line
+    return f"{line} {'One warning' if number == 1 else f'{number} warnings'}: read them first."
 
 
 def rod_facts(rod: Rod, plan: Plan, catalogue: Catalogue) -> str:

@@ -136,6 +136,7 @@ def _vary_screw(
         head_axis=None,
         slot_axis=None,
         grade=None,
+        not_graded="",
     )
 
 

@@ -89,4 +89,5 @@ def mirror_screw(screw: Screw, plane: Plane) -> Screw:
         else as_point(plane.mirror_direction(screw.slot_axis)),
         locked=False,
         grade=None,
+        not_graded="",
     )

@@ -12,6 +12,7 @@ from spinemar.implants.catalogue import ScrewModel
 from spinemar.implants.shapes.solids import FloatArray
 from spinemar.planning.grades.bone import BoneField
 from spinemar.planning.grades.hu_profile import sample_hu
+from spinemar.planning.trajectories.sites import MIDLINE_GAP_MM
 from spinemar.planning.trajectories.targets import Target
 from spinemar.spine.model import PedicleFrame
 from spinemar.volume import CTVolume
@@ -128,7 +129,8 @@ def score(pedicle: Pedicle, candidates: FloatArray) -> Scores:
     depth = -pedicle.field.distance_local_mm(points)
     entry, front = _ends(depth, way)
     radius = pedicle.diameter_mm / 2
-    length = _lengths(pedicle, front - entry)
+    room = np.minimum(front - pedicle.tip_gap_mm, _midline(pedicle, candidates, axis)) - entry
+    length = _lengths(pedicle, room)
     in_pedicle = np.where(np.abs(way) <= _NARROW_MM, depth, np.inf).min(axis=1) - radius
     before = (entry + length)[:, None] - way
     tapered = radius * (0.25 + 0.75 * np.clip(before / 5.0, 0.0, 1.0))
@@ -173,12 +175,22 @@ def _fraction(depth: FloatArray, index: NDArray[np.intp]) -> FloatArray:
     return result
 
 
-def _lengths(pedicle: Pedicle, available: FloatArray) -> FloatArray:
-    """Return the longest catalogue length that leaves the gap before the anterior cortex."""
+def _midline(pedicle: Pedicle, candidates: FloatArray, axis: FloatArray) -> FloatArray:
+    """Return how far along their axes screws stay on their own side of the vertebra, in mm.
+
+    The other side's screw lies there: half of `MIDLINE_GAP_MM` is kept to the middle plane.
+    """
+    outwards = crossings(pedicle, candidates)[:, 0] * pedicle.side_sign
+    inwards = -axis[:, 0] * pedicle.side_sign
+    gap = outwards - MIDLINE_GAP_MM / 2 - pedicle.diameter_mm / 2
+    return np.where(inwards > 1e-3, gap / np.maximum(inwards, 1e-3), np.inf)
+
+
+def _lengths(pedicle: Pedicle, room: FloatArray) -> FloatArray:
+    """Return the longest catalogue length that fits into the room, 0 where none does."""
     sizes = np.array(pedicle.model.lengths_mm)
     sizes = sizes[sizes <= pedicle.target.longest_mm]
-    room = np.nan_to_num(available, nan=0.0) - pedicle.tip_gap_mm
-    place = np.searchsorted(sizes, room + 1e-6, side="right") - 1
+    place = np.searchsorted(sizes, np.nan_to_num(room, nan=0.0) + 1e-6, side="right") - 1
     result: FloatArray = np.where(place >= 0, sizes[np.maximum(place, 0)], 0.0)
     return result
 

@@ -20,6 +20,8 @@ _WIDTHS = {
     "T7": 5.2, "T8": 5.6, "T9": 6.0, "T10": 6.7, "T11": 8.0, "T12": 8.3,
     "L1": 8.7, "L2": 8.9, "L3": 10.3, "L4": 12.9, "L5": 18.0, "S1": 18.0,
 }  # fmt: skip
+#: Screws of both sides that meet in the body leave so much bone between them, mm.
+MIDLINE_GAP_MM = 3.0
 # Half the canal between its centre and the back of the body.
 _CANAL_RADIUS_MM = 8.0
 

@@ -1,0 +1,128 @@
+"""What to check in a plan before it is used: contacts, odd sizes, doubtful vertebrae, no grades.
+
+Every finding is a sentence of the plan's warnings that begins with `CHECK`, so that findings of an
+earlier state give way to those of the present one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
+
+from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.placement import Screw
+from spinemar.planning.grades.collisions import (
+    FACET,
+    SCREW_SCREW,
+    TULIP_TULIP,
+    Collision,
+    find_collisions,
+)
+from spinemar.planning.plans.plan import Plan
+from spinemar.spine.labels.levels import LUMBAR, level_position
+from spinemar.spine.model import Agreement, SpineModel
+
+CHECK = "Check "
+#: Shorter screws hardly leave the pedicle: from T9 downwards, and above, mm.
+_SHORT_MM, _SHORT_ABOVE_T9_MM = 30.0, 25.0
+#: Trabecular HU at which osteoporosis is more than 90 % specific (Pickhardt et al., Opportunistic
+#: screening for osteoporosis using abdominal CT, Ann Intern Med 2013; measured in L1).
+OSTEOPOROTIC_HU = 110.0
+_MEASURED_LEVELS = ("T12", *LUMBAR)
+#: Screws of one vertebra differ by so much at most, mm.
+_UNEQUAL_LENGTH_MM, _UNEQUAL_DIAMETER_MM = 10.0, 1.5
+
+
+def with_findings(plan: Plan, spine: SpineModel, catalogue: Catalogue) -> Plan:
+    """Return the plan with its present findings in its warnings, in place of earlier ones."""
+    kept = tuple(text for text in plan.warnings if not text.startswith(CHECK))
+    return replace(plan, warnings=(*kept, *findings(plan, spine, catalogue)))
+
+
+def findings(plan: Plan, spine: SpineModel, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return what to check in a graded plan, as sentences.
+
+    Contacts with facet joints are not among them: most constructs have some, and the report
+    lists them.
+    """
+    contacts = (c for c in find_collisions(plan, catalogue) if c.kind != FACET)
+    found = [
+        *_ungraded(plan.screws),
+        *(_contact(collision) for collision in contacts),
+        *_odd_sizes(plan.screws),
+        *_doubtful_vertebrae(plan, spine),
+        *_porous_bone(plan, spine),
+    ]
+    return tuple(dict.fromkeys(f"{CHECK}{text}" for text in found))
+
+
+def _ungraded(screws: Iterable[Screw]) -> Iterator[str]:
+    without = [screw for screw in screws if screw.grade is None]
+    for reason, group in groupby(without, key=lambda screw: screw.not_graded):
+        names = ", ".join(screw.id for screw in group)
+        yield f"{names}: not graded. {reason}".rstrip()
+
+
+def _contact(collision: Collision) -> str:
+    what = {SCREW_SCREW: "their shanks overlap", TULIP_TULIP: "their heads overlap"}
+    return (
+        f"{collision.first} and {collision.second}: {what.get(collision.kind, 'they overlap')} by "
+        f"{collision.overlap_mm:.1f} mm."
+    )
+
+
+def _odd_sizes(screws: Iterable[Screw]) -> Iterator[str]:
+    placed = [screw for screw in screws if screw.level]
+    for screw in placed:
+        upper = level_position(screw.level) < level_position("T9")
+        if screw.length_mm < (_SHORT_ABOVE_T9_MM if upper else _SHORT_MM):
+            yield f"{screw.id}: it is only {screw.length_mm:g} mm long."
+    sides = {(screw.level, screw.side): screw for screw in placed}
+    for (level, side), left in sides.items():
+        right = sides.get((level, "right"))
+        if side == "left" and right is not None and _unequal(left, right):
+            yield (
+                f"{left.id} and {right.id}: their sizes differ, {left.diameter_mm:g} x "
+                f"{left.length_mm:g} mm and {right.diameter_mm:g} x {right.length_mm:g} mm."
+            )
+
+
+def _unequal(left: Screw, right: Screw) -> bool:
+    return (
+        abs(left.length_mm - right.length_mm) > _UNEQUAL_LENGTH_MM
+        or abs(left.diameter_mm - right.diameter_mm) > _UNEQUAL_DIAMETER_MM
+    )
+
+
+def _doubtful_vertebrae(plan: Plan, spine: SpineModel) -> Iterator[str]:
+    """Yield what the segmentation says against the planned vertebrae, alike ones together."""
+    said: dict[str, list[str]] = {}
+    for vertebra in spine.vertebrae:
+        if vertebra.level in plan.levels:
+            for text in vertebra.warnings:
+                said.setdefault(text, []).append(vertebra.level)
+    for text, levels in said.items():
+        yield f"{', '.join(levels)}: {text[:1].lower()}{text[1:]}"
+
+
+def _porous_bone(plan: Plan, spine: SpineModel) -> Iterator[str]:
+    """Yield the planned bodies whose bone is as thin as in osteoporosis."""
+    porous = [
+        f"{vertebra.level} ({vertebra.agreement.core_hu:.0f} HU)"
+        for vertebra in spine.vertebrae
+        if vertebra.level in plan.levels
+        and vertebra.level in _MEASURED_LEVELS
+        and vertebra.agreement is not None
+        and _is_porous(vertebra.agreement)
+    ]
+    if porous:
+        yield (
+            f"{', '.join(porous)}: osteoporotic range, {OSTEOPOROTIC_HU:.0f} HU or less in the "
+            "body at 120 kVp without contrast (Pickhardt et al., Ann Intern Med 2013)."
+        )
+
+
+def _is_porous(agreement: Agreement) -> bool:
+    hu = agreement.core_hu
+    return not agreement.doubts and hu is not None and hu <= OSTEOPOROTIC_HU
