@@ -109,8 +109,14 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
 
 def spine_facts(spine: SpineModel, plan: Plan) -> dict[str, Any]:
     """Return what the commands print as JSON about the spine below a plan."""
+    from dataclasses import asdict
+
+    from spinemar.planning.alignment.curves import alignment_of
+
     return {
         "labels": _label_facts(spine, plan),
+        "alignment": asdict(alignment_of(spine.vertebrae)),
+        "alignment_with_cages": asdict(alignment_of(spine.vertebrae, plan.cages)),
     }
 
 

@@ -173,6 +173,22 @@ def test_too_low_a_disc_is_refused(column):
         cage_for_disc(column, column.vertebrae[2].level, load_catalogue().cage("generic-alif"))
 
 
+@pytest.mark.parametrize(("lowered", "height"), [(1.0, 6.0), (3.0, 6.0), (5.0, None)])
+def test_a_cage_restores_a_collapsed_disc(column, lowered, height):
+    """Its neighbours are 6 mm high; the lowest cage of this model too, so 1 mm is too little."""
+    upper = column.vertebrae[1]
+    plate = upper.endplates["inferior"]
+    low = replace(plate, point_ras=plate.point_ras - lowered * upper.superior)
+    sunk = replace(upper, endplates={**upper.endplates, "inferior": low})
+    spine = replace(column, vertebrae=(column.vertebrae[0], sunk, *column.vertebrae[2:]))
+    model = replace(load_catalogue().cage("generic-plif"), heights_mm=(6.0, 7.0, 8.0))
+    if height is None:
+        with pytest.raises(InputError, match="too low"):
+            cage_for_disc(spine, "T12", model)
+    else:
+        assert cage_for_disc(spine, "T12", model).height_mm == height
+
+
 def test_cage_opens_as_the_disc_does(column):
     upper = column.vertebrae[2]
     tilt = np.radians(-9.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from spinemar.errors import InputError
@@ -9,11 +11,12 @@ from spinemar.implants.catalogue import CageModel
 from spinemar.implants.placement import Cage
 from spinemar.implants.shapes.solids import FloatArray, perpendicular, unit
 from spinemar.planning.vectors import as_point
-from spinemar.spine.labels.levels import shift_level
-from spinemar.spine.model import SpineModel
+from spinemar.spine.labels.levels import level_position, shift_level
+from spinemar.spine.model import Endplate, SpineModel
 
-# A cage is chosen up to this much higher than the disc: it distracts.
-_DISTRACTION_MM = 1.0
+# A cage is chosen up to this much higher than the disc: it distracts. A collapsed disc is opened
+# to the height of its neighbours, by no more than the second.
+_DISTRACTION_MM, _MOST_DISTRACTION_MM = 1.0, 4.0
 
 
 def cage_for_disc(
@@ -26,8 +29,9 @@ def cage_for_disc(
 ) -> Cage:
     """Return the cage that fits the disc below a level.
 
-    It lies midway between the two endplates, its height and lordosis the catalogue's
-    nearest to theirs; width and depth are the model's middle sizes.
+    It lies midway between the two endplates. Its height restores a disc that is lower than
+    those above and below, by up to 4 mm; its lordosis is the catalogue's nearest to the
+    disc's; width and depth are the model's middle sizes.
 
     Parameters
     ----------
@@ -53,8 +57,10 @@ def cage_for_disc(
         raise InputError(f"The endplates of {disc} were not found.", "Place the cage by hand.")
     roof, floor = above.endplates["inferior"], below.endplates["superior"]
     superior = unit(roof.normal_ras + floor.normal_ras)
-    gap = float((roof.point_ras - floor.point_ras) @ superior)
-    fitting = [h for h in model.heights_mm if h <= gap + _DISTRACTION_MM]
+    gap = _gap_mm(roof, floor)
+    restored = min(_usual_gap_mm(spine, upper_level), gap + _MOST_DISTRACTION_MM)
+    limit = max(gap + _DISTRACTION_MM, restored)
+    fitting = [h for h in model.heights_mm if h <= limit]
     if not fitting:
         raise InputError(
             f"The disc {disc} is {gap:.1f} mm high: too low for a cage of "
@@ -79,6 +85,24 @@ def cage_for_disc(
         material=material or model.materials[0],
         marker_material=model.marker_material,
     )
+
+
+def _gap_mm(roof: Endplate, floor: Endplate) -> float:
+    """Return the height of a disc between the middles of its endplates."""
+    superior = unit(roof.normal_ras + floor.normal_ras)
+    return float((roof.point_ras - floor.point_ras) @ superior)
+
+
+def _usual_gap_mm(spine: SpineModel, upper_level: str) -> float:
+    """Return the mean height of the discs above and below one, 0 where none is seen."""
+    known = {vertebra.level: vertebra for vertebra in spine.vertebrae if not vertebra.cut_off}
+    gaps = []
+    for upper, lower in pairwise(known):
+        near = abs(level_position(upper) - level_position(upper_level)) == 1
+        if near and level_position(lower) - level_position(upper) == 1:
+            plates = known[upper].endplates["inferior"], known[lower].endplates["superior"]
+            gaps.append(_gap_mm(*plates))
+    return float(np.mean(gaps)) if gaps else 0.0
 
 
 def _opening_deg(roof: FloatArray, floor: FloatArray, anterior: FloatArray) -> float:

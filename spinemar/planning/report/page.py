@@ -27,6 +27,7 @@ from spinemar.planning.report.scene import render_views
 from spinemar.planning.report.tables import (
     HEADINGS,
     NOT_GRADED,
+    alignment_rows,
     bend_rows,
     collision_line,
     plan_csv,
@@ -140,6 +141,7 @@ def _facts(
             {"name": rod.id, "facts": rod_facts(rod, plan, catalogue), "bends": bend_rows(rod)}
             for rod in plan.rods
         ],
+        "alignment": alignment_rows(spine.vertebrae, plan.cages),
         "collisions": [collision_line(c) for c in find_collisions(plan, catalogue, spine.labels)],
         "version": __version__,
     }

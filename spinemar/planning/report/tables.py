@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +10,16 @@ import numpy as np
 from spinemar.base.files.csv_text import csv_text
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.kinds import GROUPS
-from spinemar.implants.placement import GRADE_LETTERS, Rod, Screw
+from spinemar.implants.placement import GRADE_LETTERS, Cage, Rod, Screw
 from spinemar.implants.shapes.rod import rod_length_mm
+from spinemar.planning.alignment.curves import Curve, alignment_of
 from spinemar.planning.constructs.bends import Bend, bend_table
 from spinemar.planning.constructs.rods import min_bend_radius_mm, seat_mismatch_mm
 from spinemar.planning.grades.collisions import FACET, Collision
 from spinemar.planning.grades.hu_profile import HuProfile
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import grade_colour
+from spinemar.spine.model import VertebraFrame
 
 NOT_GRADED = "not graded"
 HEADINGS = ("Screw", "Diameter, mm", "Length, mm", "Grade", "Breach, mm", "Towards", "Margin, mm",
@@ -93,6 +95,42 @@ def bend_rows(rod: Rod) -> list[tuple[str, str, str]]:
 
 def _towards(bend: Bend) -> str:
     return f"{_TOWARDS[round(bend.plane_deg / 45.0) % 8]} ({bend.plane_deg:.0f} deg)"
+
+
+def alignment_rows(
+    vertebrae: Sequence[VertebraFrame], cages: Sequence[Cage]
+) -> list[tuple[str, str, str]]:
+    """Return name, degrees now and degrees with the cages of every curve that can be measured."""
+    now, then = alignment_of(vertebrae), alignment_of(vertebrae, cages)
+    curves = (
+        ("Lordosis", now.lordosis, then.lordosis),
+        ("Kyphosis", now.kyphosis, then.kyphosis),
+        ("Cobb", now.cobb, then.cobb),
+    )
+    rows = [(_curve_name(name, a), a, b) for name, a, b in curves if a is not None]
+    planned = [
+        (f"Disc {cage.level}", now.discs[cage.level], then.discs[cage.level])
+        for cage in cages
+        if cage.level in now.discs
+    ]
+    return [
+        *((name, f"{a.degrees:.0f}", _after(a, b, cages)) for name, a, b in rows),
+        *((name, f"{a:.0f}", f"{b:.0f}") for name, a, b in planned),
+    ]
+
+
+def _curve_name(name: str, curve: Curve) -> str:
+    towards = f", convex to the {curve.towards}" if curve.towards else ""
+    return f"{name} {curve.upper} to {curve.lower}{towards}"
+
+
+def _after(before: Curve, after: Curve | None, cages: Sequence[Cage]) -> str:
+    if not cages:
+        return "-"
+    if after is None:
+        return "straight"
+    moved = (before.upper, before.lower) != (after.upper, after.lower)
+    return f"{after.degrees:.0f}" + (f" ({after.upper} to {after.lower})" if moved else "")
 
 
 def collision_line(collision: Collision) -> str:

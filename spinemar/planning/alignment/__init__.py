@@ -1,0 +1,1 @@
+"""How a spine stands: curves between endplates, now and with the planned cages."""
