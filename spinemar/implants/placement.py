@@ -41,7 +41,7 @@ class Grade:
     breach_mm : float
         Largest depth of the screw outside bone, 0 if none.
     direction : str or None
-        Where the largest breach points; None without breach.
+        Where the largest breach points, medial where the canal is entered; None without breach.
     margin_mm : float
         Smallest distance from the screw to the outer surface of the bone along
         pedicle and body; negative with a breach.

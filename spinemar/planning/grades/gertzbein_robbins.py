@@ -100,12 +100,16 @@ def assess_screw(screw: Screw, field: BoneField) -> Assessment:
     if breach > RESOLVED_MM:
         breaches = _by_direction(points.local, outside, screw, field)
     largest = max(breaches.values(), default=0.0)
+    canal = canal_intrusion_mm(screw, field.frame)
+    towards = max(breaches, key=lambda name: breaches[name]) if breaches else None
+    if breaches and canal > RESOLVED_MM:
+        towards = "medial"  # whatever else the screw leaves, the canal is what matters
     grade = Grade(
         letter=letter_for(largest),
         breach_mm=min(largest, _FAR_MM),
-        direction=max(breaches, key=lambda name: breaches[name]) if breaches else None,
+        direction=towards,
         margin_mm=float(np.clip(-breach, -_FAR_MM, _FAR_MM)),
-        canal_intrusion_mm=canal_intrusion_mm(screw, field.frame),
+        canal_intrusion_mm=canal,
     )
     return Assessment(grade, breaches)
 
@@ -192,10 +196,13 @@ def _start_mm(screw: Screw, frame: VertebraFrame) -> float:
 def _by_direction(
     local: FloatArray, outside: FloatArray, screw: Screw, field: BoneField
 ) -> dict[str, float]:
-    """Return the largest breach per direction, told by where the bone's surface faces."""
+    """Return the largest breach per direction: anatomy tells in the canal, the bone elsewhere."""
     chosen = np.flatnonzero(outside > RESOLVED_MM)
     normal = field.outward_local(local[chosen])
     names = _direction_names(normal, screw.side)
+    # The canal lies medially, whichever way the nearest bone of its wall faces.
+    for n in np.flatnonzero(_in_canal(local[chosen], field.frame)):
+        names[n] = "medial"
     found: dict[str, float] = {}
     for name in dict.fromkeys(names):
         found[name] = float(outside[chosen][[n == name for n in names]].max())
@@ -219,16 +226,21 @@ def canal_intrusion_mm(screw: Screw, frame: VertebraFrame) -> float:
 
     The canal is the prism over its contour at the height of the pedicles.
     """
-    if len(frame.canal_contour_ras) < 3:
-        return 0.0
-    contour = frame.to_local(frame.canal_contour_ras)
     points = screw_points(screw, frame, 0.0).local
-    near = np.abs(points[:, 2] - contour[:, 2].mean()) <= _CANAL_HALF_HEIGHT_MM
-    points = points[near, :2]
-    inside = points[_in_polygon(points, contour[:, :2])]
+    inside = points[_in_canal(points, frame), :2]
     if len(inside) == 0:
         return 0.0
-    return float(_to_polygon_mm(inside, contour[:, :2]).max())
+    return float(_to_polygon_mm(inside, frame.to_local(frame.canal_contour_ras)[:, :2]).max())
+
+
+def _in_canal(local: FloatArray, frame: VertebraFrame) -> NDArray[np.bool_]:
+    """Tell which local points (n, 3) lie in the canal: the prism over its contour."""
+    if len(frame.canal_contour_ras) < 3:
+        return np.zeros(len(local), dtype=bool)
+    contour = frame.to_local(frame.canal_contour_ras)
+    near = np.abs(local[:, 2] - contour[:, 2].mean()) <= _CANAL_HALF_HEIGHT_MM
+    result: NDArray[np.bool_] = near & _in_polygon(local[:, :2], contour[:, :2])
+    return result
 
 
 def _in_polygon(points: FloatArray, polygon: FloatArray) -> NDArray[np.bool_]:
