@@ -20,6 +20,7 @@ KINDS: Mapping[str, str] = {
     "sample-files": "spinemar.jobs.requests.sample_files:run",
     "sample-scan": "spinemar.jobs.requests.sample_scan:run",
     "segment-spine": "spinemar.jobs.requests.segment_spine:run",
+    "spine-surfaces": "spinemar.jobs.requests.spine_surfaces:run",
     "plan": "spinemar.jobs.requests.plan:run",
     "voxelize": "spinemar.jobs.requests.voxelize:run",
     "scan": "spinemar.jobs.requests.scan:run",

@@ -13,6 +13,7 @@ from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.agreement.compare import compared_with_ct
 from spinemar.spine.anatomy.agreement.level_evidence import UNCONFIRMED_LEVELS
 from spinemar.spine.anatomy.frames import frames_along
+from spinemar.spine.labels.boxes import label_boxes
 from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, level_position, parse_level, shift_level
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.spine.segmentation.segment import GUESSED_LEVELS, segment_spine
@@ -29,12 +30,14 @@ def shift_levels(model: SpineModel, steps: int) -> SpineModel:
     InputError
         If a vertebra would run past C1 or the sacrum.
     """
-    numbers = np.zeros(max(VERSE_IDS.values()) + 1, np.int16)
-    present = set(np.unique(model.labels.labels).tolist()) - {0}
+    old, boxes = model.labels.labels, label_boxes(model.labels.labels)
+    numbers = np.zeros_like(old)
     for level in LEVELS:
-        if VERSE_IDS[level] in present:
-            numbers[VERSE_IDS[level]] = VERSE_IDS[shift_level(level, steps)]
-    labels = LabelVolume(numbers[model.labels.labels], model.labels.ijk_to_ras)
+        box = boxes.get(VERSE_IDS[level])
+        if box is not None:
+            new = VERSE_IDS[shift_level(level, steps)]
+            numbers[box][old[box] == VERSE_IDS[level]] = new
+    labels = LabelVolume(numbers, model.labels.ijk_to_ras)
     frames = tuple(
         replace(_level_stated(f), level=shift_level(f.level, steps)) for f in model.vertebrae
     )

@@ -85,6 +85,7 @@ WHOLE = {
     "sample-files": {},
     "sample-scan": {"folder": "out"},
     "segment-spine": {"labels_output": "l.npy", "frames_output": "f.json"},
+    "spine-surfaces": {"labels": "l.nrrd", "output": "s.npz"},
     "plan": {"labels": "l.nrrd", "frames": "f.json", "levels": ["L1"], "plan_output": "p.json"},
     "voxelize": {"plan": "{}", "shape": [9, 64, 48], "ijk_to_ras": MATRIX.tolist(),
                  "folder": "out"},

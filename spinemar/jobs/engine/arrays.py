@@ -35,15 +35,33 @@ def load_volume(named: Any, series: Any = None) -> CTVolume:
 
 
 def load_labels(named: Any) -> LabelVolume | None:
-    """Read the labels that a job names, if it names some."""
+    """Read the labels that a job names, if it names some: whole, or in pieces on a grid."""
     from spinemar.io import read_labels
 
     if named is None:
         return None
+    if isinstance(named, Mapping) and "pieces" in named:
+        return _composed(named)
     if isinstance(named, Mapping):
         matrix = np.asarray(named.get("ijk_to_ras"), dtype=np.float64)
         return LabelVolume(np.asarray(_map(named), dtype=np.int16), matrix)
     return read_labels(_path(named, "labels"))
+
+
+def _composed(named: Mapping[str, Any]) -> LabelVolume:
+    from spinemar.spine.labels.pieces import LabelPiece, compose_labels
+
+    k, j, i = (int(n) for n in named["shape"])
+    pieces = [
+        LabelPiece(
+            _map(one),
+            np.asarray(one["ijk_to_ras"], dtype=np.float64),
+            {int(value): int(number) for value, number in one["values"].items()},
+        )
+        for one in named["pieces"]
+    ]
+    matrix = np.asarray(named["ijk_to_ras"], dtype=np.float64)
+    return compose_labels(pieces, GridGeometry((k, j, i), matrix))
 
 
 def load_mask(named: Any, geometry: GridGeometry) -> NDArray[np.bool_] | None:

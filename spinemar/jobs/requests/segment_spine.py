@@ -4,18 +4,24 @@
 
     {"schema": "spinemar-job/1", "kind": "segment-spine",
      "input": PATH or {"npy": ..., "ijk_to_ras": ...},
-     "labels": null or {"npy": ..., "ijk_to_ras": ...}, "naming": "auto" or {"3": "L1", ...},
+     "labels": null or {"npy": ..., "ijk_to_ras": ...} or
+               {"pieces": [{"npy": ..., "ijk_to_ras": ..., "values": {"1": 20, ...}}, ...],
+                "shape": [k, j, i], "ijk_to_ras": ...},
+     "naming": "auto" or {"3": "L1", ...},
      "first_level": null or "T1", "seeds": null or {"L1": [r, a, s]},
      "frames": null or PATH.json, "refit": ["L1", ...], "correct": null or ["L1", [r, a, s]],
+     "before": null or {"npy": ..., "ijk_to_ras": ...},
      "labels_output": PATH.npy, "frames_output": PATH.json}
 
 With "frames", the labels are of the spine that they belong to, and only what the user changed is
 done again: the frames of the levels in "refit", or the vertebra "correct" from a point in its body.
+With "before", the labels as they were, the levels to refit are those whose voxels differ; "edited"
+of the result names them, and where there are none nothing is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,18 +55,24 @@ class SegmentSpineRequest:
     frames: Path | None = None
     refit: tuple[str, ...] = ()
     correct: tuple[str, _PointRas] | None = None
+    before: Any = None
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
     """Run the job; return the levels and what is uncertain about them."""
     asked = request_of(SegmentSpineRequest, job)
     progress(Progress("Reading", 0, 1))
-    spine = _spine(asked, progress, cancel)
+    labels = load_labels(asked.labels)
+    edited = _edited_levels(asked, labels)
+    if edited == ():
+        return {"edited": []}
+    spine = _spine(asked, labels, edited or asked.refit, progress, cancel)
     cancel.raise_if_cancelled()
     save_array(asked.labels_output, spine.labels.labels)
     with atomic_path(asked.frames_output) as temporary:
         temporary.write_text(spine_to_json(spine), encoding="utf-8")
     return {
+        "edited": list(edited or ()),
         "levels": list(spine.levels),
         "ijk_to_ras": spine.labels.ijk_to_ras.tolist(),
         "confidence": {v.level: float(v.confidence) for v in spine.vertebrae},
@@ -68,13 +80,34 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     }
 
 
+def _edited_levels(
+    asked: SegmentSpineRequest, labels: LabelVolume | None
+) -> tuple[str, ...] | None:
+    """Return the levels that differ from how they were; None where nobody asks."""
+    from spinemar.spine.editing import changed_levels
+
+    before = load_labels(asked.before)
+    return None if before is None or labels is None else changed_levels(before, labels)
+
+
 def _spine(
-    asked: SegmentSpineRequest, progress: ProgressCallback, cancel: CancelToken
+    asked: SegmentSpineRequest,
+    labels: LabelVolume | None,
+    refit: Sequence[str],
+    progress: ProgressCallback,
+    cancel: CancelToken,
 ) -> SpineModel:
-    labels = load_labels(asked.labels)
     volume = None if asked.input is None else load_volume(asked.input)
     if labels is not None and asked.frames is not None:
-        return _edited(asked, asked.frames, labels, volume, progress, cancel)
+        from spinemar.spine.editing import correct_vertebra, refit_vertebrae
+
+        model = spine_from_json(read_text(asked.frames, "job's file of frames"), labels)
+        if asked.correct is not None:
+            level, point = asked.correct
+            return correct_vertebra(
+                _required(volume), model, level, point, progress=progress, cancel=cancel
+            )
+        return refit_vertebrae(volume, model, labels, refit, progress=progress, cancel=cancel)
     seeds = {level: np.asarray(point) for level, point in (asked.seeds or {}).items()}
     if labels is not None:
         from spinemar.spine.providers import spine_from_segmentation
@@ -97,25 +130,6 @@ def _spine(
         progress=progress,
         cancel=cancel,
     )
-
-
-def _edited(
-    asked: SegmentSpineRequest,
-    frames: Path,
-    labels: LabelVolume,
-    volume: CTVolume | None,
-    progress: ProgressCallback,
-    cancel: CancelToken,
-) -> SpineModel:
-    from spinemar.spine.editing import correct_vertebra, refit_vertebrae
-
-    model = spine_from_json(read_text(frames, "job's file of frames"), labels)
-    if asked.correct is not None:
-        level, point = asked.correct
-        return correct_vertebra(
-            _required(volume), model, level, point, progress=progress, cancel=cancel
-        )
-    return refit_vertebrae(volume, model, labels, asked.refit, progress=progress, cancel=cancel)
 
 
 def _required(volume: CTVolume | None) -> CTVolume:
