@@ -72,7 +72,9 @@ def screw_lines(plan: Plan) -> Any:
     from spinemar.planning.report.tables import HEADINGS, screw_row
 
     table = Table(box=None, pad_edge=False)
-    shown = [n for n, name in enumerate(HEADINGS) if not name.startswith(("HU", "Metal"))]
+    # What fits a terminal: the rest is in the CSV and the report.
+    left_out = ("HU", "Metal", "Converges", "Cranial", "In pedicle")
+    shown = [n for n, name in enumerate(HEADINGS) if not name.startswith(left_out)]
     for n in shown:
         heading = HEADINGS[n].replace(", ", "\n")
         table.add_column(heading, justify="left" if n == 0 else "right", no_wrap=True)
@@ -80,6 +82,14 @@ def screw_lines(plan: Plan) -> Any:
         cells = screw_row(screw, None).cells
         table.add_row(*(cells[n] for n in shown))
     return table
+
+
+def print_dangers(console: Any, plan: Plan) -> None:
+    """Print first which screws lie in the spinal canal, the deepest of them first."""
+    from spinemar.planning.report.wording import danger_line, in_canal
+
+    for screw in in_canal(plan):
+        console.print(f"In the spinal canal: {danger_line(screw)}", style="bold", highlight=False)
 
 
 def plan_facts(plan: Plan) -> dict[str, Any]:

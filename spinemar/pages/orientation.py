@@ -17,7 +17,9 @@ BAR_MM = 10.0
 _LETTERS = (("R", "L"), ("A", "P"), ("S", "I"))
 # A direction names its second axis too where that makes up this much of it (24 degrees).
 _SECOND_AXIS = 0.4
+Ink = tuple[int, int, int]
 _LIGHT, _DARK = (255, 255, 255), (0, 0, 0)
+_LIGHT_PICTURE = 160
 _MARGIN_PX = 4
 
 
@@ -83,6 +85,8 @@ def mark_orientation(
     from PIL import Image, ImageDraw, ImageFont
 
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
+    # Light on dark pictures, dark on light ones; either with a rim of the other.
+    ink, rim = (_LIGHT, _DARK) if pixels.mean() < _LIGHT_PICTURE else (_DARK, _LIGHT)
     height = max(11, round(0.042 * min(image.size)))
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(height)
     wide, tall = image.size
@@ -94,19 +98,21 @@ def mark_orientation(
     }
     for edge, letters in edge_letters(right_ras, up_ras).items():
         place, anchor = places[edge]
-        _write(pen, place, letters, font, anchor)
-    _draw_bar(pen, font, tall, BAR_MM / pixel_mm)
+        _write(pen, place, letters, font, anchor, ink, rim)
+    _draw_bar(pen, font, tall, BAR_MM / pixel_mm, ink, rim)
     return np.asarray(image).copy()
 
 
-def _write(pen: Any, place: tuple[float, float], text: str, font: Any, anchor: str) -> None:
-    pen.text(place, text, fill=_LIGHT, font=font, anchor=anchor, stroke_width=1, stroke_fill=_DARK)
+def _write(
+    pen: Any, place: tuple[float, float], text: str, font: Any, anchor: str, ink: Ink, rim: Ink
+) -> None:
+    pen.text(place, text, fill=ink, font=font, anchor=anchor, stroke_width=1, stroke_fill=rim)
 
 
-def _draw_bar(pen: Any, font: Any, tall: int, length_px: float) -> None:
-    """Draw the bar, light with a dark rim, and its length above it."""
+def _draw_bar(pen: Any, font: Any, tall: int, length_px: float, ink: Ink, rim: Ink) -> None:
+    """Draw the bar with its rim, and its length above it."""
     left, bottom = _MARGIN_PX + 1, tall - _MARGIN_PX - 2
     right = left + max(1, round(length_px)) - 1
-    pen.rectangle((left - 1, bottom - 3, right + 1, bottom + 1), fill=_DARK)
-    pen.rectangle((left, bottom - 2, right, bottom), fill=_LIGHT)
-    _write(pen, (left, bottom - 6), f"{BAR_MM:g} mm", font, "lb")
+    pen.rectangle((left - 1, bottom - 3, right + 1, bottom + 1), fill=rim)
+    pen.rectangle((left, bottom - 2, right, bottom), fill=ink)
+    _write(pen, (left, bottom - 6), f"{BAR_MM:g} mm", font, "lb", ink, rim)

@@ -90,8 +90,8 @@ def test_report_and_stl(spinemar, patient):
     for word in ("T12-left", "From behind", "axial, along the screw", "Bend, degrees", "Grade"):
         assert word in page
     assert page.count("data:image/png") == 2 + 3 * 4
-    assert page.count('<section class="screw"') == 4  # a page each, when printed
-    assert "break-before: page" in page
+    assert page.count('<section class="page screw"') == 4  # a page each, when printed
+    assert "break-after: page" in page
     assert page.count("<polyline") == 4
     assert (patient / "report" / "screws.csv").read_text().count("\n") == 5
     assert len(list((patient / "stl").glob("*.stl"))) == 6

@@ -56,6 +56,13 @@ def test_the_bar_is_10_mm_long(shape, pixel_mm):
     assert (picture[: shape[0] // 3, : shape[1] // 3] == 90).all()  # and nothing on the anatomy
 
 
+def test_letters_are_read_on_dark_and_on_light_pictures():
+    for grey, extreme in ((20, 255), (250, 0)):
+        picture = mark_orientation(np.full((241, 301), grey, np.uint8), -RIGHT, HEAD, 0.25)
+        light = np.abs(picture.astype(int) - extreme) < 60
+        assert all(light[place].sum() > 20 for place in EDGES.values()), grey
+
+
 def test_the_picture_given_is_left_alone():
     before = np.full((120, 120, 3), 200, np.uint8)
     mark_orientation(before, -RIGHT, HEAD, 0.5)

@@ -21,6 +21,7 @@ from spinemar.cli.options import (
 from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import (
     plan_facts,
+    print_dangers,
     read_catalogue,
     read_spine,
     screw_lines,
@@ -55,6 +56,7 @@ def grade(
       spinemar grade plan.json ct.nii.gz --labels vertebrae.nii.gz -o graded.json --report report
     """
     from spinemar.io import read_volume
+    from spinemar.io.study import read_study
     from spinemar.planning.grades.collisions import FACET, find_collisions
     from spinemar.planning.grades.findings import with_findings
     from spinemar.planning.grades.gertzbein_robbins import grade_plan
@@ -63,6 +65,7 @@ def grade(
     from spinemar.planning.report.page import (
         REPORT_FILES,
         check_report_tools,
+        plan_identity,
         write_plan_report,
     )
     from spinemar.planning.report.tables import collision_line, summary_line
@@ -92,7 +95,14 @@ def grade(
             files["plan"] = output
         if report is not None:
             files["report"] = write_plan_report(
-                report, graded, spine, ct, models, progress=progress, cancel=cancel
+                report,
+                graded,
+                spine,
+                ct,
+                models,
+                identity=plan_identity(graded, read_study(volume)),
+                progress=progress,
+                cancel=cancel,
             )
     if json:
         facts = {**plan_facts(graded), **spine_facts(spine, graded)}
@@ -112,6 +122,7 @@ def grade(
         print_json({"status": "done", "input": source, "files": files, **facts})
         return
     console = stdout()
+    print_dangers(console, graded)
     console.print(screw_lines(graded))
     console.print(summary_line(graded), soft_wrap=True)
     for warning in graded.warnings:

@@ -24,6 +24,7 @@ from spinemar.cli.options import (
 from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import (
     plan_facts,
+    print_dangers,
     read_catalogue,
     read_spine,
     screw_lines,
@@ -91,6 +92,7 @@ def plan(
       spinemar plan ct.nrrd --levels L4-L5 --cage L4 --report report --stl stl -o plan.json
     """
     from spinemar.io import read_volume
+    from spinemar.io.study import read_study
     from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
     from spinemar.planning.constructs.rods import RodSettings
     from spinemar.planning.grades.findings import with_findings
@@ -98,6 +100,7 @@ def plan(
     from spinemar.planning.report.page import (
         REPORT_FILES,
         check_report_tools,
+        plan_identity,
         write_plan_report,
     )
     from spinemar.planning.report.tables import summary_line
@@ -154,6 +157,7 @@ def plan(
                 spine,
                 volume,
                 models,
+                identity=plan_identity(result, read_study(source)),
                 fields=made.fields,
                 progress=progress,
                 cancel=cancel,
@@ -163,6 +167,7 @@ def plan(
         print_json({"status": "done", "input": source, "files": files, **facts})
         return
     console = stdout()
+    print_dangers(console, result)
     console.print(screw_lines(result))
     console.print(summary_line(result), soft_wrap=True)
     for warning in result.warnings:

@@ -1,20 +1,55 @@
-"""Colours of grades: the same in 3-D, in slices and in tables."""
+"""Colours of grades: the same in 3-D, in slices and in tables, told apart by the colour-blind."""
 
 from __future__ import annotations
 
 from spinemar.implants.placement import Grade
 
-#: Red, green and blue from 0 to 1; None is a screw that is not graded.
-GRADE_COLOURS: dict[str | None, tuple[float, float, float]] = {
-    "A": (0.16, 0.65, 0.36),
-    "B": (0.55, 0.72, 0.15),
-    "C": (0.95, 0.70, 0.10),
-    "D": (0.92, 0.40, 0.10),
-    "E": (0.80, 0.10, 0.15),
-    None: (0.45, 0.55, 0.75),
+Colour = tuple[float, float, float]
+
+#: Red, green and blue from 0 to 1; None is a screw that is not graded. Chosen to differ in
+#: lightness and between yellow and blue, so that a deuteranope tells them apart too.
+GRADE_COLOURS: dict[str | None, Colour] = {
+    "A": (0.00, 0.62, 0.50),
+    "B": (0.62, 0.88, 0.36),
+    "C": (1.00, 0.84, 0.25),
+    "D": (0.92, 0.42, 0.02),
+    "E": (0.85, 0.00, 0.20),
+    None: (0.35, 0.45, 0.80),
 }
+#: Grades whose outline is drawn thick: more than a colour tells them.
+THICK = ("D", "E")
+#: Outlines of vertebrae: no colour at all, so that none of them is taken for a grade's.
+NEUTRAL: Colour = (0.80, 0.80, 0.80)
+_BLACK, _WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
 
-def grade_colour(grade: Grade | None) -> tuple[float, float, float]:
+def grade_colour(grade: Grade | None) -> Colour:
     """Return the colour of a grade, or of no grade."""
     return GRADE_COLOURS[grade.letter if grade is not None else None]
+
+
+def is_thick(grade: Grade | None) -> bool:
+    """Whether the outline of a screw of this grade is drawn thick."""
+    return grade is not None and grade.letter in THICK
+
+
+def ink_on(colour: Colour) -> Colour:
+    """Return black or white, whichever is read better on a colour: 4.5 to 1 at the least."""
+    return max((_BLACK, _WHITE), key=lambda ink: contrast(ink, colour))
+
+
+def contrast(one: Colour, other: Colour) -> float:
+    """Return the contrast of two colours, 1 to 21, as WCAG 2.2 defines it for sRGB."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: Colour) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def css(colour: Colour) -> str:
+    """Return a colour as HTML writes it."""
+    red, green, blue = (round(255 * part) for part in colour)
+    return f"rgb({red},{green},{blue})"

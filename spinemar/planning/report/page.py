@@ -7,26 +7,29 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar import __version__
 from spinemar.base.atomic_files import atomic_path
 from spinemar.base.extras import require
 from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.placement import Screw
+from spinemar.io.study import Study
 from spinemar.pages import template
+from spinemar.pages.identity import Identity, content_hash
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.collisions import find_collisions
 from spinemar.planning.grades.hu_profile import HuProfile, hu_profile
 from spinemar.planning.plans.plan import Plan
+from spinemar.planning.plans.plan_json import plan_to_json
 from spinemar.planning.report.profilechart import profile_chart
-from spinemar.planning.report.reformats import screw_pictures
+from spinemar.planning.report.reformats import ScrewPicture, screw_pictures
 from spinemar.planning.report.scene import render_views
 from spinemar.planning.report.tables import (
     HEADINGS,
-    NOT_GRADED,
     alignment_rows,
     bend_rows,
     collision_line,
@@ -35,11 +38,21 @@ from spinemar.planning.report.tables import (
     screw_row,
     summary_line,
 )
+from spinemar.planning.report.wording import (
+    canal_mm,
+    danger_line,
+    in_canal,
+    screw_line,
+)
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
-from spinemar.spine.model import SpineModel
+from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.volume import CTVolume
 
 _VIEW_CAPTIONS = {"behind": "From behind.", "left": "From the patient's left."}
+# What a sheet of A4 across holds, so that a page of the report is a page on paper.
+_ROWS_A_PAGE, _LINES_A_PAGE, _RODS_A_PAGE = 18, 24, 2
+_LINES_BELOW_TITLE, _LINES_BESIDE_VIEWS = 17, 4
+_LETTERS_A_LINE = 120
 
 
 @dataclass(frozen=True)
@@ -72,11 +85,14 @@ def write_plan_report(
     volume: CTVolume,
     catalogue: Catalogue,
     *,
+    identity: Identity | None = None,
     fields: Mapping[str, BoneField] | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> Path:
     """Write plan.html, screws.csv and the 3-D views as PNG into a folder, made if needed.
+
+    The head of every page says the `identity`; by default that is only the plan's own hash.
 
     Returns
     -------
@@ -86,9 +102,10 @@ def write_plan_report(
     check_report_tools()
     folder.mkdir(parents=True, exist_ok=True)
     known = dict(fields or {})
-    for level in {screw.level for screw in plan.screws} & set(spine.levels):
-        known[level] = known.get(level) or bone_field(spine.labels, spine.vertebra(level))
-    profiles = {s.id: hu_profile(s, volume, _frame(spine, s.level)) for s in plan.screws}
+    frames = {vertebra.level: vertebra for vertebra in spine.vertebrae}
+    for level in {screw.level for screw in plan.screws} & set(frames):
+        known[level] = known.get(level) or bone_field(spine.labels, frames[level])
+    profiles = {s.id: hu_profile(s, volume, frames.get(s.level)) for s in plan.screws}
     progress(Progress("rendering", 0, len(plan.screws) + 1))
     views = render_views(spine, plan, catalogue, tuple(_VIEW_CAPTIONS))
     pictured = []
@@ -98,53 +115,116 @@ def write_plan_report(
         progress(Progress("rendering", n + 1, len(plan.screws) + 1))
         if screw.level in known:
             found = screw_pictures(screw, volume, known[screw.level], plan.screws)
-            pictures = [Picture(_png(p.pixels), p.caption) for p in found]
-            grade = screw.grade
-            letter = NOT_GRADED if grade is None else f"grade {grade.letter}"
-            letter = f"{letter}: {screw.not_graded}" if screw.not_graded else letter
-            size = f"{screw.diameter_mm:g} x {screw.length_mm:g} mm, {letter}"
-            pictured.append(
-                {"heading": screw.id, "facts": size, "pictures": pictures,
-                 "row": screw_row(screw, profiles[screw.id]),
-                 "entry": _place(screw.entry), "tip": _place(screw.tip),
-                 "chart": profile_chart(profiles[screw.id])}
-            )  # fmt: skip
+            pictured.append(_screw_page(screw, found, profiles[screw.id], frames[screw.level]))
+    rows = [screw_row(s, profiles[s.id], frames.get(s.level)) for s in plan.screws]
+    contacts = [collision_line(c) for c in find_collisions(plan, catalogue, spine.labels)]
+    alignment = alignment_rows(spine.vertebrae, plan.cages)
+    shown = [Picture(_png(views[name]), text) for name, text in _VIEW_CAPTIONS.items()]
     facts = {
-        **_facts(plan, spine, catalogue, profiles),
-        "views": [Picture(_png(views[name]), text) for name, text in _VIEW_CAPTIONS.items()],
-        "pictured": pictured,
+        "identity": identity or plan_identity(plan),
+        "title": f"Plan {_span(plan.levels)}",
+        "headings": HEADINGS,
+        "pages": [
+            *_first_pages(plan, len(contacts), shown),
+            *_cut("screws", "rows", rows, _ROWS_A_PAGE),
+            *_cut("contacts", "lines", contacts, _LINES_A_PAGE),
+            *_cut("rods", "rods", _rods(plan, catalogue), _RODS_A_PAGE),
+            *_cut("alignment", "rows", alignment, _ROWS_A_PAGE),
+            *_cut("notes", "lines", _paragraphs(plan.notes), _LINES_A_PAGE),
+            *pictured,
+        ],
     }
     for name, view in views.items():
         _write(folder / f"view-{name}.png", _png_bytes(view))
-    _write(folder / "screws.csv", plan_csv(plan, profiles).encode())
+    _write(folder / "screws.csv", plan_csv(plan, profiles, frames).encode())
     _write(folder / "plan.html", render_page(facts).encode())
     progress(Progress("rendering", len(plan.screws) + 1, len(plan.screws) + 1))
     return folder / "plan.html"
 
 
 def render_page(facts: Mapping[str, Any]) -> str:
-    """Return the page as HTML text."""
+    """Return the report as HTML text: its pages in turn, each with its head and place."""
     return template.render(Path(__file__).parent / "plan_report.html.j2", facts)
 
 
-def _facts(
-    plan: Plan, spine: SpineModel, catalogue: Catalogue, profiles: Mapping[str, HuProfile]
+def plan_hash(plan: Plan) -> str:
+    """Return what tells this plan from any other, to compare by eye."""
+    return content_hash(plan_to_json(plan))
+
+
+def plan_identity(plan: Plan, study: Study | None = None) -> Identity:
+    """Return what the pages' heads say of a plan, and of the study that it was made for."""
+    known = study or Study()
+    return Identity("Plan", plan_hash(plan), known.series, known.study_date, dict(known.patient))
+
+
+def _first_pages(plan: Plan, contacts: int, shown: Sequence[Picture]) -> list[dict[str, Any]]:
+    """Return the pages that come first, the worst news before all else; what is long has more."""
+    dangers = [danger_line(screw) for screw in in_canal(plan)]
+    warnings, left = _that_fit(plan.warnings, _LINES_BELOW_TITLE - len(dangers))
+    lines = sum(len(wrap(text, _LETTERS_A_LINE)) for text in plan.warnings) + len(dangers)
+    beside = lines <= _LINES_BESIDE_VIEWS
+    first = {
+        "kind": "summary",
+        "dangers": dangers,
+        "introduction": summary_line(plan),
+        "contacts": contacts,
+        "warnings": warnings,
+        "views": shown if beside else (),
+    }
+    pages = [first]
+    while left:
+        fitting, left = _that_fit(left, _LINES_A_PAGE)
+        pages.append({"kind": "warnings", "warnings": fitting})
+    return pages if beside else [*pages, {"kind": "views", "views": shown}]
+
+
+def _that_fit(texts: Sequence[str], lines: int) -> tuple[list[str], list[str]]:
+    """Part texts into those that take so many lines, at least one, and the others."""
+    count, taken = 0, 0
+    for text in texts:
+        taken += len(wrap(text, _LETTERS_A_LINE))
+        if count and taken > lines:
+            break
+        count += 1
+    return list(texts[:count]), list(texts[count:])
+
+
+def _screw_page(
+    screw: Screw, pictures: Sequence[ScrewPicture], profile: HuProfile, frame: VertebraFrame
 ) -> dict[str, Any]:
     return {
-        "title": f"Plan {_span(plan.levels)}",
-        "introduction": summary_line(plan),
-        "warnings": plan.warnings,
-        "notes": plan.notes,
-        "screw_headings": HEADINGS,
-        "screws": [screw_row(screw, profiles.get(screw.id)) for screw in plan.screws],
-        "rods": [
-            {"name": rod.id, "facts": rod_facts(rod, plan, catalogue), "bends": bend_rows(rod)}
-            for rod in plan.rods
-        ],
-        "alignment": alignment_rows(spine.vertebrae, plan.cages),
-        "collisions": [collision_line(c) for c in find_collisions(plan, catalogue, spine.labels)],
-        "version": __version__,
+        "kind": "screw",
+        "heading": screw.id,
+        "size": f"{screw.diameter_mm:g} x {screw.length_mm:g} mm",
+        "grade": screw_line(screw),
+        "in_canal": bool(canal_mm(screw.grade)),
+        "pictures": [Picture(_png(p.pixels), p.caption) for p in pictures],
+        "row": screw_row(screw, profile, frame),
+        "entry": _place(screw.entry),
+        "tip": _place(screw.tip),
+        "chart": profile_chart(profile),
     }
+
+
+def _rods(plan: Plan, catalogue: Catalogue) -> list[dict[str, Any]]:
+    return [
+        {"name": rod.id, "facts": rod_facts(rod, plan, catalogue), "bends": bend_rows(rod)}
+        for rod in plan.rods
+    ]
+
+
+def _paragraphs(notes: str) -> list[str]:
+    """Return notes in pieces of which a page holds `_LINES_A_PAGE`."""
+    return [piece for line in notes.splitlines() for piece in wrap(line, _LETTERS_A_LINE)]
+
+
+def _cut(kind: str, name: str, items: Sequence[Any], count: int) -> list[dict[str, Any]]:
+    """Return pages of a kind that hold `count` items each; none for no items."""
+    return [
+        {"kind": kind, "first": n == 0, name: items[n : n + count]}
+        for n in range(0, len(items), count)
+    ]
 
 
 def _place(point: Sequence[float]) -> str:
@@ -153,10 +233,6 @@ def _place(point: Sequence[float]) -> str:
 
 def _span(levels: Sequence[str]) -> str:
     return f"{levels[0]} to {levels[-1]}" if len(levels) > 1 else "".join(levels)
-
-
-def _frame(spine: SpineModel, level: str) -> Any:
-    return spine.vertebra(level) if level in spine.levels else None
 
 
 def _png_bytes(pixels: NDArray[np.uint8]) -> bytes:

@@ -16,14 +16,14 @@ from spinemar.implants.shapes.solids import FloatArray, perpendicular
 from spinemar.pages.orientation import mark_orientation
 from spinemar.planning.grades.bone import BoneField
 from spinemar.planning.grades.hu_profile import sample_hu
-from spinemar.planning.report.colours import grade_colour
+from spinemar.planning.report.colours import NEUTRAL, grade_colour, is_thick
 from spinemar.spine.model import VertebraFrame
 from spinemar.volume import CTVolume
 
 _SIZE_MM, _PIXEL_MM = 76.0, 0.2
 # Level and width of the window: bone.
 _WINDOW_HU = (-250.0, 1050.0)
-_CONTOUR = (90, 200, 250)
+_CONTOUR = tuple(round(255 * part) for part in NEUTRAL)
 # Outlines are drawn on a picture this many times larger, then shrunk: smooth lines.
 _OVERSAMPLED = 3
 _TIP_MM, _TIP_SHARE = 5.0, 0.25
@@ -129,7 +129,7 @@ def _picture(
         for other in others:
             if other.id != screw.id and _near(other, plane):
                 _line(pen, plane.pixel(shank_outline(other, plane)), (200, 200, 210), 1)
-        _line(pen, plane.pixel(shank_outline(screw, plane)), _rgb(screw), 2)
+        _line(pen, plane.pixel(shank_outline(screw, plane)), _rgb(screw), _width(screw))
         ends = np.array([screw.entry, screw.tip])
         _line(pen, plane.pixel(ends), _rgb(screw), 1, closed=False)
 
@@ -148,7 +148,8 @@ def _across(
             if other.id != screw.id and place is not None:
                 circle = plane.pixel(place + other.diameter_mm / 2 * ring)
                 _line(pen, circle, (200, 200, 210), 1)
-        _line(pen, plane.pixel(plane.centre + screw.diameter_mm / 2 * ring), _rgb(screw), 2)
+        circle = plane.pixel(plane.centre + screw.diameter_mm / 2 * ring)
+        _line(pen, circle, _rgb(screw), _width(screw))
 
     return _drawn(_slice(plane, volume, field), draw)
 
@@ -214,5 +215,9 @@ def _line(
 
 
 def _rgb(screw: Screw) -> tuple[int, int, int]:
-    r, g, b = (round(255 * min(1.0, 1.25 * c)) for c in grade_colour(screw.grade))
+    r, g, b = (round(255 * c) for c in grade_colour(screw.grade))
     return r, g, b
+
+
+def _width(screw: Screw) -> int:
+    return 4 if is_thick(screw.grade) else 2

@@ -18,28 +18,41 @@ from spinemar.planning.constructs.rods import min_bend_radius_mm, seat_mismatch_
 from spinemar.planning.grades.collisions import FACET, Collision
 from spinemar.planning.grades.hu_profile import HuProfile
 from spinemar.planning.plans.plan import Plan
-from spinemar.planning.report.colours import grade_colour
+from spinemar.planning.report.colours import css, grade_colour, ink_on
+from spinemar.planning.report.wording import NOT_GRADED, canal_mm, millimetres
+from spinemar.planning.trajectories.angles import pedicle_width_mm, screw_angles
 from spinemar.spine.model import VertebraFrame
 
-NOT_GRADED = "not graded"
-HEADINGS = ("Screw", "Diameter, mm", "Length, mm", "Grade", "Breach, mm", "Towards", "Margin, mm",
-            "Canal, mm", "HU mean", "HU least", "HU pedicle", "HU body", "Metal")  # fmt: skip
+HEADINGS = ("Screw", "Diameter, mm", "Length, mm", "Grade", "Canal, mm", "Breach, mm", "Towards",
+            "Margin, mm", "Converges, deg", "Cranial, deg", "In pedicle", "HU mean",
+            "HU least", "HU pedicle", "HU body", "Metal")  # fmt: skip
 _TOWARDS = ("forwards", "forwards and right", "right", "backwards and right", "backwards",
             "backwards and left", "left", "forwards and left")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ScrewRow:
-    """One screw's cells in the order of `HEADINGS`, and the colour of its grade."""
+    """One screw's cells in the order of `HEADINGS`, its grade's colour and the ink on it."""
 
     cells: tuple[str, ...]
     colour: str
+    ink: str
 
 
-def screw_row(screw: Screw, profile: HuProfile | None) -> ScrewRow:
-    """Return the row of a screw; what is not known is a dash."""
+def screw_row(
+    screw: Screw, profile: HuProfile | None, frame: VertebraFrame | None = None
+) -> ScrewRow:
+    """Return the row of a screw; what is not known is a dash.
+
+    Parameters
+    ----------
+    screw : Screw
+    profile : HuProfile or None
+    frame : VertebraFrame, optional
+        Of its vertebra, for angles and the width of the pedicle.
+    """
     grade = screw.grade
-    red, green, blue = (round(255 * c) for c in grade_colour(grade))
+    colour = grade_colour(grade)
     values = (
         ()
         if profile is None
@@ -51,20 +64,32 @@ def screw_row(screw: Screw, profile: HuProfile | None) -> ScrewRow:
         if grade is None
         else (
             grade.letter,
-            f"{grade.breach_mm:.1f}" if grade.direction else "0",
+            millimetres(canal_mm(grade)) if canal_mm(grade) else "0",
+            millimetres(grade.breach_mm) if grade.direction else "0",
             grade.direction or "-",
             f"{grade.margin_mm:.1f}",
-            f"{grade.canal_intrusion_mm:.1f}" if grade.canal_intrusion_mm else "0",
         )
     )
+    angles: tuple[str, ...] = ("-", "-")
+    if frame is not None:
+        found = screw_angles(screw, frame)
+        angles = tuple(f"{_rounded(x, 1):.1f}" for x in (found.convergence_deg, found.cranial_deg))
     size = (f"{screw.diameter_mm:g}", f"{screw.length_mm:g}")
-    return ScrewRow((screw.id, *size, *graded, *hu, screw.material), f"rgb({red},{green},{blue})")
+    fill = pedicle_fill(screw, frame) or "-"
+    cells = (screw.id, *size, *graded, *angles, fill, *hu, screw.material)
+    return ScrewRow(cells, css(colour), css(ink_on(colour)))
+
+
+def pedicle_fill(screw: Screw, frame: VertebraFrame | None) -> str:
+    """Say how a screw fills its pedicle, "6.0 mm in 8.0"; "" where the width is not known."""
+    width = pedicle_width_mm(screw, frame)
+    return "" if width is None else f"{screw.diameter_mm:.1f} mm in {width:.1f}"
 
 
 def summary_line(plan: Plan) -> str:
     """Say in one line what a plan holds, how its screws are graded and how much is to check."""
     letters = [NOT_GRADED if s.grade is None else s.grade.letter for s in plan.screws]
-    counts = [f"{letters.count(x)} {x}" for x in (*GRADE_LETTERS, NOT_GRADED) if x in letters]
+    counts = [f"{letters.count(x)} {x}" for x in (*GRADE_LETTERS[::-1], NOT_GRADED) if x in letters]
     others = [f"{len(getattr(plan, g))} {g}" for g in GROUPS[1:] if getattr(plan, g)]
     line = f"{len(plan.screws)} screws ({', '.join(counts) or 'none'})"
     line = ", ".join([line, *others]) + "."
@@ -146,35 +171,65 @@ def collision_line(collision: Collision) -> str:
     )
 
 
-def plan_csv(plan: Plan, profiles: Mapping[str, HuProfile] | None = None) -> str:
-    """Return the screws of a plan as CSV text, entry and tip in RAS mm."""
+def plan_csv(
+    plan: Plan,
+    profiles: Mapping[str, HuProfile] | None = None,
+    frames: Mapping[str, VertebraFrame] | None = None,
+) -> str:
+    """Return the screws of a plan as CSV text, entry and tip in RAS mm.
+
+    Parameters
+    ----------
+    plan : Plan
+    profiles : mapping of str to HuProfile, optional
+        By the screws' ids.
+    frames : mapping of str to VertebraFrame, optional
+        By level; angles and the pedicle's width are left empty without.
+    """
     points = [f"{name}_{axis}" for name in ("entry", "tip") for axis in ("r", "a", "s")]
     header = [
         "id", "level", "side", "kind", "model", "material", "diameter_mm", "length_mm", *points,
-        "locked", "grade", "breach_mm", "direction", "margin_mm", "canal_intrusion_mm",
+        "locked", "grade", "canal_intrusion_mm", "breach_mm", "direction", "margin_mm",
+        "convergence_deg", "cranial_deg", "pedicle_width_mm",
         "hu_mean", "hu_minimum", "hu_pedicle", "hu_body",
     ]  # fmt: skip
     rows: list[list[object]] = []
     for s in plan.screws:
-        g, p = s.grade, (profiles or {}).get(s.id)
-        graded = (
-            [NOT_GRADED, "", "", "", ""]
-            if g is None
-            else [
-                g.letter,
-                round(g.breach_mm, 3),
-                g.direction or "",
-                round(g.margin_mm, 3),
-                round(g.canal_intrusion_mm, 3),
-            ]
-        )
+        p, frame = (profiles or {}).get(s.id), (frames or {}).get(s.level)
         hu = [p.mean_hu, p.minimum_hu, p.pedicle_hu, p.body_hu] if p else []
         known = [round(v, 1) if np.isfinite(v) else "" for v in hu] or [""] * 4
         rows.append([
             s.id, s.level, s.side, s.kind, s.model, s.material, s.diameter_mm, s.length_mm,
-            *(round(c, 3) for c in (*s.entry, *s.tip)), s.locked, *graded, *known,
+            *(round(c, 3) for c in (*s.entry, *s.tip)), s.locked, *_graded_cells(s),
+            *_lying_cells(s, frame), *known,
         ])  # fmt: skip
     return csv_text(header, rows)
+
+
+def _graded_cells(screw: Screw) -> list[object]:
+    grade = screw.grade
+    if grade is None:
+        return [NOT_GRADED, "", "", "", ""]
+    return [
+        grade.letter,
+        round(grade.canal_intrusion_mm, 3),
+        round(grade.breach_mm, 3),
+        grade.direction or "",
+        round(grade.margin_mm, 3),
+    ]
+
+
+def _lying_cells(screw: Screw, frame: VertebraFrame | None) -> list[object]:
+    if frame is None:
+        return ["", "", ""]
+    angles, width = screw_angles(screw, frame), pedicle_width_mm(screw, frame)
+    fill = "" if width is None else round(width, 2)
+    return [_rounded(angles.convergence_deg, 2), _rounded(angles.cranial_deg, 2), fill]
+
+
+def _rounded(value: float, digits: int) -> float:
+    """Round a number; nothing is 0, and never -0."""
+    return round(value, digits) + 0.0
 
 
 def _number(value: float, digits: int) -> str:

@@ -1,0 +1,91 @@
+"""A screw in words: its name at its head, its grade, and what is dangerous about it, first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from spinemar.implants.placement import Grade, Screw
+from spinemar.planning.grades.gertzbein_robbins import RESOLVED_MM
+from spinemar.planning.plans.plan import Plan
+
+NOT_GRADED = "not graded"
+IN_CANAL = "{letter}: {mm} mm in the canal, medial"
+BREACH = "{letter}: {mm} mm {direction}"
+#: What `grade_line` asks its `word` for, to be translated.
+PHRASES = (NOT_GRADED, IN_CANAL, BREACH)
+
+
+def millimetres(breach_mm: float) -> str:
+    """Return a breach with one digit, cut, not rounded: 1.97 mm is a B, and no 2.0.
+
+    Examples
+    --------
+    >>> millimetres(1.97), millimetres(6.0)
+    ('1.9', '6.0')
+    """
+    return f"{math.floor(10 * breach_mm + 1e-9) / 10:.1f}"
+
+
+def canal_mm(grade: Grade | None) -> float:
+    """Return how deep a screw lies in the canal; 0 where that cannot be told from its wall."""
+    if grade is None or grade.canal_intrusion_mm <= RESOLVED_MM:
+        return 0.0
+    return grade.canal_intrusion_mm
+
+
+def grade_line(grade: Grade | None, word: Callable[[str], str] = str) -> str:
+    """Say a grade, its worst news first: "E: 6.7 mm in the canal, medial".
+
+    Parameters
+    ----------
+    grade : Grade or None
+    word : callable
+        Translates words of `PHRASES` and directions.
+    """
+    if grade is None:
+        return word(NOT_GRADED)
+    if canal := canal_mm(grade):
+        return word(IN_CANAL).format(letter=grade.letter, mm=millimetres(canal))
+    if grade.direction is None:
+        return grade.letter
+    return word(BREACH).format(
+        letter=grade.letter,
+        mm=millimetres(grade.breach_mm),
+        direction=word(grade.direction),
+    )
+
+
+def screw_line(screw: Screw, word: Callable[[str], str] = str) -> str:
+    """Say a screw's grade as `grade_line` does, or why it has none."""
+    line = grade_line(screw.grade, word)
+    return f"{line}: {screw.not_graded}" if screw.not_graded else line
+
+
+def short_name(screw: Screw) -> str:
+    """Return a screw's name as it is said: "L1 R"; its id outside the spine."""
+    return f"{screw.level} {screw.side[0].upper()}" if screw.level else screw.id
+
+
+def head_label(screw: Screw, *, touches: bool = False) -> str:
+    """Return what stands at a screw's head in the views: "L1 R · A".
+
+    Parameters
+    ----------
+    screw : Screw
+    touches : bool
+        Whether it collides with something: the label says so.
+    """
+    letter = NOT_GRADED if screw.grade is None else screw.grade.letter
+    return f"{short_name(screw)} · {letter}" + " · touches" * touches
+
+
+def in_canal(plan: Plan) -> tuple[Screw, ...]:
+    """Return the screws that lie in the spinal canal, the deepest first."""
+    found = [screw for screw in plan.screws if canal_mm(screw.grade)]
+    return tuple(sorted(found, key=lambda screw: -canal_mm(screw.grade)))
+
+
+def danger_line(screw: Screw, word: Callable[[str], str] = str) -> str:
+    """Say of a screw what has to be seen first: "L1 R · E: 6.7 mm in the canal, medial"."""
+    return f"{short_name(screw)} · {grade_line(screw.grade, word)}"
