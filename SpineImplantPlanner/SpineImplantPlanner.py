@@ -54,7 +54,7 @@ class SpineImplantPlanner(ScriptedLoadableModule):
         self.parent.contributors = ["The SpineMAR developers"]
         self.parent.helpText = _(
             "Plans pedicle screws, rods and cages in a spine CT, puts the metal into the CT, and "
-            "simulates the scan. Five steps, each of which can be used alone. For research: a "
+            "simulates the scan. Six steps, each of which can be used alone. For research: a "
             "plan is no instruction for an operation."
         )
         self.parent.acknowledgementText = _("Research software. No data leave this computer.")
@@ -81,7 +81,7 @@ class SpineImplantPlannerLogic(ScriptedLoadableModuleLogic):
 
 
 class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel: it holds the five steps and tells them of changes."""
+    """The panel: it holds the six steps and tells them of changes."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -147,6 +147,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.runner.stop()
         self.check.close()
         self.spine.close()
+        self.views.close()
         self.setParameterNode(None)
         self.planner.release()
         self.removeObservers()
@@ -234,9 +235,8 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
     def onParameters(self, caller=None, event=None):
         self.planner.setVolume(self.parameters.inputVolume)
         node = self.parameters.segmentation
-        new = node is not None and node is not self.planner.spineNode
-        if new and self.runner.guarded(lambda: self.planner.useSpineNode(node)):
-            self.fillLevels()
+        if node is not None and node is not self.planner.spineNode:
+            self.spine.choose(node)
         self.refreshActions()
 
     def fillLevels(self):
@@ -267,7 +267,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         for step in self._steps:
             step.refresh()
         self.refreshActions()
-        self.views.turn(zoom=False)
+        self.views.refresh()
 
     def refreshActions(self):
         """Show what can be done now."""
@@ -278,12 +278,12 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         ui.undoButton.enabled = free and history.undo_description is not None
         ui.redoButton.enabled = free and history.redo_description is not None
         ui.historyLabel.text = history.undo_description or ""
-        ui.placeButton.enabled = self.planner.volumeNode is not None
         for step in (self.spine, self.automatic, self.scan, self.export, self.pairs):
             step.refresh()
 
     def onMoving(self, screw):
         self.screws.showMoving(screw)
+        self.views.showMoving(screw)
 
     def onSelected(self, _name):
         if self._steps:

@@ -343,6 +343,14 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Cancel</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Stop what runs in the background. Shortcut Esc.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>1. CT and spine</source>
             <translation type="unfinished" />
         </message>
@@ -395,6 +403,14 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Show 3D</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Show the vertebrae, translucent, in the 3-D view, and look at them from behind.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>The vertebrae found. Click one to see it. Below 50 % confidence look before you trust.</source>
             <translation type="unfinished" />
         </message>
@@ -431,6 +447,14 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Plan:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>What is planned: the whole construct, one level, or one pedicle alone.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Levels:</source>
             <translation type="unfinished" />
         </message>
@@ -459,6 +483,10 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Material:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Material of new screws.</source>
             <translation type="unfinished" />
         </message>
@@ -479,15 +507,11 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>What is planned: the whole construct, one level, or one pedicle alone.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Click entry and target (N)</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>Place a screw with two clicks in any view: its entry, then its target. Shortcut N.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Click entry, target (N)</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -495,7 +519,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Size:</source>
+            <source>Diameter, mm:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -503,7 +527,15 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Length, mm:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Length of the selected screw, mm. Shortcuts - and =.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Model:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -511,7 +543,31 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Entry R, A, S:</source>
+            <source>Convergence, °:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Angle in the vertebra's axial plane, positive towards the midline; the entry stays.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cranial angle, °:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Angle out of the vertebra's axial plane, positive towards the head; the entry stays.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>In its pedicle:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Entry and tip, RAS mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Entry R:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -519,7 +575,15 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Entry A:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Entry point, forwards, mm.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Entry S:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -527,7 +591,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Tip R, A, S:</source>
+            <source>Tip R:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -535,7 +599,15 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Tip A:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Tip, forwards, mm; the length stays.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Tip S:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -583,6 +655,14 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Show the HU along the selected screw beside the slices. Shortcut H.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>HU plot (H)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Standard views</source>
             <translation type="unfinished" />
         </message>
@@ -591,15 +671,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>HU plot</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Show the HU along the selected screw beside the slices. Shortcut H.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Depth:</source>
+            <source>Depth, mm:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -607,19 +679,11 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source> mm</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Turn:</source>
+            <source>Turn, °:</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>Turn the two planes along the screw about it. Shortcuts Left and Right with Ctrl.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source> deg</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -675,15 +739,11 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Shown:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>The rod below.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Lock rod</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Keep the rod's shape whatever the screws do.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -695,7 +755,19 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Lock rod</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Keep the rod's shape whatever the screws do.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>How to bend a straight rod: where from its upper end, by how much, which way.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Along, %:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -703,15 +775,15 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source> %</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Cage:</source>
+            <source>Disc:</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>Disc that gets a cage.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Cage:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -759,10 +831,6 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Plan A and B:</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>Keep as A</source>
             <translation type="unfinished" />
         </message>
@@ -807,59 +875,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>5. Metal into the CT, export, data</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Scanner:</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Tube voltage of the simulated scan.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Photons per ray: fewer are noisier.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Reconstruction kernel.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Implants as voxels</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Put the implants' voxels into the scene: a segmentation, and volumes of their fractions.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Preview slices</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Scan the slice of the red view with the implants, in a few seconds.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Scan the whole CT</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Scan the whole CT with the implants in the background; the truth without them comes with it.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Simulated scans of the scene.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Correct artifacts</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Hand this scan to Metal Artifact Reduction and correct it there.</source>
+            <source>5. Export</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -931,6 +947,14 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Patient's data in report</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Print name, number and birth date of the patient on every page of the report; else there are lines to write on.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Export</source>
             <translation type="unfinished" />
         </message>
@@ -939,11 +963,91 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Open report</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Open the last report in the browser.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Import plan...</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>Load a plan file into this CT.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>6. Simulated scan, data sets</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scanner</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Voltage, kV:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Tube voltage of the simulated scan.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Photons per ray:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Photons per ray: fewer are noisier.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Kernel:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Reconstruction kernel.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Implants as voxels</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Put the implants' voxels into the scene: a segmentation, and volumes of their fractions.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Preview slices</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scan the slice of the red view with the implants, in a few seconds.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scan the whole CT</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scan the whole CT with the implants in the background; the truth without them comes with it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scan:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Simulated scans of the scene.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Correct artifacts</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Hand this scan to Metal Artifact Reduction and correct it there.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -979,19 +1083,19 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Realistic, share:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Share of realistic placements in a mix.</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Anatomy varies by:</source>
+            <source>Anatomy varies, mm:</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>Standard deviation of the smooth deformation of the patient.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Photons per ray:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1011,7 +1115,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Slice thickness:</source>
+            <source>Slices, mm:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1039,7 +1143,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Image size:</source>
+            <source>Image size, pixels:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1052,6 +1156,10 @@
         </message>
         <message>
             <source>Processes on this computer.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scheduler:</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1087,19 +1195,11 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Cancel</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Stop what runs in the background. Shortcut Esc.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>Spine Implant Planner</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Plans pedicle screws, rods and cages in a spine CT, puts the metal into the CT, and simulates the scan. Five steps, each of which can be used alone. For research: a plan is no instruction for an operation.</source>
+            <source>Plans pedicle screws, rods and cages in a spine CT, puts the metal into the CT, and simulates the scan. Six steps, each of which can be used alone. For research: a plan is no instruction for an operation.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1429,7 +1529,15 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Done.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>{stage}: {done} of {total}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>, about {seconds} s left</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1518,10 +1626,6 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>not graded</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>screws</source>
             <translation type="unfinished" />
         </message>
@@ -1539,6 +1643,18 @@ white: brighter after; black: darker</source>
         </message>
         <message>
             <source>imported surfaces</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>not graded</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{letter}: {mm} mm in the canal, medial</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{letter}: {mm} mm {direction}</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1571,9 +1687,33 @@ white: brighter after; black: darker</source>
             <source>Plan automatically</source>
             <translation type="unfinished" />
         </message>
+        <message>
+            <source>Segment the spine in step 1 to plan.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Unlock the plan in step 4.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Wait for what runs, or cancel it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Choose a CT in step 1.</source>
+            <translation type="unfinished" />
+        </message>
     </context>
     <context>
         <name>steps.check</name>
+        <message>
+            <source>Keep a plan as A to compare with it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The plan is locked.</source>
+            <translation type="unfinished" />
+        </message>
         <message>
             <source>Kept as plan A.</source>
             <translation type="unfinished" />
@@ -1587,23 +1727,23 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Entry mm</source>
+            <source>Entry, mm</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Tip mm</source>
+            <source>Tip, mm</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Angle deg</source>
+            <source>Angle, °</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Diam. mm</source>
+            <source>Diameter, mm</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Length mm</source>
+            <source>Length, mm</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1611,7 +1751,7 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>{implants}. Grades: {grades}. {warnings}</source>
+            <source>{dangers}{implants}. Grades: {grades}. {warnings}</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1642,6 +1782,14 @@ white: brighter after; black: darker</source>
     <context>
         <name>steps.export</name>
         <message>
+            <source>In the spinal canal:
+
+{screws}
+
+Export this plan all the same?</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Import a plan</source>
             <translation type="unfinished" />
         </message>
@@ -1658,6 +1806,18 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>DICOM needs a simulated scan of a CT from DICOM.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The patient's data are known only of a CT from DICOM.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>No report was written yet.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>{count} files in {folder}</source>
             <translation type="unfinished" />
         </message>
@@ -1667,6 +1827,14 @@ white: brighter after; black: darker</source>
         </message>
         <message>
             <source>This plan's screws do not lie where the vertebrae of this CT are. Was it made in another scan? Load it all the same?</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Plan an implant first.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Wait for what runs, or cancel it.</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1681,12 +1849,44 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Choose a CT in step 1.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Wait for what runs, or cancel it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The contact sheet comes with the first pairs.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>{pairs} pairs, {now} of them made now.</source>
             <translation type="unfinished" />
         </message>
     </context>
     <context>
         <name>steps.rods</name>
+        <message>
+            <source>A rod needs two screws.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Contour rods first.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>A crosslink needs two rods.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Segment the spine in step 1.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>No cage or crosslink is placed.</source>
+            <translation type="unfinished" />
+        </message>
         <message>
             <source>No rods yet.</source>
             <translation type="unfinished" />
@@ -1704,7 +1904,7 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Bend, deg</source>
+            <source>Bend, °</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1727,6 +1927,14 @@ white: brighter after; black: darker</source>
     <context>
         <name>steps.scan</name>
         <message>
+            <source>Wait for what runs, or cancel it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Scan the whole CT first.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>The module Metal Artifact Reduction is not loaded.
 
 Install the whole extension SpineMAR, or add its folder to the module paths.</source>
@@ -1740,9 +1948,33 @@ Install the whole extension SpineMAR, or add its folder to the module paths.</so
             <source>{count} slices in {seconds:.1f} s.</source>
             <translation type="unfinished" />
         </message>
+        <message>
+            <source>Choose a CT in step 1.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Plan an implant first.</source>
+            <translation type="unfinished" />
+        </message>
     </context>
     <context>
         <name>steps.screws</name>
+        <message>
+            <source>Select a screw to change it: click its row.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The plan is locked: unlock it in step 4.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>This screw is locked.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Angles and pedicle need the screw's vertebra.</source>
+            <translation type="unfinished" />
+        </message>
         <message>
             <source>Click a row, or a screw's handle in a view, to select it.</source>
             <translation type="unfinished" />
@@ -1760,19 +1992,7 @@ Install the whole extension SpineMAR, or add its folder to the module paths.</so
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Level</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Side</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Diam.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Length</source>
+            <source>Screw</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1780,7 +2000,11 @@ Install the whole extension SpineMAR, or add its folder to the module paths.</so
             <translation type="unfinished" />
         </message>
         <message>
-            <source>HU</source>
+            <source>Size, mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>HU mean, least</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1803,15 +2027,23 @@ Install the whole extension SpineMAR, or add its folder to the module paths.</so
             <source>Swap sizes</source>
             <translation type="unfinished" />
         </message>
-        <message>
-            <source>, &lt;b&gt;{mm:.1f} mm in the canal&lt;/b&gt;</source>
-            <translation type="unfinished" />
-        </message>
     </context>
     <context>
         <name>steps.spine</name>
         <message>
-            <source>The segmentation was not changed.</source>
+            <source>Wait for what runs, or cancel it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Choose a CT first.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Segment the spine first.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Unlock the plan in step 4.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1823,7 +2055,7 @@ Install the whole extension SpineMAR, or add its folder to the module paths.</so
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Pedicles</source>
+            <source>Pedicles, mm</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1839,14 +2071,50 @@ Install the whole extension SpineMAR, or add its folder to the module paths.</so
             <translation type="unfinished" />
         </message>
         <message>
+            <source>The segmentation was not changed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Click into the middle of the body of {level}.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Choose a segmentation above to use it.</source>
             <translation type="unfinished" />
         </message>
     </context>
     <context>
         <name>steps.views</name>
         <message>
+            <source>{name}, along, {plane}{turned}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Select a screw first.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>, turned {degrees:.0f}°</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>sagittal</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>axial</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{name}, across, {depth:.0f} mm from upper end</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>coronal</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{name}, across, {depth:.0f} mm from entry</source>
             <translation type="unfinished" />
         </message>
     </context>

@@ -24,10 +24,9 @@ from spinemar.implants.placement import Rod, Screw
 from spinemar.planning.grades.collisions import Collision, find_collisions
 from spinemar.planning.plans.commands import Command, MoveScrew, PutImplant, find
 from spinemar.planning.plans.plan import Plan
-from spinemar.spine.anatomy.agreement.compare import compared_with_ct
-from spinemar.spine.editing import changed_levels
+from spinemar.planning.report.wording import head_label
 from spinemar.spine.model import SpineModel
-from spinemar.volume import CTVolume, LabelVolume
+from spinemar.volume import CTVolume
 from SpineMARLib.nodes.volumes import arrayOf, geometryOf, ijkToRas
 
 
@@ -123,20 +122,11 @@ class PlannerLogic:
         self._changed()
         return self.spineNode
 
-    def useSpineNode(self, node: Any) -> bool:
-        """Take the spine from a segmentation that this module made; False for another one."""
-        if node is self.spineNode and self.session.spine is not None:
-            return True
-        spine = None if self.volumeNode is None else spinenodes.spineOf(node, self.volumeNode)
-        if spine is None:
-            return False
-        # What its frames say of the labels may be of another CT.
-        if self.session.volume is not None:
-            spine = compared_with_ct(spine, self.session.volume)
+    def chooseSpine(self, spine: SpineModel, node: Any) -> None:
+        """Take over a spine that a segmentation of this module's was read into."""
         self.spineNode = node
         self.session.setSpine(spine, "Choose the spine")
         self._changed()
-        return True
 
     def shiftLevels(self, steps: int) -> None:
         """Rename all vertebrae and the implants in them, `steps` further towards the feet."""
@@ -145,16 +135,6 @@ class PlannerLogic:
         self.session.shiftLevels(steps)
         self._showSpine()
         self._changed()
-
-    def editedLevels(self) -> tuple[LabelVolume | None, tuple[str, ...]]:
-        """Return the segmentation as it is in its node, and the levels that were edited there."""
-        spine = self.session.spine
-        if spine is None or self.spineNode is None or self.volumeNode is None:
-            return None, ()
-        if not self.scene.IsNodePresent(self.spineNode):
-            return None, ()
-        labels, _ = spinenodes.labelsOf(self.spineNode, self.volumeNode)
-        return labels, changed_levels(spine.labels, labels)
 
     def _showSpine(self) -> None:
         """Have the segmentation show the spine of the present step."""
@@ -247,11 +227,11 @@ class PlannerLogic:
         self._changed()  # which keeps it in the scene
 
     def collisions(self) -> tuple[Collision, ...]:
-        """Return what touches what must not, and show it in red."""
+        """Return what touches what must not, and mark it in the views."""
         spine = self.session.spine
         labels = None if spine is None else spine.labels
         found = find_collisions(self.plan, self.session.catalogue, labels)
-        self.nodes.mark({name for one in found for name in (one.first, one.second)})
+        self.nodes.mark(self.plan, {name for one in found for name in (one.first, one.second)})
         return found
 
     def showPreview(self, scanned: Scanned) -> None:
@@ -272,6 +252,10 @@ class PlannerLogic:
         self._plotSelected()
         self.onSelected(implantId)
 
+    def headLabel(self, screw: Screw) -> str:
+        """Return what stands at a screw's head in the views: name, grade, whether it touches."""
+        return head_label(screw, touches=screw.id in self.nodes.colliding)
+
     def selectedScrew(self) -> Screw | None:
         """Return the selected screw; None if something else is selected."""
         return next((s for s in self.plan.screws if s.id == self.selected), None)
@@ -280,6 +264,7 @@ class PlannerLogic:
         """Stop listening to the scene; nodes stay."""
         self._watcher.release()
         self.shaft.remove()
+        self.nodes.release()
         self.preview.remove()
         self.ghost.remove()
         self.plot.remove()

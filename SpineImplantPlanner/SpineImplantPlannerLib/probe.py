@@ -98,12 +98,27 @@ def setFields(scene: Any, wanted: Mapping[str, tuple[float, float]]) -> None:
             node.SetFieldOfView(wide, high, node.GetFieldOfView()[2])
 
 
-def jump(scene: Any, ras: Any) -> None:
-    """Move the standard planes to a point, centred on it."""
+def jump(scene: Any, ras: Any, fieldMm: float | None = None) -> None:
+    """Move the standard planes to a point, centred on it.
+
+    Parameters
+    ----------
+    fieldMm : float, optional
+        Shorter side of the views, mm; without it they stay zoomed as they are.
+    """
     for name in _STANDARD:
         node = _sliceNode(scene, name)
         if node is not None:
+            if fieldMm is not None:
+                _zoom(node, fieldMm)
             node.JumpSliceByCentering(*(float(x) for x in ras))
+
+
+def _zoom(node: Any, fieldMm: float) -> None:
+    columns, rows, _ = node.GetDimensions()
+    shorter = max(min(columns, rows), 1)
+    depth = node.GetFieldOfView()[2]
+    node.SetFieldOfView(fieldMm * columns / shorter, fieldMm * rows / shorter, depth)
 
 
 def _cut(scene: Any, name: str, across: Any, upwards: Any, place: Any, zoom: bool) -> None:
@@ -115,7 +130,4 @@ def _cut(scene: Any, name: str, across: Any, upwards: Any, place: Any, zoom: boo
     normal = unit(np.cross(right, upwards))
     node.SetSliceToRASByNTP(*normal, *right, *place, 0)
     if zoom:
-        columns, rows, _ = node.GetDimensions()
-        shorter = max(min(columns, rows), 1)
-        fov = node.GetFieldOfView()
-        node.SetFieldOfView(_FIELD_MM * columns / shorter, _FIELD_MM * rows / shorter, fov[2])
+        _zoom(node, _FIELD_MM)

@@ -28,7 +28,7 @@ STORE = Path(os.environ.get("PLANNER_STORE") or Path(tempfile.mkdtemp()) / "pair
 MAKING = "Making pairs"
 
 ui, runner = widget.ui, widget.runner
-ui.exportStep.collapsed = ui.pairsBox.collapsed = False
+ui.scanStep.collapsed = ui.pairsBox.collapsed = False
 ui.spineStep.collapsed = ui.screwsStep.collapsed = True
 ui.pairsSpinBox.value = COUNT
 ui.matrixCombo.setCurrentText(MATRIX)

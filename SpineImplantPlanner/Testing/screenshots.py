@@ -39,7 +39,7 @@ def view(name):
 
 
 def chip(name):
-    return widget.ui.screwTable.item(widget.screws._ids.index(name), 4).text()
+    return widget.ui.screwTable.item(widget.screws._ids.index(name), 1).text()
 
 
 def click(button):
@@ -79,15 +79,6 @@ def select(name):
     host.process(0.1)
 
 
-def zoom(millimetres):
-    for name in ("Red", "Yellow", "Green"):
-        node = view(name).mrmlSliceNode()
-        columns, rows, _ = node.GetDimensions()
-        depth = node.GetFieldOfView()[2]
-        node.SetFieldOfView(millimetres, millimetres * rows / columns, depth)
-    host.process(0.1)
-
-
 def spine():
     """The fitted labels: from the folder named, else through the panel's own button."""
     kept = os.environ.get("PLANNER_SPINE")
@@ -113,18 +104,17 @@ ui.lowerCombo.setCurrentText("L2")
 click(ui.planButton)
 print(f"plan T11-L2: {finish():.1f} s")
 print([(name, chip(name)) for name in widget.screws._ids])
-select("L1-right")
-zoom(110.0)
 volume_view = host.layoutManager.threeDWidget(0).threeDView()
-planner.spineNode.GetDisplayNode().SetVisibility3D(True)
-planner.spineNode.CreateClosedSurfaceRepresentation()
+host.waitUntil(lambda: not widget.views.spine3d.busy, 300)
+host.process(0.2)
+shot("automatic")
+select("L1-right")
 camera = volume_view.cameraNode()
 centre = np.mean([s.entry for s in planner.plan.screws], axis=0)
 camera.SetFocalPoint(*centre)
 camera.SetPosition(*(centre + np.array([120, -330, 120])))
 camera.SetViewUp(0, 0, 1)
 host.process(0.2)
-shot("automatic")
 
 # One screw dragged medially by its shaft, a millimetre at a time, until its chip says D.
 before, taken = planner.plan, False
@@ -180,9 +170,9 @@ host.process(0.3)
 shot("rods")
 click(ui.standardButton)
 
-# Metal into the CT: while step 5 is open a worker waits.
+# Metal into the CT: while step 6 is open a worker waits.
 ui.rodsStep.collapsed = ui.checkStep.collapsed = True
-ui.exportStep.collapsed = ui.pairsBox.collapsed = False
+ui.scanStep.collapsed = ui.pairsBox.collapsed = False
 select("L1-right")
 host.process(10.0)
 click(ui.previewButton)

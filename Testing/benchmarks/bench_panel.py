@@ -83,7 +83,7 @@ def preview(host: Host, panel: Any) -> float:
 def previews(host: Host, panel: Any) -> dict[str, float]:
     """Return the seconds of the first preview, and of one that a worker waited for."""
     first = preview(host, panel)
-    panel.ui.exportStep.collapsed = False  # a worker is started for the next one
+    panel.ui.scanStep.collapsed = False  # a worker is started for the next one
     host.process(0.1)
     if panel.planner.plannerJobs._standby.pid is None:
         raise RuntimeError("no worker waits")

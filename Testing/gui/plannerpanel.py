@@ -71,7 +71,7 @@ def finish(host: Any, panel: Any, seconds: float = 240) -> None:
 
 def chip(panel: Any, name: str) -> str:
     """Return the grade chip of a screw."""
-    return str(panel.ui.screwTable.item(panel.screws._ids.index(name), 4).text())
+    return str(panel.ui.screwTable.item(panel.screws._ids.index(name), 1).text())
 
 
 def select(host: Any, panel: Any, name: str) -> None:

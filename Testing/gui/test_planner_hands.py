@@ -213,8 +213,8 @@ def test_letters_typed_into_the_notes_are_no_shortcuts(host, panel):
 
 def test_standard_views_come_back_as_they_were(host, panel):
     node = sliceView(host, "Red").mrmlSliceNode()
+    select(host, panel, "L1-left")  # which shows 110 mm; then the user zooms out
     node.SetFieldOfView(333.0, 222.0, node.GetFieldOfView()[2])
-    select(host, panel, "L1-left")
     click(panel.ui.probeButton)
     assert node.GetFieldOfView()[0] < 200
     click(panel.ui.standardButton)

@@ -27,8 +27,8 @@ def panel(host):
 def test_the_table_shows_the_plan(panel):
     table = panel.ui.screwTable
     assert table.rowCount == 4
-    assert [table.item(0, n).text() for n in (0, 1, 4)] == ["T12", "left", "A"]
-    assert table.item(0, 5).text().split(" / ")[0] != "-"
+    assert [table.item(0, n).text() for n in (0, 1)] == ["T12 L", "A"]
+    assert table.item(0, 3).text().split(" / ")[0] != "-"
     assert panel.ui.upperCombo.currentText == "T12"
     assert "4 screws" in panel.ui.summaryLabel.text
     assert "Grades: 4 A." in panel.ui.summaryLabel.text
@@ -192,7 +192,7 @@ def test_errors_are_sentences(host, panel):
 
 
 def test_preview_of_three_slices_by_a_worker_that_waited(host, panel):
-    panel.ui.exportStep.collapsed = False
+    panel.ui.scanStep.collapsed = False
     host.process()
     waiting = panel.planner.plannerJobs._standby.pid
     assert waiting is not None

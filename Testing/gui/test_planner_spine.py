@@ -51,6 +51,7 @@ def backButton(slicerModule):
 
 def test_editor_and_back_with_one_click_fits_only_what_was_edited(host, panel):
     import slicer
+    from SpineImplantPlannerLib.nodes import spine as spinenodes
 
     host.loadModule(STANDINS / "SegmentEditor" / "SegmentEditor.py")
     before = panel.planner.session.spine
@@ -82,9 +83,8 @@ def test_editor_and_back_with_one_click_fits_only_what_was_edited(host, panel):
     assert panel.ui.historyLabel.text == "Edit L1"
     click(panel.ui.undoButton)
     assert panel.planner.session.spine is before
-    labels, edited = panel.planner.editedLevels()
-    assert edited == ()  # the segmentation in the scene went back too
-    np.testing.assert_array_equal(labels.labels, before.labels.labels)
+    labels, _names = spinenodes.labelsOf(panel.planner.spineNode, host.volume)
+    np.testing.assert_array_equal(labels.labels, before.labels.labels)  # in the scene too
     click(panel.ui.redoButton)
     assert panel.planner.session.spine is after
 
@@ -96,7 +96,7 @@ def test_back_from_the_editor_without_an_edit_changes_nothing(host, panel):
     plan, spine = panel.planner.plan, panel.planner.session.spine
     click(panel.ui.editSpineButton)
     click(backButton(slicer.modules.segmenteditor))
-    assert panel.runner.run is None
+    finish(host, panel)
     assert "not changed" in panel.ui.statusLabel.text
     assert (panel.planner.plan, panel.planner.session.spine) == (plan, spine)
 
@@ -152,17 +152,17 @@ def test_a_vertebra_is_segmented_again_from_a_click_in_its_body(host, panel, mon
 
     spine, asked = panel.planner.session.spine, []
 
-    def edit(ct, model, labels, levels=(), correct=None):
-        asked.append(correct)
+    def correct(ct, model, level, point):
+        asked.append((level, point))
         return SimpleNamespace(
             running=False,
             error=None,
             log="",
             letWork=lambda beatSeconds: None,
-            result=type(spine)(labels, spine.vertebrae, spine.canal_ras),
+            result=type(spine)(model.labels, spine.vertebrae, spine.canal_ras),
         )
 
-    monkeypatch.setattr(panel.planner.plannerJobs, "edit", edit)
+    monkeypatch.setattr(panel.planner.plannerJobs, "correct", correct)
     centre = spine.vertebra("L1").body_centre_ras
     panel.spine.onCell(1, 0)
     host.process(0.05)
@@ -202,7 +202,10 @@ def test_levels_are_renamed_with_their_implants_and_undone(host, panel):
     click(panel.ui.undoButton)
     assert panel.planner.plan == plan
     assert panel.planner.session.spine.levels == ("T12", "L1")
-    assert panel.planner.editedLevels()[1] == ()
+    from SpineImplantPlannerLib.nodes import spine as spinenodes
+
+    labels, _names = spinenodes.labelsOf(panel.planner.spineNode, host.volume)
+    np.testing.assert_array_equal(labels.labels, panel.planner.session.spine.labels.labels)
 
 
 def test_one_segment_of_the_whole_spine_is_accepted(host, panel):

@@ -22,7 +22,7 @@ def test_plan_scan_correct_compare_save_reload(host, tmp_path):
 
     panel = openPanel(host, slice_mm=4.0)
     host.loadModule(CORRECTION)
-    panel.ui.exportStep.collapsed = False
+    panel.ui.scanStep.collapsed = False
     click(panel.ui.scanButton)
     finish(host, panel)
     assert panel.ui.scanCombo.currentText == "Drawn spine with implants"
@@ -158,6 +158,41 @@ def test_an_export_that_fails_leaves_nothing(host, dicomPanel, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["database", "series"]
 
 
+@pytest.mark.parametrize("ticked", [False, True])
+def test_the_patient_is_named_only_where_ticked(host, dicomPanel, tmp_path, monkeypatch, ticked):
+    """What the worker is asked for, and what it makes of a file of the CT's series."""
+    from types import SimpleNamespace
+
+    from spinemar.io.study import read_study
+
+    panel, _, _, database = dicomPanel
+    asked = []
+
+    def report(_ct, _spine, _plan, folder, dicom=None, *, withPatient=False):
+        asked.append(read_study(dicom, with_patient=withPatient))
+        page = folder / "plan.html"
+        return SimpleNamespace(running=False, error=None, log="", result=page, letWork=lambda _s: 0)
+
+    monkeypatch.setattr(panel.planner.plannerJobs, "report", report)
+    monkeypatch.setattr(panel.planner, "requireSpine", lambda: None)
+    ui = panel.ui
+    assert ui.patientCheckBox.enabled
+    assert not ui.patientCheckBox.checked
+    assert not ui.openReportButton.enabled
+    ui.patientCheckBox.checked = ticked
+    ui.reportCheckBox.checked = True
+    click(ui.exportButton)
+    finish(host, panel)
+    assert asked[0].series == "Axial 2.5"
+    assert asked[0].study_date
+    assert dict(asked[0].patient).get("ID") == ("T-1" if ticked else None)
+    assert ui.openReportButton.enabled
+    database._files.clear()
+    panel.parameters.inputVolume = None
+    host.process(0.05)
+    assert not ui.patientCheckBox.enabled
+
+
 def test_nodes_lie_under_the_cts_study(host, dicomPanel):
     import slicer
 
@@ -183,7 +218,7 @@ def test_pairs_are_killed_and_gone_on_with(host, tmp_path):
     pytest.importorskip("zarr")
     panel = openPanel(host)
     ui = panel.ui
-    ui.exportStep.collapsed = False
+    ui.scanStep.collapsed = False
     ui.pairsBox.collapsed = False
     host.process()
     count = int(os.environ.get("PLANNER_PAIRS", "10"))

@@ -338,7 +338,12 @@ def test_export_has_no_names_of_the_patient(lib, planner, tmp_path):
     wanted = lib.exporting.Wanted(vtk=True)
     folder = tmp_path / "out"
     files = lib.exporting.exportPlan(
-        folder, planner.plan, planner.session.catalogue, planner.session.profiles(), wanted
+        folder,
+        planner.plan,
+        planner.session.catalogue,
+        planner.session.profiles(),
+        planner.session.frames(),
+        wanted,
     )
     names = {path.relative_to(folder).as_posix() for path in files}
     assert {"spine_plan.json", "spine_plan_screws.csv", "spine_plan.stl", "stl/L1-left.stl",

@@ -16,6 +16,7 @@ from spinemar.planning.constructs.automatic import PlanSettings
 from spinemar.planning.grades.bone import BoneField
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_to_json, read_plan
+from spinemar.spine.labels.pieces import LabelPiece
 from spinemar.spine.model import SpineModel
 from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import GridGeometry, LabelVolume
@@ -46,6 +47,17 @@ class Planned:
 
     plan: Plan
     fields: Mapping[str, BoneField]
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What was edited in a spine, and the spine fitted to it; None where nothing was."""
+
+    spine: SpineModel | None
+    levels: tuple[str, ...]
+
+
+Surfaces = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -92,17 +104,18 @@ class PlannerJobs:
     def segment(
         self,
         ct: Ct,
-        labels: LabelVolume | None = None,
+        labels: LabelVolume | Sequence[LabelPiece] | None = None,
         naming: Mapping[int, str] | str = "auto",
         firstLevel: str | None = None,
         seeds: Mapping[str, Sequence[float]] | None = None,
     ) -> JobRun:
-        """Segment the spine, or fit frames to labels; the result is a `SpineModel`."""
+        """Segment the spine, or fit frames to labels; the result is a `SpineModel`.
+
+        Labels in pieces are put onto the CT's grid by the worker.
+        """
 
         def make(folder: Path) -> dict[str, Any]:
-            named = None
-            if labels is not None:
-                named = handOver(folder, "given", labels.labels, labels.ijk_to_ras)
+            named = None if labels is None else _labels(folder, labels, ct)
             return {
                 "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
                 "labels": named, "first_level": firstLevel, "seeds": dict(seeds or {}),
@@ -114,38 +127,74 @@ class PlannerJobs:
 
         return JobRun(make, _takeSpine, self._folder, self._command)
 
-    def edit(
-        self,
-        ct: Ct,
-        spine: SpineModel,
-        labels: LabelVolume,
-        levels: Sequence[str] = (),
-        correct: tuple[str, Sequence[float]] | None = None,
-    ) -> JobRun:
-        """Do again what was edited in a spine; the result is a `SpineModel`.
-
-        Parameters
-        ----------
-        labels : LabelVolume
-            As edited.
-        levels : sequence of str
-            Whose voxels were edited.
-        correct : (str, point), optional
-            A vertebra to segment again instead, from a point in its body.
-        """
+    def correct(self, ct: Ct, spine: SpineModel, level: str, point: Sequence[float]) -> JobRun:
+        """Segment one vertebra again from a point in its body; the result is a `SpineModel`."""
 
         def make(folder: Path) -> dict[str, Any]:
             (folder / "before.json").write_text(spine_to_json(spine), encoding="utf-8")
             return {
                 "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
-                "labels": handOver(folder, "given", labels.labels, labels.ijk_to_ras),
-                "frames": str(folder / "before.json"), "refit": list(levels),
-                "correct": None if correct is None else [correct[0], list(correct[1])],
+                "labels": _labels(folder, spine.labels, ct),
+                "frames": str(folder / "before.json"), "correct": [level, list(point)],
                 "labels_output": str(folder / "labels.npy"),
                 "frames_output": str(folder / "frames.json"),
             }  # fmt: skip
 
         return JobRun(make, _takeSpine, self._folder, self._command)
+
+    def takeEdits(self, ct: Ct, spine: SpineModel, pieces: Sequence[LabelPiece]) -> JobRun:
+        """Fit anew what differs from a spine in edited labels; the result is `Edited`."""
+
+        def make(folder: Path) -> dict[str, Any]:
+            (folder / "before.json").write_text(spine_to_json(spine), encoding="utf-8")
+            before = handOver(folder, "before", spine.labels.labels, spine.labels.ijk_to_ras)
+            return {
+                "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
+                "labels": _labels(folder, pieces, ct), "before": before,
+                "frames": str(folder / "before.json"), "correct": None,
+                "labels_output": str(folder / "labels.npy"),
+                "frames_output": str(folder / "frames.json"),
+            }  # fmt: skip
+
+        def take(folder: Path, facts: Mapping[str, Any]) -> Edited:
+            levels = tuple(facts["edited"])
+            return Edited(_takeSpine(folder, facts) if levels else None, levels)
+
+        return JobRun(make, take, self._folder, self._command)
+
+    def restore(self, ct: Ct, frames: str, pieces: Sequence[LabelPiece]) -> JobRun:
+        """Read a spine of ours from its segmentation; the result is a `SpineModel`.
+
+        It is compared with this CT: what its frames say of the labels may be of another one.
+        """
+
+        def make(folder: Path) -> dict[str, Any]:
+            (folder / "kept.json").write_text(frames, encoding="utf-8")
+            return {
+                "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
+                "labels": _labels(folder, pieces, ct), "frames": str(folder / "kept.json"), "refit": [], "correct": None,
+                "labels_output": str(folder / "labels.npy"),
+                "frames_output": str(folder / "frames.json"),
+            }  # fmt: skip
+
+        return JobRun(make, _takeSpine, self._folder, self._command)
+
+    def surfaces(self, spine: SpineModel) -> JobRun:
+        """Compute closed surfaces of the vertebrae; the result is `Surfaces`, by level."""
+
+        def make(folder: Path) -> dict[str, Any]:
+            labels = handOver(folder, "labels", spine.labels.labels, spine.labels.ijk_to_ras)
+            output = str(folder / "surfaces.npz")
+            return {"kind": "spine-surfaces", "labels": labels, "output": output}
+
+        def take(folder: Path, facts: Mapping[str, Any]) -> Surfaces:
+            with np.load(folder / "surfaces.npz", allow_pickle=False) as found:
+                return {
+                    level: (found[f"{level}_points"], found[f"{level}_triangles"])
+                    for level in facts["levels"]
+                }
+
+        return JobRun(make, take, self._folder, self._command)
 
     def plan(
         self,
@@ -234,14 +283,32 @@ class PlannerJobs:
 
         return JobRun(make, take, self._folder, self._command)
 
-    def report(self, ct: Ct, spine: SpineModel, plan: Plan, folder: Path) -> JobRun:
-        """Write the HTML report; the result is the path of its page."""
+    def report(
+        self,
+        ct: Ct,
+        spine: SpineModel,
+        plan: Plan,
+        folder: Path,
+        dicom: str | None = None,
+        *,
+        withPatient: bool = False,
+    ) -> JobRun:
+        """Write the HTML report; the result is the path of its page.
+
+        Parameters
+        ----------
+        dicom : str, optional
+            A file of the CT's series, which tells the pages' heads whose plan it is.
+        withPatient : bool
+            Print the patient's data too.
+        """
 
         def make(temporary: Path) -> dict[str, Any]:
             return {
                 "kind": "plan-report", **_spine(temporary, spine), "plan": plan_to_json(plan),
                 "catalogue": self._catalogue,
                 "input": handOver(temporary, "ct", ct.voxels, ct.ijkToRas), "folder": str(folder),
+                "dicom": dicom, "with_patient": withPatient,
             }  # fmt: skip
 
         def take(_temporary: Path, facts: Mapping[str, Any]) -> Path:
@@ -252,6 +319,18 @@ class PlannerJobs:
     def run(self, make: MakeJob) -> JobRun:
         """Run any job; the result is what the worker returned."""
         return JobRun(make, factsAlone, self._folder, self._command)
+
+
+def _labels(folder: Path, labels: LabelVolume | Sequence[LabelPiece], ct: Ct) -> dict[str, Any]:
+    if isinstance(labels, LabelVolume):
+        return handOver(folder, "given", labels.labels, labels.ijk_to_ras)
+    pieces = [
+        handOver(folder, f"piece{n}", piece.voxels, piece.ijk_to_ras)
+        | {"values": {str(value): number for value, number in piece.values.items()}}
+        for n, piece in enumerate(labels)
+    ]
+    shape, matrix = list(ct.voxels.shape), np.asarray(ct.ijkToRas).tolist()
+    return {"pieces": pieces, "shape": shape, "ijk_to_ras": matrix}
 
 
 def _takeSpine(folder: Path, facts: Mapping[str, Any]) -> SpineModel:

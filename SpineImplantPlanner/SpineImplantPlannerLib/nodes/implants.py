@@ -9,12 +9,13 @@ import numpy as np
 import slicer
 
 from SpineImplantPlannerLib import probe
+from SpineImplantPlannerLib.nodes.names import ScrewNames
 from SpineImplantPlannerLib.nodes.surfaces import Surfaces
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.kinds import KINDS
 from spinemar.implants.placement import Screw
 from spinemar.planning.plans.plan import Plan
-from spinemar.planning.report.colours import grade_colour
+from spinemar.planning.report.colours import grade_colour, is_thick
 from SpineMARLib.nodes import hierarchy
 from SpineMARLib.nodes.lookup import nodesOfClass
 
@@ -26,7 +27,10 @@ _SCREW_HANDLE = "vtkMRMLMarkupsFiducialNode"
 PLAN_FOLDER = "Implant plan"
 _FOLDERS = {kind.group: kind.title for kind in KINDS}
 METAL_COLOUR = (0.78, 0.80, 0.84)
-COLLISION_COLOUR = (0.90, 0.10, 0.12)
+COLLISION_COLOUR = (0.80, 0.10, 0.80)
+_EDGE_COLOUR = (0.05, 0.05, 0.05)
+# Widths of outlines in slices: the worst grades and what collides are told by more than a colour.
+_THIN_PX, _THICK_PX = 2, 4
 SELECTED_COLOUR = (0.20, 0.75, 1.0)
 
 
@@ -44,6 +48,8 @@ class ImplantNodes:
         self._surfaces = Surfaces(catalogue)
         self._nodes: dict[tuple[str, str], Any] = {}
         self._shown: dict[str, Any] = {}
+        self._names = ScrewNames(scene)
+        self.colliding: frozenset[str] = frozenset()
         self.updating = False
         self.find()
 
@@ -79,7 +85,6 @@ class ImplantNodes:
     def show(self, plan: Plan, volumeNode: Any, *, locked: bool = False) -> None:
         """Make the scene show a plan: only what differs is touched."""
         self.updating = True
-        before = set(self._nodes)
         self.scene.StartState(self.scene.BatchProcessState)
         try:
             wanted = {item.id for item in plan.items()}
@@ -92,8 +97,10 @@ class ImplantNodes:
         finally:
             self.scene.EndState(self.scene.BatchProcessState)
             self.updating = False
-        if before != set(self._nodes):
-            probe.renew(self.scene)
+        self.colliding = frozenset()
+        self._names.show(plan.screws)
+        # Slice views do not notice what changed in a batch, be it a node, its shape or its colour.
+        probe.renew(self.scene)
 
     def preview(self, item: Any) -> None:
         """Show an implant where it is being dragged to; its handle is left alone."""
@@ -101,17 +108,26 @@ class ImplantNodes:
         if model is not None:
             self._surfaces.place(model, item, shaded=False)
             if isinstance(item, Screw):
-                self._colour(item.id, grade_colour(item.grade))
+                self._dress(item)
+                self._names.change(item)
             self._shown.pop(item.id, None)
 
     def touch(self, implantId: str) -> None:
         """Have the next `show` put an implant back, whatever was done to its nodes."""
         self._shown.pop(implantId, None)
 
-    def mark(self, colliding: set[str]) -> None:
-        """Show implants that collide in red."""
-        for name in colliding:
-            self._colour(name, COLLISION_COLOUR)
+    def mark(self, plan: Plan, colliding: set[str]) -> None:
+        """Show what collides, until the plan changes.
+
+        Told by more than a colour: its edges are drawn in 3-D, its outline is thick in slices,
+        and a screw's name says "touches" while its colour goes on telling the grade.
+        """
+        self.colliding = frozenset(colliding)
+        for item in plan.items():
+            if self.model(item.id) is not None:
+                self._dress(item, collides=item.id in colliding)
+        self._names.show(plan.screws, colliding)
+        probe.renew(self.scene)
 
     def select(self, implantId: str | None) -> None:
         """Show the handle of one implant in the colour of the selection."""
@@ -121,18 +137,22 @@ class ImplantNodes:
             display.SetLineThickness(0.35 if chosen else 0.15)
             display.SetGlyphScale(2.4 if chosen else 1.6)
 
+    def release(self) -> None:
+        """Take away what is not kept with the scene."""
+        self._names.remove()
+
     def clear(self) -> None:
         """Take all implants out of the scene."""
         for name in {name for _, name in self._nodes}:
             self._remove(name)
+        self.release()
 
     def _showImplant(
         self, item: Any, folders: tuple[str, ...], volumeNode: Any, locked: bool
     ) -> None:
         isScrew = isinstance(item, Screw)
-        colour = grade_colour(item.grade) if isScrew else METAL_COLOUR
         if self._shown.get(item.id) == (item, locked):
-            self._colour(item.id, colour)  # it may have been marked red
+            self._dress(item)  # it may have been marked as colliding
             return
         model = self._nodes.get((MODEL, item.id)) or self._add("vtkMRMLModelNode", MODEL, item.id)
         self._surfaces.place(model, item)
@@ -144,7 +164,7 @@ class ImplantNodes:
             self._putPoints(handle, points)
             handle.SetLocked(locked or item.locked)
             hierarchy.put(self.scene, handle, volumeNode, folders)
-        self._colour(item.id, colour)
+        self._dress(item)
         self._shown[item.id] = (item, locked)
 
     def _add(self, className: str, kind: str, name: str) -> Any:
@@ -156,7 +176,7 @@ class ImplantNodes:
         if kind == MODEL:
             node.SetSelectable(False)  # a click in a 3-D view is meant for the bone behind
             display.SetVisibility2D(True)
-            display.SetSliceIntersectionThickness(2)
+            display.SetEdgeColor(*_EDGE_COLOUR)
         else:
             display.SetPropertiesLabelVisibility(False)
             display.SetPointLabelsVisibility(False)
@@ -184,10 +204,19 @@ class ImplantNodes:
         for n in np.flatnonzero((now != array).any(axis=1)):
             handle.SetNthControlPointPositionWorld(int(n), *array[n])
 
-    def _colour(self, name: str, colour: tuple[float, float, float]) -> None:
-        model = self.model(name)
-        if model is not None and model.GetDisplayNode().GetColor() != tuple(colour):
-            model.GetDisplayNode().SetColor(*colour)
+    def _dress(self, item: Any, *, collides: bool = False) -> None:
+        """Give a model the look of its grade, and of a collision; only what differs is touched."""
+        display = self.model(item.id).GetDisplayNode()
+        grade = item.grade if isinstance(item, Screw) else None
+        plain = COLLISION_COLOUR if collides else METAL_COLOUR
+        colour = grade_colour(grade) if isinstance(item, Screw) else plain
+        width = _THICK_PX if collides or is_thick(grade) else _THIN_PX
+        if display.GetColor() != tuple(colour):
+            display.SetColor(*colour)
+        if display.GetSliceIntersectionThickness() != width:
+            display.SetSliceIntersectionThickness(width)
+        if bool(display.GetEdgeVisibility()) != collides:
+            display.SetEdgeVisibility(collides)
 
     def _remove(self, name: str) -> None:
         for kind in (MODEL, HANDLE):

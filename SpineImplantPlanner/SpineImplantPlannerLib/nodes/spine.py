@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import colorsys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import slicer
 import vtk
-from scipy import ndimage
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from SpineImplantPlannerLib.nodes.surfaces import polyDataOf
 from spinemar.errors import InputError
+from spinemar.implants.surfaces.mesh import Mesh
 from spinemar.io.segmentations.vertebra_names import levels_in_names, telling_name
+from spinemar.planning.report.colours import NEUTRAL, Colour
+from spinemar.spine.labels.boxes import label_boxes
 from spinemar.spine.labels.levels import LEVELS, VERSE_IDS
+from spinemar.spine.labels.pieces import LabelPiece, compose_labels
 from spinemar.spine.model import SpineModel
 from spinemar.spine.providers import names_spine
 from spinemar.spine.serial import spine_from_json, spine_to_json
-from spinemar.volume import GridGeometry, LabelVolume
+from spinemar.volume import LabelVolume
 from SpineMARLib.nodes import hierarchy
 from SpineMARLib.nodes.volumes import geometryOf
 
 FRAMES_ATTRIBUTE = "SpineMAR.SpineFrames"
 FOLDER = "Spine"
+_LABELMAP, _SURFACE = "Binary labelmap", "Closed surface"
+_OTHER_NEUTRAL: Colour = (0.62, 0.62, 0.62)
 
 
 def addSpine(scene: Any, volumeNode: Any, spine: SpineModel, node: Any = None) -> Any:
@@ -52,19 +58,40 @@ def addLevels(node: Any, labels: LabelVolume) -> None:
     """Give a segmentation one segment a vertebra of VerSe labels, and no others."""
     node.GetSegmentation().RemoveAllSegments()
     array, matrix = labels.labels, labels.ijk_to_ras
-    boxes = ndimage.find_objects(array, max_label=max(VERSE_IDS.values()))
+    boxes = label_boxes(array)
     for level, number in sorted(VERSE_IDS.items(), key=lambda item: item[1]):
-        box = boxes[number - 1]
+        box = boxes.get(number)
         if box is not None:
             first = tuple(edge.start for edge in box)
             image = orientedImage(array[box] == number, matrix, first)
             node.AddSegmentFromBinaryLabelmapRepresentation(image, level, levelColour(level))
 
 
-def levelColour(level: str) -> list[float]:
-    """Return a bone-like colour that differs from the neighbours'."""
+def addSurfaces(node: Any, surfaces: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Give the segments closed surfaces, points in RAS mm and triangles by level."""
+    segmentation = node.GetSegmentation()
+    for n in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(n)
+        found = surfaces.get(segment.GetName())
+        if found is not None:
+            segment.AddRepresentation(_SURFACE, polyDataOf([Mesh(*found)]))
+    segmentation.InvokeEvent(slicer.vtkSegmentation.ContainedRepresentationNamesModified)
+    node.Modified()
+
+
+def hasSurfaces(node: Any) -> bool:
+    """Whether all segments have closed surfaces already."""
+    segmentation = node.GetSegmentation()
+    count = segmentation.GetNumberOfSegments()
+    return count > 0 and all(
+        segmentation.GetNthSegment(n).GetRepresentation(_SURFACE) is not None for n in range(count)
+    )
+
+
+def levelColour(level: str) -> Colour:
+    """Return a grey that differs from the neighbours', so that no outline looks like a grade's."""
     place = LEVELS.index(level) if level in LEVELS else 0
-    return list(colorsys.hsv_to_rgb((0.08 + 0.382 * place) % 1.0, 0.35, 0.92))
+    return NEUTRAL if place % 2 else _OTHER_NEUTRAL
 
 
 def spineOf(node: Any, volumeNode: Any) -> SpineModel | None:
@@ -79,6 +106,20 @@ def spineOf(node: Any, volumeNode: Any) -> SpineModel | None:
 def labelsOf(node: Any, volumeNode: Any) -> tuple[LabelVolume, dict[int, str]]:
     """Read a segmentation's vertebrae on the CT's grid, and their names by label value.
 
+    Of a large CT this takes seconds: where a click waits for it, a worker does it with `piecesOf`.
+
+    Raises
+    ------
+    InputError
+        If no segment names a vertebra or a spine.
+    """
+    pieces, names = piecesOf(node)
+    return compose_labels(pieces, geometryOf(volumeNode)), names
+
+
+def piecesOf(node: Any) -> tuple[list[LabelPiece], dict[int, str]]:
+    """Return a segmentation's own voxels of its vertebrae, uncopied, and their names by value.
+
     Segments are known by name or terminology; what names no vertebra is left out, unless there
     is nothing but one segment of the whole spine.
 
@@ -87,8 +128,6 @@ def labelsOf(node: Any, volumeNode: Any) -> tuple[LabelVolume, dict[int, str]]:
     InputError
         If no segment names a vertebra or a spine.
     """
-    geometry = geometryOf(volumeNode)
-    labels = np.zeros(geometry.shape, dtype=np.int16)
     segmentation = node.GetSegmentation()
     segments = {
         name: segmentation.GetSegment(name)
@@ -106,9 +145,17 @@ def labelsOf(node: Any, volumeNode: Any) -> tuple[LabelVolume, dict[int, str]]:
             f"{node.GetName()} names no vertebra.",
             "Name its segments T12, L1 and so on, or a single one 'Spine'.",
         )
+    if not segmentation.ContainsRepresentation(_LABELMAP):
+        node.CreateBinaryLabelmapRepresentation()
+    # Segments that do not overlap share one array.
+    images: dict[str, tuple[Any, dict[int, int]]] = {}
     for name, (number, _) in chosen.items():
-        _paint(labels, node, name, geometry, number)
-    return LabelVolume(labels, geometry.ijk_to_ras), dict(chosen.values())
+        image = segments[name].GetRepresentation(_LABELMAP)
+        if image is not None and _size(image) is not None:
+            values = images.setdefault(image.GetAddressAsString(""), (image, {}))[1]
+            values[segments[name].GetLabelValue()] = number
+    pieces = [_pieceOf(image, values) for image, values in images.values()]
+    return pieces, dict(chosen.values())
 
 
 def _nameOf(segment: Any) -> str:
@@ -118,47 +165,26 @@ def _nameOf(segment: Any) -> str:
     return telling_name((segment.GetName(), terminology))
 
 
-def _paint(
-    labels: np.ndarray, node: Any, identifier: str, geometry: GridGeometry, number: int
-) -> None:
-    """Paint one segment into the labels; only its own extent is looked at."""
-    image = slicer.vtkOrientedImageData()
-    if not node.GetBinaryLabelmapRepresentation(identifier, image):
-        return
-    reference = referenceImage(geometry)
-    logic = slicer.vtkOrientedImageDataResample
-    if not logic.DoGeometriesMatchIgnoreOrigin(image, reference):
-        logic.ResampleOrientedImageToReferenceOrientedImage(image, reference, image)
-    first = slicer.util.arrayFromVTKMatrix(_imageMatrix(image))
-    extent = image.GetExtent()
-    if extent[1] < extent[0] or extent[3] < extent[2] or extent[5] < extent[4]:
-        return
-    scalars = vtk.util.numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
-    size = (extent[5] - extent[4] + 1, extent[3] - extent[2] + 1, extent[1] - extent[0] + 1)
-    low = np.array(extent[::2], float)
-    start = np.rint(geometry.to_ijk((first @ np.array([*low, 1.0]))[:3])).astype(int)[::-1]
-    mask = scalars.reshape(size) > 0
-    target = [
-        slice(max(s, 0), min(s + n, whole))
-        for s, n, whole in zip(start, size, labels.shape, strict=True)
-    ]
-    source = tuple(slice(t.start - s, t.stop - s) for t, s in zip(target, start, strict=True))
-    labels[tuple(target)][mask[source]] = number
+def _size(image: Any) -> tuple[int, int, int] | None:
+    """Return the slices, rows and columns of an image; None of an empty one."""
+    low_i, high_i, low_j, high_j, low_k, high_k = image.GetExtent()
+    size = high_k - low_k + 1, high_j - low_j + 1, high_i - low_i + 1
+    return size if min(size) > 0 else None
+
+
+def _pieceOf(image: Any, values: dict[int, int]) -> LabelPiece:
+    size = _size(image)
+    assert size is not None
+    voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size)
+    matrix = slicer.util.arrayFromVTKMatrix(_imageMatrix(image))
+    matrix[:3, 3] += matrix[:3, :3] @ np.array(image.GetExtent()[::2], float)
+    return LabelPiece(voxels, matrix, values)
 
 
 def _imageMatrix(image: Any) -> Any:
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     return matrix
-
-
-def referenceImage(geometry: GridGeometry) -> Any:
-    """Return an oriented image of a grid without voxels, to resample onto."""
-    image = slicer.vtkOrientedImageData()
-    k, j, i = geometry.shape
-    image.SetExtent(0, i - 1, 0, j - 1, 0, k - 1)
-    image.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(np.array(geometry.ijk_to_ras)))
-    return image
 
 
 def orientedImage(mask: np.ndarray, ijkToRas: np.ndarray, origin: tuple[int, ...]) -> Any:

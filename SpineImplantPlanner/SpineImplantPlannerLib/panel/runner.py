@@ -49,17 +49,21 @@ class Runner:
             text = _("{stage}: {done} of {total}").format(
                 stage=progress.stage, done=progress.done, total=progress.total
             )
+        left = run.secondsLeft
+        if left is not None:
+            text += _(", about {seconds} s left").format(seconds=max(round(left), 1))
         self.ui.statusLabel.text = text
 
     def _end(self, run):
         finish, self._finish = self._finish, None
-        self.ui.statusLabel.text = ""
         self._show(False)
         if isinstance(run.error, CancelledError):
             self.ui.statusLabel.text = _("Cancelled; nothing was changed.")
         elif run.error is not None:
+            self.ui.statusLabel.text = str(run.error)
             self.showError(run.error, run.log)
         else:
+            self.ui.statusLabel.text = _("Done.")
             self.guarded(lambda: finish(run.result))
         self._onChange()
 

@@ -2,6 +2,8 @@
 
 import qt
 
+from spinemar.planning.report.colours import ink_on
+
 
 def prepare(table, headings):
     """Give a table its headings; rows are chosen whole and not edited in place."""
@@ -33,8 +35,8 @@ def setCell(table, row, column, text, colour=None):
     if colour is not None:
         red, green, blue = (round(255 * part) for part in colour)
         item.setBackground(qt.QBrush(qt.QColor(red, green, blue)))
-        light = 0.3 * red + 0.59 * green + 0.11 * blue > 128
-        item.setForeground(qt.QBrush(qt.QColor("black" if light else "white")))
+        ink = [round(255 * part) for part in ink_on(colour)]
+        item.setForeground(qt.QBrush(qt.QColor(*ink)))
     else:
         item.setBackground(qt.QBrush())
         item.setForeground(qt.QBrush())

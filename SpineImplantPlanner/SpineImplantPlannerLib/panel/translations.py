@@ -2,6 +2,8 @@
 
 from slicer.i18n import tr as _
 
+from spinemar.planning.report.wording import BREACH, IN_CANAL, NOT_GRADED
+
 
 def translated(text):
     """Return a word of the core translated; itself where it is none of those."""
@@ -14,10 +16,12 @@ def translated(text):
         "inferior": _("inferior"),
         "anterior": _("anterior"),
         "posterior": _("posterior"),
-        "not graded": _("not graded"),
         "screws": _("screws"),
         "rods": _("rods"),
         "cages": _("cages"),
         "crosslinks": _("crosslinks"),
         "meshes": _("imported surfaces"),
+        NOT_GRADED: _("not graded"),
+        IN_CANAL: _("{letter}: {mm} mm in the canal, medial"),
+        BREACH: _("{letter}: {mm} mm {direction}"),
     }.get(text, text)

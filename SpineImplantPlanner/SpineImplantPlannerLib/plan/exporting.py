@@ -18,6 +18,7 @@ from spinemar.planning.grades.hu_profile import HuProfile
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import write_plan
 from spinemar.planning.report.tables import plan_csv
+from spinemar.spine.model import VertebraFrame
 
 DEFAULT_STEM = "spine_plan"
 
@@ -38,6 +39,7 @@ def exportPlan(
     plan: Plan,
     catalogue: Catalogue,
     profiles: Mapping[str, HuProfile],
+    frames: Mapping[str, VertebraFrame],
     wanted: Wanted,
     stem: str = DEFAULT_STEM,
 ) -> list[Path]:
@@ -58,7 +60,7 @@ def exportPlan(
     if wanted.csv:
         files.append(folder / f"{stem}_screws.csv")
         with atomic_path(files[-1]) as temporary:
-            temporary.write_text(plan_csv(plan, profiles), encoding="utf-8")
+            temporary.write_text(plan_csv(plan, profiles, frames), encoding="utf-8")
     if wanted.stl:
         files += export_stl(folder / "stl", plan, catalogue)
     if wanted.vtk or wanted.merged:

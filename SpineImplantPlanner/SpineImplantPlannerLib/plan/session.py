@@ -22,6 +22,9 @@ from spinemar.spine.editing import shift_levels
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.volume import CTVolume
 
+# So many profiles are remembered, before all of them are forgotten.
+_PROFILES = 200
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -69,7 +72,8 @@ class PlanningSession:
         self.history = History.of(plan or Plan(), spine)
         self._fields: dict[str, BoneField] = {}
         self._fieldsOf = spine
-        self._profiled: tuple[object, HuProfile | None] = (None, None)
+        self._profiled: dict[Screw, HuProfile] = {}
+        self._profiledIn: tuple[object, object] = (None, None)
 
     @property
     def plan(self) -> Plan:
@@ -141,6 +145,10 @@ class PlanningSession:
         spine = self.spine
         return spine.vertebra(level) if spine is not None and level in spine.levels else None
 
+    def frames(self) -> dict[str, VertebraFrame]:
+        """Return the frames of all levels that are known."""
+        return {v.level: v for v in self.spine.vertebrae} if self.spine is not None else {}
+
     # Steps of the user's.
 
     def do(self, command: Command) -> Plan:
@@ -192,11 +200,16 @@ class PlanningSession:
         """Return the HU along a screw's track; None without a CT."""
         if self.volume is None:
             return None
-        # While a screw is dragged, plot, table and text all ask for the same one.
-        if self._profiled[0] != (id(self.volume), screw):
-            found = hu_profile(screw, self.volume, self.frame(screw.level))
-            self._profiled = ((id(self.volume), screw), found)
-        return self._profiled[1]
+        place = id(self.volume), id(self.spine)
+        if self._profiledIn != place:
+            self._profiled, self._profiledIn = {}, place
+        # Table, plot and text ask for the same ones, after every step and while one is dragged.
+        if screw not in self._profiled:
+            if len(self._profiled) > _PROFILES:
+                self._profiled = {}
+            frame = self.frame(screw.level)
+            self._profiled[screw] = hu_profile(screw, self.volume, frame)
+        return self._profiled[screw]
 
     def profiles(self, screws: Iterable[Screw] | None = None) -> dict[str, HuProfile]:
         """Return the profiles of some screws, all by default, by id."""

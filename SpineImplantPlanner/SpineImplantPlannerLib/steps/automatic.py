@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from slicer.i18n import tr as _
 
-from SpineImplantPlannerLib.panel import tables
+from SpineImplantPlannerLib.panel import reasons, tables
 from spinemar.errors import InputError
 from spinemar.planning.constructs.automatic import PlanSettings
 from spinemar.planning.plans.commands import ReplacePlan
@@ -28,10 +28,22 @@ class AutomaticStep:
 
     def refresh(self):
         """Offer what can be planned."""
-        planner = self.panel.planner
-        idle = self.panel.runner.run is None
-        self.ui.planButton.enabled = (
-            idle and planner.session.spine is not None and not planner.session.locked
+        planner, ui = self.panel.planner, self.ui
+        session = planner.session
+        reasons.allow(
+            ui.planReason,
+            (
+                (ui.planButton,),
+                reasons.first(
+                    (session.spine is None, _("Segment the spine in step 1 to plan.")),
+                    (session.locked, _("Unlock the plan in step 4.")),
+                    (self.panel.runner.run is not None, _("Wait for what runs, or cancel it.")),
+                ),
+            ),
+            (
+                (ui.placeButton,),
+                reasons.first((planner.volumeNode is None, _("Choose a CT in step 1."))),
+            ),
         )
 
     def onScope(self, _index=0):
@@ -89,6 +101,7 @@ class AutomaticStep:
                 planner.select(f"{site[0]}-{site[1]}")
             elif plan.screws and planner.selectedScrew() is None:
                 planner.select(plan.screws[0].id)
+            self.panel.views.showConstruct()
 
         self.panel.runner.start(start, finish)
 

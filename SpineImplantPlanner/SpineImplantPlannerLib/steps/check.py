@@ -1,18 +1,19 @@
 """Step 4 of the panel: summary, collisions, plan A against plan B, lock, notes."""
 
+from html import escape
+
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from SpineImplantPlannerLib import probe
-from SpineImplantPlannerLib.panel import tables
+from SpineImplantPlannerLib.panel import reasons, tables
 from SpineImplantPlannerLib.panel.translations import translated
 from spinemar.implants.kinds import counts_of
 from spinemar.planning.plans.commands import ReplacePlan, SetNotes
 from spinemar.planning.plans.compare import compare_plans
+from spinemar.planning.report.colours import GRADE_COLOURS
 from spinemar.planning.report.tables import collision_line
-
-_RED = (0.97, 0.72, 0.70)
+from spinemar.planning.report.wording import danger_line, in_canal
 
 
 class CheckStep:
@@ -21,11 +22,18 @@ class CheckStep:
     def __init__(self, panel):
         self.panel, self.ui = panel, panel.ui
         ui = self.ui
-        self._collisions = ()
+        self._collisions = self._dangers = ()
         tables.prepare(ui.collisionTable, [_("Collision")])
         tables.prepare(
             ui.compareTable,
-            [_("Screw"), _("Entry mm"), _("Tip mm"), _("Angle deg"), _("Diam. mm"), _("Length mm")],
+            [
+                _("Screw"),
+                _("Entry, mm"),
+                _("Tip, mm"),
+                _("Angle, °"),
+                _("Diameter, mm"),
+                _("Length, mm"),
+            ],
         )
         for name, slot in (
             ("check", self.onCheck),
@@ -50,16 +58,24 @@ class CheckStep:
         """Summarise the plan."""
         plan = self.panel.planner.plan
         letters = [s.grade.letter if s.grade else _("not graded") for s in plan.screws]
-        grades = ", ".join(f"{letters.count(x)} {x}" for x in dict.fromkeys(sorted(letters)))
+        worst = [x for x in (*"EDCBA", _("not graded")) if x in letters]
+        grades = ", ".join(f"{letters.count(x)} {x}" for x in worst)
         counts = [f"{n} {translated(group)}" for group, n in counts_of(plan).items() if n]
-        self.ui.summaryLabel.text = _("{implants}. Grades: {grades}. {warnings}").format(
+        dangers = "; ".join(danger_line(screw, translated) for screw in in_canal(plan))
+        self.ui.summaryLabel.text = _("{dangers}{implants}. Grades: {grades}. {warnings}").format(
+            dangers=f"<b>{escape(dangers)}.</b><br>" if dangers else "",
             implants=", ".join(counts) or _("no implants"),
             grades=grades or "-",
-            warnings=" ".join(plan.warnings),
+            warnings="".join(f"<br>{escape(text)}" for text in plan.warnings),
         )
         planner = self.panel.planner
-        self.ui.compareButton.enabled = planner.planA is not None
-        self.ui.swapPlansButton.enabled = planner.planA is not None and not planner.session.locked
+        noA = (planner.planA is None, _("Keep a plan as A to compare with it."))
+        locked = (planner.session.locked, _("The plan is locked."))
+        reasons.allow(
+            self.ui.compareReason,
+            ((self.ui.compareButton,), reasons.first(noA)),
+            ((self.ui.swapPlansButton,), reasons.first(noA, locked)),
+        )
         self.ui.planLockCheckBox.blockSignals(True)
         self.ui.planLockCheckBox.checked = planner.session.locked
         self.ui.planLockCheckBox.blockSignals(False)
@@ -69,26 +85,34 @@ class CheckStep:
             self.ui.notesEdit.blockSignals(False)
         if self.ui.compareButton.checked:
             self._compare()
-        if self._collisions:
-            self._collisions = ()
+        if self._collisions or self._dangers:
+            self._collisions = self._dangers = ()
             tables.fill(self.ui.collisionTable, [])
 
     def onCheck(self):
-        self._collisions = self.panel.planner.collisions()
-        rows = [[collision_line(one)] for one in self._collisions]
-        colours = {(row, 0): _RED for row in range(len(rows))}
+        planner = self.panel.planner
+        self._dangers, self._collisions = in_canal(planner.plan), planner.collisions()
+        self.panel.views.showNames()
+        rows = [[danger_line(screw, translated)] for screw in self._dangers]
+        colours = {(row, 0): GRADE_COLOURS["E"] for row in range(len(rows))}
+        rows += [[collision_line(one)] for one in self._collisions]
         tables.fill(self.ui.collisionTable, rows or [[_("Nothing touches.")]], colours)
 
     def onCell(self, row, _column):
-        if row < len(self._collisions):
-            found, planner = self._collisions[row], self.panel.planner
+        planner, row = self.panel.planner, row - len(self._dangers)
+        if row < 0:
+            screw = self._dangers[row]
+            planner.select(screw.id)
+            self.panel.views.lookAt(screw.entry)
+        elif row < len(self._collisions):
+            found = self._collisions[row]
             screws = {screw.id: screw for screw in planner.plan.screws}
             named = [screws[name] for name in (found.first, found.second) if name in screws]
             if named:
                 planner.select(named[0].id)
-                probe.jump(planner.scene, named[0].entry)
+                self.panel.views.lookAt(named[0].entry)
             elif planner.nodes.model(found.first) is not None:
-                probe.jump(planner.scene, planner.nodes.centre(found.first))
+                self.panel.views.lookAt(planner.nodes.centre(found.first))
 
     def onKeep(self):
         self.panel.planner.keepAsA(self.panel.planner.plan)

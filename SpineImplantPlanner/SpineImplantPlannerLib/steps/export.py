@@ -1,4 +1,4 @@
-"""Step 5 of the panel, second part: files out, plans in."""
+"""Step 5 of the panel: files out, plans in."""
 
 from pathlib import Path
 
@@ -7,11 +7,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib.nodes.metal import CT_ROLE
+from SpineImplantPlannerLib.panel import reasons
+from SpineImplantPlannerLib.panel.translations import translated
 from SpineImplantPlannerLib.plan import exporting
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import InputError
 from spinemar.planning.plans.commands import ReplacePlan
 from spinemar.planning.plans.plan_json import read_plan
+from spinemar.planning.report.wording import danger_line, in_canal
 from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, sourceFiles
 from SpineMARLib.nodes.volumes import arrayOf, ijkToRas
 from SpineMARLib.panel.folders import chooseFolders
@@ -23,7 +26,10 @@ class ExportStep:
     def __init__(self, panel):
         self.panel, self.ui = panel, panel.ui
         self.lastFolder = None
+        self._accepted = ()
+        self.page = self._askedOf = self._file = None
         chooseFolders(self.ui.exportPath)
+        self.ui.openReportButton.connect("clicked()", self.onOpenReport)
         self.ui.exportButton.connect("clicked()", self.onExport)
         self.ui.importButton.connect("clicked()", self.onImport)
 
@@ -31,8 +37,42 @@ class ExportStep:
         """Offer what can be exported."""
         plan, ui = self.panel.planner.plan, self.ui
         some = any(plan.items())
-        ui.exportButton.enabled = some and self.panel.runner.run is None
-        ui.dicomCheckBox.enabled = self._fromDicom(self.panel.scan.chosenScan())
+        busy = self.panel.runner.run is not None
+        fromDicom = self._fromDicom(self.panel.scan.chosenScan())
+        known = self._seriesFile() is not None
+        reasons.allow(
+            ui.exportReason,
+            (
+                (ui.exportButton,),
+                reasons.first(
+                    (not some, _("Plan an implant first.")),
+                    (busy, _("Wait for what runs, or cancel it.")),
+                ),
+            ),
+            (
+                (ui.dicomCheckBox,),
+                "" if fromDicom else _("DICOM needs a simulated scan of a CT from DICOM."),
+            ),
+            (
+                (ui.patientCheckBox,),
+                "" if known else _("The patient's data are known only of a CT from DICOM."),
+            ),
+            ((ui.openReportButton,), "" if self.page else _("No report was written yet.")),
+        )
+
+    def _seriesFile(self):
+        """Return a DICOM file of the CT's series; None where it is from none."""
+        node = self.panel.planner.volumeNode
+        if node is None:
+            return None
+        if node is not self._askedOf:
+            self._askedOf, self._file = node, None
+            try:
+                files = sourceFiles(node, getattr(slicer, "dicomDatabase", None))
+            except InputError:
+                return None
+            self._file = next((str(path) for path in files if Path(path).is_file()), None)
+        return self._file
 
     @staticmethod
     def _fromDicom(scan):
@@ -56,9 +96,23 @@ class ExportStep:
             )
             return folder
 
+        if not self._wantedAllTheSame():
+            return
         folder = self.panel.runner.guarded(write)
         if folder is not None and ui.reportCheckBox.checked:
             self.startReport(folder)
+
+    def _wantedAllTheSame(self):
+        """Ask once where screws of this plan lie in the canal; never again for the same ones."""
+        dangers = tuple(danger_line(s, translated) for s in in_canal(self.panel.planner.plan))
+        if not dangers or dangers == self._accepted:
+            return True
+        question = _("In the spinal canal:\n\n{screws}\n\nExport this plan all the same?")
+        text = question.format(screws="\n".join(dangers))
+        if not slicer.util.confirmYesNoDisplay(text, windowTitle=self.panel.title):
+            return False
+        self._accepted = dangers
+        return True
 
     def write(self, folder, stem):
         """Write what is ticked but the report, which takes longer: all of it, or nothing."""
@@ -74,7 +128,13 @@ class ExportStep:
         session = planner.session
         with atomic_path(folder) as temporary:
             files = exporting.exportPlan(
-                temporary, planner.plan, session.catalogue, session.profiles(), wanted, stem
+                temporary,
+                planner.plan,
+                session.catalogue,
+                session.profiles(),
+                session.frames(),
+                wanted,
+                stem,
             )
             if ui.dicomCheckBox.checked and ui.dicomCheckBox.enabled:
                 files += self.writeDicom(temporary / "dicom")
@@ -112,13 +172,23 @@ class ExportStep:
         def start():
             self.panel.ensurePackages()
             return planner.plannerJobs.report(
-                planner.ct(), planner.requireSpine(), planner.plan, folder
+                planner.ct(),
+                planner.requireSpine(),
+                planner.plan,
+                folder,
+                self._seriesFile(),
+                withPatient=self.ui.patientCheckBox.enabled and self.ui.patientCheckBox.checked,
             )
 
         def finish(page):
+            self.page = page
             self.ui.statusLabel.text = _("Report: {page}").format(page=page)
 
         self.panel.runner.start(start, finish)
+
+    def onOpenReport(self):
+        """Open the last report in the system's browser."""
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.page)))
 
     def onImport(self):
         path = qt.QFileDialog.getOpenFileName(

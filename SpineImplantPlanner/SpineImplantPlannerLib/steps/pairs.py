@@ -1,4 +1,4 @@
-"""Step 5 of the panel, third part: data sets of training pairs, made in the background."""
+"""Step 6 of the panel, second part: data sets of training pairs, made in the background."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import qt
 from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib.jobs import pairs as pairsjob
-from SpineImplantPlannerLib.panel import tables
+from SpineImplantPlannerLib.panel import reasons, tables
 from spinemar.errors import InputError
 from SpineMARLib.nodes.guards import checkInput
 from SpineMARLib.panel.folders import chooseFolders
@@ -36,9 +36,14 @@ class PairsStep:
         store = str(ui.storePath.currentPath).strip()
         begun = bool(store) and pairsjob.isBegun(Path(store))
         ui.pairsButton.text = _("Go on") if begun else _("Make pairs")
-        idle = self.panel.runner.run is None
-        ui.pairsButton.enabled = idle and self.panel.planner.volumeNode is not None
-        ui.sheetButton.enabled = bool(self.sheets)
+        noCt = (self.panel.planner.volumeNode is None, _("Choose a CT in step 1."))
+        busy = (self.panel.runner.run is not None, _("Wait for what runs, or cancel it."))
+        noSheet = (not self.sheets, _("The contact sheet comes with the first pairs."))
+        reasons.allow(
+            ui.pairsReason,
+            ((ui.pairsButton,), reasons.first(noCt, busy)),
+            ((ui.sheetButton,), reasons.first(noSheet)),
+        )
 
     def wanted(self):
         """Read the panel into the settings of a data set.

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from slicer.i18n import tr as _
 
-from SpineImplantPlannerLib.panel import tables
+from SpineImplantPlannerLib.panel import reasons, tables
 from SpineImplantPlannerLib.plan.session import withRod
 from spinemar.errors import InputError
 from spinemar.implants.placement import Rod, Screw
@@ -26,7 +26,7 @@ class RodsStep:
         tables.choices(ui.rodModelCombo, [rod.id for rod in catalogue.rods])
         self.onRodModel()
         tables.choices(ui.cageModelCombo, [cage.id for cage in catalogue.cages])
-        tables.prepare(ui.bendTable, [_("From top, mm"), _("Bend, deg"), _("Towards")])
+        tables.prepare(ui.bendTable, [_("From top, mm"), _("Bend, °"), _("Towards")])
         for name, slot in (
             ("contour", self.onContour),
             ("removeRods", self.onRemoveRods),
@@ -60,13 +60,23 @@ class RodsStep:
         tables.choices(ui.rodCombo, [rod.id for rod in plan.rods])
         others = [item.id for item in plan.items() if not isinstance(item, Screw | Rod)]
         tables.choices(ui.implantCombo, others)
-        ui.removeImplantButton.enabled = bool(others)
-        ui.contourButton.enabled = len(plan.screws) > 1
-        ui.removeRodsButton.enabled = bool(plan.rods)
-        ui.crosslinkButton.enabled = len(plan.rods) > 1
         rod = self.chosenRod()
-        for widget in (ui.rodLockButton, ui.rodViewButton):
-            widget.enabled = rod is not None
+        fewScrews = (len(plan.screws) < 2, _("A rod needs two screws."))
+        noRod = (not plan.rods, _("Contour rods first."))
+        oneRod = (len(plan.rods) < 2, _("A crosslink needs two rods."))
+        reasons.allow(
+            ui.rodsReason,
+            ((ui.contourButton,), reasons.first(fewScrews)),
+            ((ui.removeRodsButton, ui.rodLockButton, ui.rodViewButton), reasons.first(noRod)),
+            ((ui.crosslinkButton,), reasons.first(oneRod)),
+        )
+        noSpine = (planner.session.spine is None, _("Segment the spine in step 1."))
+        nothing = (not others, _("No cage or crosslink is placed."))
+        reasons.allow(
+            ui.cageReason,
+            ((ui.cageButton,), reasons.first(noSpine)),
+            ((ui.removeImplantButton,), reasons.first(nothing)),
+        )
         if rod is None:
             ui.rodLabel.text = _("No rods yet.")
             tables.fill(ui.bendTable, [])

@@ -1,4 +1,4 @@
-"""Step 5 of the panel, first part: metal into the CT, its scan, and on to the correction."""
+"""Step 6 of the panel, first part: metal into the CT, its scan, and on to the correction."""
 
 import time
 
@@ -6,7 +6,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib.nodes import metal as metalnodes
-from SpineImplantPlannerLib.panel import tables
+from SpineImplantPlannerLib.panel import reasons, tables
 from spinemar.errors import InputError
 from spinemar.physics.scanner_settings import KERNELS
 from spinemar.physics.spectra import tube_voltages
@@ -34,11 +34,11 @@ class ScanStep:
             ("correct", self.onCorrect),
         ):
             getattr(ui, f"{name}Button").connect("clicked()", slot)
-        ui.exportStep.connect("contentsCollapsed(bool)", self.expectScan)
+        ui.scanStep.connect("contentsCollapsed(bool)", self.expectScan)
 
     def expectScan(self, _collapsed=False):
         """Have a worker wait for the next scan while this step is open and a plan is there."""
-        if self.ui.previewButton.enabled and not self.ui.exportStep.collapsed:
+        if self.ui.previewButton.enabled and not self.ui.scanStep.collapsed:
             self.panel.planner.plannerJobs.expectScan()
 
     def settings(self):
@@ -64,13 +64,23 @@ class ScanStep:
         """Offer what can be done."""
         planner, ui = self.panel.planner, self.ui
         plan = planner.plan
-        idle = self.panel.runner.run is None
+        busy = (self.panel.runner.run is not None, _("Wait for what runs, or cancel it."))
         some = any(plan.items())
-        for name in ("metal", "preview", "scan"):
-            getattr(ui, f"{name}Button").enabled = some and planner.volumeNode is not None and idle
+        reasons.allow(
+            ui.scanReason,
+            (
+                (ui.metalButton, ui.previewButton, ui.scanButton),
+                reasons.first(
+                    (planner.volumeNode is None, _("Choose a CT in step 1.")),
+                    (not some, _("Plan an implant first.")),
+                    busy,
+                ),
+            ),
+        )
         names = [node.GetName() for node in self.scans()]
         tables.choices(ui.scanCombo, names or [_("no scan yet")])
-        ui.correctButton.enabled = bool(names) and idle
+        noScan = (not names, _("Scan the whole CT first."))
+        reasons.allow(ui.correctReason, ((ui.correctButton,), reasons.first(noScan, busy)))
         self.expectScan()
 
     def onMetal(self):

@@ -1,12 +1,10 @@
 """Step 2 of the panel: levels, automatic plans, the table of screws, the selected screw."""
 
-import math
-
 import qt
 from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib.handles.clicking import Clicks
-from SpineImplantPlannerLib.panel import tables
+from SpineImplantPlannerLib.panel import reasons, tables
 from SpineImplantPlannerLib.panel.translations import translated
 from SpineImplantPlannerLib.plan.placing import neighbourSize, screwFromClicks, swapped, withModel
 from spinemar.errors import InputError
@@ -19,22 +17,16 @@ from spinemar.planning.plans.commands import (
     ResizeScrew,
 )
 from spinemar.planning.report.colours import grade_colour
+from spinemar.planning.report.tables import pedicle_fill
+from spinemar.planning.report.wording import grade_line, screw_line, short_name
+from spinemar.planning.trajectories.angles import ScrewAngles, screw_angles, tip_at_angles
 from spinemar.planning.trajectories.mirror import midsagittal_plane, mirror_screw
 from spinemar.spine.labels.levels import sort_levels
 
-NOT_GRADED = "not graded"
-_GRADE, _HU, _LOCK = 4, 5, 6
-
-
-def gradeText(grade):
-    """Say a grade as its chip does: letter, breach and direction."""
-    if grade is None:
-        return translated(NOT_GRADED)
-    if grade.direction is None:
-        return grade.letter
-    # Cut, not rounded: 1.97 mm is a B, and must not read as 2.0.
-    breach = math.floor(10 * grade.breach_mm) / 10
-    return f"{grade.letter} {breach:.1f} mm {translated(grade.direction)}"
+_NAME, _GRADE, _SIZE, _HU, _LOCK = range(5)
+_MARK = "\u25b6 "
+# The boxes show angles to a tenth of a degree: less than half of that was not typed.
+_HALF_A_STEP_DEG = 0.051
 
 
 class ScrewsStep:
@@ -47,7 +39,7 @@ class ScrewsStep:
         self._clicks = None
         tables.prepare(
             ui.screwTable,
-            [_("Level"), _("Side"), _("Diam."), _("Length"), _("Grade"), _("HU"), _("Lock")],
+            [_("Screw"), _("Grade"), _("Size, mm"), _("HU mean, least"), _("Lock")],
         )
         ui.screwTable.setSelectionMode(qt.QAbstractItemView.NoSelection)
         catalogue = panel.planner.session.catalogue
@@ -64,6 +56,9 @@ class ScrewsStep:
         self._spins = [getattr(ui, f"{end}{axis}") for end in ("entry", "tip") for axis in "RAS"]
         for spin in self._spins:
             spin.connect("valueChanged(double)", self.onNumbers)
+        self._angleSpins = (ui.convergenceSpinBox, ui.cranialSpinBox)
+        for spin in self._angleSpins:
+            spin.connect("valueChanged(double)", self.onAngles)
         for name, slot in (
             ("mirror", self.onMirror),
             ("swap", self.onSwap),
@@ -96,9 +91,12 @@ class ScrewsStep:
             else (f"{profile.mean_hu:.0f} / {profile.minimum_hu:.0f}")
         )
         return [
-            screw.level or screw.id, translated(screw.side), f"{screw.diameter_mm:g}",
-            f"{screw.length_mm:g}", gradeText(screw.grade), hu, _("locked") if screw.locked else "",
-        ]  # fmt: skip
+            short_name(screw),
+            grade_line(screw.grade, translated),
+            f"{screw.diameter_mm:g} x {screw.length_mm:g}",
+            hu,
+            _("locked") if screw.locked else "",
+        ]
 
     def showMoving(self, screw):
         """Follow a drag: only the row of this screw changes."""
@@ -114,19 +112,28 @@ class ScrewsStep:
         """Show the selected screw's numbers."""
         ui, planner = self.ui, self.panel.planner
         screw = planner.selectedScrew()
-        free = screw is not None and not screw.locked and not planner.session.locked
-        for name in ("mirror", "swap", "delete"):
-            getattr(ui, f"{name}Button").enabled = free
-        ui.lockButton.enabled = screw is not None
-        for widget in (ui.diameterCombo, ui.lengthCombo, ui.selectedModelCombo, *self._spins):
-            widget.enabled = free
+        noScrew = (screw is None, _("Select a screw to change it: click its row."))
+        locked = (planner.session.locked, _("The plan is locked: unlock it in step 4."))
+        own = (screw is not None and screw.locked, _("This screw is locked."))
+        frame = None if screw is None else planner.session.frame(screw.level)
+        noFrame = (frame is None, _("Angles and pedicle need the screw's vertebra."))
+        hands = (ui.mirrorButton, ui.swapButton, ui.deleteButton, ui.diameterCombo,
+                 ui.lengthCombo, ui.selectedModelCombo, *self._spins)  # fmt: skip
+        reasons.allow(
+            ui.screwReason,
+            (hands, reasons.first(noScrew, locked, own)),
+            ((ui.lockButton,), reasons.first(noScrew, locked)),
+            (self._angleSpins, reasons.first(noScrew, locked, own, noFrame)),
+        )
         for row, name in enumerate(self._ids):
             # Not Qt's selection, whose colour would hide the grade's.
-            mark = "\u25b6 " if screw is not None and name == screw.id else ""
-            text = ui.screwTable.item(row, 0).text().removeprefix("\u25b6 ")
-            tables.setCell(ui.screwTable, row, 0, mark + text)
+            mark = _MARK if screw is not None and name == screw.id else ""
+            text = ui.screwTable.item(row, _NAME).text().removeprefix(_MARK)
+            tables.setCell(ui.screwTable, row, _NAME, mark + text)
+        ui.screwTable.resizeColumnToContents(_NAME)
         if screw is None:
             ui.selectedLabel.text = _("Click a row, or a screw's handle in a view, to select it.")
+            ui.fillLabel.text = "-"
             return
         ui.lockButton.text = _("Unlock") if screw.locked else _("Lock")
         model = planner.session.catalogue.screw(screw.model)
@@ -143,19 +150,28 @@ class ScrewsStep:
 
     def _describe(self, screw):
         grade = screw.grade
-        text = _("<b>{name}</b>: {grade}").format(name=screw.id, grade=gradeText(grade))
-        if grade is not None:
-            text += _(", {margin:.1f} mm of bone at the least").format(
-                margin=max(grade.margin_mm, 0.0)
-            )
-            if grade.canal_intrusion_mm > 0:
-                text += _(", <b>{mm:.1f} mm in the canal</b>").format(mm=grade.canal_intrusion_mm)
+        text = _("<b>{name}</b>: {grade}").format(
+            name=screw.id, grade=screw_line(screw, translated)
+        )
+        if grade is not None and grade.margin_mm > 0.0:
+            text += _(", {margin:.1f} mm of bone at the least").format(margin=grade.margin_mm)
         profile = self.panel.planner.session.profile(screw)
         if profile is not None and profile.mean_hu == profile.mean_hu:
             text += _("; HU {mean:.0f} (pedicle {pedicle:.0f}, body {body:.0f})").format(
                 mean=profile.mean_hu, pedicle=profile.pedicle_hu, body=profile.body_hu
             )
         self.ui.selectedLabel.text = text
+        self._lie(screw)
+
+    def _lie(self, screw):
+        """Show how a screw lies in its vertebra."""
+        frame = self.panel.planner.session.frame(screw.level)
+        self.ui.fillLabel.text = pedicle_fill(screw, frame) or "-"
+        if frame is not None:
+            angles = screw_angles(screw, frame)
+            values = angles.convergence_deg, angles.cranial_deg
+            for spin, value in zip(self._angleSpins, values, strict=True):
+                tables.setValue(spin, value)
 
     # Hands.
 
@@ -248,6 +264,22 @@ class ScrewsStep:
     def onNumbers(self, _value=0.0):
         values = tuple(float(spin.value) for spin in self._spins)
         self._do(lambda screw: MoveScrew(screw.id, values[:3], values[3:]))
+
+    def onAngles(self, _value=0.0):
+        """Turn the screw about its entry; the angle that was not typed stays exactly."""
+        session = self.panel.planner.session
+
+        def turned(screw):
+            frame = session.frame(screw.level)
+            now = screw_angles(screw, frame)
+            typed = [float(spin.value) for spin in self._angleSpins]
+            kept = [
+                new if abs(new - old) > _HALF_A_STEP_DEG else old
+                for new, old in zip(typed, (now.convergence_deg, now.cranial_deg), strict=True)
+            ]
+            return MoveScrew(screw.id, screw.entry, tip_at_angles(screw, frame, ScrewAngles(*kept)))
+
+        self._do(turned)
 
     def onMirror(self):
         session = self.panel.planner.session

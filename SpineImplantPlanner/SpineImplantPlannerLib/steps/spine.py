@@ -4,10 +4,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from SpineImplantPlannerLib import probe
 from SpineImplantPlannerLib.handles.clicking import Clicks
-from SpineImplantPlannerLib.nodes.spine import labelsOf
-from SpineImplantPlannerLib.panel import tables, totalsegmentator
+from SpineImplantPlannerLib.nodes.spine import FRAMES_ATTRIBUTE, piecesOf
+from SpineImplantPlannerLib.panel import reasons, tables, totalsegmentator
 from SpineImplantPlannerLib.panel.detour import Detour, isInstalled
 from spinemar.errors import InputError
 from spinemar.spine.labels.levels import LEVELS, level_position
@@ -22,9 +21,9 @@ class SpineStep:
 
     def __init__(self, panel):
         self.panel, self.ui = panel, panel.ui
-        self._clicks = self._detour = None
+        self._clicks = self._detour = self._chosen = None
         ui = self.ui
-        tables.prepare(ui.spineTable, [_("Level"), _("Confidence"), _("Pedicles"), _("Remark")])
+        tables.prepare(ui.spineTable, [_("Level"), _("Confidence"), _("Pedicles, mm"), _("Remark")])
         tables.choices(ui.relabelCombo, LEVELS)
         for name, slot in (
             ("segment", self.onSegment),
@@ -37,6 +36,7 @@ class SpineStep:
         ui.mendButton.connect("toggled(bool)", self.onMend)
         ui.spineTable.connect("cellClicked(int,int)", self.onCell)
         ui.totalSegmentatorButton.visible = isInstalled(totalsegmentator.MODULE)
+        ui.show3dCheckBox.connect("toggled(bool)", lambda _on: panel.views.show3d())
 
     def refresh(self):
         """Show the spine that there is."""
@@ -45,11 +45,26 @@ class SpineStep:
         node = ui.segmentationSelector.currentNode()
         idle = self.panel.runner.run is None
         spine = logic.session.spine
-        ui.segmentButton.enabled = ui.totalSegmentatorButton.enabled = hasCt and idle
-        ui.useSegmentationButton.enabled = hasCt and idle and node is not None
-        ui.editSpineButton.enabled = spine is not None
-        ui.mendButton.enabled = spine is not None and hasCt and idle
-        ui.relabelButton.enabled = spine is not None and not logic.session.locked
+        busy = (not idle, _("Wait for what runs, or cancel it."))
+        noCt = (not hasCt, _("Choose a CT first."))
+        noSpine = (spine is None, _("Segment the spine first."))
+        reasons.allow(
+            ui.spineReason,
+            ((ui.segmentButton, ui.totalSegmentatorButton), reasons.first(noCt, busy)),
+            (
+                (ui.useSegmentationButton,),
+                reasons.first(
+                    noCt, (node is None, _("Choose a segmentation above to use it.")), busy
+                ),
+            ),
+        )
+        locked = (logic.session.locked, _("Unlock the plan in step 4."))
+        reasons.allow(
+            ui.levelsReason,
+            ((ui.editSpineButton,), reasons.first(noSpine)),
+            ((ui.mendButton,), reasons.first(noSpine, noCt, busy)),
+            ((ui.relabelButton,), reasons.first(noSpine, locked)),
+        )
         rows, colours = [], {}
         for row, vertebra in enumerate(spine.vertebrae if spine is not None else ()):
             widths = [
@@ -86,10 +101,27 @@ class SpineStep:
 
         def start():
             self.panel.ensurePackages()
-            labels, names = labelsOf(node, logic.volumeNode)
-            return logic.plannerJobs.segment(logic.ct(), labels, names)
+            pieces, names = piecesOf(node)
+            return logic.plannerJobs.segment(logic.ct(), pieces, names)
 
         self.panel.runner.start(start, self._take)
+
+    def choose(self, node):
+        """Read the spine from a segmentation that this module made; leave any other alone."""
+        logic, frames = self.panel.planner, node.GetAttribute(FRAMES_ATTRIBUTE)
+        again, self._chosen = node is self._chosen, node  # parameters are told of more than once
+        if again or not frames or logic.volumeNode is None or self.panel.runner.run is not None:
+            return
+
+        def start():
+            pieces, _names = piecesOf(node)
+            return logic.plannerJobs.restore(logic.ct(), frames, pieces)
+
+        def finish(spine):
+            logic.chooseSpine(spine, node)
+            self.panel.fillLevels()
+
+        self.panel.runner.start(start, finish)
 
     def _take(self, spine, description="Segment the spine", show=True):
         logic = self.panel.planner
@@ -106,8 +138,7 @@ class SpineStep:
             count=len(spine.vertebrae), first=spine.levels[0], last=spine.levels[-1]
         )
         if show:
-            middle = spine.vertebrae[len(spine.vertebrae) // 2]
-            probe.jump(logic.scene, middle.body_centre_ras)
+            self.panel.views.showSpine()
 
     def onTotalSegmentator(self):
         """Run TotalSegmentator on this CT, and come back with its vertebrae."""
@@ -131,7 +162,7 @@ class SpineStep:
             vertebra = spine.vertebrae[row]
             tables.choices(self.ui.relabelCombo, LEVELS, vertebra.level)
             self.panel.automatic.chooseSite(vertebra.level)
-            probe.jump(self.panel.planner.scene, vertebra.body_centre_ras)
+            self.panel.views.lookAt(vertebra.body_centre_ras)
 
     def onRelabel(self):
         """Count all levels anew from the vertebra whose row is chosen, or confirm its name."""
@@ -180,7 +211,7 @@ class SpineStep:
         def start():
             self.panel.ensurePackages()
             spine = logic.requireSpine()
-            return logic.plannerJobs.edit(logic.ct(), spine, spine.labels, correct=(level, point))
+            return logic.plannerJobs.correct(logic.ct(), spine, level, point)
 
         self.panel.runner.start(
             start, lambda spine: self._take(spine, f"Segment {level} again", False)
@@ -206,23 +237,22 @@ class SpineStep:
     def takeEdits(self):
         """Fit the vertebrae anew that were edited; nothing happens where none was."""
         logic = self.panel.planner
-        edited = self.panel.runner.guarded(logic.editedLevels)
-        if edited is None:
+        spine, node = logic.session.spine, logic.spineNode
+        if spine is None or node is None or not logic.scene.IsNodePresent(node):
             return
-        labels, levels = edited
-        if not levels:
-            self.ui.statusLabel.text = _("The segmentation was not changed.")
-            return
-        spine = logic.session.spine
 
         def start():
             self.panel.ensurePackages()
-            return logic.plannerJobs.edit(logic.ct(), spine, labels, levels)
+            pieces, _names = piecesOf(node)
+            return logic.plannerJobs.takeEdits(logic.ct(), spine, pieces)
 
-        self.panel.runner.start(
-            start,
-            lambda new: self._take(new, f"Edit {', '.join(levels)}", False),
-        )
+        def finish(edited):
+            if edited.spine is None:
+                self.ui.statusLabel.text = _("The segmentation was not changed.")
+            else:
+                self._take(edited.spine, f"Edit {', '.join(edited.levels)}", False)
+
+        self.panel.runner.start(start, finish)
 
     def close(self):
         """Take the button out of the other module."""

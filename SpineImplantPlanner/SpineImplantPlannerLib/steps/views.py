@@ -1,10 +1,18 @@
 """The panel's part about views: probe along a screw, rod view, back to standard, HU plot."""
 
+import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib import probe
 from SpineImplantPlannerLib.panel import tables
+from SpineImplantPlannerLib.views.captions import SliceCaptions
+from SpineImplantPlannerLib.views.spine3d import Spine3d, lookFromBehind
+from spinemar.implants.shapes.rod import rod_length_mm
+from spinemar.planning.report.wording import short_name
+
+# What a look at a screw or a vertebra shows, from side to side.
+_FIELD_MM = 110.0
 
 
 class Views:
@@ -13,6 +21,8 @@ class Views:
     def __init__(self, panel):
         self.panel, self.ui = panel, panel.ui
         self._fields = self._layout = None
+        self._captions = SliceCaptions(slicer.app.layoutManager())
+        self.spine3d = Spine3d(lambda: panel.planner)
         ui = self.ui
         ui.probeButton.connect("toggled(bool)", self.onProbe)
         ui.rodViewButton.connect("toggled(bool)", self.onRod)
@@ -21,6 +31,53 @@ class Views:
         for name in ("depthSlider", "turnSlider"):
             getattr(ui, name).connect("valueChanged(double)", self.onSlider)
         ui.rodSlider.connect("valueChanged(double)", self.onSlider)
+
+    def refresh(self):
+        """Follow the plan: names at the screws, and what the turned views cut."""
+        self.showNames()
+        self.turn(zoom=False)
+        self.show3d()
+
+    def showNames(self):
+        """Write the screws' names into the slices."""
+        planner = self.panel.planner
+        self._captions.showNames([(s, planner.headLabel(s)) for s in planner.plan.screws])
+
+    def showMoving(self, screw):
+        """Follow a drag."""
+        self._captions.change(screw, self.panel.planner.headLabel(screw))
+
+    def close(self):
+        """Take everything out of the views that is not in the scene."""
+        self._captions.remove()
+        self.spine3d.stop()
+
+    def show3d(self):
+        """Show the vertebrae in 3-D where the box says so."""
+        self.spine3d.show(self.ui.show3dCheckBox.checked)
+
+    def showSpine(self):
+        """Look at a new spine: slices at its middle, 3-D at all of it."""
+        spine = self.panel.planner.session.spine
+        if spine is not None and spine.vertebrae:
+            centres = np.array([vertebra.body_centre_ras for vertebra in spine.vertebrae])
+            self.lookAt(centres[len(centres) // 2], np.ptp(centres[:, 2]) + _FIELD_MM)
+
+    def showConstruct(self):
+        """Look at a new plan: slices at its middle, 3-D at all of it."""
+        screws = self.panel.planner.plan.screws
+        if screws and not self._turned():
+            points = np.array([point for screw in screws for point in (screw.entry, screw.tip)])
+            middle = (points.min(axis=0) + points.max(axis=0)) / 2
+            self.lookAt(middle, np.ptp(points[:, 2]) + _FIELD_MM / 2)
+
+    def lookAt(self, centre, heightMm=_FIELD_MM):
+        """Move slices to a point, and the 3-D view behind it, with a height in mm about it."""
+        probe.jump(self.panel.planner.scene, centre, _FIELD_MM)
+        lookFromBehind(centre, max(heightMm, _FIELD_MM))
+
+    def _turned(self):
+        return self.ui.probeButton.checked or self.ui.rodViewButton.checked
 
     def showSelected(self):
         """Bring the selected screw into view, in whatever way the views are turned."""
@@ -32,20 +89,23 @@ class Views:
             self.turn()
         elif not self.ui.rodViewButton.checked:
             middle = [0.6 * a + 0.4 * b for a, b in zip(screw.entry, screw.tip, strict=True)]
-            probe.jump(self.panel.planner.scene, middle)
+            self.lookAt(middle)
 
     def turn(self, zoom=True):
-        """Turn the views to what is chosen."""
+        """Turn the views to what is chosen, and say in them what they cut."""
         planner, ui = self.panel.planner, self.ui
-        screw = planner.selectedScrew()
+        screw, headers = planner.selectedScrew(), {}
         if ui.probeButton.checked and screw is not None:
-            probe.showScrew(
-                planner.scene, screw, ui.depthSlider.value, ui.turnSlider.value, zoom=zoom
-            )
+            depth, turn = ui.depthSlider.value, ui.turnSlider.value
+            probe.showScrew(planner.scene, screw, depth, turn, zoom=zoom)
+            headers = _probeHeaders(short_name(screw), depth, turn)
         elif ui.rodViewButton.checked:
             rod = self.panel.rods.chosenRod()
             if rod is not None:
-                probe.showRod(planner.scene, rod, ui.rodSlider.value / 100.0)
+                share = ui.rodSlider.value / 100.0
+                probe.showRod(planner.scene, rod, share)
+                headers = _rodHeaders(rod.id, share * rod_length_mm(rod))
+        self._captions.showHeaders(headers)
 
     def onProbe(self, on):
         if not on:
@@ -100,14 +160,16 @@ class Views:
             button.blockSignals(False)
         scene = self.panel.planner.scene
         probe.standard(scene)
+        self._captions.showHeaders({})
+        self.showSelected()
         if self._fields is not None:
             probe.setFields(scene, self._fields)
             self._fields = None
-        self.showSelected()
 
     def forget(self):
         """Forget views of a scene that is closed."""
         self._fields = None
+        self._captions.showHeaders({})
         for button in (self.ui.probeButton, self.ui.rodViewButton, self.ui.profileButton):
             button.blockSignals(True)
             button.checked = False
@@ -132,3 +194,26 @@ class Views:
         logic = slicer.app.applicationLogic()
         logic.GetSelectionNode().SetActivePlotChartID(planner.plot.chart.GetID())
         logic.PropagatePlotChartSelection()
+
+
+def _probeHeaders(name, depth, turn):
+    """Say what the three views cut: the shaft's own planes, turned about it."""
+    turned = _(", turned {degrees:.0f}°").format(degrees=turn) if turn else ""
+    along = _("{name}, along, {plane}{turned}")
+    return {
+        probe.ACROSS: _("{name}, across, {depth:.0f} mm from entry").format(name=name, depth=depth)
+        + turned,
+        probe.ALONG: along.format(name=name, plane=_("sagittal"), turned=turned),
+        probe.SIDE: along.format(name=name, plane=_("axial"), turned=turned),
+    }
+
+
+def _rodHeaders(name, depth):
+    along = _("{name}, along, {plane}{turned}")
+    return {
+        probe.ACROSS: _("{name}, across, {depth:.0f} mm from upper end").format(
+            name=name, depth=depth
+        ),
+        probe.ALONG: along.format(name=name, plane=_("sagittal"), turned=""),
+        probe.SIDE: along.format(name=name, plane=_("coronal"), turned=""),
+    }
