@@ -45,8 +45,8 @@ from SpineMARLib.nodes import guards  # noqa: E402
 from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, sourceImages  # noqa: E402
 from SpineMARLib.panel import packages  # noqa: E402
 from SpineMARLib.panel.errors import confirmed, guarded, showError  # noqa: E402
+from SpineMARLib.panel.fields import keepEmptyHidden  # noqa: E402
 from SpineMARLib.panel.jobwatch import JobWatch  # noqa: E402
-from SpineMARLib.panel.labels import keepEmptyHidden  # noqa: E402
 from SpineMARLib.panel.shortcuts import Shortcuts  # noqa: E402
 from SpineMARLib.panel.uncaught import UncaughtErrors  # noqa: E402
 from SpineMARLib.panel.worker import workerCommand  # noqa: E402

@@ -6,9 +6,8 @@ from slicer.i18n import tr as _
 from spinemar.errors import CancelledError, InputError
 from SpineMARLib.jobrun import JobRun, factsAlone
 from SpineMARLib.panel.errors import guarded, showError
-from SpineMARLib.panel.folders import chooseFolders
+from SpineMARLib.panel.fields import chooseFolders, tell
 from SpineMARLib.panel.jobwatch import JobWatch
-from SpineMARLib.panel.labels import tell
 
 
 class BatchPanel:

@@ -6,8 +6,8 @@ from MetalArtifactReductionLib.choices.settings import MetalSource
 from MetalArtifactReductionLib.nodes.preview import MetalPreview
 from spinemar.errors import CancelledError
 from SpineMARLib.panel.errors import sentence
+from SpineMARLib.panel.fields import tell
 from SpineMARLib.panel.jobwatch import JobWatch
-from SpineMARLib.panel.labels import tell
 
 BONE_LIMIT_MM3 = 100.0
 

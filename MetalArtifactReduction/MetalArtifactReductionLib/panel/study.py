@@ -10,7 +10,7 @@ from MetalArtifactReductionLib.logic import writeDicom
 from MetalArtifactReductionLib.nodes.results import INPUT_ROLE
 from SpineMARLib.nodes.dicomfiles import cameFromDicom, sourceFiles
 from SpineMARLib.panel.errors import guarded
-from SpineMARLib.panel.labels import tell
+from SpineMARLib.panel.fields import tell
 
 
 class StudyPanel:

@@ -17,7 +17,7 @@ from spinemar.planning.plans.plan_json import read_plan
 from spinemar.planning.report.wording import danger_line, in_canal
 from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, sourceFiles
 from SpineMARLib.nodes.volumes import arrayOf, ijkToRas
-from SpineMARLib.panel.folders import chooseFolders
+from SpineMARLib.panel.fields import chooseFolders
 
 
 class ExportStep:

@@ -9,7 +9,7 @@ from SpineImplantPlannerLib.jobs import pairs as pairsjob
 from SpineImplantPlannerLib.panel import reasons, tables
 from spinemar.errors import InputError
 from SpineMARLib.nodes.guards import checkInput
-from SpineMARLib.panel.folders import chooseFolders
+from SpineMARLib.panel.fields import chooseFolders
 
 _PLACEMENTS = ("realistic", "random", "mix")
 

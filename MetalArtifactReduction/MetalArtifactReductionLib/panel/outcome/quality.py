@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 
 from MetalArtifactReductionLib.nodes import quality
 from MetalArtifactReductionLib.nodes.results import INPUT_ROLE
-from SpineMARLib.panel.labels import tell
+from SpineMARLib.panel.fields import tell
 
 
 class QualityPanel:

@@ -14,7 +14,7 @@ from MetalArtifactReductionLib.panel.outcome.slicetable import SliceTable
 from MetalArtifactReductionLib.panel.outcome.viewtexts import ViewTexts
 from MetalArtifactReductionLib.panel.study import StudyPanel
 from SpineMARLib.nodes.volumes import setWindow
-from SpineMARLib.panel.labels import tell
+from SpineMARLib.panel.fields import tell
 
 SOFT_WINDOW = (400.0, 40.0)
 _NEED_A_RESULT = ("compareButton", "toggleButton", "boneWindowButton", "softWindowButton",

@@ -1,6 +1,13 @@
-"""Labels that are there only while they say something, in folded parts of a panel too."""
+"""Fields of a panel: labels that are there only while they say something, paths of folders."""
 
+import ctk
 import qt
+
+
+def chooseFolders(*fields):
+    """Let the buttons of path fields open folders; ctk's own choice is files."""
+    for field in fields:
+        field.filters = ctk.ctkPathLineEdit.Dirs
 
 
 def tell(label, text):
