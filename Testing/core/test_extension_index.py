@@ -7,6 +7,7 @@ https://github.com/Slicer/ExtensionsIndex, in our own words so that no network i
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -134,10 +135,37 @@ def test_home_page_says_what_the_index_asks_for(cmake) -> None:
     assert "patent" in cmake["DESCRIPTION"].lower()
 
 
-def test_clone_stays_small() -> None:
-    """What a clone transfers: the objects of this branch, as git keeps them on disk."""
-    asked = ["git", "rev-list", "--disk-usage", "--objects", "HEAD"]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
+def git(*arguments: str, folder: Path = ROOT) -> str:
+    asked = ["git", *arguments]
+    done = subprocess.run(asked, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode and folder == ROOT:
         pytest.skip("not a git checkout")
-    assert int(done.stdout) < LARGEST_CLONE_BYTES
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+def test_what_is_published_stays_small() -> None:
+    """A clone's .git and checkout together, as the index counts, of this tree without history."""
+    objects = int(git("rev-list", "--disk-usage", "--objects", "HEAD^{tree}"))
+    files = [int(line.split()[3]) for line in git("ls-tree", "-r", "-l", "HEAD").splitlines()]
+    assert objects + sum(files) < LARGEST_CLONE_BYTES
+
+
+def test_what_is_published_is_this_tree_with_a_fresh_history(tmp_path: Path) -> None:
+    script = [str(ROOT / "scripts" / "release_tree.sh"), str(tmp_path / "published")]
+    tree = git("rev-parse", "HEAD^{tree}")
+    names = {f"GIT_{who}_{what}": "a@example.org"
+             for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}  # fmt: skip
+    done = subprocess.run(
+        script, env=os.environ | names, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "published"
+    assert git("rev-parse", "HEAD^{tree}", folder=folder) == tree
+    assert git("rev-list", "--all", "--count", folder=folder).strip() == "1"
+    assert git("status", "--porcelain", folder=folder) == ""
+    bytes_ = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert bytes_ < LARGEST_CLONE_BYTES
+    again = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert again.returncode == 2
+    assert "there already" in again.stderr

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from spinemar.io.dicom.pydicom_versions import write_file
+
 
 class DicomDatabase:
     """ctkDICOMDatabase as far as modules ask it: instances by UID, series by study."""
@@ -109,6 +111,6 @@ def writeCtSeries(folder: Path, hu: Any, pixel: float = 2.0, thickness: float = 
         data.PixelData = (np.clip(plane, -1024, 3071) + 1024).astype("<u2").tobytes()
         data["PixelData"].VR = "OW"
         path = folder / f"CT{k:04d}.dcm"
-        data.save_as(path, enforce_file_format=True)
+        write_file(data, path)
         files.append(path)
     return files

@@ -48,7 +48,7 @@ def write_series(tmp_path: Path) -> Callable[..., Path]:
             meta.MediaStorageSOPClassUID = CTImageStorage
             meta.MediaStorageSOPInstanceUID = generate_uid()
             meta.TransferSyntaxUID = ExplicitVRLittleEndian
-            data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+            data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128, is_implicit_VR=False)
             data.SOPClassUID = CTImageStorage
             data.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
             data.StudyInstanceUID, data.SeriesInstanceUID = "1.2", series

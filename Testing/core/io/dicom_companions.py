@@ -10,6 +10,8 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from spinemar.io.dicom.pydicom_versions import write_file
+
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 # Their SOP classes (PS3.4 B.5); most of them say modality CT or come with pixels somewhere.
 OBJECTS = {
@@ -74,7 +76,7 @@ def write_companion(folder: Path, what: str, name: str | None = None, **tags: An
     if what == DIRECTORY:
         del data.SOPClassUID, data.SOPInstanceUID, data.SeriesInstanceUID, data.StudyInstanceUID
     data.file_meta, data.preamble = meta, b"\0" * 128
-    data.save_as(path, enforce_file_format=True, implicit_vr=False, little_endian=True)
+    write_file(data, path)
     return path
 
 

@@ -14,6 +14,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from spinemar.io.dicom.pydicom_versions import write_file
+
 SYNTAXES = {
     "explicit": ExplicitVRLittleEndian,
     "implicit": ImplicitVRLittleEndian,
@@ -34,7 +36,8 @@ def encoded(data: Dataset, path: Path, syntax: str) -> None:
     if syntax != "no-mark":
         fresh.file_meta, fresh.preamble = data.file_meta, b"\0" * 128
         fresh.file_meta.TransferSyntaxUID = uid
-    pydicom.dcmwrite(
-        path, fresh, enforce_file_format=syntax != "no-mark",
-        implicit_vr=uid == ImplicitVRLittleEndian, little_endian=not big,
-    )  # fmt: skip
+    if syntax == "no-mark":
+        fresh.is_implicit_VR, fresh.is_little_endian = uid == ImplicitVRLittleEndian, True
+        pydicom.dcmwrite(path, fresh)
+    else:
+        write_file(fresh, path, implicit_vr=uid == ImplicitVRLittleEndian, little_endian=not big)

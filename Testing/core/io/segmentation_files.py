@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from spinemar.io.dicom.pydicom_versions import write_file
+
 CODES = {"T12": "23215003", "L1": "66794005", "L2": "14293000"}
 
 
@@ -34,7 +36,6 @@ def dicom_seg(
     edit: Any = None,
 ) -> Path:
     """Write masks (k, j, i) by segment label; `affine_lps` maps (i, j, k) to LPS mm."""
-    from pydicom import dcmwrite
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import UID, generate_uid
 
@@ -106,7 +107,7 @@ def dicom_seg(
         edit(data)
     big = syntax == "1.2.840.10008.1.2.2"
     implicit = syntax == "1.2.840.10008.1.2"
-    dcmwrite(path, data, implicit_vr=implicit, little_endian=not big, enforce_file_format=True)
+    write_file(data, path, implicit_vr=implicit, little_endian=not big)
     return path
 
 

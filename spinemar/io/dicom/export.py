@@ -22,6 +22,7 @@ from spinemar.io.affine import LPS_RAS
 from spinemar.io.dicom.folder import series_of_files
 from spinemar.io.dicom.overlay import free_overlays
 from spinemar.io.dicom.plain import read_plain_header, text_of
+from spinemar.io.dicom.pydicom_versions import write_file
 from spinemar.io.dicom.series import SliceStack, stack_of
 from spinemar.io.dicom.slice import DicomSlice
 from spinemar.io.dicom.stored import StoredScale, scales_for
@@ -345,4 +346,4 @@ def _save(derived: Dataset, path: Path) -> None:
     meta.MediaStorageSOPInstanceUID = derived.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     derived.file_meta = meta
-    derived.save_as(path, enforce_file_format=True, implicit_vr=False, little_endian=True)
+    write_file(derived, path)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.io.dicom.plain import text_of
+from spinemar.io.dicom.pydicom_versions import is_big_endian
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -54,8 +55,7 @@ def _plane(header: Dataset, group: int, path: Path) -> NDArray[np.bool_] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             data = pydicom.dcmread(path, force=True)
-            big = data.original_encoding[1] is False
-            words = np.frombuffer(data.PixelData, ">u2" if big else "<u2")
+            words = np.frombuffer(data.PixelData, ">u2" if is_big_endian(data) else "<u2")
     except Exception:  # whatever a damaged overlay makes pydicom raise
         return None
     image = int(text_of(header, "Rows") or 0), int(text_of(header, "Columns") or 0)

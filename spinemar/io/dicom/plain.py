@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spinemar.errors import InputError
+from spinemar.io.dicom.pydicom_versions import is_big_endian, understood
 
 if TYPE_CHECKING:
     from pydicom.dataelem import DataElement, RawDataElement
@@ -51,7 +52,7 @@ def read_plain_header(path: Path) -> Dataset:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-            return _plain(header, _is_big(header))
+            return _plain(header, is_big_endian(header))
     except Exception as error:  # pydicom has no family of errors for damaged files
         raise InputError(
             f"{path.name} of the source series cannot be read.", "Load the series again."
@@ -72,10 +73,6 @@ def text_of(header: Dataset, keyword: str) -> str:
     several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
     parts = value if several else [value]
     return " ".join(" ".join(str(part) for part in parts).replace("\\", " ").split())
-
-
-def _is_big(header: Dataset) -> bool:
-    return header.original_encoding[1] is False
 
 
 def _plain(source: Dataset, big: bool) -> Dataset:
@@ -137,7 +134,7 @@ def _understood(
 
 def _unknown(tag: BaseTag, value: Any) -> DataElement | None:
     """Keep a private element that its dictionary misunderstands: as text, else as bytes."""
-    from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
+    from pydicom.dataelem import DataElement, RawDataElement
 
     if not isinstance(value, bytes):
         return None
@@ -148,7 +145,7 @@ def _unknown(tag: BaseTag, value: Any) -> DataElement | None:
         return DataElement(tag, form, text.decode("ascii"))
     padded = value + b"\0" * (len(value) % 2)
     # Readers look the element up again, and would stumble where we did.
-    convert_raw_data_element(RawDataElement(tag, "UN", len(padded), padded, 0, False, True))
+    understood(RawDataElement(tag, "UN", len(padded), padded, 0, False, True))
     return DataElement(tag, "UN", padded)
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from spinemar.errors import GeometryError, InputError, SpinemarError
 from spinemar.io.affine import LPS_RAS, check_affine
 from spinemar.io.dicom.element_lengths import scan_dicom
+from spinemar.io.dicom.pydicom_versions import frame_of
 from spinemar.io.formats import check_size
 from spinemar.io.segmentations.segments import Segment, StoredSegments
 from spinemar.io.segmentations.vertebra_names import telling_name
@@ -307,10 +308,8 @@ class _Pictures:
         return np.where(picture == self._background, 0, picture).astype(np.int16)
 
     def _picture(self, number: int) -> NDArray[np.int64]:
-        from pydicom.pixels import pixel_array
-
         try:
-            found = pixel_array(self._data, index=number, raw=True)
+            found = frame_of(self._data, number)
         except (
             AttributeError,
             IndexError,
