@@ -172,7 +172,8 @@ class PlannerJobs:
             (folder / "kept.json").write_text(frames, encoding="utf-8")
             return {
                 "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
-                "labels": _labels(folder, pieces, ct), "frames": str(folder / "kept.json"), "refit": [], "correct": None,
+                "labels": _labels(folder, pieces, ct), "frames": str(folder / "kept.json"),
+                "refit": [], "correct": None,
                 "labels_output": str(folder / "labels.npy"),
                 "frames_output": str(folder / "frames.json"),
             }  # fmt: skip
