@@ -51,7 +51,7 @@ from spinemar.volume import CTVolume
 _VIEW_CAPTIONS = {"behind": "From behind.", "left": "From the patient's left."}
 # What a sheet of A4 across holds, so that a page of the report is a page on paper.
 _ROWS_A_PAGE, _LINES_A_PAGE, _RODS_A_PAGE = 18, 24, 2
-_LINES_BELOW_TITLE, _LINES_BESIDE_VIEWS = 17, 4
+_LINES_BELOW_TITLE, _LINES_BESIDE_VIEWS = 17, 2
 _LETTERS_A_LINE = 120
 
 
