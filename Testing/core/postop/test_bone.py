@@ -1,0 +1,134 @@
+"""The bone that screws are graded in, and what its uncertainty makes of a grade."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spinemar.implants.catalogue import load_catalogue
+from spinemar.planning.grades.bone import bone_field
+from spinemar.planning.grades.gertzbein_robbins import letter_for
+from spinemar.postop.bone import Bone, bone_from_labels, moved_frame, without_implants
+from spinemar.postop.find import find_implants
+from spinemar.postop.grades import grade_found, spread_mm
+from spinemar.postop.table import deviations_of, implants_csv, implants_facts, said
+from spinemar.registration.motions import inverse, moved
+from spinemar.volume import CTVolume
+from Testing.core.postop import patient
+
+
+@pytest.fixture(scope="module")
+def spine():
+    return patient.spine()
+
+
+@pytest.fixture(scope="module")
+def bone(spine):
+    return bone_from_labels(spine)
+
+
+@pytest.fixture(scope="module")
+def found(bone):
+    metal = patient.metal_of(patient.operated(shift_mm=4.0), patient.grid((0.8, 0.8, 2.0)))
+    return find_implants(metal, bone, load_catalogue())
+
+
+def _motion():
+    angle = np.radians(7.0)
+    motion = np.eye(4)
+    motion[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    motion[:3, 3] = (4.0, -3.0, 12.0)
+    return motion
+
+
+def test_a_moved_vertebra_keeps_its_shape(spine):
+    frame, motion = spine.vertebra("L1"), _motion()
+    there = moved_frame(frame, motion)
+    points = np.random.default_rng(0).normal(scale=20.0, size=(50, 3))
+    assert np.allclose(there.to_local(moved(motion, points)), frame.to_local(points))
+    back = moved_frame(there, inverse(motion))
+    for side in ("left", "right"):
+        assert np.allclose(back.pedicles[side].isthmus_ras, frame.pedicles[side].isthmus_ras)
+        assert np.allclose(back.pedicles[side].axis_ras, frame.pedicles[side].axis_ras)
+    field = bone_field(spine.labels, frame)
+    moved_field = replace(field, frame=there)
+    assert np.allclose(moved_field.distance_mm(moved(motion, points)), field.distance_mm(points))
+
+
+def test_metal_is_filled_from_beside_it():
+    geometry = patient.grid((0.8, 0.8, 2.0))
+    x = patient.places(geometry)[..., 0]
+    clean = np.where(x > 0, 400.0, 50.0).astype(np.float32)
+    metal = patient.metal_of(patient.operated(), geometry)
+    scan = CTVolume(np.where(metal.share >= 0.1, np.float32(3071), clean), geometry.ijk_to_ras)
+    filled = without_implants(scan, metal).hu
+    far = np.abs(x) > 9.0  # narrower than a head, the tissue across the edge is beside it too
+    assert np.abs(filled - clean)[far].max() < 120.0
+    assert np.array_equal(filled[metal.share.max(axis=(1, 2)) == 0],
+                          scan.hu[metal.share.max(axis=(1, 2)) == 0])  # fmt: skip
+
+
+@pytest.mark.parametrize("error", [0.05, 0.6, 1.3, 2.0])
+def test_intervals_widen_with_doubt(found, bone, error):
+    one = next(x for x in found.screws if x.screw.id == "L1-left")
+    graded = grade_found(one.screw, one.fitted, replace(bone, error_mm={"L1": error}), True)
+    low, high = graded.breach_mm
+    assert high - low == pytest.approx(2 * 1.645 * spread_mm(one.fitted, error))
+    assert graded.best == letter_for(max(low, 0.0) if low > 0.25 else 0.0)
+    assert graded.worst == letter_for(high)
+    assert graded.best <= graded.grade.letter <= graded.worst
+    assert graded.certain == (graded.best == graded.worst)
+
+
+def _blind(bone: Bone) -> Bone:
+    return replace(bone, source="corrected CT")
+
+
+@pytest.mark.parametrize(
+    ("change", "said_why"),
+    [
+        (lambda bone: replace(bone, fields={}), "not among the segmented"),
+        (lambda bone: replace(bone, error_mm={"L1": 4.0}), "too roughly"),
+        (_blind, "Lost rays"),
+    ],
+)
+def test_what_cannot_be_told_is_not_graded(found, bone, change, said_why):
+    one = next(x for x in found.screws if x.screw.id == "L1-left")
+    graded = grade_found(one.screw, one.fitted, change(bone), False)
+    assert graded.grade is None
+    assert not graded.certain
+    assert said_why in graded.reason
+    assert "not gradable" in said(replace(one, graded=graded))
+
+
+def test_deviations_follow_each_vertebra(found, bone):
+    plan, motion = patient.operated(shift_mm=4.0), _motion()
+    at_home = deviations_of(plan, found, bone)
+    assert len(at_home.by_screw) == 6
+    assert max(one.entry_mm for one in at_home.by_screw.values()) < 2.5
+    assert max(one.angle_deg for one in at_home.by_screw.values()) < 1.5
+    back = inverse(motion)
+    before = [
+        replace(s, entry=tuple(moved(back, s.entry)), tip=tuple(moved(back, s.tip)))
+        for s in plan.screws
+    ]
+    carried = replace(bone, from_earlier=dict.fromkeys(patient.LEVELS, motion))
+    moved_too = deviations_of(replace(plan, screws=tuple(before), rods=()), found, carried)
+    for name, one in at_home.by_screw.items():
+        assert moved_too.by_screw[name].entry_mm == pytest.approx(one.entry_mm, abs=1e-6)
+    fewer = replace(plan, screws=plan.screws[:-1], rods=())
+    assert deviations_of(fewer, found, bone).not_planned == (plan.screws[-1].id,)
+
+
+def test_tables_say_what_was_found(found, bone):
+    deviations = deviations_of(patient.operated(shift_mm=4.0), found, bone)
+    header, *rows = (line.split(",") for line in implants_csv(found, deviations).splitlines())
+    assert len(rows) == 6
+    first = dict(zip(header, rows[0], strict=True))
+    assert first["id"] == found.screws[0].screw.id
+    assert float(first["planned_angle_deg"]) < 1.5
+    facts = implants_facts(found)
+    assert [screw["id"] for screw in facts["screws"]] == [row[0] for row in rows]
+    assert all(screw["planned_angle_deg"] is None for screw in facts["screws"])

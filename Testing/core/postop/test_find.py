@@ -1,0 +1,211 @@
+"""Screws and rods are found where they were put, on any grid, and nothing else is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spinemar.errors import CancelledError, GeometryError, InputError
+from spinemar.implants.catalogue import load_catalogue
+from spinemar.implants.shapes.rod import rod_curve
+from spinemar.planning.grades.bone import bone_field
+from spinemar.planning.grades.gertzbein_robbins import grade_screw
+from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
+from spinemar.planning.vectors import angle_deg
+from spinemar.postop.bone import bone_from_labels
+from spinemar.postop.find import find_implants, nearest_size
+from spinemar.postop.metal_share import MetalShare
+from spinemar.progress import CancelToken
+from Testing.core.postop import patient
+
+GRIDS = [(0.8, 0.8, 0.5), (0.7, 0.7, 1.25), (0.8, 0.8, 2.5), (0.8, 0.8, 5.0)]
+
+
+@pytest.fixture(scope="module")
+def spine():
+    return patient.spine()
+
+
+@pytest.fixture(scope="module")
+def bone(spine):
+    return bone_from_labels(spine)
+
+
+def _sideways(point, screw):
+    axis = np.subtract(screw.tip, screw.entry) / screw.length_mm
+    away = np.subtract(point, screw.entry)
+    return float(np.linalg.norm(away - (away @ axis) * axis))
+
+
+@pytest.mark.parametrize(
+    ("spacing", "turn_deg"), [*((spacing, 0.0) for spacing in GRIDS), (GRIDS[2], 20.0)]
+)
+def test_all_screws_are_found_where_they_lie(bone, spacing, turn_deg):
+    plan = patient.operated()
+    metal = patient.metal_of(plan, patient.grid(spacing, turn_deg))
+    found = find_implants(metal, bone, load_catalogue())
+    assert {screw.id for screw in found.plan.screws} == {screw.id for screw in plan.screws}
+    for one in found.screws:
+        true = plan.screw(one.screw.id)
+        assert _sideways(one.screw.entry, true) < 1.0
+        assert _sideways(one.screw.tip, true) < 1.0
+        axes = [np.subtract(s.tip, s.entry) for s in (one.screw, true)]
+        assert angle_deg(*axes) < 1.5
+        assert one.screw.diameter_mm == pytest.approx(true.diameter_mm, abs=0.7)
+        assert one.screw.length_mm == pytest.approx(true.length_mm, abs=2.5)
+        assert one.fitted.has_head
+        assert not one.fitted.cut_off
+    assert found.unexplained_mm3 < 50.0
+
+
+@pytest.mark.parametrize("spacing", GRIDS[1:])
+def test_rods_run_through_the_heads(bone, spacing):
+    plan = patient.operated()
+    found = find_implants(patient.metal_of(plan, patient.grid(spacing)), bone, load_catalogue())
+    assert [rod.side for rod in found.plan.rods] == ["left", "right"]
+    for rod, true in zip(found.plan.rods, plan.rods, strict=True):
+        assert rod.screw_ids == true.screw_ids
+        assert rod.diameter_mm == pytest.approx(true.diameter_mm, abs=0.6)
+        curve, real = rod_curve(rod.control_points), rod_curve(true.control_points)
+        gaps = np.linalg.norm(curve[:, None] - real[None], axis=-1).min(axis=1)
+        assert np.median(gaps) < 1.0
+        ends = [np.linalg.norm(curve[n] - real[n]) for n in (0, -1)]
+        assert max(ends) < 6.0
+
+
+def test_without_rods_there_are_none(bone):
+    metal = patient.metal_of(patient.operated(rods=False), patient.grid((0.8, 0.8, 2.0)))
+    found = find_implants(metal, bone, load_catalogue())
+    assert len(found.screws) == 6
+    assert not found.plan.rods
+
+
+@pytest.mark.parametrize(("diameter", "length"), [(4.5, 30.0), (5.5, 45.0), (7.5, 40.0)])
+def test_sizes_are_told_apart(bone, diameter, length):
+    plan = patient.operated(diameter_mm=diameter, length_mm=length)
+    found = find_implants(
+        patient.metal_of(plan, patient.grid((0.7, 0.7, 1.25))), bone, load_catalogue()
+    )
+    assert len(found.screws) == 6
+    for one in found.screws:
+        assert one.screw.diameter_mm == pytest.approx(diameter, abs=0.7)
+        assert one.nearest.length_mm == length
+        assert 0.0 < one.nearest.likelihood <= 1.0
+
+
+@pytest.mark.parametrize("shift", [0.0, 3.0, 6.0])
+def test_grades_are_those_of_the_screws_that_lie_there(spine, bone, shift):
+    plan = patient.operated(shift_mm=shift)
+    found = find_implants(
+        patient.metal_of(plan, patient.grid((0.7, 0.7, 1.25))), bone, load_catalogue()
+    )
+    field = bone_field(spine.labels, spine.vertebra("L1"))
+    for side in ("left", "right"):
+        one = next(x for x in found.screws if x.screw.id == f"L1-{side}")
+        true = grade_screw(plan.screw(f"L1-{side}"), field)
+        assert one.screw.grade == one.graded.grade
+        assert one.graded.grade.margin_mm == pytest.approx(true.margin_mm, abs=0.8)
+        low, high = one.graded.breach_mm
+        assert low <= -true.margin_mm <= high
+        assert one.graded.best <= true.letter <= one.graded.worst
+        if shift:
+            assert one.graded.grade.direction == "medial"
+
+
+def _scene(spacing=(0.8, 0.8, 2.0)):
+    geometry = patient.grid(spacing)
+    return geometry, patient.places(geometry), np.zeros(geometry.shape, np.float32)
+
+
+def _nothing(geometry, points, share):
+    return share
+
+
+def _wires(geometry, points, share):
+    """Loops of wire in front of the spine and a port under the skin."""
+    ring = np.hypot(points[..., 0], points[..., 2] - 10.0)
+    share[(np.abs(ring - 12.0) < 1.5) & (np.abs(points[..., 1] - 30.0) < 1.5)] = 1.0
+    share[np.linalg.norm(points - [30.0, 35.0, 0.0], axis=-1) < 8.0] = 1.0
+    return share
+
+
+def _cage(geometry, points, share):
+    """A block of metal between two bodies."""
+    share[(np.abs(points - [0.0, 3.0, 17.5]) < [12.0, 9.0, 4.5]).all(axis=-1)] = 1.0
+    return share
+
+
+def _fixed_behind(geometry, points, share):
+    """Rods and wires on the laminae alone."""
+    share[np.hypot(np.abs(points[..., 0]) - 15.0, points[..., 1] + 45.0) < 2.75] = 1.0
+    return share
+
+
+def _marker(geometry, points, share):
+    """A ball in a body, as of cement or a coil."""
+    share[np.linalg.norm(points - [5.0, 3.0, 0.0], axis=-1) < 7.0] = 1.0
+    return share
+
+
+@pytest.mark.parametrize("drawn", [_nothing, _wires, _cage, _fixed_behind, _marker])
+def test_what_is_no_screw_becomes_none(bone, drawn):
+    geometry, points, share = _scene()
+    metal = MetalShare(drawn(geometry, points, share), geometry)
+    found = find_implants(metal, bone, load_catalogue())
+    assert not found.screws
+    assert not found.plan.rods
+
+
+def test_a_screw_beside_other_metal_is_found(bone):
+    geometry = patient.grid((0.8, 0.8, 2.0))
+    share = patient.metal_of(patient.operated(), geometry).share.copy()
+    share = _wires(geometry, patient.places(geometry), share)
+    found = find_implants(MetalShare(share, geometry), bone, load_catalogue())
+    assert len(found.screws) == 6
+    assert found.unexplained_mm3 > 100.0
+
+
+def test_a_screw_that_leaves_the_volume_is_not_graded(bone):
+    metal = patient.metal_of(patient.operated(), patient.grid((0.8, 0.8, 2.0)))
+    front = metal.geometry.to_ijk(np.array([0.0, -5.0, 0.0]))[1]
+    first = int(np.ceil(front))
+    affine = metal.geometry.ijk_to_ras.copy()
+    affine[:3, 3] += affine[:3, 1] * first
+    share = metal.share[:, first:]
+    cut = MetalShare(share, replace(metal.geometry, shape=share.shape, ijk_to_ras=affine))
+    found = find_implants(cut, bone, load_catalogue())
+    assert len(found.screws) == 6
+    assert all(one.graded.grade is None for one in found.screws)
+    assert all("leaves the volume" in one.graded.reason for one in found.screws)
+    assert any("not gradable" in text for text in found.plan.warnings)
+
+
+def test_what_was_found_is_a_plan(bone):
+    metal = patient.metal_of(patient.operated(), patient.grid((0.8, 0.8, 2.0)))
+    plan = find_implants(metal, bone, load_catalogue()).plan
+    assert plan_from_json(plan_to_json(plan)) == plan
+    assert plan.levels == patient.LEVELS
+
+
+def test_the_nearest_size_is_the_likeliest():
+    model = load_catalogue().screw("generic-polyaxial")
+    screw = patient.operated().screws[0]
+    near = nearest_size(replace(screw, diameter_mm=6.1), model)
+    assert (near.diameter_mm, near.length_mm) == (6.0, 40.0)
+    between = nearest_size(replace(screw, diameter_mm=6.25), model)
+    assert between.likelihood < near.likelihood
+
+
+def test_bad_input_is_refused(bone):
+    geometry, _, share = _scene()
+    with pytest.raises(GeometryError):
+        MetalShare(share[1:], geometry)
+    with pytest.raises(InputError, match="is not made of"):
+        find_implants(MetalShare(share, geometry), bone, load_catalogue(), material="PEEK")
+    token = CancelToken()
+    token.cancel()
+    metal = patient.metal_of(patient.operated(), geometry)
+    with pytest.raises(CancelledError):
+        find_implants(metal, bone, load_catalogue(), cancel=token)

@@ -1,0 +1,237 @@
+"""The bone that screws are graded in: whose it is, and how sure its surface is.
+
+On the scan itself metal bounds the bone: an outline drawn there hugs the screw, and hides just the
+breach that is asked for. So the bone is taken from where there was no metal: the patient's earlier
+CT, moved vertebra by vertebra. Without one it is estimated: the metal is taken out of the corrected
+scan, what lay there is filled from beside it, and the vertebrae are segmented in that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from spinemar.errors import InputError
+from spinemar.planning.grades.bone import BoneField, bone_field
+from spinemar.postop.metal_share import MetalShare
+from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
+from spinemar.registration.laid import Laid
+from spinemar.registration.motions import FloatArray, inverse, moved
+from spinemar.spine.model import Endplate, PedicleFrame, SpineModel, VertebraFrame
+from spinemar.volume import CTVolume
+
+BoneSource = Literal["earlier CT", "labels", "corrected CT"]
+
+# Standard deviations of a bone's surface in mm: what grades on simulated scans of the training
+# patients were off by (Docs/postop.md), beyond the fit's own error.
+ERROR_MM: Mapping[BoneSource, float] = {"earlier CT": 0.6, "labels": 0.8, "corrected CT": 1.3}
+#: Where a vertebra's own registration failed and it moved as its neighbours do.
+_NEIGHBOURS_ERROR_MM = 2.5
+# Metal and its glow around it are taken out so far, and filled from so far beside.
+_GLOW_SHARE, _GLOW_MM, _FILL_MM = 0.1, 1.2, 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Bone:
+    """Vertebrae in the scan, and what screws in them are graded on.
+
+    Parameters
+    ----------
+    spine : SpineModel
+        In the scan.
+    fields : mapping of str to BoneField
+        By level; what has no field cannot be graded.
+    source : {"earlier CT", "labels", "corrected CT"}
+    error_mm : mapping of str to float
+        Standard deviation of the bone's surface, by level.
+    warnings : tuple of str
+    from_earlier : mapping of str to ndarray, shape (4, 4)
+        How each vertebra moved since the earlier CT, where there is one; RAS mm.
+    """
+
+    spine: SpineModel
+    fields: Mapping[str, BoneField]
+    source: BoneSource
+    error_mm: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
+    from_earlier: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the bone was seen only beside the metal."""
+        return self.source == "corrected CT"
+
+
+def bone_from_labels(spine: SpineModel, source: BoneSource = "labels") -> Bone:
+    """Take the bone of a segmentation that knows what lay where the metal is."""
+    fields = _fields(spine)
+    errors = dict.fromkeys(fields, ERROR_MM[source])
+    return Bone(spine, fields, source, errors, _said(spine))
+
+
+def bone_from_corrected(
+    volume: CTVolume,
+    metal: MetalShare,
+    *,
+    first_level: str | None = None,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
+) -> Bone:
+    """Estimate the bone from a corrected scan alone.
+
+    Parameters
+    ----------
+    volume : CTVolume
+        Its artifacts reduced; on the grid of the metal.
+    metal : MetalShare
+    first_level : str, optional
+        Name of the uppermost vertebra; guessed by default.
+    progress, cancel
+        As everywhere.
+
+    Raises
+    ------
+    InputError
+        If no spine is seen.
+    """
+    from spinemar.spine.segmentation.segment import segment_spine
+
+    filled = without_implants(volume, metal)
+    spine = segment_spine(filled, first_level=first_level, progress=progress, cancel=cancel)
+    return bone_from_labels(spine, "corrected CT")
+
+
+def bone_from_earlier(laid: Laid, scan: CTVolume, earlier: CTVolume) -> Bone:
+    """Take the bone of an earlier CT that was laid over the scan.
+
+    Parameters
+    ----------
+    laid : Laid
+        Of `spinemar.registration.register.lay_over`.
+    scan, earlier : CTVolume
+        That it was laid over, and itself.
+
+    Raises
+    ------
+    InputError
+        If no vertebra of the earlier CT was registered.
+    """
+    from spinemar.spine.anatomy.agreement.compare import compared_with_ct
+    from spinemar.spine.anatomy.frames import frames_from_labels
+
+    labels = laid.labels_on(scan.geometry)
+    motions = {one.level: one for one in laid.registration.vertebrae}
+    if laid.labels is None or labels is None or not motions:
+        raise InputError(
+            "No vertebra of the earlier CT was found in the scan.",
+            "Give an earlier CT of the same levels, or go on without one.",
+        )
+    before = compared_with_ct(frames_from_labels(laid.labels, naming="verse"), earlier)
+    frames: list[VertebraFrame] = []
+    fields: dict[str, BoneField] = {}
+    errors: dict[str, float] = {}
+    back: dict[str, FloatArray] = {}
+    for frame in before.vertebrae:
+        motion = motions.get(frame.level)
+        if motion is None:
+            continue
+        back[frame.level] = inverse(motion.scan_to_earlier)
+        there = moved_frame(frame, back[frame.level])
+        frames.append(there)
+        fields[frame.level] = replace(bone_field(before.labels, frame), frame=there)
+        sure = motion.found != "neighbours"
+        error = ERROR_MM["earlier CT"] if sure else _NEIGHBOURS_ERROR_MM
+        errors[frame.level] = error
+    if not frames:
+        raise InputError(
+            "The vertebrae of the earlier CT cannot be measured.",
+            "Give its labels, or go on without an earlier CT.",
+        )
+    canal = moved(inverse(laid.registration.scan_to_earlier), before.canal_ras)
+    spine = SpineModel(labels, tuple(frames), canal)
+    return Bone(spine, fields, "earlier CT", errors, laid.registration.warnings, back)
+
+
+def without_implants(volume: CTVolume, metal: MetalShare) -> CTVolume:
+    """Return the CT with metal and its glow filled from the tissue beside it, slice by slice.
+
+    Parameters
+    ----------
+    volume : CTVolume
+    metal : MetalShare
+        On the same grid.
+    """
+    columns, rows, _ = volume.spacing_mm
+    hu = volume.hu.copy()
+    sigma = (_FILL_MM / rows, _FILL_MM / columns)
+    for k, share in enumerate(metal.share):
+        inside = share >= _GLOW_SHARE
+        if not inside.any():
+            continue
+        away = ndimage.distance_transform_edt(~inside, sampling=(rows, columns))
+        taken = away <= _GLOW_MM
+        hu[k][taken] = _filled(hu[k], taken, sigma)[taken]
+    return volume.with_hu(hu)
+
+
+def _filled(
+    hu: NDArray[np.float32], taken: NDArray[np.bool_], sigma: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Average what is not taken around each pixel, wider where nothing is near."""
+    result = np.zeros_like(hu)
+    known = np.zeros_like(hu)
+    for wider in (4.0, 2.0, 1.0):
+        around = tuple(s * wider for s in sigma)
+        weight = ndimage.gaussian_filter((~taken).astype(np.float32), around)
+        mean = ndimage.gaussian_filter(np.where(taken, np.float32(0), hu), around)
+        sure = np.clip(weight / 0.05, 0.0, 1.0)
+        result = sure * mean / np.maximum(weight, 1e-6) + (1 - sure) * result
+        known = np.maximum(known, sure)
+    return np.asarray(np.where(known > 0, result, hu), np.float32)
+
+
+def moved_frame(frame: VertebraFrame, motion: FloatArray) -> VertebraFrame:
+    """Return a vertebra's frame where a rigid motion (4, 4) takes it."""
+    turn = motion[:3, :3]
+
+    def pedicle(one: PedicleFrame) -> PedicleFrame:
+        return replace(
+            one,
+            isthmus_ras=moved(motion, one.isthmus_ras),
+            entry_ras=moved(motion, one.entry_ras),
+            axis_ras=turn @ one.axis_ras,
+        )
+
+    spinous = frame.spinous_process_ras
+    return replace(
+        frame,
+        body_centre_ras=moved(motion, frame.body_centre_ras),
+        axes_ras=frame.axes_ras @ turn.T,
+        endplates={
+            name: Endplate(moved(motion, one.point_ras), turn @ one.normal_ras)
+            for name, one in frame.endplates.items()
+        },
+        canal_centre_ras=moved(motion, frame.canal_centre_ras),
+        spinous_process_ras=None if spinous is None else moved(motion, spinous),
+        pedicles={side: pedicle(one) for side, one in frame.pedicles.items()},
+        canal_contour_ras=moved(motion, frame.canal_contour_ras),
+    )
+
+
+def _fields(spine: SpineModel) -> dict[str, BoneField]:
+    fields = {}
+    for frame in spine.vertebrae:
+        try:
+            fields[frame.level] = bone_field(spine.labels, frame)
+        except InputError:  # nothing of it is labelled: it is not graded
+            continue
+    return fields
+
+
+def _said(spine: SpineModel) -> tuple[str, ...]:
+    return tuple(f"{v.level}: {text}" for v in spine.vertebrae for text in v.warnings)
