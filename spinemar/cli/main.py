@@ -16,6 +16,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("segment", "spinemar.cli.commands.segment:segment"),
     ("plan", "spinemar.cli.commands.plan:plan"),
     ("grade", "spinemar.cli.commands.grade:grade"),
+    ("find-implants", "spinemar.cli.commands.find_implants:find_implants"),
     ("voxelize", "spinemar.cli.commands.voxelize:voxelize"),
     ("simulate", "spinemar.cli.commands.simulate:simulate"),
     ("evaluate", "spinemar.cli.commands.evaluate:evaluate"),

@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = {
     "voxelize": "spinemar.jobs.requests.voxelize:run",
     "scan": "spinemar.jobs.requests.scan:run",
     "plan-report": "spinemar.jobs.requests.plan_report:run",
+    "find-implants": "spinemar.jobs.requests.find_implants:run",
     "pairs": "spinemar.jobs.requests.pairs:run",
 }
 

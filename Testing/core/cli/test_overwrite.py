@@ -38,6 +38,10 @@ def _grade(ct: Path, out: Path) -> list[object]:
     return ["grade", out / "any.json", ct, "-o", out / "plan.json", "--report", out / "report"]
 
 
+def _find_implants(ct: Path, out: Path) -> list[object]:
+    return ["find-implants", ct, "-o", out / "found.json", "--report", out / "report"]
+
+
 def _simulate(ct: Path, out: Path) -> list[object]:
     return ["simulate", ct, "-o", out / "scan", "--raw", out / "raw.npz"]
 
@@ -64,6 +68,8 @@ WRITES = [
     *((_plan, name) for name in ("plan.json", "stl/L1-left.stl", "report/plan.html",
                                  "report/screws.csv", "report/view-left.png")),
     *((_grade, name) for name in ("plan.json", "report/plan.html", "report/screws.csv")),
+    *((_find_implants, name) for name in ("found.json", "report/plan.html", "report/screws.csv",
+                                          "report/implants.csv")),
     *((_simulate, f"scan/{name}") for name in ("scan.nrrd", "truth.nrrd", "noise_free.nrrd",
                                                "metal.nrrd", "scan.json")),
     (_simulate, "raw.npz"),
@@ -104,8 +110,8 @@ def test_a_batch_replaces_only_what_is_its_own(ct: Path, tmp_path: Path, capfd, 
 
 def test_one_rule_for_all_commands() -> None:
     """Each command that writes has the option."""
-    for name in ("correct", "segment", "plan", "grade", "simulate", "voxelize", "demo",
-                 "sample-data"):  # fmt: skip
+    for name in ("correct", "segment", "plan", "grade", "find-implants", "simulate", "voxelize",
+                 "demo", "sample-data"):  # fmt: skip
         assert _help(name), name
 
 
