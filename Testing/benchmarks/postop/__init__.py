@@ -1,0 +1,1 @@
+"""Finding and grading the screws of simulated postoperative scans."""

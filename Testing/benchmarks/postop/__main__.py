@@ -1,0 +1,71 @@
+"""``python -m Testing.benchmarks.postop make | score | page``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from spinemar.errors import SpinemarError
+from Testing.benchmarks.postop.page import write_page
+from Testing.benchmarks.postop.pairs import read_operated_pair
+from Testing.benchmarks.postop.scans import HOME, all_specs, make_scan, read_scan
+from Testing.benchmarks.postop.score import CASES, score_scans
+
+
+def main() -> int:
+    """Do what was asked for; exit codes as of `spinemar`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m Testing.benchmarks.postop", description=__doc__
+    )
+    tasks = parser.add_subparsers(dest="task", required=True)
+    make = tasks.add_parser("make", help="make the scans that are not there yet")
+    make.add_argument("--draws", type=int, default=2, help="how many of each")
+    score = tasks.add_parser("score", help="find the implants of every scan, and measure")
+    score.add_argument("--pairs", type=Path, help="also pairs of Testing.benchmarks.earlier_ct")
+    score.add_argument("--case", choices=CASES, action="append", help="all by default; repeatable")
+    page = tasks.add_parser("page", help="fill the tables of Docs/postop.md")
+    page.add_argument("--only-print", action="store_true")
+    for task in (make, score, page):
+        task.add_argument("--home", type=Path, default=HOME, help="folder of all that is made")
+    for task in (make, score):
+        task.add_argument("--only", default="", help="part of a scan's name")
+    options = parser.parse_args()
+    try:
+        return {"make": _make, "score": _score, "page": _page}[options.task](options)
+    except SpinemarError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+
+
+def _make(options: argparse.Namespace) -> int:
+    for spec in all_specs(options.draws):
+        if options.only in spec.name:
+            started = time.monotonic()
+            make_scan(spec, options.home)
+            print(f"{spec.name}: {time.monotonic() - started:.0f} s", flush=True)
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    rows = options.home / "rows"
+    own = sorted(path.parent for path in (options.home / "scans").glob("*/plan.json"))
+    sources = [(own, read_scan)]
+    if options.pairs is not None:
+        sources.append((sorted(p.parent for p in options.pairs.glob("*/facts.json")),
+                        read_operated_pair))  # fmt: skip
+    for scans, reader in sources:
+        chosen = [scan for scan in scans if options.only in scan.name]
+        for line in score_scans(chosen, reader, rows, options.case or CASES):
+            print(line, flush=True)
+    return 0
+
+
+def _page(options: argparse.Namespace) -> int:
+    print(write_page(options.home / "rows", only_print=options.only_print))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""Postoperative scans whose truth is known: plans, misplaced screws among them, scanned."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spinemar.dataset.judge import mark_as_judge
+from spinemar.implants.catalogue import load_catalogue
+from spinemar.implants.voxelize import voxelize_plan
+from spinemar.io import read_labels, read_volume, write_labels, write_volume
+from spinemar.mar.correct import correct_volume
+from spinemar.physics.scanner import simulate_scan
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.planning.constructs.assemble import ConstructSettings, construct_from_pedicles
+from spinemar.planning.constructs.rods import RodSettings
+from spinemar.planning.plans.plan import Plan
+from spinemar.planning.plans.plan_json import read_plan, write_plan
+from spinemar.planning.sampling.variation import Spread, vary_plan
+from spinemar.planning.trajectories.sites import PedicleSite
+from spinemar.volume import CTVolume, LabelVolume
+from Testing.benchmarks.earlier_ct.making.earlier import body_width_mm, draw_earlier, draw_protocol
+from Testing.benchmarks.earlier_ct.making.patients import ROOT, SAMPLE, load_patient
+from Testing.benchmarks.earlier_ct.making.posture import draw_posture
+
+HOME = ROOT / "build" / "postop"
+METALS = {"titanium": "Ti-6Al-4V", "cobalt": "CoCrMo", "steel": "316L"}
+PATIENTS = ("crlm_1006", SAMPLE)
+_LEVELS_EACH, _BEYOND_MM, _EARLIER_BEYOND_MM = 7, 45.0, 30.0
+_SPREAD = Spread(
+    skipped_level=0.0,
+    missing_screw=0.06,
+    unilateral_plan=0.0,
+    misplaced=0.35,
+    misplaced_mm=(2.0, 7.0),
+).scaled(0.6)
+_FILES = ("scan.nii.gz", "corrected.nii.gz", "metal.nii.gz", "labels.nii.gz", "earlier.nii.gz")
+
+
+@dataclass(frozen=True)
+class ScanSpec:
+    """One scan: whose, which stretch of the spine, which metal, which draw."""
+
+    patient: str
+    part: int
+    metal: str
+    draw: int
+
+    @property
+    def name(self) -> str:
+        """Names its folder."""
+        return f"{self.patient}-{self.part}-{self.metal}-{self.draw}"
+
+    @property
+    def seed(self) -> int:
+        """The same whatever else is made."""
+        return zlib.crc32(self.name.encode())
+
+
+@dataclass(frozen=True, eq=False)
+class KnownScan:
+    """A scan with its truth.
+
+    Parameters
+    ----------
+    scan, earlier : CTVolume
+        With metal; and the patient before, in another posture.
+    corrected : CTVolume or None
+        The scan, its artifacts reduced; None where nobody corrected it yet.
+    metal : LabelVolume
+        Percent of each voxel that the correction took for metal.
+    labels : LabelVolume
+        True vertebrae in the scan, VerSe numbers.
+    plan : Plan
+        The implants as they lie.
+    """
+
+    name: str
+    scan: CTVolume
+    corrected: CTVolume | None
+    metal: LabelVolume
+    labels: LabelVolume
+    earlier: CTVolume
+    plan: Plan
+
+
+def all_specs(draws: int, patients: Sequence[str] = PATIENTS) -> Iterator[ScanSpec]:
+    """Yield every scan, metals in turn."""
+    for draw, patient, metal in itertools.product(range(draws), patients, METALS):
+        for part in range(2 if patient == SAMPLE else 1):
+            yield ScanSpec(patient, part, metal, draw)
+
+
+def make_scan(spec: ScanSpec, home: Path = HOME) -> Path:
+    """Make a scan, unless it is there already; returns its folder."""
+    folder = home / "scans" / spec.name
+    if (folder / "plan.json").is_file():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    mark_as_judge(home / "scans")
+    rng = np.random.default_rng(spec.seed)
+    whole = load_patient(spec.patient, home)
+    levels = _levels(whole.sites, spec.part)
+    sites = [site for site in whole.sites if site.level in levels]
+    heights = [float(site.isthmus[2]) for site in sites]
+    low, high = min(heights) - _BEYOND_MM, max(heights) + _BEYOND_MM
+    patient = whole.between(low, high)
+    plan = _plan(spec, sites, rng)
+    implants = voxelize_plan(plan, patient.volume.geometry, load_catalogue())
+    scanner = ScannerSettings(
+        photons_per_ray=float(np.exp(rng.uniform(np.log(3e5), np.log(1.5e6)))),
+        kernel=str(rng.choice(["soft", "standard", "bone"])),  # type: ignore[arg-type]
+        n_views=360,
+        n_energies=16,
+        scatter=float(rng.uniform(0.03, 0.15)),
+        scatter_correction=float(rng.uniform(0.7, 1.0)),
+    )
+    made = simulate_scan(patient.volume, implants, scanner, spec.seed, with_truth=False)
+    result = correct_volume(made.volume)
+    posture, _ = draw_posture(patient.labels, rng)
+    protocol = draw_protocol(body_width_mm(patient.volume), rng)
+    ends = (low + _EARLIER_BEYOND_MM, high - _EARLIER_BEYOND_MM)
+    earlier = draw_earlier(patient.volume, posture, protocol, ends, rng)
+    write_volume(folder / "scan.nii.gz", _plain(made.volume))
+    write_volume(folder / "corrected.nii.gz", _plain(result.volume))
+    percent = LabelVolume(result.metal_percent.astype(np.int16), made.volume.ijk_to_ras)
+    write_labels(folder / "metal.nii.gz", percent)
+    write_labels(folder / "labels.nii.gz", patient.labels)
+    write_volume(folder / "earlier.nii.gz", _plain(earlier))
+    write_plan(folder / "plan.json", plan)  # last: a folder with a plan is whole
+    return folder
+
+
+def read_scan(folder: Path) -> KnownScan:
+    """Read what `make_scan` made."""
+    scan, corrected, metal, labels, earlier = (folder / name for name in _FILES)
+    return KnownScan(
+        folder.name,
+        read_volume(scan),
+        read_volume(corrected),
+        read_labels(metal),
+        read_labels(labels),
+        read_volume(earlier),
+        read_plan(folder / "plan.json"),
+    )
+
+
+def _plain(volume: CTVolume) -> CTVolume:
+    return CTVolume(volume.hu, volume.ijk_to_ras)
+
+
+def _levels(sites: Sequence[PedicleSite], part: int) -> tuple[str, ...]:
+    """Choose a stretch of levels, counted from the lowest."""
+    order = list(dict.fromkeys(site.level for site in sites))
+    stop = len(order) - part * _LEVELS_EACH
+    return tuple(order[max(0, stop - _LEVELS_EACH) : stop])
+
+
+def _plan(spec: ScanSpec, sites: Sequence[PedicleSite], rng: np.random.Generator) -> Plan:
+    catalogue, metal = load_catalogue(), METALS[spec.metal]
+    construct = ConstructSettings(
+        material=metal,
+        diameter_share=float(rng.uniform(0.7, 0.88)),
+        rod=RodSettings(material=metal, diameter_mm=float(rng.choice([5.5, 6.0]))),
+    )
+    plan = construct_from_pedicles(sites, catalogue, construct)
+    return vary_plan(plan, catalogue, _SPREAD, int(rng.integers(2**31)))
