@@ -27,8 +27,8 @@ from spinemar.volume import CTVolume
 
 BoneSource = Literal["earlier CT", "labels", "corrected CT"]
 
-# Standard deviations of a bone's surface in mm: what grades on simulated scans of the training
-# patients were off by (Docs/postop.md), beyond the fit's own error.
+# Standard deviations of a bone's surface in mm, chosen after a first look at a few simulated scans;
+# whether intervals hold nine of ten with them is still to be measured (Docs/postop.md).
 ERROR_MM: Mapping[BoneSource, float] = {"earlier CT": 0.6, "labels": 0.8, "corrected CT": 1.3}
 #: Where a vertebra's own registration failed and it moved as its neighbours do.
 _NEIGHBOURS_ERROR_MM = 2.5
