@@ -183,7 +183,7 @@ def test_keys_do_what_the_guide_says(host, panel):
     assert panel.ui.probeButton.checked
     depth, turn = panel.ui.depthSlider.value, panel.ui.turnSlider.value
     press(host, Qt.Key.Key_Down, control)
-    press(host, Qt.Key.Key_Right, control)
+    press(host, Qt.Key.Key_Down, control | Qt.KeyboardModifier.ShiftModifier)
     assert panel.ui.depthSlider.value == pytest.approx(depth + 1.0)
     assert panel.ui.turnSlider.value == pytest.approx(turn + 15.0)
     press(host, Qt.Key.Key_V)

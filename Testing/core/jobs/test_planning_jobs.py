@@ -80,6 +80,7 @@ def test_some_slices_are_scanned_as_in_the_whole(body, tmp_path):
 # What each kind of job cannot do without.
 WHOLE = {
     "correct": {"input": "ct.nrrd", "output": "out.nrrd"},
+    "find-implants": {"input": "ct.nrrd", "plan_output": "p.json"},
     "batch": {"sources": ["ct.nrrd"], "folder": "out"},
     "find-metal": {"input": "ct.nrrd", "metal_output": "m.npy"},
     "sample-files": {},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,8 +24,6 @@ from spinemar.errors import InputError
 from spinemar.implants.checks import MATERIALS
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from spinemar.implants.catalogue import Catalogue
     from spinemar.mar.earlier.given import EarlierCt
     from spinemar.mar.settings import CorrectionSettings
@@ -245,7 +243,7 @@ def _write_report(
     return {"report": page, "table": folder / TABLE}
 
 
-def _tell(console: Console, made: PostopStudy, deviations: Deviations | None) -> None:
+def _tell(console: Any, made: PostopStudy, deviations: Deviations | None) -> None:
     from rich.table import Table
 
     from spinemar.postop.table import said
