@@ -45,6 +45,8 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("plan {spine}/ct.nrrd --labels {spine}/labels.nrrd --levels L1 -o p.json --stl s", "mesh"),
     ("plan {spine}/ct.nrrd --labels {spine}/labels.nrrd --levels L1 -o p.json --report r", "mesh"),
     ("grade {plan} {spine}/ct.nrrd --labels {spine}/labels.nrrd", WORKS),
+    ("find-implants --help", WORKS),  # its own tests run it; it needs metal in a spine
+    ("find-implants {spine}/ct.nrrd --labels {spine}/labels.nrrd -o p.json --report r", "mesh"),
     ("voxelize {plan} {scan} -o metal.nrrd", WORKS),
     ("voxelize {surface} {scan} -o metal.nrrd", WORKS),
     ("simulate {scan} --implants {plan} -o scan.nrrd --slices 1:2 --raw raw.npz", WORKS),
