@@ -52,7 +52,18 @@ def is_big_endian(header: Dataset) -> bool:
 
 
 def frame_of(data: Dataset, index: int) -> np.ndarray:
-    """Decode one frame, values as they are stored; version 2.4 decodes and keeps all of them."""
+    """Decode one frame, values as they are stored; version 2.4 decodes and keeps all of them.
+
+    Parameters
+    ----------
+    data : Dataset
+    index : int
+        From 0.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns)
+    """
     if _major() >= 3:
         from pydicom.pixels import pixel_array
 
