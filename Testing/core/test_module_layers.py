@@ -17,7 +17,7 @@ SHARED = ROOT / "SpineMARLib"
 PANELS = {
     path
     for library in (*PLANNER.glob("*Lib"), *CORRECTION.glob("*Lib"), SHARED)
-    for room in ("steps", "panel")
+    for room in ("steps", "panel", "views")
     for path in library.glob(f"{room}/**/*.py")
 }
 # Of `slicer.util`, logic may use what takes all it needs as arguments.

@@ -88,8 +88,9 @@ def _in_box(metal: MetalShare, frame: VertebraFrame) -> list[tuple[float, Shank]
             break
         middle, axis, on_it = line
         if _is_thin(points, weights, middle, axis, on_it):
-            shank = Shank(frame.level, _side(middle, axis, canal), frame.to_ras(middle),
-                          axis @ frame.axes_ras)  # fmt: skip
+            shank = Shank(
+                frame.level, _side(middle, axis, canal), frame.to_ras(middle), axis @ frame.axes_ras
+            )
             lines.append((float(weights[on_it].sum()) * metal.voxel_mm3, shank))
         left = ~_beside_it(points, middle, axis, on_it)
         points, weights = points[left], weights[left]

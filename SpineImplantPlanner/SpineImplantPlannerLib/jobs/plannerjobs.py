@@ -163,10 +163,7 @@ class PlannerJobs:
         return JobRun(make, take, self._folder, self._command)
 
     def restore(self, ct: Ct, frames: str, pieces: Sequence[LabelPiece]) -> JobRun:
-        """Read a spine of ours from its segmentation; the result is a `SpineModel`.
-
-        It is compared with this CT: what its frames say of the labels may be of another one.
-        """
+        """Read a spine of ours from its segmentation, and compare it with this CT."""
 
         def make(folder: Path) -> dict[str, Any]:
             (folder / "kept.json").write_text(frames, encoding="utf-8")

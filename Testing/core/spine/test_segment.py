@@ -135,6 +135,12 @@ def test_shifting_all_levels(plain):
         shift_levels(model, -18)
 
 
+def _same_place(one, other) -> bool:
+    """Whether a frame was kept; what is said of it is weighed anew with its neighbours."""
+    same = np.array_equal(one.axes_ras, other.axes_ras)
+    return same and np.array_equal(one.body_centre_ras, other.body_centre_ras)
+
+
 def test_correcting_one_vertebra_keeps_the_others(plain):
     volume, truth, model, _ = plain
     numbers = model.labels.labels.copy()
@@ -150,7 +156,7 @@ def test_correcting_one_vertebra_keeps_the_others(plain):
         np.testing.assert_array_equal(
             mended.labels.labels == VERSE_IDS[level], numbers == VERSE_IDS[level]
         )
-        assert mended.vertebra(level) is spoiled.vertebra(level)
+        assert _same_place(mended.vertebra(level), spoiled.vertebra(level))
 
 
 def test_only_edited_vertebrae_are_fitted_anew(plain):
@@ -167,7 +173,7 @@ def test_only_edited_vertebrae_are_fitted_anew(plain):
     again = refit_vertebrae(volume, model, edited, changed)
     assert "T12" not in again.levels
     for level in again.levels:
-        assert (again.vertebra(level) is model.vertebra(level)) == (level != "L1")
+        assert _same_place(again.vertebra(level), model.vertebra(level)) == (level != "L1")
     before, after = (m.vertebra("L1").body_centre_ras[1] for m in (model, again))
     assert -4.0 < after - before < -0.3
 
