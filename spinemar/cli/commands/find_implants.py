@@ -160,8 +160,14 @@ def find_implants(
         result = replace(made.found.plan, notes=grade_lines(made.found))
         files = {"plan": output}
         if report is not None:
-            files |= _write_report(report, replace(made, found=replace(made.found, plan=result)),
-                                   models, deviations, progress, cancel)  # fmt: skip
+            files |= _write_report(
+                report,
+                replace(made, found=replace(made.found, plan=result)),
+                models,
+                deviations,
+                progress,
+                cancel,
+            )
         cancel.raise_if_cancelled()
         write_plan(output, result)
     facts = implants_facts(made.found, deviations)
