@@ -13,10 +13,8 @@ Guise = Literal["fifo", "endless device", "null device", "folder", "socket", "lo
 GUISES: tuple[Guise, ...] = get_args(Guise)
 
 
-@contextmanager
-def disguised(path: Path, guise: Guise) -> Iterator[None]:
-    """Put something that is no file at a path, and take it away again."""
-    path.unlink(missing_ok=True)
+def disguise(path: Path, guise: Guise) -> None:
+    """Put something that is no file at a path where nothing lies."""
     match guise:
         case "fifo":
             os.mkfifo(path)
@@ -33,6 +31,13 @@ def disguised(path: Path, guise: Guise) -> Iterator[None]:
             path.symlink_to(path.name)
         case "nothing":
             pass
+
+
+@contextmanager
+def disguised(path: Path, guise: Guise) -> Iterator[None]:
+    """Put something that is no file in a file's place, and take it away again."""
+    path.unlink(missing_ok=True)
+    disguise(path, guise)
     try:
         yield
     finally:

@@ -38,17 +38,12 @@ class CorrectionJob:
         self, progress: ProgressCallback, cancel: CancelToken
     ) -> tuple[CTVolume, CorrectionResult]:
         """Read and correct a volume; return it as read, and the result."""
-        from spinemar.io import check_writable, read_mask, read_volume
-        from spinemar.io.dicom.acquired import check_acquired
+        from spinemar.io import check_writable, read_mask
         from spinemar.jobs.earlier_ct import read_earlier
-        from spinemar.jobs.fed_back import check_not_corrected
+        from spinemar.jobs.fed_back import read_scan
         from spinemar.mar.correct import correct_volume
 
-        volume = read_volume(self.source, series=self.series)
-        if not self.settings.allow_reformatted:
-            check_acquired(volume)
-        if not self.settings.allow_corrected:
-            check_not_corrected(self.source, volume)
+        volume = read_scan(self.source, self.series, self.settings)
         check_writable(self.output, volume)
         mask = None if self.mask is None else read_mask(self.mask, volume.geometry)
         earlier = None

@@ -11,6 +11,16 @@ from spinemar import __version__
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace files that exist.")]
+Series = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBER", help="Which series, where a DICOM folder holds several."),
+]
+EarlierSeries = Annotated[
+    str | None, typer.Option(metavar="NUMBER", help="Which series of the earlier CT's folder.")
+]
+EarlierLabels = Annotated[
+    Path | None, typer.Option(help="The earlier CT's vertebrae; segmented by default.")
+]
 CatalogueFiles = Annotated[
     list[Path] | None, typer.Option(help="Catalogue of your own. Repeatable.")
 ]

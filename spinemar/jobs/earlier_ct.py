@@ -39,6 +39,29 @@ class EarlierFiles:
     transforms: Path | None = None
 
 
+def existing_files(
+    ct: Path | None,
+    series: str | None = None,
+    labels: Path | None = None,
+    transforms: Path | None = None,
+) -> EarlierFiles | None:
+    """Put together what somebody named; None without an earlier CT.
+
+    Raises
+    ------
+    InputError
+        If one of the files is not there.
+    """
+    from spinemar.io.formats import check_exists
+
+    if ct is None:
+        return None
+    for path in (ct, labels, transforms):
+        if path is not None:
+            check_exists(path)
+    return EarlierFiles(ct, series, labels, transforms)
+
+
 def read_earlier(
     files: EarlierFiles,
     scan_source: Any,

@@ -1,13 +1,44 @@
-"""Is this CT a result of ours? Corrected twice, it would only gain errors."""
+"""Read a CT that is to be corrected; a result of ours, corrected twice, would only gain errors."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spinemar.base.files.sets import is_current
 from spinemar.errors import InputError
 from spinemar.jobs.batches.sidecar import read_sidecar
 from spinemar.volume import CTVolume
+
+if TYPE_CHECKING:
+    from spinemar.mar.settings import CorrectionSettings
+
+
+def read_scan(source: Path, series: str | None, settings: CorrectionSettings) -> CTVolume:
+    """Read a CT that is to be corrected.
+
+    Parameters
+    ----------
+    source : Path
+    series : str, optional
+        Which one of a DICOM folder.
+    settings : CorrectionSettings
+        What is allowed all the same.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is no scan as it was acquired: reformatted, or our own result.
+    """
+    from spinemar.io import read_volume
+    from spinemar.io.dicom.acquired import check_acquired
+
+    volume = read_volume(source, series=series)
+    if not settings.allow_reformatted:
+        check_acquired(volume)
+    if not settings.allow_corrected:
+        check_not_corrected(source, volume)
+    return volume
 
 
 def check_not_corrected(source: Path, volume: CTVolume) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from spinemar.io.headers.metaimage import stored_in_metaimage
 from spinemar.io.headers.nrrd import nrrd_key_values, stored_in_nrrd
 from spinemar.tomography.raw_data.sinogram_files import read_sinogram
 from Testing.core.reliability.conftest import drawn_ct
+from Testing.fuzz.guises import disguise
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes as files")
 
@@ -46,25 +47,10 @@ def at_once() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _pipe(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def _endless(path: Path) -> None:
-    path.symlink_to("/dev/zero")
-
-
-def _null(path: Path) -> None:
-    path.symlink_to("/dev/null")
-
-
-def _folder(path: Path) -> None:
-    path.mkdir()
-
-
-def _socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(str(path))
+_pipe, _socket, _endless, _null, _folder = (
+    partial(disguise, guise=guise)
+    for guise in ("fifo", "socket", "endless device", "null device", "folder")
+)
 
 
 def _huge(path: Path) -> None:

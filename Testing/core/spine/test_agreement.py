@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,13 +20,7 @@ from spinemar.spine.editing import refit_vertebrae, shift_levels, with_first_lev
 from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import CTVolume, LabelVolume
-
-_spec = importlib.util.spec_from_file_location(
-    "spine_phantom", Path(__file__).with_name("spine_phantom.py")
-)
-phantom = importlib.util.module_from_spec(_spec)
-sys.modules["spine_phantom"] = phantom
-_spec.loader.exec_module(phantom)
+from Testing.core.spine import spine_phantom as phantom
 
 MIDDLE = "L1"
 

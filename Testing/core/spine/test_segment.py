@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,13 +20,7 @@ from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.spine.providers import spine_from_segmentation
 from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.volume import CTVolume, LabelVolume
-
-_spec = importlib.util.spec_from_file_location(
-    "spine_phantom", Path(__file__).with_name("spine_phantom.py")
-)
-phantom = importlib.util.module_from_spec(_spec)
-sys.modules["spine_phantom"] = phantom
-_spec.loader.exec_module(phantom)
+from Testing.core.spine import spine_phantom as phantom
 
 WHOLE = ("T12", "L1", "L2")
 

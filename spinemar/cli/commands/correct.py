@@ -10,7 +10,7 @@ import typer
 
 from spinemar.cli.console import print_json, progress_bars, stderr, stdout
 from spinemar.cli.correction_job import CorrectionJob
-from spinemar.cli.options import Json, Overwrite
+from spinemar.cli.options import EarlierLabels, EarlierSeries, Json, Overwrite, Series
 from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.errors import InputError
 from spinemar.mar.settings import DEVICES, METHODS, THRESHOLD_RANGE_HU, CorrectionSettings
@@ -73,10 +73,7 @@ def correct(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Result: .nrrd, .nii, .nii.gz or .mha.")
     ],
-    series: Annotated[
-        str | None,
-        typer.Option(metavar="NUMBER", help="Which series, where a DICOM folder holds several."),
-    ] = None,
+    series: Series = None,
     method: Method = FIRST_METHOD,
     metal_threshold: Annotated[
         str, typer.Option(metavar="auto|HU", help="What counts as metal.")
@@ -92,12 +89,8 @@ def correct(
         Path | None,
         typer.Option(help="The patient's CT from before the metal; lends the generator detail."),
     ] = None,
-    earlier_series: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="Which series of the earlier CT's folder.")
-    ] = None,
-    earlier_labels: Annotated[
-        Path | None, typer.Option(help="The earlier CT's vertebrae; segmented by default.")
-    ] = None,
+    earlier_series: EarlierSeries = None,
+    earlier_labels: EarlierLabels = None,
     earlier_transforms: Annotated[
         Path | None,
         typer.Option(help="How it lies in the scan: the .json of a result, or its registration."),
@@ -261,20 +254,14 @@ def _earlier_files(
     agreement_out: Path | None,
 ) -> EarlierFiles | None:
     """Put the options about an earlier CT together; none of them means anything without it."""
-    from spinemar.io.formats import check_exists
-    from spinemar.jobs.earlier_ct import EarlierFiles
+    from spinemar.jobs.earlier_ct import existing_files
 
-    if ct is None:
-        if any(one is not None for one in (series, labels, transforms, agreement_out)):
-            raise InputError(
-                "There are options about an earlier CT, but no earlier CT.",
-                "Give it with --earlier-ct.",
-            )
-        return None
-    for path in (ct, labels, transforms):
-        if path is not None:
-            check_exists(path)
-    return EarlierFiles(ct, series, labels, transforms)
+    if ct is None and any(one is not None for one in (series, labels, transforms, agreement_out)):
+        raise InputError(
+            "There are options about an earlier CT, but no earlier CT.",
+            "Give it with --earlier-ct.",
+        )
+    return existing_files(ct, series, labels, transforms)
 
 
 def _report_content(

@@ -17,7 +17,15 @@ from spinemar.cli.commands.correct import (
     Method,
 )
 from spinemar.cli.console import print_json, progress_bars, stdout
-from spinemar.cli.options import CatalogueFiles, Json, Naming, Overwrite
+from spinemar.cli.options import (
+    CatalogueFiles,
+    EarlierLabels,
+    EarlierSeries,
+    Json,
+    Naming,
+    Overwrite,
+    Series,
+)
 from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import read_catalogue
 from spinemar.errors import InputError
@@ -42,10 +50,7 @@ def find_implants(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="What was found, as a plan (.json).")
     ],
-    series: Annotated[
-        str | None,
-        typer.Option(metavar="NUMBER", help="Which series, where a DICOM folder holds several."),
-    ] = None,
+    series: Series = None,
     corrected: Annotated[
         Path | None,
         typer.Option(help="Result of `spinemar correct` on this CT; corrected here without it."),
@@ -62,12 +67,8 @@ def find_implants(
         Path | None,
         typer.Option(help="The patient's CT from before; screws are graded in its bone."),
     ] = None,
-    earlier_series: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="Which series of the earlier CT's folder.")
-    ] = None,
-    earlier_labels: Annotated[
-        Path | None, typer.Option(help="The earlier CT's vertebrae; segmented by default.")
-    ] = None,
+    earlier_series: EarlierSeries = None,
+    earlier_labels: EarlierLabels = None,
     plan: Annotated[
         Path | None,
         typer.Option(help="The operation's plan, made on the earlier CT: deviations from it."),
@@ -108,6 +109,7 @@ def find_implants(
       spinemar find-implants after.nrrd --corrected corrected.nrrd -o implants.json --json
     """
     from spinemar.io import read_volume
+    from spinemar.jobs.fed_back import read_scan
     from spinemar.mar.settings import CorrectionSettings
     from spinemar.planning.plans.plan_json import read_plan, write_plan
     from spinemar.planning.report.page import REPORT_FILES, check_report_tools
@@ -133,7 +135,7 @@ def find_implants(
     )
     planned = None if plan is None else read_plan(plan)
     with progress_bars(quiet=json) as (progress, cancel):
-        scan = _read_scan(source, series, settings.correction)
+        scan = read_scan(source, series, settings.correction)
         earlier = _read_earlier(
             (earlier_ct, earlier_series, earlier_labels), source, series, scan, settings.correction
         )
@@ -191,18 +193,6 @@ def _check_inputs(
         )
 
 
-def _read_scan(source: Path, series: str | None, settings: CorrectionSettings) -> CTVolume:
-    from spinemar.io import read_volume
-    from spinemar.io.dicom.acquired import check_acquired
-    from spinemar.jobs.fed_back import check_not_corrected
-
-    scan = read_volume(source, series=series)
-    if not settings.allow_reformatted:
-        check_acquired(scan)
-    check_not_corrected(source, scan)
-    return scan
-
-
 def _read_earlier(
     named: tuple[Path | None, str | None, Path | None],
     source: Path,
@@ -210,16 +200,10 @@ def _read_earlier(
     scan: CTVolume,
     settings: CorrectionSettings,
 ) -> EarlierCt | None:
-    from spinemar.io.formats import check_exists
-    from spinemar.jobs.earlier_ct import EarlierFiles, read_earlier
+    from spinemar.jobs.earlier_ct import existing_files, read_earlier
 
-    ct, earlier_series, labels = named
-    if ct is None:
-        return None
-    for path in (ct, labels):
-        if path is not None:
-            check_exists(path)
-    return read_earlier(EarlierFiles(ct, earlier_series, labels), source, series, scan, settings)
+    files = existing_files(*named)
+    return None if files is None else read_earlier(files, source, series, scan, settings)
 
 
 def _write_report(

@@ -121,9 +121,8 @@ def _correct_one(
     item: BatchItem, settings: CorrectionSettings, cancel: CancelToken | None = None
 ) -> BatchRow:
     """Correct one volume of a batch; every problem but a cancel becomes a row."""
-    from spinemar.io import check_writable, read_volume
-    from spinemar.io.dicom.acquired import check_acquired
-    from spinemar.jobs.fed_back import check_not_corrected
+    from spinemar.io import check_writable
+    from spinemar.jobs.fed_back import read_scan
 
     try:
         wanted = _fingerprint(item, settings)
@@ -136,11 +135,7 @@ def _correct_one(
                 f"{item.output.name} exists already and is no result of a batch.",
                 "Remove it, or choose another folder.",
             )
-        volume = read_volume(item.source, series=item.series or None)
-        if not settings.allow_reformatted:
-            check_acquired(volume)
-        if not settings.allow_corrected:
-            check_not_corrected(item.source, volume)
+        volume = read_scan(item.source, item.series or None, settings)
         check_writable(item.output, volume)
         result, said = _corrected(item, volume, settings, cancel)
         facts = {**sidecar_facts(item.source, item.output, result), "series": item.series}
