@@ -18,7 +18,7 @@ from spinemar_training.simulate.slabs import CHANNELS  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
 from spinemar.dataset.pair_settings import PairSettings  # noqa: E402
-from spinemar.dataset.pairs.domains import FIELDS, SINOGRAMS  # noqa: E402
+from spinemar.dataset.pairs.domains import FIELDS, FRACTIONS, SINOGRAMS  # noqa: E402
 from spinemar.dataset.storage.finish import finish_store  # noqa: E402
 from spinemar.dataset.storage.layout import (  # noqa: E402
     BlockRecord,
@@ -50,11 +50,11 @@ def store(tmp_path_factory):
     group, rng = zarr.open_group(path, mode="r+"), np.random.default_rng(0)
     for name in FIELDS:
         shape = (PAIRS, *array_shape(name, settings))
-        values = rng.integers(-900, 3000, shape)
+        values = rng.integers(*((0, 256) if name in FRACTIONS else (-900, 3000)), shape)
         if group[name].dtype == bool:
             values = values > 2500
         else:
-            values[:, :, 0, 0] = np.arange(PAIRS)[:, None]
+            values.reshape(PAIRS, -1, *values.shape[-2:])[..., 0, 0] = np.arange(PAIRS)[:, None]
         group[name][:] = values
     rows = [
         {

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from spinemar.base.files.hashes import file_sha256
-from spinemar.dataset.pairs.domains import FIELDS
 from spinemar.dataset.pairs.pair import Pair, make_pair
 from spinemar.dataset.sampling.patients import Patient, load_patient
 from spinemar.dataset.storage.layout import (
@@ -106,9 +105,10 @@ def _write_shards(staging: Path, spec: Spec, numbers: range, made: list[Pair]) -
 
     create_arrays(staging, spec, numbers.stop)
     group = zarr.open_group(staging, mode="r+")
-    for name in FIELDS:
+    for name in spec.fields:
         group[name][numbers.start : numbers.stop] = np.stack([pair.arrays[name] for pair in made])
-    files = {name: shard_path(staging, name, numbers.start // spec.block_pairs) for name in FIELDS}
+    block = numbers.start // spec.block_pairs
+    files = {name: shard_path(staging, name, block) for name in spec.fields}
     # A shard of nothing but zeros (no saturated pixel) is not written at all.
     return {name: file_sha256(path) for name, path in files.items() if path.exists()}
 

@@ -7,7 +7,8 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from spinemar.dataset.blocks import BlockDone, block_is_done, make_block
 from spinemar.dataset.cluster import cluster_client
 from spinemar.dataset.manifest import CtEntry
 from spinemar.dataset.pair_settings import PairSettings
+from spinemar.dataset.pairs.domains import FIELDS
 from spinemar.dataset.sampling.patients import load_patient, prepare_patient
 from spinemar.dataset.storage.finish import finish_store
 from spinemar.dataset.storage.layout import (
@@ -27,6 +29,7 @@ from spinemar.dataset.storage.layout import (
     Spec,
     block_count,
     block_range,
+    chosen_fields,
     create_arrays,
     held_pairs,
     read_spec,
@@ -72,6 +75,7 @@ def make_store(
     workers: int = 1,
     scheduler: str | None = None,
     block_pairs: int = BLOCK_PAIRS,
+    fields: Sequence[str] = FIELDS,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> Made:
@@ -95,6 +99,8 @@ def make_store(
         `workers`.
     block_pairs : int
         Pairs of a shard, the unit of work.
+    fields : sequence of str
+        Of `spinemar.dataset.pairs.domains.FIELDS`; others are left out of the store.
     progress, cancel : optional
         See `spinemar.progress`.
 
@@ -113,12 +119,12 @@ def make_store(
     zarr_package()  # before anything is made
     if workers > 1 or scheduler is not None:
         require("Work on several workers", "distributed")
-    settings = settings or PairSettings()
+    draft = Spec(seed, settings or PairSettings(), (), block_pairs, fields=chosen_fields(fields))
     store = store.absolute()
     _refuse_other_folder(store)
     with _nothing_left_if_refused(store), output_lock(store):
         (store / WORK).mkdir(parents=True, exist_ok=True)
-        spec = _prepared_spec(store, inputs, settings, seed, block_pairs, progress, cancel)
+        spec = _prepared_spec(store, inputs, draft, progress, cancel)
         if (held := held_pairs(store)) > pairs:
             raise InputError(
                 f"{store.name} holds pairs up to number {held - 1} already.",
@@ -182,13 +188,11 @@ def _nothing_left_if_refused(store: Path) -> Iterator[None]:
 def _prepared_spec(
     store: Path,
     inputs: Sequence[CtEntry],
-    settings: PairSettings,
-    seed: int,
-    block_pairs: int,
+    draft: Spec,
     progress: ProgressCallback,
     cancel: CancelToken | None,
 ) -> Spec:
-    """Prepare the patients and write the specification, or check it against the store's."""
+    """Prepare the patients and write the drafted specification, or check it with the store's."""
     facts = []
     for number, entry in enumerate(inputs):
         progress(Progress("Preparing CTs", number, len(inputs)))
@@ -197,7 +201,7 @@ def _prepared_spec(
             InputFact(patient.name, patient.patient, patient.split, patient.source, patient.sha256)
         )
     progress(Progress("Preparing CTs", len(inputs), len(inputs)))
-    spec = Spec(seed, settings, tuple(facts), block_pairs)
+    spec = replace(draft, inputs=tuple(facts))
     if not (store / SPEC).exists():
         write_spec(store, spec)
         return spec
@@ -205,7 +209,7 @@ def _prepared_spec(
     if known != spec:
         differing = [
             name
-            for name in ("seed", "settings", "inputs", "block_pairs", "software_version")
+            for name in (item.name for item in fields_of(Spec))
             if getattr(known, name) != getattr(spec, name)
         ]
         raise InputError(

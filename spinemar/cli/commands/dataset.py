@@ -48,6 +48,9 @@ def make(
         Path | None, typer.Option(metavar="JSON", help="File with other settings.")
     ] = None,
     block: Annotated[int, typer.Option(min=1, help="Pairs of a shard.")] = 8,
+    fields: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Keep these arrays alone.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make training pairs; run again, it goes on where it stopped, or adds pairs.
@@ -60,10 +63,13 @@ def make(
 
       spinemar dataset make a.nii.gz b.nii.gz -o pairs.zarr --pairs 5000 --workers 8
 
+      spinemar dataset make cts.json -o pairs.zarr --pairs 200 --fields input,truth,metal_fraction
+
       spinemar dataset make cts.csv -o pairs.zarr --pairs 1000000 --scheduler tcp://head:8786
     """
     from spinemar.dataset.make import make_store
     from spinemar.dataset.manifest import read_inputs
+    from spinemar.dataset.pairs.domains import FIELDS
 
     inputs = read_inputs(sources, landmarks, only or ())
     chosen = _settings(settings, placement, domain)
@@ -78,6 +84,7 @@ def make(
             workers=workers,
             scheduler=scheduler,
             block_pairs=block,
+            fields=FIELDS if fields is None else [name.strip() for name in fields.split(",")],
             progress=progress,
             cancel=cancel,
         )

@@ -26,20 +26,21 @@ from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import hu_to_mu, mu_to_hu
 from spinemar.volume import CTVolume
 
-SINOGRAMS = ("sinogram", "target", "prior")
+SINOGRAMS = ("sinogram", "target", "prior", "li_sinogram")
 TRACES = ("metal_trace", "lost_ray_trace")
 IMAGES = ("input", "li", "nmar", "truth")
 MASKS = ("metal", "saturated")
-FIELDS = (*SINOGRAMS, *TRACES, *IMAGES, *MASKS)
+FRACTIONS = ("metal_fraction",)
+FIELDS = (*SINOGRAMS, *TRACES, *IMAGES, *MASKS, *FRACTIONS)
 """Arrays of a pair: sinograms and traces (slices, views, bins), images and masks (slices, rows,
-columns)."""
+columns), fractions (slices, metals, rows, columns)."""
 
 _NEAR_MM = 20.0
 
 
 @dataclass(frozen=True)
 class PairArrays:
-    """Stored arrays of a pair and what was measured on them."""
+    """Stored arrays of a pair, but for its true metal, and what was measured on them."""
 
     arrays: dict[str, NDArray[Any]]
     facts: dict[str, Any]
@@ -135,6 +136,7 @@ def _collected(
         "sinogram": encode_integrals(sinogram),
         "target": encode_integrals(target),
         "prior": encode_integrals(np.stack(get("nmar_prior_sinogram", ks))),
+        "li_sinogram": encode_integrals(np.stack(get("li_sinogram", ks))),
         "metal_trace": metal_trace,
         "lost_ray_trace": lost_trace,
         "input": encode_hu(images),

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 INTEGRALS_PER_UNIT = 1024
 """Line integrals are stored in steps of 1/1024: 0.3 to 1.6 HU of noise, up to 32."""
 _LIMIT = 32767
+FRACTIONS_PER_UNIT = 255
+"""Volume fractions are stored in steps of 1/255, one byte each."""
 
 
 def encode_integrals(values: NDArray[np.floating]) -> NDArray[np.int16]:
@@ -29,3 +31,14 @@ def decode_integrals(stored: NDArray[Any]) -> NDArray[np.float32]:
 def encode_hu(values: NDArray[np.floating]) -> NDArray[np.int16]:
     """Round HU to int16, same shape."""
     return np.asarray(np.clip(np.rint(values), -_LIMIT, _LIMIT), dtype=np.int16)
+
+
+def encode_fractions(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Round volume fractions from 0 to 1 to bytes, same shape."""
+    steps = np.rint(np.clip(values, 0.0, 1.0) * np.float32(FRACTIONS_PER_UNIT))
+    return np.asarray(steps, dtype=np.uint8)
+
+
+def decode_fractions(stored: NDArray[Any]) -> NDArray[np.float32]:
+    """Return volume fractions of stored bytes, same shape."""
+    return np.asarray(stored, dtype=np.float32) * np.float32(1.0 / FRACTIONS_PER_UNIT)

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from spinemar.dataset.pair_settings import N_SLICES, PairSettings
 from spinemar.dataset.pairs.domains import FIELDS, PairArrays, post_pair, raw_pair
+from spinemar.dataset.pairs.encoding import encode_fractions
 from spinemar.dataset.pairs.exposure import Layer, measure
+from spinemar.dataset.pairs.true_metal import true_metal
 from spinemar.dataset.sampling.anatomy import Tissue, sample_patient, scan_grid
 from spinemar.dataset.sampling.deformation import Deformation, FloatArray, draw_deformation
 from spinemar.dataset.sampling.patients import Patient
@@ -114,7 +116,11 @@ def make_pair(patients: Sequence[Patient], settings: PairSettings, seed: int, in
         finish = raw_pair if case.protocol.domain == "raw" else post_pair
         made = finish(measured, case.protocol, settings, case.threshold_hu)
         if made is not None:
-            return Pair(made.arrays, _row(case, made, slices, [seed, index, attempt]))
+            true = true_metal(
+                case.placed.plan, case.patient.catalogue, case.protocol, case.z_mm, settings.matrix
+            )
+            arrays = {**made.arrays, "metal_fraction": encode_fractions(true)}
+            return Pair(arrays, _row(case, made, slices, [seed, index, attempt], true))
     raise FaultError(
         f"No metal could be placed for pair {index}.",
         "Check that the CTs' clean range holds vertebrae.",
@@ -235,9 +241,14 @@ def _holds_metal(slices: list[list[Layer]], pixel_mm: float, mild: bool) -> bool
 
 
 def _row(
-    case: _Case, made: PairArrays, slices: list[list[Layer]], seeds: list[int]
+    case: _Case,
+    made: PairArrays,
+    slices: list[list[Layer]],
+    seeds: list[int],
+    true: NDArray[np.float32],
 ) -> dict[str, Any]:
     protocol = case.protocol
+    area_mm2 = true.sum(axis=(2, 3)) * made.facts["pixel_mm"] ** 2
     return {
         "index": seeds[1],
         "ct": case.patient.name,
@@ -252,6 +263,9 @@ def _row(
         **case.row,
         "threshold_hu": case.threshold_hu,
         "materials": _materials(slices),
+        "metal_mm2": {
+            name: area_mm2[:, n].tolist() for n, name in enumerate(METALS) if area_mm2[:, n].any()
+        },
         **plan_facts(case.placed.plan),
         **made.facts,
         **protocol.facts(),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spinemar.dataset.pairs.domains import FIELDS
 from spinemar.dataset.pairs.encoding import INTEGRALS_PER_UNIT
+from spinemar.dataset.storage.conventions import conventions_text
 from spinemar.dataset.storage.layout import Spec, array_shape
 from spinemar.dataset.storage.totals import Totals
 
@@ -26,6 +26,8 @@ _FIELD_FACTS = {
     "truth": "the same scan without metal, HU",
     "metal": "metal as segmented in the uncorrected image",
     "saturated": "pixels that streaks drove below the stored range",
+    "li_sinogram": "line integrals as linear interpolation bridges them",
+    "metal_fraction": "the metal that is really there: share of each voxel, by metal",
 }
 _COUNTED = (
     "domain", "placement", "case", "ct", "set", "metal", "kvp", "kernel", "hu_scale", "geometry",
@@ -60,6 +62,7 @@ def card_text(
     parts = [
         _head(spec, len(totals)),
         _fields(spec),
+        conventions_text(),
         _counts(totals, patients),
         _ranges(totals),
         _sources(spec, patients),
@@ -83,14 +86,14 @@ scanner and seeds included.
 def _fields(spec: Spec) -> str:
     lines = ["## Arrays", "", "One Zarr v3 group; a pair is three adjacent slices.", ""]
     lines += ["| array | of a pair | holds |", "|---|---|---|"]
-    for name in FIELDS:
+    for name in spec.fields:
         shape = " x ".join(map(str, array_shape(name, spec.settings)))
         lines.append(f"| `{name}` | {shape} | {_FIELD_FACTS[name]} |")
     lines += [
         "",
-        f"Line integrals are int16 in steps of 1/{INTEGRALS_PER_UNIT}, images int16 HU, the rest "
-        "boolean. View v looks along pi * v / views; bins are `bin_mm` wide, pixels `pixel_mm` "
-        "(see the table). Shards are compressed (Zstandard) and checked (CRC-32C, SHA-256).",
+        f"Line integrals are int16 in steps of 1/{INTEGRALS_PER_UNIT}, images int16 HU, fractions "
+        "bytes in steps of 1/255, the rest boolean. Bins are `bin_mm` wide, pixels `pixel_mm` (see "
+        "the table). Shards are compressed (Zstandard) and checked (CRC-32C, SHA-256).",
         "",
         "*Post-acquisition* pairs are projections of stored images, as a correction of DICOM "
         "series meets them. *Raw* pairs are measured projections; outside `metal_trace` x and y "

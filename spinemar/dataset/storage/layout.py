@@ -1,6 +1,6 @@
 """The store on disk: a Zarr v3 group, its shards, and the records that commit them.
 
-    STORE/zarr.json              group; one array for each of `domains.FIELDS`, a chunk a pair
+    STORE/zarr.json              group; one array for each field of the store, a chunk a pair
     STORE/sinogram/c/12/0/0/0    a shard: the pairs of block 12, each chunk with its CRC-32C
     STORE/blocks/000012.json     block 12 is complete: its rows and the SHA-256 of its shards
     STORE/dataset.json           seed, settings, inputs: what fixes every byte
@@ -29,12 +29,17 @@ from spinemar.base.files.zarr_arrays import check_zarr_array
 from spinemar.base.json_records import build_record
 from spinemar.base.json_text import read_json, read_text
 from spinemar.dataset.pair_settings import N_SLICES, PairSettings
-from spinemar.dataset.pairs.domains import FIELDS, IMAGES, MASKS, SINOGRAMS, TRACES
-from spinemar.dataset.pairs.encoding import INTEGRALS_PER_UNIT
+from spinemar.dataset.pairs.domains import FIELDS, FRACTIONS, IMAGES, MASKS, SINOGRAMS, TRACES
+from spinemar.dataset.pairs.encoding import FRACTIONS_PER_UNIT, INTEGRALS_PER_UNIT
+from spinemar.dataset.storage.conventions import store_attributes
 from spinemar.errors import InputError
+from spinemar.physics.materials import METALS
 
 FORMAT = "spinemar-pairs"
-VERSION = 1
+VERSION = 2
+"""Of what a pair is: another number, other pairs. Stores of version 1 are read, not continued."""
+_FIRST_FIELDS = tuple(name for name in FIELDS if name not in ("li_sinogram", "metal_fraction"))
+"""What stores of version 1 hold."""
 SPEC, TABLE, SPLITS = "dataset.json", "pairs.jsonl", "splits.json"
 CARD, SUMS = "README.md", "SHA256SUMS"
 BLOCKS, WORK = "blocks", ".work"
@@ -66,6 +71,10 @@ class Spec:
     block_pairs : int
         Pairs of a shard.
     software_version : str
+    fields : tuple of str
+        Arrays that are kept, in the order of `domains.FIELDS`.
+    version : int
+        Of what a pair is, see `VERSION`.
     """
 
     seed: int
@@ -73,12 +82,15 @@ class Spec:
     inputs: tuple[InputFact, ...]
     block_pairs: int
     software_version: str = __version__
+    fields: tuple[str, ...] = FIELDS
+    version: int = VERSION
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object."""
         return {
             "format": FORMAT,
-            "version": VERSION,
+            "version": self.version,
+            **({"fields": list(self.fields)} if self.version > 1 else {}),
             "seed": self.seed,
             "block_pairs": self.block_pairs,
             "software_version": self.software_version,
@@ -93,11 +105,12 @@ class Spec:
         Raises
         ------
         InputError
-            If it is of another version.
+            If it is of a later version.
         """
-        if values.get("format") != FORMAT or values.get("version") != VERSION:
+        version = int(values.get("version", 0))
+        if values.get("format") != FORMAT or not 1 <= version <= VERSION:
             raise InputError(
-                f"This is no store of training pairs of version {VERSION}.",
+                f"This is no store of training pairs of version {VERSION} or before.",
                 "Make one with `spinemar dataset make`.",
             )
         return cls(
@@ -106,7 +119,26 @@ class Spec:
             tuple(build_record(InputFact, item, "store's input") for item in values["inputs"]),
             int(values["block_pairs"]),
             str(values["software_version"]),
+            chosen_fields(values["fields"]) if version > 1 else _FIRST_FIELDS,
+            version,
         )
+
+
+def chosen_fields(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields of these names in the order of `domains.FIELDS`.
+
+    Raises
+    ------
+    InputError
+        If there is no such field, or none is named.
+    """
+    unknown = sorted(set(names) - set(FIELDS))
+    if unknown or not names:
+        raise InputError(
+            f"Pairs have no {', '.join(unknown)}." if unknown else "No field is named.",
+            f"They have {', '.join(FIELDS)}.",
+        )
+    return tuple(name for name in FIELDS if name in names)
 
 
 def read_spec(store: Path) -> Spec:
@@ -139,11 +171,20 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def array_shape(name: str, settings: PairSettings) -> tuple[int, int, int]:
+def array_shape(name: str, settings: PairSettings) -> tuple[int, ...]:
     """Return the shape of one pair's array."""
     if name in (*SINOGRAMS, *TRACES):
         return N_SLICES, settings.n_views, settings.n_bins
+    if name in FRACTIONS:
+        return N_SLICES, len(METALS), settings.matrix, settings.matrix
     return N_SLICES, settings.matrix, settings.matrix
+
+
+def array_type(name: str) -> str:
+    """Return the type of an array's numbers as they are stored."""
+    if name in FRACTIONS:
+        return "uint8"
+    return "bool" if name in (*TRACES, *MASKS) else "int16"
 
 
 def zarr_package() -> Any:
@@ -165,30 +206,32 @@ def create_arrays(store: Path, spec: Spec, pairs: int) -> None:
     from zarr.codecs import BloscCodec, Crc32cCodec
 
     group = zarr.open_group(store, mode="a", zarr_format=3)
-    for name in FIELDS:
+    if not group.attrs:
+        group.update_attributes(store_attributes(spec.settings))
+    for name in spec.fields:
         shape = array_shape(name, spec.settings)
         if name in group:
             array = group[name]
             if array.shape[0] != pairs:
                 array.resize((pairs, *shape))
             continue
-        masks = name in (*TRACES, *MASKS)
+        kind = array_type(name)
         group.create_array(
             name,
             shape=(pairs, *shape),
-            dtype="bool" if masks else "int16",
+            dtype=kind,
             chunks=(1, *shape),
             shards=(spec.block_pairs, *shape),
             compressors=[
                 BloscCodec(cname="zstd", clevel=_ZSTD_LEVEL, shuffle="shuffle"),
                 Crc32cCodec(),
             ],
-            fill_value=False if masks else 0,
+            fill_value=False if kind == "bool" else 0,
             attributes=_attributes(name),
         )
 
 
-def read_arrays(store: Path, fields: Sequence[str] = FIELDS) -> Any:
+def read_arrays(store: Path, fields: Sequence[str]) -> Any:
     """Open the arrays of a store for reading, after a look at what their metadata ask for.
 
     Parameters
@@ -219,13 +262,21 @@ def _attributes(name: str) -> dict[str, Any]:
         return {"scale": 1.0 / INTEGRALS_PER_UNIT, "unit": "1", "axes": "pair slice view bin"}
     if name in TRACES:
         return {"axes": "pair slice view bin"}
+    if name in FRACTIONS:
+        return {
+            "scale": 1.0 / FRACTIONS_PER_UNIT,
+            "unit": "1",
+            "axes": "pair slice metal row column",
+            "metals": list(METALS),
+        }
     unit = {"unit": "HU"} if name in IMAGES else {}
     return {**unit, "axes": "pair slice row column"}
 
 
 def shard_path(store: Path, name: str, block: int) -> Path:
     """Return the file of one array's shard."""
-    return store / name / "c" / str(block) / "0" / "0" / "0"
+    within = ("0",) * (4 if name in FRACTIONS else 3)
+    return store.joinpath(name, "c", str(block), *within)
 
 
 def block_range(spec: Spec, block: int, pairs: int) -> range:

@@ -12,9 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.base.files.regular import open_regular
-from spinemar.dataset.pairs.domains import FIELDS, IMAGES, SINOGRAMS
-from spinemar.dataset.pairs.encoding import decode_integrals
-from spinemar.dataset.storage.layout import TABLE, read_arrays, read_spec, records, shard_path
+from spinemar.dataset.pairs.domains import FRACTIONS, IMAGES, SINOGRAMS
+from spinemar.dataset.pairs.encoding import decode_fractions, decode_integrals
+from spinemar.dataset.storage.layout import (
+    TABLE,
+    chosen_fields,
+    read_arrays,
+    read_spec,
+    records,
+    shard_path,
+)
 from spinemar.dataset.storage.split import read_splits
 from spinemar.errors import InputError
 
@@ -24,37 +31,39 @@ _KEPT = ("index", "ct", "patient", "domain", "placement", "pixel_mm", "bin_mm", 
 class PairStore(Sequence[dict[str, Any]]):
     """Pairs of a store as dictionaries of arrays; pickles, so that loaders may fork or spawn.
 
-    Line integrals and HU come as float32, traces and masks as bool, with the first axis the
-    three slices; `pixel_mm` and `bin_mm` come as float32, `index` as int.
+    Line integrals, HU and fractions come as float32, traces and masks as bool, with the first axis
+    the three slices; `pixel_mm` and `bin_mm` come as float32, `index` as int.
 
     Parameters
     ----------
     path : Path
         A finished store, or one that is still being made: then its complete blocks.
     fields : sequence of str, optional
-        Of `spinemar.dataset.pairs.domains.FIELDS`; what is left out is not read.
+        Of `spinemar.dataset.pairs.domains.FIELDS`, by default those that the store has; what is
+        left out is not read.
     split : str, optional
         "training", "validation" or "test".
     domain : str, optional
         "post" or "raw".
+
+    Raises
+    ------
+    InputError
+        If it is no store, or has no such field, split or domain.
     """
 
     def __init__(
         self,
         path: str | Path,
-        fields: Sequence[str] = FIELDS,
+        fields: Sequence[str] | None = None,
         *,
         split: str | None = None,
         domain: str | None = None,
     ) -> None:
         self.path = Path(path)
         self.spec = read_spec(self.path)
-        unknown = set(fields) - set(FIELDS)
-        if unknown:
-            raise InputError(
-                f"Pairs have no {', '.join(sorted(unknown))}.", f"They have {', '.join(FIELDS)}."
-            )
-        self.fields = tuple(fields)
+        self.fields = self.spec.fields if fields is None else tuple(fields)
+        self._refuse_missing()
         rows = _kept_rows(self.path)
         if split is not None:
             chosen = read_splits(self.path)[1]
@@ -95,7 +104,20 @@ class PairStore(Sequence[dict[str, Any]]):
         stored = np.asarray(self._arrays()[field][index])
         if field in SINOGRAMS:
             return decode_integrals(stored)
+        if field in FRACTIONS:
+            return decode_fractions(stored)
         return stored.astype(np.float32) if field in IMAGES else stored
+
+    def _refuse_missing(self) -> None:
+        """Say which of the wanted fields no pair, or not this store's pairs, have."""
+        known = chosen_fields(self.fields) if self.fields else ()
+        missing = [name for name in known if name not in self.spec.fields]
+        if missing:
+            why = "it is of version 1" if self.spec.version == 1 else "they were left out of it"
+            raise InputError(
+                f"{self.path.name} holds no {', '.join(missing)}: {why}.",
+                "Make a store with these fields with `spinemar dataset make`.",
+            )
 
     def _arrays(self) -> Any:
         if self._group is None:

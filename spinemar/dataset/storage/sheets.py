@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 Byte = NDArray[np.uint8]
 
+_FIELDS = (
+    "input", "truth", "nmar", "sinogram", "target", "metal_trace", "lost_ray_trace", "metal",
+    "saturated",
+)  # fmt: skip
 _TILE, _GAP, _CAPTION = 256, 4, 34
 _ROWS = 6
 _BONE = (-700.0, 1300.0)
@@ -48,10 +52,10 @@ def draw_sheets(store: Path, output: Path, count: int = 24) -> list[Path]:
     Raises
     ------
     InputError
-        If the store holds no complete block yet.
+        If the store holds no complete block yet, or fields that are drawn were left out of it.
     """
     zarr_package()  # before anything is made
-    pairs = PairStore(store)
+    pairs = PairStore(store, _FIELDS)
     if len(pairs) == 0:
         raise InputError(f"{store.name} holds no complete block yet.", "Make pairs first.")
     chosen = np.unique(np.linspace(0, len(pairs) - 1, min(count, len(pairs))).astype(int))

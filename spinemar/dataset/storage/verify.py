@@ -12,13 +12,13 @@ import numpy as np
 
 from spinemar.base.files.hashes import file_sha256
 from spinemar.base.json_text import read_text
-from spinemar.dataset.pairs.domains import FIELDS
 from spinemar.dataset.storage.finish import small_files, table_line
 from spinemar.dataset.storage.layout import (
     BLOCKS,
     SUMS,
     TABLE,
     BlockRecord,
+    Spec,
     block_count,
     block_range,
     read_arrays,
@@ -76,12 +76,12 @@ def verify_store(
         See `spinemar.progress`.
     """
     spec = read_spec(store)
-    problems = list(_small_problems(store))
-    length = _length(store)
+    problems = list(_small_problems(store, spec))
+    length = _length(store, spec)
     count = block_count(spec, length)
     people: dict[int, str] = {}
     table = hashlib.sha256()
-    files, stored_bytes = len(small_files()) + 1, 0
+    files, stored_bytes = len(small_files(spec.fields)) + 1, 0
     for block in range(count):
         if cancel is not None:
             cancel.raise_if_cancelled()
@@ -97,9 +97,9 @@ def verify_store(
         for row in record.rows:
             people[row["index"]] = row["patient"]
             table.update(table_line(row).encode())
-        problems += _shard_problems(store, record)
+        problems += _shard_problems(store, spec, record)
         if deep:
-            problems += _pair_problems(store, record)
+            problems += _pair_problems(store, spec, record)
         files += len(record.sha256) + 1
         stored_bytes += sum(
             path.stat().st_size
@@ -122,7 +122,7 @@ def discard_damaged(store: Path, found: Verified) -> int:
     return len(blocks)
 
 
-def _small_problems(store: Path) -> Iterator[Problem]:
+def _small_problems(store: Path, spec: Spec) -> Iterator[Problem]:
     path = store / SUMS
     if not path.exists():
         yield Problem("The store is not finished: it has no SHA256SUMS.")
@@ -133,16 +133,17 @@ def _small_problems(store: Path) -> Iterator[Problem]:
     except (InputError, ValueError):
         yield Problem("SHA256SUMS is damaged.")
         return
-    for name in sorted(set(small_files()) | set(stated)):
+    for name in sorted(set(small_files(spec.fields)) | set(stated)):
         if not (store / name).exists():
             yield Problem(f"{name} is missing.")
         elif name not in stated or file_sha256(store / name) != stated[name]:
             yield Problem(f"{name} is not what was written.")
 
 
-def _length(store: Path) -> int:
+def _length(store: Path, spec: Spec) -> int:
+    first = spec.fields[0]
     try:
-        return int(read_arrays(store, FIELDS[:1])[FIELDS[0]].shape[0])
+        return int(read_arrays(store, [first])[first].shape[0])
     except (KeyError, ValueError, OSError) as error:
         raise InputError(
             f"The arrays of {store.name} cannot be opened ({error}).",
@@ -150,8 +151,8 @@ def _length(store: Path) -> int:
         ) from error
 
 
-def _shard_problems(store: Path, record: BlockRecord) -> Iterator[Problem]:
-    for name in FIELDS:
+def _shard_problems(store: Path, spec: Spec, record: BlockRecord) -> Iterator[Problem]:
+    for name in spec.fields:
         path = shard_path(store, name, record.block)
         stated = record.sha256.get(name)
         found = file_sha256(path) if path.exists() else None
@@ -161,16 +162,16 @@ def _shard_problems(store: Path, record: BlockRecord) -> Iterator[Problem]:
             yield Problem(f"The shard {relative} {what}.", record.block)
 
 
-def _pair_problems(store: Path, record: BlockRecord) -> Iterator[Problem]:
+def _pair_problems(store: Path, spec: Spec, record: BlockRecord) -> Iterator[Problem]:
     try:
-        group = read_arrays(store)
+        group = read_arrays(store, spec.fields)
     except InputError as error:
         yield Problem(error.problem, record.block)
         return
     for row in record.rows:
         index = row["index"]
         try:
-            pair = {name: np.asarray(group[name][index]) for name in FIELDS}
+            pair = {name: np.asarray(group[name][index]) for name in spec.fields}
         except (ValueError, RuntimeError, OSError) as error:
             yield Problem(f"Pair {index} cannot be read ({error}).", record.block)
             continue
@@ -179,16 +180,20 @@ def _pair_problems(store: Path, record: BlockRecord) -> Iterator[Problem]:
 
 
 def _broken_invariants(pair: dict[str, Any], row: dict[str, Any]) -> Iterator[str]:
-    """Name what does not hold of a pair that holds of all pairs."""
-    metal, lost = pair["metal_trace"], pair["lost_ray_trace"]
-    if (metal & ~lost).any():
-        yield "rays through metal are missing in the lost-ray trace"
-    if (lost & ~metal).mean(axis=(1, 2)).max() > ADDED_SHARE_CAP + 1e-6:
-        yield "saturation added more rays than the cap allows"
-    if not pair["metal"][len(pair["metal"]) // 2].any():
+    """Name what does not hold of a pair that holds of all pairs, as far as its fields tell."""
+    metal, lost = pair.get("metal_trace"), pair.get("lost_ray_trace")
+    if metal is not None and lost is not None:
+        if (metal & ~lost).any():
+            yield "rays through metal are missing in the lost-ray trace"
+        if (lost & ~metal).mean(axis=(1, 2)).max() > ADDED_SHARE_CAP + 1e-6:
+            yield "saturation added more rays than the cap allows"
+    found = pair.get("metal")
+    if found is not None and not found[len(found) // 2].any():
         yield "the middle slice holds no metal"
-    if row["domain"] == "raw" and (pair["sinogram"] != pair["target"])[~metal].any():
-        yield "raw data differ outside the trace"
+    if metal is not None and row["domain"] == "raw":
+        for name in ("target", "li_sinogram"):
+            if {name, "sinogram"} <= pair.keys() and (pair["sinogram"] != pair[name])[~metal].any():
+                yield f"raw data differ from {name} outside the trace"
 
 
 def _split_problems(store: Path, people: dict[int, str]) -> Iterator[Problem]:
