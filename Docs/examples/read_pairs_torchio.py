@@ -1,4 +1,7 @@
-"""Read a store of pairs with TorchIO: python Docs/examples/read_pairs_torchio.py pairs.zarr."""
+"""Read a store of pairs with TorchIO: python Docs/examples/read_pairs_torchio.py pairs.zarr.
+
+TorchIO is no part of SpineMAR's extras: pip install "spinemar[dataset]" "torchio>=0.20".
+"""
 
 import sys
 

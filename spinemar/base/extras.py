@@ -19,6 +19,7 @@ EXTRAS: Mapping[str, str] = MappingProxyType(
         "vtk": "mesh",
         "vtkmodules": "mesh",
         "zarr": "dataset",
+        "h5py": "dataset",
         "dask": "dataset",
         "distributed": "dataset",
         "xraydb": "physics-tables",

@@ -57,6 +57,8 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("dataset inspect {store} -o sheets", "dataset"),
     ("dataset split {store}", WORKS),
     ("dataset verify {store}", "dataset"),
+    ("dataset export {store} -o e --format syndeeplesion", "dataset"),
+    ("dataset export {store} -o e --format nifti", "dataset"),
     ("demo --help", WORKS),  # needs the sample CT; `make demo` runs it on a plain install
     ("sample-data --help", WORKS),
 )

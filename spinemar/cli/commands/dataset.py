@@ -1,21 +1,32 @@
-"""`spinemar dataset`: make, look at, split and verify training pairs."""
+"""`spinemar dataset`: make, look at, split, verify and export training pairs."""
 
 from __future__ import annotations
 
 import time
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from spinemar.cli.console import print_json, progress_bars, stdout
-from spinemar.cli.options import Json
-from spinemar.cli.outputs import refuse_existing_in
+from spinemar.cli.options import Json, Overwrite
+from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.errors import FaultError, InputError
 
 app = typer.Typer(
-    no_args_is_help=True, help="Make, look at, split and verify stores of training pairs."
+    no_args_is_help=True, help="Make, look at, split, verify and export stores of training pairs."
 )
+
+
+class ExportFormat(str, Enum):
+    """Layouts of `spinemar.dataset.exchange`."""
+
+    syndeeplesion = "syndeeplesion"
+    adn = "adn"
+    nifti = "nifti"
+    npz = "npz"
+
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="A store of training pairs.")]
 
@@ -238,6 +249,54 @@ def verify(
             if given_up
             else "Run this with --discard, then `spinemar dataset make` with the same options.",
         )
+
+
+@app.command()
+def export(
+    store: Store,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
+    layout: Annotated[
+        ExportFormat,
+        typer.Option(
+            "--format",
+            help="syndeeplesion (HDF5 as InDuDoNet and DICDNet read it), adn (MATLAB files as ADN "
+            "reads them), nifti, or npz.",
+        ),
+    ],
+    split: Annotated[
+        str | None, typer.Option("--split", help="Only this split: training, validation or test.")
+    ] = None,
+    domain: Annotated[str | None, typer.Option(help="Only these pairs: post or raw.")] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Write the pairs of a store for code that is not ours; a folder for each split.
+
+    Examples:
+
+      spinemar dataset export pairs.zarr -o deeplesion --format syndeeplesion
+
+      spinemar dataset export pairs.zarr -o volumes --format nifti --split validation
+    """
+    from spinemar.dataset.exchange.export import export_store
+
+    refuse_existing([output], overwrite=overwrite)
+    with progress_bars(quiet=json) as (progress, cancel):
+        done = export_store(
+            store,
+            output,
+            layout.value,
+            split=split,
+            domain=domain,
+            progress=progress,
+            cancel=cancel,
+        )
+    if json:
+        facts = {"status": "done", "output": str(output), "pairs": done.pairs, "files": done.files}
+        print_json(facts)
+        return
+    counted = ", ".join(f"{name} {number}" for name, number in done.pairs.items())
+    stdout().print(f"{output}: {counted} pairs in {done.files} files.", highlight=False)
 
 
 def _settings(path: Path | None, placement: str, domain: str) -> Any:
