@@ -32,7 +32,15 @@ class PairSettings:
     edge_share : float
         Share of pairs at an end of the metal, so that a neighbouring slice has none.
     mild_share : float
-        Share of pairs with one small implant and little artifact.
+        Share of pairs with one small titanium implant and little artifact.
+    low_lumbar_share : float
+        Share of pairs about L4 to S1, where a CT shows these levels.
+    no_rods_share : float
+        Share of constructs without rods.
+    most_lost_share : float
+        Pairs whose middle slice loses a larger share of its rays are drawn anew.
+    slab_mm : float
+        Half the height of the slab on which metal is found.
     targeted_share : float
         Share of post-acquisition pairs with a field of view below 300 mm about the spine.
     truncated_fov_mm, whole_fov_mm : (float, float)
@@ -66,6 +74,10 @@ class PairSettings:
     raw_share: float = 0.3
     edge_share: float = 0.12
     mild_share: float = 0.08
+    low_lumbar_share: float = 0.5
+    no_rods_share: float = 0.06
+    most_lost_share: float = 0.35
+    slab_mm: float = 15.0
     targeted_share: float = 0.4
     truncated_fov_mm: tuple[float, float] = (160.0, 300.0)
     whole_fov_mm: tuple[float, float] = (300.0, 500.0)
@@ -109,6 +121,7 @@ class PairSettings:
             ("warp_mm", 0.0, 8.0),
             ("rotation_deg", 0.0, 45.0),
             ("tilt_deg", 0.0, 10.0),
+            ("slab_mm", 0.0, 100.0),
         ):
             _check(name, getattr(self, name), low, high)
         for thickness in self.slice_mm:

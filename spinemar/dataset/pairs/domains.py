@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from spinemar.dataset.pair_settings import PairSettings
 from spinemar.dataset.pairs.encoding import encode_hu, encode_integrals
 from spinemar.dataset.pairs.exposure import Float, Measured, recentred
+from spinemar.dataset.pairs.surroundings import Surroundings
 from spinemar.dataset.sampling.protocol import ScanProtocol
 from spinemar.errors import InputError
 from spinemar.mar.pipeline.slice_cache import SliceCache
 from spinemar.mar.segmentation.low_saturation import low_clip_hu
-from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU, segment_metal
+from spinemar.mar.segmentation.metal import segment_metal
 from spinemar.physics.scans.stored_values import stored_hu
 from spinemar.tomography.geometry import SinogramGeometry, grid_width_mm
 from spinemar.tomography.radon import RadonTransform
@@ -39,6 +40,14 @@ _NEAR_MM = 20.0
 
 
 @dataclass(frozen=True)
+class MetalSearch:
+    """How metal is found: above a threshold, or, without one, by itself on the slab around."""
+
+    threshold_hu: float | None
+    around: Surroundings | None
+
+
+@dataclass(frozen=True)
 class PairArrays:
     """Stored arrays of a pair, but for its true metal, and what was measured on them."""
 
@@ -55,7 +64,7 @@ def image_radon(fov_mm: float, settings: PairSettings) -> RadonTransform:
 
 
 def post_pair(
-    measured: Measured, protocol: ScanProtocol, settings: PairSettings, threshold_hu: float | None
+    measured: Measured, protocol: ScanProtocol, settings: PairSettings, search: MetalSearch
 ) -> PairArrays | None:
     """Reconstruct, store as HU, find metal, project again; None if no metal is found."""
     centre, iso = protocol.image_centre_ras, protocol.isocentre_ras
@@ -68,7 +77,7 @@ def post_pair(
     hu = stored_hu(mu_to_hu(back.fbp(moved)), protocol.settings.hu_scale)
     images, truth = np.split(hu, 2)
     radon = image_radon(protocol.fov_mm, settings)
-    metal = _find_metal(images, protocol, threshold_hu)
+    metal = _find_metal(images, protocol, search)
     if metal is None:
         return None
     slice_cache = SliceCache(images, metal, radon, clip_hu=low_clip_hu(images))
@@ -77,7 +86,7 @@ def post_pair(
 
 
 def raw_pair(
-    measured: Measured, protocol: ScanProtocol, settings: PairSettings, threshold_hu: float | None
+    measured: Measured, protocol: ScanProtocol, settings: PairSettings, search: MetalSearch
 ) -> PairArrays | None:
     """Take the measured rays themselves; None if no metal is found.
 
@@ -87,7 +96,7 @@ def raw_pair(
     radon = image_radon(protocol.fov_mm, settings)
     hu = mu_to_hu(radon.fbp(np.concatenate([measured.scan, measured.truth])))
     images, truth = np.split(stored_hu(hu, "extended"), 2)
-    metal = _find_metal(images, protocol, threshold_hu)
+    metal = _find_metal(images, protocol, search)
     if metal is None:
         return None
     slice_cache = SliceCache(
@@ -97,18 +106,20 @@ def raw_pair(
 
 
 def _find_metal(
-    images: Float, protocol: ScanProtocol, threshold_hu: float | None
+    images: Float, protocol: ScanProtocol, search: MetalSearch
 ) -> NDArray[np.bool_] | None:
+    """Find metal as in use; None if the middle slice shows none."""
+    around, count = search.around, len(images)
+    stack = images if around is None else np.concatenate([around.below, images, around.above])
+    first = 0 if around is None else len(around.below)
     pixel = protocol.fov_mm / images.shape[-1]
     affine = np.diag([-pixel, -pixel, protocol.spacing_mm, 1.0])
-    volume = CTVolume(images, affine)
     try:
-        mask = segment_metal(volume, threshold_hu).mask
+        mask = segment_metal(CTVolume(stack, affine), search.threshold_hu).mask
     except InputError:  # a threshold that took in everything
-        mask = segment_metal(volume, MASK_THRESHOLD_HU).mask
-    if not mask[len(mask) // 2].any():
-        mask = segment_metal(volume, MASK_THRESHOLD_HU).mask
-    return mask if mask[len(mask) // 2].any() else None
+        return None
+    mask = np.ascontiguousarray(mask[first : first + count])
+    return mask if mask[count // 2].any() else None
 
 
 def _collected(

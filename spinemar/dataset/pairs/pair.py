@@ -15,12 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.dataset.pair_settings import N_SLICES, PairSettings
-from spinemar.dataset.pairs.domains import FIELDS, PairArrays, post_pair, raw_pair
+from spinemar.dataset.pairs.domains import (
+    FIELDS,
+    MetalSearch,
+    PairArrays,
+    post_pair,
+    raw_pair,
+)
 from spinemar.dataset.pairs.encoding import encode_fractions
 from spinemar.dataset.pairs.exposure import Layer, measure
+from spinemar.dataset.pairs.surroundings import Surroundings, surroundings
 from spinemar.dataset.pairs.true_metal import true_metal
+from spinemar.dataset.pairs.worth import found_facts, why_worthless
 from spinemar.dataset.sampling.anatomy import Tissue, sample_patient, scan_grid
-from spinemar.dataset.sampling.deformation import Deformation, FloatArray, draw_deformation
+from spinemar.dataset.sampling.anchors import draw_anchor
+from spinemar.dataset.sampling.deformation import Deformation, draw_deformation
 from spinemar.dataset.sampling.patients import Patient
 from spinemar.dataset.sampling.placement import (
     Placed,
@@ -39,6 +48,7 @@ from spinemar.dataset.sampling.protocol import (
 from spinemar.errors import FaultError
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.physics.materials import METALS
+from spinemar.physics.scans.stored_values import stored_hu
 from spinemar.planning.plans.plan_json import plan_to_json
 
 __all__ = ["FIELDS", "Pair", "make_pair"]
@@ -46,6 +56,7 @@ __all__ = ["FIELDS", "Pair", "make_pair"]
 _ATTEMPTS = 60
 _HEIGHTS = 12
 _LEAST_METAL_MM2 = 4.0
+_BELOW_END_HU = 71.0  # no threshold lies in the last steps of a scale, where nothing is above it
 _REACH_MM = ((0.0, 0.0), (60.0, 0.0), (-60.0, 0.0), (0.0, 90.0), (0.0, -60.0))
 
 
@@ -98,8 +109,9 @@ def make_pair(patients: Sequence[Patient], settings: PairSettings, seed: int, in
     Raises
     ------
     FaultError
-        If no attempt gave a slice with metal.
+        If no attempt gave a slice with metal, and a pair worth having.
     """
+    worthless: list[str] = []
     for attempt in range(_ATTEMPTS):
         rng = np.random.default_rng([seed, index, attempt])
         case = _draw_case(patients, settings, rng)
@@ -114,29 +126,60 @@ def make_pair(patients: Sequence[Patient], settings: PairSettings, seed: int, in
         case = replace(case, protocol=case.protocol.exposed_for(path))
         measured = measure(slices, pixel_mm, case.protocol.settings, case.scan_seed)
         finish = raw_pair if case.protocol.domain == "raw" else post_pair
-        made = finish(measured, case.protocol, settings, case.threshold_hu)
-        if made is not None:
-            true = true_metal(
-                case.placed.plan, case.patient.catalogue, case.protocol, case.z_mm, settings.matrix
-            )
-            arrays = {**made.arrays, "metal_fraction": encode_fractions(true)}
-            return Pair(arrays, _row(case, made, slices, [seed, index, attempt], true))
+        search = MetalSearch(case.threshold_hu, _around(case, settings))
+        made = finish(measured, case.protocol, settings, search)
+        if made is None:
+            worthless.append("metal not found")
+            continue
+        true = true_metal(
+            case.placed.plan, case.patient.catalogue, case.protocol, case.z_mm, settings.matrix
+        )
+        facts = {**made.facts, **_found(made, true)}
+        if reason := why_worthless(facts, settings):
+            worthless.append(reason)
+            continue
+        arrays = {**made.arrays, "metal_fraction": encode_fractions(true)}
+        facts["drawn_anew"] = worthless
+        return Pair(arrays, _row(case, facts, slices, [seed, index, attempt], true))
+    why = ", ".join(sorted(set(worthless)))
     raise FaultError(
-        f"No metal could be placed for pair {index}.",
-        "Check that the CTs' clean range holds vertebrae.",
+        f"No metal could be placed for pair {index}{f' ({why})' if why else ''}.",
+        "Check that the CTs' clean range holds vertebrae, and the settings.",
     )
+
+
+def _around(case: _Case, settings: PairSettings) -> Surroundings | None:
+    """Draw the slab around, where metal is found by itself; a threshold needs none."""
+    if case.threshold_hu is not None:
+        return None
+    return surroundings(
+        case.patient,
+        case.deformation,
+        case.tissue,
+        case.placed.plan,
+        case.protocol,
+        case.z_mm,
+        settings.matrix,
+        settings.slab_mm,
+    )
+
+
+def _found(made: PairArrays, true: NDArray[np.float32]) -> dict[str, float]:
+    middle = N_SLICES // 2
+    found = np.asarray(made.arrays["metal"][middle])
+    return found_facts(found, true[middle].sum(axis=0), made.facts["pixel_mm"])
 
 
 def _draw_case(
     patients: Sequence[Patient], settings: PairSettings, rng: np.random.Generator
 ) -> _Case | None:
     """Draw everything about a pair; None where it does not fit the CT."""
-    patient = patients[int(rng.integers(len(patients)))]
+    anchor = draw_anchor(patients, settings, rng)
+    patient, pivot = anchor.patient, anchor.point
     realistic = bool(rng.random() < settings.realistic_share)
     kind = rng.random()
     edge = bool(kind < settings.edge_share)
     mild = bool(settings.edge_share <= kind < settings.edge_share + settings.mild_share)
-    anchor, pivot = _anchor(patient, rng)
     deformation = draw_deformation(pivot, settings, rng)
     spine = deformation.to_new(pivot)
     placed: Placed | None
@@ -146,7 +189,7 @@ def _draw_case(
         placed = draw_from_plan(patient.plan, deformation, patient.catalogue, mild, rng)
     else:
         sites = [deformation.moved_site(site) for site in patient.sites]
-        placed = draw_realistic(sites, anchor, patient.catalogue, mild, rng)
+        placed = draw_realistic(sites, anchor.level, patient.catalogue, settings, mild, rng)
     if placed is None:
         return None
     protocol = draw_protocol(patient, deformation, spine, settings, mild, rng)
@@ -154,7 +197,6 @@ def _draw_case(
     if z_mm is None:
         return None
     tissue = Tissue(rng.uniform(*settings.bone_density), rng.normal(scale=8.0))
-    automatic = rng.random() < settings.automatic_share
     return _Case(
         patient,
         deformation,
@@ -164,22 +206,29 @@ def _draw_case(
         z_mm,
         edge,
         int(rng.integers(2**31)),
-        None if automatic else float(rng.uniform(*settings.threshold_hu)),
-        {"anchor": anchor},
+        _draw_threshold(protocol, settings, rng),
+        {"anchor": anchor.level, "slice_level": _level_at(patient, deformation, z_mm)},
     )
 
 
-def _anchor(patient: Patient, rng: np.random.Generator) -> tuple[str, FloatArray]:
-    """Draw the level about which a pair is made, and its middle in the old patient."""
-    if patient.sites:
-        low, high = patient.clean_mm
-        inside = [s for s in patient.sites if low <= s.isthmus[2] <= high]
-        sites = inside or list(patient.sites)
-        site = sites[int(rng.integers(len(sites)))]
-        return site.level, site.body_centre
-    assert patient.plan is not None
-    screw = patient.plan.screws[int(rng.integers(len(patient.plan.screws)))]
-    return screw.level, np.array(screw.tip)
+def _draw_threshold(
+    protocol: ScanProtocol, settings: PairSettings, rng: np.random.Generator
+) -> float | None:
+    """Draw a threshold that the scale of the scan reaches, None for finding metal by itself."""
+    automatic, drawn = rng.random() < settings.automatic_share, rng.uniform(*settings.threshold_hu)
+    if automatic:
+        return None
+    end = float(stored_hu(np.array(np.inf), protocol.settings.hu_scale))
+    return float(min(drawn, end - _BELOW_END_HU))
+
+
+def _level_at(patient: Patient, deformation: Deformation, z_mm: float) -> str:
+    """Name the vertebra whose body lies nearest to a height."""
+    levels = [(site.level, site.body_centre) for site in patient.sites]
+    if patient.plan is not None:
+        levels += [(screw.level, np.array(screw.tip)) for screw in patient.plan.screws]
+    heights = deformation.to_new(np.array([point for _, point in levels]))[:, 2]
+    return levels[int(np.argmin(np.abs(heights - z_mm)))][0]
 
 
 def _fitting_height(
@@ -242,13 +291,13 @@ def _holds_metal(slices: list[list[Layer]], pixel_mm: float, mild: bool) -> bool
 
 def _row(
     case: _Case,
-    made: PairArrays,
+    facts: dict[str, Any],
     slices: list[list[Layer]],
     seeds: list[int],
     true: NDArray[np.float32],
 ) -> dict[str, Any]:
     protocol = case.protocol
-    area_mm2 = true.sum(axis=(2, 3)) * made.facts["pixel_mm"] ** 2
+    area_mm2 = true.sum(axis=(2, 3)) * facts["pixel_mm"] ** 2
     return {
         "index": seeds[1],
         "ct": case.patient.name,
@@ -267,7 +316,7 @@ def _row(
             name: area_mm2[:, n].tolist() for n, name in enumerate(METALS) if area_mm2[:, n].any()
         },
         **plan_facts(case.placed.plan),
-        **made.facts,
+        **facts,
         **protocol.facts(),
         "anatomy": {
             **case.deformation.facts,

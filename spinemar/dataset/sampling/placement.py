@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from spinemar.dataset.pair_settings import PairSettings
 from spinemar.dataset.sampling.deformation import Deformation, FloatArray
-from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.catalogue import Catalogue, ScrewModel
 from spinemar.implants.kinds import GROUPS, counts_of
 from spinemar.implants.placement import Cage
 from spinemar.implants.shapes.solids import unit
@@ -36,8 +37,11 @@ _METALS = (
     ("Ti-6Al-4V", "CoCrMo", 0.18),
     ("Ti-6Al-4V", "316L", 0.10),
 )
-_ROD_DIAMETERS_MM = (5.5, 6.0, 6.35)
-_MOST_LEVELS = 4  # on either side of the anchor
+_TITANIUM = "Ti-6Al-4V"
+# Levels on either side of the anchor, with relative frequency: short constructs are the most.
+_MORE_LEVELS = ((0, 0.4), (1, 0.3), (2, 0.2), (3, 0.1))
+_LEAST_LEVELS = 2
+_VARIATIONS = 12
 _REALM_MM = 600.0
 
 
@@ -63,41 +67,76 @@ def draw_realistic(
     sites: Sequence[PedicleSite],
     anchor: str,
     catalogue: Catalogue,
+    settings: PairSettings,
     mild: bool,
     rng: np.random.Generator,
 ) -> Placed | None:
     """Draw a construct about the level `anchor` as one of many surgeons would make it.
 
-    None where no pedicle takes a screw.
+    None where no pedicle takes a screw, or nothing whole comes of it: a construct spans two levels
+    or more, if the CT shows so many, and has all screws on rods, or no rods.
     """
     levels = list(dict.fromkeys(site.level for site in sites))
-    middle = levels.index(anchor)
-    first = max(middle - int(rng.integers(0, _MOST_LEVELS)), 0)
-    last = middle + int(rng.integers(0, _MOST_LEVELS))
+    first, last = _levels_about(levels.index(anchor), len(levels), rng)
     chosen = [site for site in sites if site.level in levels[first : last + 1]]
-    settings = _draw_construct(catalogue, rng)
-    plan = construct_from_pedicles(chosen, catalogue, settings)
+    construct = _draw_construct(catalogue, settings, rng)
+    plan = construct_from_pedicles(chosen, catalogue, construct)
     if not plan.screws:
         return None
-    if not mild and len(chosen) > 2 and rng.random() < 0.2:
+    if mild:
+        return Placed(_mildest(_varied(plan, catalogue, rng), catalogue, rng), "realistic", mild)
+    if len(chosen) > 2 and rng.random() < 0.2:
         plan = _with_cage(plan, chosen, catalogue, rng)
-    plan = _varied(plan, catalogue, rng)
-    return Placed(_mildest(plan, catalogue, rng) if mild else plan, "realistic", mild)
+    fewest = min(_LEAST_LEVELS, len(levels))
+    whole = _whole_variation(plan, catalogue, fewest, construct.with_rods and fewest > 1, rng)
+    return None if whole is None else Placed(whole, "realistic", mild)
 
 
-def _draw_construct(catalogue: Catalogue, rng: np.random.Generator) -> ConstructSettings:
+def _levels_about(middle: int, count: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw the first and the last of `count` levels about one of them, two or more if there are."""
+    steps, weights = zip(*_MORE_LEVELS, strict=True)
+    up, down = (int(step) for step in rng.choice(steps, size=2, p=weights))
+    first, last = max(middle - up, 0), min(middle + down, count - 1)
+    if first == last and (rng.random() < 0.5 or last == count - 1):
+        first = max(first - 1, 0)
+    if first == last:
+        last = min(last + 1, count - 1)
+    return first, last
+
+
+def _whole_variation(
+    plan: Plan, catalogue: Catalogue, fewest: int, with_rods: bool, rng: np.random.Generator
+) -> Plan | None:
+    """Vary a plan until it has so many levels and, if asked for, every screw on a rod."""
+    if with_rods and not plan.rods:
+        return None
+    for _ in range(_VARIATIONS):
+        varied = _varied(plan, catalogue, rng)
+        held = {screw_id for rod in varied.rods for screw_id in rod.screw_ids}
+        if with_rods and any(screw.id not in held for screw in varied.screws):
+            continue
+        if len({screw.level for screw in varied.screws}) >= fewest:
+            return varied
+    return None
+
+
+def _draw_construct(
+    catalogue: Catalogue, settings: PairSettings, rng: np.random.Generator
+) -> ConstructSettings:
     """Draw implants and metals of a construct."""
     weights = np.array([weight for _, _, weight in _METALS])
     screw_metal, rod_metal, _ = _METALS[int(rng.choice(len(_METALS), p=weights / weights.sum()))]
     models = [m for m in catalogue.screws if screw_metal in m.materials]
     model = models[int(rng.integers(len(models)))]
+    rods = [m for m in catalogue.rods if rod_metal in m.materials]
+    rod = rods[int(rng.integers(len(rods)))]
     return ConstructSettings(
         screw_model=model.id,
         material=screw_metal,
         diameter_share=rng.uniform(0.7, 0.88),
-        with_rods=bool(rng.random() > 0.06),
+        with_rods=bool(rng.random() >= settings.no_rods_share),
         with_crosslink=bool(rng.random() < 0.2),
-        rod=RodSettings(diameter_mm=float(rng.choice(_ROD_DIAMETERS_MM)), material=rod_metal),
+        rod=RodSettings(rod.id, float(rng.choice(rod.diameters_mm)), rod_metal),
     )
 
 
@@ -107,10 +146,17 @@ def draw_from_plan(
     catalogue: Catalogue,
     mild: bool,
     rng: np.random.Generator,
-) -> Placed:
-    """Draw a variation of the patient's own plan, moved into the new patient."""
-    varied = _varied(moved_plan(plan, deformation, catalogue), catalogue, rng)
-    return Placed(_mildest(varied, catalogue, rng) if mild else varied, "realistic", mild)
+) -> Placed | None:
+    """Draw a variation of the patient's own plan, moved into the new patient.
+
+    None where nothing whole comes of it: rods that the plan has are not lost.
+    """
+    moved = moved_plan(plan, deformation, catalogue)
+    if mild:
+        return Placed(_mildest(_varied(moved, catalogue, rng), catalogue, rng), "realistic", mild)
+    fewest = min(_LEAST_LEVELS, len({screw.level for screw in plan.screws}))
+    whole = _whole_variation(moved, catalogue, fewest, bool(plan.rods), rng)
+    return None if whole is None else Placed(whole, "realistic", mild)
 
 
 def draw_random(
@@ -132,7 +178,7 @@ def draw_random(
     plan = random_plan(realm, int(rng.integers(2**31)), catalogue, settings=settings)
     if not any(plan.items()):
         return None
-    return Placed(plan, "random", mild)
+    return Placed(_mildest(plan, catalogue, rng) if mild else plan, "random", mild)
 
 
 def moved_plan(plan: Plan, deformation: Deformation, catalogue: Catalogue) -> Plan:
@@ -200,13 +246,24 @@ def _varied(plan: Plan, catalogue: Catalogue, rng: np.random.Generator) -> Plan:
 
 
 def _mildest(plan: Plan, catalogue: Catalogue, rng: np.random.Generator) -> Plan:
-    """Return one titanium screw of the plan alone."""
+    """Return one screw of the plan alone, of titanium as a whole where that is sold."""
     screw: Screw = plan.screws[int(rng.integers(len(plan.screws)))]
-    model = catalogue.screw(screw.model)
-    metal = "Ti-6Al-4V" if "Ti-6Al-4V" in model.materials else screw.material
-    alone = replace(screw, material=metal, head_axis=None, slot_axis=None)
+    models = [catalogue.screw(screw.model), *catalogue.screws]
+    titanium = next((model for model in models if _is_titanium(model)), None)
+    alone = replace(screw, head_axis=None, slot_axis=None)
+    if titanium is not None:
+        diameter = min(titanium.diameters_mm, key=lambda d: abs(d - screw.diameter_mm))
+        length = min(titanium.lengths_mm, key=lambda x: abs(x - screw.length_mm))
+        along = np.subtract(screw.tip, screw.entry)
+        alone = titanium.placed(
+            screw.id, screw.level, screw.side, screw.entry, along, (diameter, length), _TITANIUM
+        )
     none: dict[str, Any] = dict.fromkeys(GROUPS, ())
     return replace(plan, **none | {"screws": (alone,)})
+
+
+def _is_titanium(model: ScrewModel) -> bool:
+    return _TITANIUM in model.materials and model.head_material in (None, _TITANIUM)
 
 
 def _with_cage(

@@ -36,8 +36,11 @@ from spinemar.errors import InputError
 from spinemar.physics.materials import METALS
 
 FORMAT = "spinemar-pairs"
-VERSION = 2
-"""Of what a pair is: another number, other pairs. Stores of version 1 are read, not continued."""
+VERSION = 3
+"""Of what a pair is: another number, other pairs. Stores of earlier ones are read, not continued.
+
+1: without `li_sinogram` and `metal_fraction`. 2: metal found on three slices, nothing drawn anew.
+"""
 _FIRST_FIELDS = tuple(name for name in FIELDS if name not in ("li_sinogram", "metal_fraction"))
 """What stores of version 1 hold."""
 SPEC, TABLE, SPLITS = "dataset.json", "pairs.jsonl", "splits.json"
