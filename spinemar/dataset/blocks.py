@@ -22,6 +22,7 @@ from spinemar.dataset.storage.layout import (
     Spec,
     block_range,
     create_arrays,
+    read_arrays,
     read_record,
     read_spec,
     record_path,
@@ -29,6 +30,7 @@ from spinemar.dataset.storage.layout import (
     write_record,
     zarr_package,
 )
+from spinemar.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,41 @@ def make_block(store: Path, block: int, pairs: int) -> BlockDone:
     """
     start, cpu_start = time.perf_counter(), time.process_time()
     spec = read_spec(store)
-    patients = _patients(store, spec.inputs)
+    patients = _patients(store, spec.newest)
     numbers = block_range(spec, block, pairs)
-    made = [make_pair(patients, spec.settings, spec.seed, index) for index in numbers]
+    made = _older_pairs(store, spec, block)
+    for index in range(numbers.start + len(made), numbers.stop):
+        made.append(make_pair(patients, spec.settings, spec.seed, index))
+    sha256 = commit_block(store, spec, block, made)
+    return BlockDone(
+        block,
+        len(made),
+        time.perf_counter() - start,
+        time.process_time() - cpu_start,
+        sum(shard_path(store, name, block).stat().st_size for name in sha256),
+        _peak_bytes(),
+        str(os.getpid()),
+    )
+
+
+def commit_block(store: Path, spec: Spec, block: int, made: list[Pair]) -> dict[str, str]:
+    """Write the shards of a block, then its record.
+
+    Parameters
+    ----------
+    store : Path
+    spec : Spec
+    block : int
+    made : list of Pair
+        All of the block's.
+
+    Returns
+    -------
+    dict of str to str
+        SHA-256 of each shard, by array.
+    """
+    first = block * spec.block_pairs
+    numbers = range(first, first + len(made))
     staging = store / WORK / f"block-{block}-{secrets.token_hex(6)}"
     try:
         sha256 = _write_shards(staging, spec, numbers, made)
@@ -84,15 +118,54 @@ def make_block(store: Path, block: int, pairs: int) -> BlockDone:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     write_record(store, BlockRecord(block, [pair.row for pair in made], sha256))
-    return BlockDone(
-        block,
-        len(made),
-        time.perf_counter() - start,
-        time.process_time() - cpu_start,
-        sum(shard_path(store, name, block).stat().st_size for name in sha256),
-        _peak_bytes(),
-        str(os.getpid()),
-    )
+    return sha256
+
+
+def stored_pairs(store: Path, spec: Spec, record: BlockRecord) -> list[Pair]:
+    """Read the pairs of a block as they were made.
+
+    Raises
+    ------
+    InputError
+        If a shard is not what was written.
+    """
+    for name in spec.fields:
+        path = shard_path(store, name, record.block)
+        if (file_sha256(path) if path.is_file() else None) != record.sha256.get(name):
+            raise InputError(
+                f"The shard {path.relative_to(store).as_posix()} of {store.name} is not what was "
+                "written.",
+                "See what else is damaged with `spinemar dataset verify`.",
+            )
+    group = read_arrays(store, spec.fields)
+    return [
+        Pair({name: np.asarray(group[name][row["index"]]) for name in spec.fields}, row)
+        for row in record.rows
+    ]
+
+
+def _older_pairs(store: Path, spec: Spec, block: int) -> list[Pair]:
+    """Return the block's pairs of CTs that were there before others were added.
+
+    They are kept, not made again: their CTs need not be at hand.
+
+    Raises
+    ------
+    InputError
+        If they are lost.
+    """
+    count = max(spec.first_pair - block * spec.block_pairs, 0)
+    if not count:
+        return []
+    record = read_record(store, block)
+    kept = [] if record is None else stored_pairs(store, spec, record)[:count]
+    if len(kept) < min(count, spec.block_pairs):
+        raise InputError(
+            f"Block {block} of {store.name} is lost, and its pairs show CTs that were there before "
+            "others were added: they cannot be made again here.",
+            "Take the block from a copy of the store.",
+        )
+    return kept
 
 
 def _write_shards(staging: Path, spec: Spec, numbers: range, made: list[Pair]) -> dict[str, str]:

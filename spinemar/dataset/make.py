@@ -125,28 +125,55 @@ def make_store(
     with _nothing_left_if_refused(store), output_lock(store):
         (store / WORK).mkdir(parents=True, exist_ok=True)
         spec = _prepared_spec(store, inputs, draft, progress, cancel)
-        if (held := held_pairs(store)) > pairs:
-            raise InputError(
-                f"{store.name} holds pairs up to number {held - 1} already.",
-                f"Ask for {held} or more; pairs are never deleted.",
-            )
-        create_arrays(store, spec, pairs)
-        count = block_count(spec, pairs)
-        open_blocks = [
-            block
-            for block in range(count)
-            if not block_is_done(store, block, len(block_range(spec, block, pairs)))
-        ]
-        done: list[BlockDone] = []
-        complete = pairs - sum(len(block_range(spec, block, pairs)) for block in open_blocks)
-        progress(Progress(_STAGE, complete, pairs))
-        with _executed(store, open_blocks, pairs, workers, scheduler, cancel) as results:
-            for one in results:
-                done.append(one)
-                complete += one.pairs
-                progress(Progress(_STAGE, complete, pairs))
-        finish_store(store)
-        shutil.rmtree(store / WORK, ignore_errors=True)
+        return complete_store(store, spec, pairs, workers, scheduler, progress, cancel)
+
+
+def complete_store(
+    store: Path,
+    spec: Spec,
+    pairs: int,
+    workers: int,
+    scheduler: str | None,
+    progress: ProgressCallback,
+    cancel: CancelToken | None,
+) -> Made:
+    """Make the blocks that are missing, and what stands around them.
+
+    Parameters
+    ----------
+    store : Path
+        Locked, with its specification and the newest CTs prepared.
+    spec : Spec
+    pairs, workers, scheduler, progress, cancel
+        As for `make_store`.
+
+    Raises
+    ------
+    InputError, FaultError, CancelledError
+        As `make_store`.
+    """
+    if (held := held_pairs(store)) > pairs:
+        raise InputError(
+            f"{store.name} holds pairs up to number {held - 1} already.",
+            f"Ask for {held} or more; pairs are never deleted.",
+        )
+    create_arrays(store, spec, pairs)
+    count = block_count(spec, pairs)
+    open_blocks = [
+        block
+        for block in range(count)
+        if not block_is_done(store, block, len(block_range(spec, block, pairs)))
+    ]
+    done: list[BlockDone] = []
+    complete = pairs - sum(len(block_range(spec, block, pairs)) for block in open_blocks)
+    progress(Progress(_STAGE, complete, pairs))
+    with _executed(store, open_blocks, pairs, workers, scheduler, cancel) as results:
+        for one in results:
+            done.append(one)
+            complete += one.pairs
+            progress(Progress(_STAGE, complete, pairs))
+    finish_store(store)
+    shutil.rmtree(store / WORK, ignore_errors=True)
     return Made(pairs, count, count - len(open_blocks), tuple(done))
 
 
@@ -193,19 +220,17 @@ def _prepared_spec(
     cancel: CancelToken | None,
 ) -> Spec:
     """Prepare the patients and write the drafted specification, or check it with the store's."""
-    facts = []
-    for number, entry in enumerate(inputs):
-        progress(Progress("Preparing CTs", number, len(inputs)))
-        patient = load_patient(prepare_patient(entry, store / WORK, cancel))
-        facts.append(
-            InputFact(patient.name, patient.patient, patient.split, patient.source, patient.sha256)
-        )
-    progress(Progress("Preparing CTs", len(inputs), len(inputs)))
+    facts = prepare_inputs(store, inputs, progress, cancel)
     spec = replace(draft, inputs=tuple(facts))
     if not (store / SPEC).exists():
         write_spec(store, spec)
         return spec
     known = read_spec(store)
+    refuse_merged(store, known)
+    if known.first_pair:  # CTs were added: to go on, those that were added last are named
+        older = known.inputs[: -len(known.newest)]
+        further = (replace(fact, first_pair=known.first_pair) for fact in facts)
+        spec = replace(spec, inputs=(*older, *further))
     if known != spec:
         differing = [
             name
@@ -217,6 +242,44 @@ def _prepared_spec(
             "Use its own options to go on with it, or choose another folder.",
         )
     return known
+
+
+def prepare_inputs(
+    store: Path,
+    inputs: Sequence[CtEntry],
+    progress: ProgressCallback,
+    cancel: CancelToken | None,
+) -> list[InputFact]:
+    """Prepare CTs in a store's working folder, which must exist, and return what they are.
+
+    Raises
+    ------
+    InputError
+        If one cannot be used.
+    """
+    facts = []
+    for number, entry in enumerate(inputs):
+        progress(Progress("Preparing CTs", number, len(inputs)))
+        patient = load_patient(prepare_patient(entry, store / WORK, cancel))
+        facts.append(
+            InputFact(patient.name, patient.patient, patient.split, patient.source, patient.sha256)
+        )
+    progress(Progress("Preparing CTs", len(inputs), len(inputs)))
+    return facts
+
+
+def refuse_merged(store: Path, spec: Spec) -> None:
+    """Refuse a store that was put together from others: it gets no pairs of its own.
+
+    Raises
+    ------
+    InputError
+    """
+    if spec.merged_from:
+        raise InputError(
+            f"{store.name} was merged from other stores and gets no pairs of its own.",
+            "Lengthen one of those and merge them again.",
+        )
 
 
 @contextmanager

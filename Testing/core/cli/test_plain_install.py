@@ -54,6 +54,8 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("evaluate {scan} {scan}", WORKS),
     ("dataset make {cts} -o p.zarr --pairs 2", "dataset"),
     ("dataset make {cts} -o p.zarr --pairs 2 --workers 2", "dataset"),
+    ("dataset add {store} {cts} --pairs 4", "dataset"),
+    ("dataset merge {store} {store} -o m.zarr", "dataset"),
     ("dataset inspect {store} -o sheets", "dataset"),
     ("dataset split {store}", WORKS),
     ("dataset verify {store}", "dataset"),

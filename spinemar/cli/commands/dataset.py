@@ -1,11 +1,11 @@
-"""`spinemar dataset`: make, look at, split, verify and export training pairs."""
+"""`spinemar dataset`: make, lengthen, merge, look at, split, verify and export training pairs."""
 
 from __future__ import annotations
 
 import time
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,8 +14,12 @@ from spinemar.cli.options import Json, Overwrite
 from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.errors import FaultError, InputError
 
+if TYPE_CHECKING:
+    from spinemar.dataset.make import Made
+
 app = typer.Typer(
-    no_args_is_help=True, help="Make, look at, split, verify and export stores of training pairs."
+    no_args_is_help=True,
+    help="Make, lengthen, merge, look at, split, verify and export stores of training pairs.",
 )
 
 
@@ -29,6 +33,16 @@ class ExportFormat(str, Enum):
 
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="A store of training pairs.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes on this machine.")]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="tcp://HOST:PORT", help="A running Dask scheduler.")
+]
+LandmarkFolder = Annotated[
+    Path | None, typer.Option(help="Folder of landmark files, found by the CTs' names.")
+]
+Only = Annotated[
+    list[str] | None, typer.Option(help="Take the CTs of this split alone (repeatable).")
+]
 
 
 @app.command()
@@ -45,16 +59,10 @@ def make(
         str, typer.Option(metavar="post|raw|mix:R", help="Images projected again, or raw data.")
     ] = "mix:0.3",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="tcp://HOST:PORT", help="A running Dask scheduler.")
-    ] = None,
-    landmarks: Annotated[
-        Path | None, typer.Option(help="Folder of landmark files, found by the CTs' names.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(help="Take the CTs of this split alone (repeatable).")
-    ] = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+    landmarks: LandmarkFolder = None,
+    only: Only = None,
     settings: Annotated[
         Path | None, typer.Option(metavar="JSON", help="File with other settings.")
     ] = None,
@@ -99,31 +107,68 @@ def make(
             progress=progress,
             cancel=cancel,
         )
-    seconds = time.perf_counter() - start
-    fresh = sum(one.pairs for one in made.done)
-    stored = sum(one.stored_bytes for one in made.done)
-    peak = max((one.peak_bytes for one in made.done), default=0)
-    facts = {
-        "status": "done",
-        "store": str(output),
-        "pairs": made.pairs,
-        "made_now": fresh,
-        "seconds": round(seconds, 1),
-        "pairs_per_minute": round(60 * fresh / seconds, 2),
-        "bytes_per_pair": round(stored / fresh) if fresh else None,
-        "peak_bytes_per_worker": peak,
-        "workers": sorted({one.worker for one in made.done}),
-    }
-    if json:
-        print_json(facts)
-        return
-    console = stdout()
-    console.print(f"{output} holds {made.pairs} pairs, {fresh} of them made now.", highlight=False)
-    if fresh:
-        console.print(
-            f"{facts['pairs_per_minute']} pairs a minute, {stored / fresh / 1e6:.1f} MB a pair, "
-            f"at most {peak / 1e6:.0f} MB of memory a worker."
+    _tell_made(output, made, time.perf_counter() - start, json=json)
+
+
+@app.command()
+def add(
+    store: Store,
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="CTS|MANIFEST...", help="Further CTs, or lists of CTs.")
+    ],
+    pairs: Annotated[int, typer.Option(help="Pairs that the store shall hold in all.")],
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+    landmarks: LandmarkFolder = None,
+    only: Only = None,
+    json: Json = False,
+) -> None:
+    """Lengthen a store by pairs of further CTs; the CTs that it was made of are not needed.
+
+    What is there stays; run again, it goes on where it stopped. Seed and settings are the store's.
+
+    Examples:
+
+      spinemar dataset add pairs.zarr d.nii.gz e.nii.gz --pairs 300
+    """
+    from spinemar.dataset.exchange.further import add_to_store
+    from spinemar.dataset.manifest import read_inputs
+
+    inputs = read_inputs(sources, landmarks, only or ())
+    start = time.perf_counter()
+    with progress_bars(quiet=json) as (progress, cancel):
+        made = add_to_store(
+            store,
+            inputs,
+            pairs,
+            workers=workers,
+            scheduler=scheduler,
+            progress=progress,
+            cancel=cancel,
         )
+    _tell_made(store, made, time.perf_counter() - start, json=json)
+
+
+@app.command()
+def merge(
+    stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Two stores or more.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="STORE", help="The new store.")],
+    json: Json = False,
+) -> None:
+    """Put stores together into a new one; splits stay, and what does not go together is refused.
+
+    Examples:
+
+      spinemar dataset merge a.zarr b.zarr -o both.zarr
+    """
+    from spinemar.dataset.exchange.merge import merge_stores
+
+    with progress_bars(quiet=json) as (progress, cancel):
+        pairs = merge_stores(stores, output, progress=progress, cancel=cancel)
+    if json:
+        print_json({"status": "done", "store": str(output), "pairs": pairs})
+        return
+    stdout().print(f"{output} holds {pairs} pairs of {len(stores)} stores.", highlight=False)
 
 
 @app.command()
@@ -297,6 +342,34 @@ def export(
         return
     counted = ", ".join(f"{name} {number}" for name, number in done.pairs.items())
     stdout().print(f"{output}: {counted} pairs in {done.files} files.", highlight=False)
+
+
+def _tell_made(store: Path, made: Made, seconds: float, *, json: bool) -> None:
+    """Say what a run added to a store, and how fast."""
+    fresh = sum(one.pairs for one in made.done)
+    stored = sum(one.stored_bytes for one in made.done)
+    peak = max((one.peak_bytes for one in made.done), default=0)
+    facts = {
+        "status": "done",
+        "store": str(store),
+        "pairs": made.pairs,
+        "made_now": fresh,
+        "seconds": round(seconds, 1),
+        "pairs_per_minute": round(60 * fresh / seconds, 2),
+        "bytes_per_pair": round(stored / fresh) if fresh else None,
+        "peak_bytes_per_worker": peak,
+        "workers": sorted({one.worker for one in made.done}),
+    }
+    if json:
+        print_json(facts)
+        return
+    console = stdout()
+    console.print(f"{store} holds {made.pairs} pairs, {fresh} of them made now.", highlight=False)
+    if fresh:
+        console.print(
+            f"{facts['pairs_per_minute']} pairs a minute, {stored / fresh / 1e6:.1f} MB a pair, "
+            f"at most {peak / 1e6:.0f} MB of memory a worker."
+        )
 
 
 def _settings(path: Path | None, placement: str, domain: str) -> Any:

@@ -12,7 +12,7 @@ ADN: github.com/liaohaofu/adn (adn/datasets/deep_lesion.py, prepare_deep_lesion.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ integrals were interpolated onto that fan from parallel rays; times the attribut
 `per_line_integral` they are those of the real size.
 """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, _stored: Sequence[str]) -> None:
         with optional("An export in SynDeepLesion's layout"):
             import h5py
         self._h5py = h5py
@@ -163,7 +163,7 @@ attenuation per cm (0.192 for water) with metal. 256 x 256. Name the folders `tr
 """
     _SIZE, _OFFSET = 256, 32768
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, _stored: Sequence[str]) -> None:
         self._root = root
 
     def add(self, split: str, pair: Pair, row: Mapping[str, Any]) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from spinemar.dataset.storage.split import read_splits
 from spinemar.errors import InputError
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 
-LAYOUTS: Mapping[str, Callable[[Path], PairLayout]] = MappingProxyType(
+LAYOUTS: Mapping[str, Callable[[Path, Sequence[str]], PairLayout]] = MappingProxyType(
     {
         "syndeeplesion": SynDeepLesionLayout,
         "adn": AdnLayout,
@@ -84,7 +84,8 @@ def export_store(
         raise InputError(f"There is no format {layout!r}.", f"Use one of: {', '.join(LAYOUTS)}.")
     zarr_package()
     refuse_judge(store)
-    chosen = {row["index"] for row in PairStore(store, (), split=split, domain=domain).rows}
+    stored = PairStore(store, (), split=split, domain=domain)
+    chosen = {row["index"] for row in stored.rows}
     if not chosen:
         raise InputError(f"{store.name} holds no such pairs.", "Choose another split or domain.")
     split_of = {number: name for name, some in read_splits(store)[1].items() for number in some}
@@ -92,7 +93,9 @@ def export_store(
     files = 0
     with output_lock(output), atomic_path(output) as folder:
         folder.mkdir()
-        writer = LAYOUTS[layout](folder)
+        writer = LAYOUTS[layout](folder, stored.spec.fields)
+        if not writer.fields:
+            raise InputError(f"{store.name} holds nothing that {layout} has.", "Use npz.")
         pairs = PairStore(store, writer.fields)
         with (folder / TABLE).open("w", encoding="utf-8") as table:
             for row in _rows(store, chosen):

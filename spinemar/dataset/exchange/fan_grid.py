@@ -73,7 +73,7 @@ class FanGrid:
         return np.asarray(self._mapped(sinogram.astype(np.float64), 3), dtype=np.float32)
 
     def trace_of(self, trace: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Mark (640, 641) the rays that have a marked one of (views, bins) among their neighbours."""
+        """Mark the rays, (640, 641), with a marked one of (views, bins) beside them."""
         return np.asarray(self._mapped(trace.astype(np.float64), 1) > 1e-6)
 
     def _mapped(self, values: NDArray[np.float64], order: Literal[1, 3]) -> NDArray[Any]:

@@ -66,6 +66,7 @@ def card_text(
         _counts(totals, patients),
         _ranges(totals),
         _sources(spec, patients),
+        *_parts(spec),
         _reading(store),
         _limits(),
     ]
@@ -135,6 +136,21 @@ def _sources(spec: Spec, patients: Mapping[str, str]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _parts(spec: Spec) -> list[str]:
+    """Name the stores that a merged one was put together from."""
+    if not spec.merged_from:
+        return []
+    lines = ["## Merged from", "", "| store | pairs | seed | SpineMAR |", "|---|---|---|---|"]
+    for part in spec.merged_from:
+        last, made = part["first_pair"] + part["pairs"] - 1, part["dataset"]
+        numbers = f"{part['first_pair']} to {last}"
+        lines.append(
+            f"| {part['store']} | {numbers} | {made['seed']} | {made['software_version']} |"
+        )
+    lines += ["", "`dataset.json` holds the settings of each (`merged_from`).", ""]
+    return ["\n".join(lines)]
 
 
 def _reading(store: Path) -> str:

@@ -53,13 +53,21 @@ _MAX_RECORD_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class InputFact:
-    """A CT as the store remembers it."""
+    """A CT as the store remembers it; the pair `first_pair` is the first that may show it."""
 
     name: str
     patient: str
     split: str | None
     source: str
     sha256: str
+    first_pair: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object; a CT that was there from the first pair on says nothing of it."""
+        facts = asdict(self)
+        if not self.first_pair:
+            del facts["first_pair"]
+        return facts
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,8 @@ class Spec:
     seed : int
     settings : PairSettings
     inputs : tuple of InputFact
+        All of them; where CTs were added, a pair shows one of those with the highest `first_pair`
+        up to its number.
     block_pairs : int
         Pairs of a shard.
     software_version : str
@@ -78,6 +88,9 @@ class Spec:
         Arrays that are kept, in the order of `domains.FIELDS`.
     version : int
         Of what a pair is, see `VERSION`.
+    merged_from : tuple of dict
+        The stores that a merged one was put together from: "store", "first_pair", "pairs" and
+        "dataset", their own specification. Such a store is never continued.
     """
 
     seed: int
@@ -87,6 +100,17 @@ class Spec:
     software_version: str = __version__
     fields: tuple[str, ...] = FIELDS
     version: int = VERSION
+    merged_from: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def first_pair(self) -> int:
+        """Number of the first pair of the CTs that were added last; 0 where none were."""
+        return max((item.first_pair for item in self.inputs), default=0)
+
+    @property
+    def newest(self) -> tuple[InputFact, ...]:
+        """The CTs that further pairs are drawn from."""
+        return tuple(item for item in self.inputs if item.first_pair == self.first_pair)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object."""
@@ -98,7 +122,8 @@ class Spec:
             "block_pairs": self.block_pairs,
             "software_version": self.software_version,
             "settings": self.settings.to_json(),
-            "inputs": [asdict(item) for item in self.inputs],
+            "inputs": [item.to_json() for item in self.inputs],
+            **({"merged_from": list(self.merged_from)} if self.merged_from else {}),
         }
 
     @classmethod
@@ -124,6 +149,7 @@ class Spec:
             str(values["software_version"]),
             chosen_fields(values["fields"]) if version > 1 else _FIRST_FIELDS,
             version,
+            tuple(values.get("merged_from", ())),
         )
 
 
@@ -164,7 +190,7 @@ def read_spec(store: Path) -> Spec:
 
 
 def write_spec(store: Path, spec: Spec) -> None:
-    """Write the specification of a new store."""
+    """Write the specification of a store."""
     write_text(store / SPEC, json.dumps(spec.to_json(), indent=1) + "\n")
 
 
