@@ -305,6 +305,40 @@ def test_the_canal_comes_first_and_exporting_asks_once(host, panel, tmp_path):
     assert len(host.messages) == 3  # another plan
 
 
+def test_a_screw_without_a_grade_in_the_canal_comes_first_too(host, panel, tmp_path):
+    """Row 5: nobody can grade it, but where it runs is known."""
+    import qt
+
+    ui, planner = panel.ui, panel.planner
+    ui.checkStep.collapsed = ui.exportStep.collapsed = False
+    ui.exportPath.currentPath = str(tmp_path)
+    ui.reportCheckBox.checked = False
+    spine = planner.session.spine
+    doubted = tuple(replace(f, level_doubt="By its ribs this is T12.") for f in spine.vertebrae)
+    planner.useSpine(replace(spine, vertebrae=doubted))
+    select(host, panel, "L1-right")
+    look_at(host, panel)
+    assert chip(panel, "L1-right") == "not graded"
+    click(ui.exportButton)
+    assert host.messages == []  # nothing to ask about
+    moved_medially(panel, 9.0)
+    look_at(host, panel)
+    text = chip(panel, "L1-right")
+    assert text.startswith("not graded: ")
+    assert text.endswith("mm in the canal, medial")
+    assert letters_seen(host)[1]["E"] > 40  # red in the slices
+    assert f"{text}. By its ribs this is T12." in ui.selectedLabel.text
+    assert ui.summaryLabel.text.index(text) < ui.summaryLabel.text.index("4 screws")
+    click(ui.checkButton)
+    assert ui.collisionTable.item(0, 0).text() == f"L1 R · {text}"
+    assert "L1 R · not graded, in the canal" in written(panel, "Red")
+    before = sorted(tmp_path.iterdir())
+    host.answer = lambda message: qt.QMessageBox.No
+    click(ui.exportButton)
+    assert text in host.messages[-1].text
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_chips_are_read_and_vertebrae_are_grey(host, panel):
     """Row 10: the cell's ink has the contrast; outlines of vertebrae have no colour."""
     from spinemar.planning.report.colours import contrast

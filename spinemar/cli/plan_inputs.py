@@ -107,6 +107,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
                 "grade": None if screw.grade is None else screw.grade.letter,
                 "breach_mm": None if screw.grade is None else screw.grade.breach_mm,
                 "direction": None if screw.grade is None else screw.grade.direction,
+                "canal_intrusion_mm": screw.canal_intrusion_mm,
                 "not_graded": screw.not_graded,
             }
             for screw in plan.screws

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from spinemar.errors import InputError
@@ -93,6 +93,8 @@ class Screw:
         None means *not graded*.
     not_graded : str
         Why not, as a sentence; "" while nobody has tried.
+    ungraded_canal_mm : float
+        How far a screw without a grade reaches into a spinal canal that is known; 0 with a grade.
     """
 
     id: str
@@ -110,6 +112,7 @@ class Screw:
     locked: bool = False
     grade: Grade | None = None
     not_graded: str = ""
+    ungraded_canal_mm: float = 0.0
 
     def __post_init__(self) -> None:
         name = f"screw {self.id!r}"
@@ -120,6 +123,7 @@ class Screw:
         check_point(f"tip of {name}", self.tip)
         check_range(f"diameter of {name}", self.diameter_mm, 1.0, 12.0)
         check_range(f"length of {name}", self.length_mm, 5.0, 150.0)
+        check_range(f"canal intrusion of {name}", self.ungraded_canal_mm, 0.0, 100.0)
         if abs(distance_mm(self.entry, self.tip) - self.length_mm) > _LENGTH_TOLERANCE_MM:
             raise InputError(
                 f"Entry and tip of {name} are {distance_mm(self.entry, self.tip):.2f} mm apart "
@@ -129,6 +133,15 @@ class Screw:
         for axis in (self.head_axis, self.slot_axis):
             if axis is not None:
                 check_unit(f"head of {name}", axis)
+
+    @property
+    def canal_intrusion_mm(self) -> float:
+        """How far it reaches into the spinal canal, graded or not; 0 where nobody knows."""
+        return self.ungraded_canal_mm if self.grade is None else self.grade.canal_intrusion_mm
+
+    def without_grade(self, reason: str = "", canal_mm: float = 0.0) -> Screw:
+        """Return the screw without a grade, with nothing known of how it lies but what is given."""
+        return replace(self, grade=None, not_graded=reason, ungraded_canal_mm=canal_mm)
 
 
 @dataclass(frozen=True)

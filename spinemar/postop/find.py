@@ -201,9 +201,10 @@ def _turned(
     screw: Screw, rods: Sequence[TracedRod], model: ScrewModel, graded: GradedScrew
 ) -> Screw:
     """Turn a head towards the rod that it holds, and write the grade down."""
+    screw = replace(screw.without_grade(graded.reason, graded.canal_mm), grade=graded.grade)
     rod = next((rod for rod in rods if screw.id in rod.screw_ids), None)
     if rod is None:
-        return replace(screw, grade=graded.grade, not_graded=graded.reason)
+        return screw
     outwards = -shank_axis(screw)
     ball = np.asarray(screw.entry) + outwards * model.head.neck_mm
     curve = rod_curve(rod.points, 0.5)
@@ -214,8 +215,6 @@ def _turned(
     head = within_cone(towards, outwards, model.head.cone_deg)
     return replace(
         screw,
-        grade=graded.grade,
-        not_graded=graded.reason,
         head_axis=as_point(head),
         slot_axis=as_point(perpendicular(head, along)),
     )

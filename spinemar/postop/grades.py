@@ -39,6 +39,8 @@ class GradedScrew:
         Where the bone is from.
     reason : str
         Why it is not gradable.
+    canal_mm : float
+        How far it reaches into the canal, where it is not gradable; 0 where nobody knows.
     """
 
     grade: Grade | None
@@ -47,6 +49,7 @@ class GradedScrew:
     breach_mm: tuple[float, float]
     source: BoneSource
     reason: str = ""
+    canal_mm: float = 0.0
 
     @property
     def certain(self) -> bool:
@@ -72,16 +75,18 @@ def grade_found(screw: Screw, fitted: FittedShank, bone: Bone, sees_bone: bool) 
     sees_bone : bool
         False where lost rays left nothing of the bone around the screw.
     """
-    tried = graded_screw(screw, bone.fields.get(screw.level))
+    frames = [field.frame for field in bone.fields.values()]
+    tried = graded_screw(screw, bone.fields.get(screw.level), frames)
+    canal = tried.canal_intrusion_mm
     nothing = (float("nan"), float("nan"))
     reason = _hindrance(fitted, bone, sees_bone) or tried.not_graded
     if tried.grade is None or reason:
-        return GradedScrew(None, "", "", nothing, bone.source, reason)
+        return GradedScrew(None, "", "", nothing, bone.source, reason, canal)
     spread = _NINE_OF_TEN * spread_mm(fitted, bone.error_mm[screw.level])
     low, high = -tried.grade.margin_mm - spread, -tried.grade.margin_mm + spread
     if high - low > _WIDEST_MM:
         reason = "Screw and bone are known too roughly here."
-        return GradedScrew(None, "", "", (low, high), bone.source, reason)
+        return GradedScrew(None, "", "", (low, high), bone.source, reason, canal)
     return GradedScrew(tried.grade, _letter(low), _letter(high), (low, high), bone.source)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from spinemar.base.files.csv_text import csv_text
 from spinemar.planning.plans.compare import ScrewDifference, compare_plans
 from spinemar.planning.plans.plan import Plan
+from spinemar.planning.report.wording import canal_mm
 from spinemar.planning.vectors import as_point
 from spinemar.postop.bone import Bone
 from spinemar.postop.find import FoundImplants, FoundScrew
@@ -104,7 +105,8 @@ def said(one: FoundScrew) -> str:
     """Say a grade with its interval in a few words."""
     graded = one.graded
     if graded.grade is None:
-        return f"{NOT_GRADABLE}. {graded.reason}"
+        canal = f": {graded.canal_mm:.1f} mm in the canal, medial" if canal_mm(one.screw) else ""
+        return f"{NOT_GRADABLE}{canal}. {graded.reason}"
     whose = "estimated on the corrected CT" if graded.estimated else f"on the {graded.source}"
     if graded.certain:
         return f"{graded.grade.letter}, certain; {whose}"
@@ -121,8 +123,8 @@ def _row(one: FoundScrew, planned: ScrewDifference | None) -> list[object]:
         round(one.fitted.residual, 3), NOT_GRADABLE if grade is None else grade.letter,
         graded.certain, graded.best, graded.worst, _rounded(grade.breach_mm) if grade else "",
         low, high, (grade.direction or "") if grade else "",
-        _rounded(grade.canal_intrusion_mm) if grade else "", graded.source, graded.estimated,
-        graded.reason, *_planned(planned),
+        _rounded(screw.canal_intrusion_mm) if grade or graded.canal_mm else "",
+        graded.source, graded.estimated, graded.reason, *_planned(planned),
     ]  # fmt: skip
 
 

@@ -70,4 +70,4 @@ def _different(plan: Plan, present: Plan) -> Plan:
 def _ungraded(item: Any) -> Any:
     if not isinstance(item, Screw):
         return item
-    return replace(item, grade=None, not_graded="", locked=False)
+    return replace(item.without_grade(), locked=False)

@@ -207,10 +207,10 @@ class ImplantNodes:
     def _dress(self, item: Any, *, collides: bool = False) -> None:
         """Give a model the look of its grade, and of a collision; only what differs is touched."""
         display = self.model(item.id).GetDisplayNode()
-        grade = item.grade if isinstance(item, Screw) else None
-        plain = COLLISION_COLOUR if collides else METAL_COLOUR
-        colour = grade_colour(grade) if isinstance(item, Screw) else plain
-        width = _THICK_PX if collides or is_thick(grade) else _THIN_PX
+        colour, thick = COLLISION_COLOUR if collides else METAL_COLOUR, collides
+        if isinstance(item, Screw):
+            colour, thick = grade_colour(item), collides or is_thick(item)
+        width = _THICK_PX if thick else _THIN_PX
         if display.GetColor() != tuple(colour):
             display.SetColor(*colour)
         if display.GetSliceIntersectionThickness() != width:

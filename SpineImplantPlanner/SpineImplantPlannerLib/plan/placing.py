@@ -77,7 +77,7 @@ def withModel(screw: Screw, model: ScrewModel) -> Screw:
     tip = entry + length * unit(np.asarray(screw.tip) - entry)
     material = screw.material if screw.material in model.materials else model.materials[0]
     return replace(
-        screw,
+        screw.without_grade(),
         model=model.id,
         kind=model.kind,
         diameter_mm=diameter,
@@ -86,8 +86,6 @@ def withModel(screw: Screw, model: ScrewModel) -> Screw:
         material=material,
         head_axis=None,
         slot_axis=None,
-        grade=None,
-        not_graded="",
     )
 
 
@@ -104,15 +102,13 @@ def swapped(plan: Plan, level: str) -> Plan:
         tip = entry + size.length_mm * unit(np.asarray(screw.tip) - entry)
         plan = plan.with_screw(
             replace(
-                screw,
+                screw.without_grade(),
                 diameter_mm=size.diameter_mm,
                 length_mm=size.length_mm,
                 model=size.model,
                 kind=size.kind,
                 material=size.material,
                 tip=as_point(tip),
-                grade=None,
-                not_graded="",
                 head_axis=None,
                 slot_axis=None,
             )

@@ -24,6 +24,8 @@ from spinemar.volume import CTVolume
 
 # So many profiles are remembered, before all of them are forgotten.
 _PROFILES = 200
+# Of so many spines the bone fields are kept: 8 MB a vertebra, but a second to make anew.
+_SPINES = 3
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,7 @@ class PlanningSession:
         self.rodsFollow = True
         self.locked = False
         self.history = History.of(plan or Plan(), spine)
-        self._fields: dict[str, BoneField] = {}
-        self._fieldsOf = spine
+        self._fields: list[tuple[SpineModel | None, dict[str, BoneField]]] = []
         self._profiled: dict[Screw, HuProfile] = {}
         self._profiledIn: tuple[object, object] = (None, None)
 
@@ -108,8 +109,15 @@ class PlanningSession:
         """
         if self.spine is None:
             raise InputError("The spine is not segmented yet.", "Segment it in step 1.")
-        spine = shift_levels(self.spine, steps)
-        self._putGraded(Step(shift_plan_levels(self.plan, steps), "Rename levels", spine))
+        spine, fields = shift_levels(self.spine, steps), self._known()
+        renamed = {
+            to.level: replace(fields[was.level], frame=to)
+            for was, to in zip(self.spine.vertebrae, spine.vertebrae, strict=True)
+            if was.level in fields
+        }
+        plan = shift_plan_levels(self.plan, steps)
+        self._keep(spine, renamed)
+        self._putGraded(Step(plan, "Rename levels", spine))
 
     def _putGraded(self, step: Step) -> None:
         """Put a step whose plan is graded on its own spine."""
@@ -125,10 +133,15 @@ class PlanningSession:
         self._known().update(fields)
 
     def _known(self) -> dict[str, BoneField]:
-        """Return the bone fields of the present spine."""
-        if self._fieldsOf is not self.spine:
-            self._fields, self._fieldsOf = {}, self.spine
-        return self._fields
+        """Return the bone fields of the present spine; those of a few others are kept for undo."""
+        for spine, fields in self._fields:
+            if spine is self.spine:
+                return fields
+        return self._keep(self.spine, {})
+
+    def _keep(self, spine: SpineModel | None, fields: dict[str, BoneField]) -> dict[str, BoneField]:
+        self._fields = [*self._fields[1 - _SPINES :], (spine, fields)]
+        return fields
 
     def field(self, level: str) -> BoneField | None:
         """Return the bone field of a level; None where it is not known."""
@@ -188,7 +201,7 @@ class PlanningSession:
 
     def gradedScrew(self, screw: Screw) -> Screw:
         """Return the screw with its grade, or with the reason why it has none."""
-        return graded_screw(screw, self.field(screw.level))
+        return graded_screw(screw, self.field(screw.level), self.frames().values())
 
     def graded(self, plan: Plan) -> Plan:
         """Return the plan with those screws graded that are not, and with what is to check."""
@@ -235,8 +248,7 @@ def _places(plan: Plan, side: str) -> list[tuple[object, ...]]:
 
 def ungraded(plan: Plan) -> Plan:
     """Return the plan without grades, as it is for another spine or CT."""
-    screws = tuple(replace(screw, grade=None, not_graded="") for screw in plan.screws)
-    return replace(plan, screws=screws)
+    return replace(plan, screws=tuple(screw.without_grade() for screw in plan.screws))
 
 
 def withRod(

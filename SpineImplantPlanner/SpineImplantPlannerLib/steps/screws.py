@@ -80,7 +80,7 @@ class ScrewsStep:
         rows, colours = [], {}
         for row, screw in enumerate(screws):
             rows.append(self._cells(screw, profiles.get(screw.id)))
-            colours[row, _GRADE] = grade_colour(screw.grade)
+            colours[row, _GRADE] = grade_colour(screw)
         tables.fill(ui.screwTable, rows, colours)
         self.showSelected()
 
@@ -92,7 +92,7 @@ class ScrewsStep:
         )
         return [
             short_name(screw),
-            grade_line(screw.grade, translated),
+            grade_line(screw, translated),
             f"{screw.diameter_mm:g} x {screw.length_mm:g}",
             hu,
             _("locked") if screw.locked else "",
@@ -104,7 +104,7 @@ class ScrewsStep:
             return
         row = self._ids.index(screw.id)
         cells = self._cells(screw, self.panel.planner.session.profile(screw))
-        tables.setCell(self.ui.screwTable, row, _GRADE, cells[_GRADE], grade_colour(screw.grade))
+        tables.setCell(self.ui.screwTable, row, _GRADE, cells[_GRADE], grade_colour(screw))
         tables.setCell(self.ui.screwTable, row, _HU, cells[_HU])
         self._describe(screw)
 

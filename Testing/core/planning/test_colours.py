@@ -72,7 +72,7 @@ def test_contrast_of_known_pairs():
     assert contrast((grey,) * 3, (1, 1, 1)) == pytest.approx(4.54, abs=0.01)
 
 
-def test_what_is_no_grade_is_neutral_and_the_worst_are_thick():
+def test_what_is_no_grade_is_neutral_and_the_worst_are_thick(column, screw_in):
     assert np.ptp(NEUTRAL) == 0.0
     assert THICK == ("D", "E")
-    assert grade_colour(None) == GRADE_COLOURS[None]
+    assert grade_colour(screw_in(column.vertebra("L1"))) == GRADE_COLOURS[None]

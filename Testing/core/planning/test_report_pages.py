@@ -101,6 +101,27 @@ def test_many_warnings_fill_sheets_and_the_first_leads(plan, column_ct, tmp_path
     assert Browser(tmp_path).printed_pages(page) == len(pages)
 
 
+def test_the_views_stand_before_all_tables(report):
+    html = report[1]
+    assert html.index("<img") < html.index("<table")
+    for page in html.split('<section class="page')[1:]:
+        if "<img" in page and "<table" in page:
+            assert page.index("<img") < page.index("<table")
+
+
+def test_a_plan_is_read_light_dark_and_on_a_phone(report, tmp_path):
+    browser, page = Browser(tmp_path), report[2] / "plan.html"
+    light = browser.picture(page, 1200, 900)
+    dark = browser.picture(page, 1200, 900, dark=True)
+    assert light[2, 2].min() > 240
+    assert dark[2, 2].max() < 50
+    head = slice(20, 160)
+    assert light[head].min() < 90
+    assert dark[head].max() > 180
+    phone = browser.picture(page, 500, 4000)
+    assert np.ptp(phone[:, -8:].reshape(-1, 3), axis=0).max() < 12  # nothing is cut off
+
+
 def test_a_plan_that_differs_has_another_hash(plan):
     _, made = plan
     assert plan_hash(made) != plan_hash(replace(made, screws=made.screws[:1]))
@@ -128,7 +149,7 @@ def test_the_canal_comes_first_on_page_one_and_on_its_screws_page(plan, report):
     assert first.index(IN_CANAL) < first.index(line) < first.index("2 screws")
     assert 'role="alert"' in html
     own = next(p for p in pages if "L1-right" in p and "HU along" not in p and "mm in the" in p)
-    assert grade_line(plan[1].screw("L1-right").grade) in own or own is first
+    assert grade_line(plan[1].screw("L1-right")) in own or own is first
     assert all(IN_CANAL not in page for page in pages[1:])
 
 
@@ -159,8 +180,8 @@ def test_csv_has_angles_and_pedicle(report):
         (Grade("A", 0.0, None, 0.1, 0.5), "A: 0.5 mm in the canal, medial"),
     ],
 )
-def test_a_grade_in_words_tells_the_worst_first(grade, line):
-    assert grade_line(grade) == line
+def test_a_grade_in_words_tells_the_worst_first(plan, grade, line):
+    assert grade_line(replace(plan[1].screws[0], grade=grade)) == line
 
 
 def test_the_label_at_the_head(plan):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -101,6 +103,24 @@ def test_what_cannot_be_told_is_not_graded(found, bone, change, said_why):
     assert not graded.certain
     assert said_why in graded.reason
     assert "not gradable" in said(replace(one, graded=graded))
+
+
+@pytest.mark.parametrize("sees_bone", [True, False])
+def test_the_canal_is_told_of_what_is_not_gradable_too(found, bone, sees_bone):
+    """Whatever hides the bone: in table, notes and plan the screw in the canal is one."""
+    one = next(x for x in found.screws if x.screw.id == "L1-left")
+    middle = bone.fields["L1"].frame.canal_centre_ras
+    to_middle = (middle - np.add(one.screw.entry, one.screw.tip) / 2) * (1, 0, 0)
+    ends = [tuple((np.array(p) + to_middle).tolist()) for p in (one.screw.entry, one.screw.tip)]
+    screw = replace(one.screw, entry=ends[0], tip=ends[1])
+    doubtful = replace(bone, error_mm={"L1": 4.0}, source="corrected CT")
+    graded = grade_found(screw, one.fitted, doubtful, sees_bone)
+    assert graded.grade is None
+    assert graded.canal_mm > 3.0
+    told = replace(one, screw=screw.without_grade(graded.reason, graded.canal_mm), graded=graded)
+    assert f"{graded.canal_mm:.1f} mm in the canal, medial" in said(told)
+    row = next(csv.DictReader(io.StringIO(implants_csv(replace(found, screws=(told,))))))
+    assert float(row["canal_intrusion_mm"]) == pytest.approx(graded.canal_mm, abs=0.01)
 
 
 def test_deviations_follow_each_vertebra(found, bone):

@@ -190,15 +190,13 @@ def moved_plan(plan: Plan, deformation: Deformation, catalogue: Catalogue) -> Pl
         side = {"left": "right", "right": "left"}[screw.side]
         screws.append(
             replace(
-                screw,
+                screw.without_grade(),
                 side=side if deformation.mirrored else screw.side,
                 entry=as_point(entry),
                 tip=as_point(end),
                 head_axis=None,
                 slot_axis=None,
                 locked=False,
-                grade=None,
-                not_graded="",
             )
         )
     moved = Plan(levels=plan.levels, screws=tuple(screws), notes=plan.notes)

@@ -7,7 +7,7 @@ Gertzbein and Robbins, Accuracy of pedicular screw placement in vivo, Spine 1990
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -119,24 +119,37 @@ def grade_screw(screw: Screw, field: BoneField) -> Grade:
     return assess_screw(screw, field).grade
 
 
-def graded_screw(screw: Screw, field: BoneField | None) -> Screw:
+def graded_screw(
+    screw: Screw, field: BoneField | None, frames: Iterable[VertebraFrame] = ()
+) -> Screw:
     """Return the screw with its grade, or with the reason why it has none.
 
     Nothing is graded on ground that is not safe; a screw that misses its pedicle has no good
-    letter (A or B), however much bone is around it. A bad one stands.
+    letter (A or B), however much bone is around it. A bad one stands. What lies in a canal that
+    is known is told of a screw without a grade too.
 
     Parameters
     ----------
     screw : Screw
     field : BoneField or None
         Of the screw's own vertebra; None where that was not segmented.
+    frames : iterable of VertebraFrame, optional
+        Of the other vertebrae, whose canals a screw without a grade may lie in.
     """
-    reason = unsafe_ground(screw, None if field is None else field.frame)
-    if field is None or reason:
-        return replace(screw, grade=None, not_graded=reason)
-    grade = grade_screw(screw, field)
-    reason = missed_pedicle(screw, field.frame) if grade.letter in _GOOD else ""
-    return replace(screw, grade=None if reason else grade, not_graded=reason)
+    own = () if field is None else (field.frame,)
+    reason = unsafe_ground(screw, *own or (None,))
+    if field is not None and not reason:
+        grade = grade_screw(screw, field)
+        reason = missed_pedicle(screw, field.frame) if grade.letter in _GOOD else ""
+        if not reason:
+            return replace(screw.without_grade(), grade=grade)
+    return ungraded_screw(screw, reason, (*own, *frames))
+
+
+def ungraded_screw(screw: Screw, reason: str, frames: Iterable[VertebraFrame]) -> Screw:
+    """Return the screw without a grade, with the reason and how deep it lies in a canal."""
+    found = [canal_intrusion_mm(screw, frame) for frame in frames]
+    return screw.without_grade(reason, min(max(found, default=0.0), _FAR_MM))
 
 
 def grade_plan(
@@ -152,11 +165,11 @@ def grade_plan(
         frame = spine.vertebra(screw.level) if screw.level in spine.levels else None
         reason = unsafe_ground(screw, frame)
         if frame is None or reason:
-            screws.append(replace(screw, grade=None, not_graded=reason))
+            screws.append(ungraded_screw(screw, reason, spine.vertebrae))
             continue
         if screw.level not in known:
             known[screw.level] = bone_field(spine.labels, frame)
-        screws.append(graded_screw(screw, known[screw.level]))
+        screws.append(graded_screw(screw, known[screw.level], spine.vertebrae))
     return replace(plan, screws=tuple(screws))
 
 
@@ -238,9 +251,9 @@ def _in_canal(local: FloatArray, frame: VertebraFrame) -> NDArray[np.bool_]:
     if len(frame.canal_contour_ras) < 3:
         return np.zeros(len(local), dtype=bool)
     contour = frame.to_local(frame.canal_contour_ras)
-    near = np.abs(local[:, 2] - contour[:, 2].mean()) <= _CANAL_HALF_HEIGHT_MM
-    result: NDArray[np.bool_] = near & _in_polygon(local[:, :2], contour[:, :2])
-    return result
+    inside: NDArray[np.bool_] = np.abs(local[:, 2] - contour[:, 2].mean()) <= _CANAL_HALF_HEIGHT_MM
+    inside[inside] = _in_polygon(local[inside, :2], contour[:, :2])
+    return inside
 
 
 def _in_polygon(points: FloatArray, polygon: FloatArray) -> NDArray[np.bool_]:

@@ -68,13 +68,11 @@ class MoveScrew:
             raise InputError("Entry and tip of the screw coincide.", "Move one of them away.")
         tip = np.asarray(self.entry) + axis / length * screw.length_mm
         moved = replace(
-            screw,
+            screw.without_grade(),
             entry=self.entry,
             tip=as_point(tip),
             head_axis=None,
             slot_axis=None,
-            grade=None,
-            not_graded="",
         )
         return plan.with_screw(moved)
 
@@ -98,12 +96,10 @@ class ResizeScrew:
         tip = np.asarray(screw.entry) + self.length_mm * shank_axis(screw)
         return plan.with_screw(
             replace(
-                screw,
+                screw.without_grade(),
                 diameter_mm=self.diameter_mm,
                 length_mm=self.length_mm,
                 tip=as_point(tip),
-                grade=None,
-                not_graded="",
             )
         )
 

@@ -22,7 +22,7 @@ __all__ = [
     "Screw",
 ]
 
-PLAN_VERSION = 3
+PLAN_VERSION = 4
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,16 @@ def _say_why_not_graded(raw: dict[str, Any]) -> dict[str, Any]:
     return raw
 
 
-MIGRATIONS: Mapping[int, Migration] = {1: _name_models, 2: _say_why_not_graded}
+def _say_what_lies_in_the_canal(raw: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 did not say it of a screw without a grade: grading anew does."""
+    return raw
+
+
+MIGRATIONS: Mapping[int, Migration] = {
+    1: _name_models,
+    2: _say_why_not_graded,
+    3: _say_what_lies_in_the_canal,
+}
 
 
 def plan_to_json(plan: Plan) -> str:

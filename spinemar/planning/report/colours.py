@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from spinemar.implants.placement import Grade
+from spinemar.implants.placement import Screw
+from spinemar.planning.report.wording import canal_mm
 
 Colour = tuple[float, float, float]
 
@@ -23,14 +24,21 @@ NEUTRAL: Colour = (0.80, 0.80, 0.80)
 _BLACK, _WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
 
-def grade_colour(grade: Grade | None) -> Colour:
-    """Return the colour of a grade, or of no grade."""
-    return GRADE_COLOURS[grade.letter if grade is not None else None]
+def grade_colour(screw: Screw) -> Colour:
+    """Return the colour of a screw's grade, or of no grade; E's where that lies in the canal."""
+    return GRADE_COLOURS[_letter(screw)]
 
 
-def is_thick(grade: Grade | None) -> bool:
-    """Whether the outline of a screw of this grade is drawn thick."""
-    return grade is not None and grade.letter in THICK
+def is_thick(screw: Screw) -> bool:
+    """Whether the outline of a screw is drawn thick."""
+    return _letter(screw) in THICK
+
+
+def _letter(screw: Screw) -> str | None:
+    """Return the letter whose look a screw has."""
+    if screw.grade is None:
+        return "E" if canal_mm(screw) else None
+    return screw.grade.letter
 
 
 def ink_on(colour: Colour) -> Colour:

@@ -198,7 +198,7 @@ def _screw_page(
         "heading": screw.id,
         "size": f"{screw.diameter_mm:g} x {screw.length_mm:g} mm",
         "grade": screw_line(screw),
-        "in_canal": bool(canal_mm(screw.grade)),
+        "in_canal": bool(canal_mm(screw)),
         "pictures": [Picture(_png(p.pixels), p.caption) for p in pictures],
         "row": screw_row(screw, profile, frame),
         "entry": _place(screw.entry),

@@ -215,9 +215,9 @@ def _line(
 
 
 def _rgb(screw: Screw) -> tuple[int, int, int]:
-    r, g, b = (round(255 * c) for c in grade_colour(screw.grade))
+    r, g, b = (round(255 * c) for c in grade_colour(screw))
     return r, g, b
 
 
 def _width(screw: Screw) -> int:
-    return 4 if is_thick(screw.grade) else 2
+    return 4 if is_thick(screw) else 2

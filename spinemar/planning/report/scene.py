@@ -155,7 +155,7 @@ def _colour(plan: Plan, part: Any) -> tuple[float, float, float]:
     if part.material == "PEEK":
         return _PLASTIC
     if part.name == "shank":
-        return grade_colour(plan.screw(part.implant_id).grade)
+        return grade_colour(plan.screw(part.implant_id))
     return _ROD if part.name == "rod" else _METAL
 
 

@@ -52,7 +52,8 @@ def screw_row(
         Of its vertebra, for angles and the width of the pedicle.
     """
     grade = screw.grade
-    colour = grade_colour(grade)
+    colour = grade_colour(screw)
+    canal = millimetres(canal_mm(screw)) if canal_mm(screw) else ""
     values = (
         ()
         if profile is None
@@ -60,11 +61,11 @@ def screw_row(
     )
     hu = tuple(_number(v, 0) for v in values) or ("-",) * 4
     graded = (
-        (NOT_GRADED, "-", "-", "-", "-")
+        (NOT_GRADED, canal or "-", "-", "-", "-")
         if grade is None
         else (
             grade.letter,
-            millimetres(canal_mm(grade)) if canal_mm(grade) else "0",
+            canal or "0",
             millimetres(grade.breach_mm) if grade.direction else "0",
             grade.direction or "-",
             f"{grade.margin_mm:.1f}",
@@ -209,7 +210,7 @@ def plan_csv(
 def _graded_cells(screw: Screw) -> list[object]:
     grade = screw.grade
     if grade is None:
-        return [NOT_GRADED, "", "", "", ""]
+        return [NOT_GRADED, round(screw.ungraded_canal_mm, 3) or "", "", "", ""]
     return [
         grade.letter,
         round(grade.canal_intrusion_mm, 3),

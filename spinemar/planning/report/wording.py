@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from spinemar.implants.placement import Grade, Screw
+from spinemar.implants.placement import Screw
 from spinemar.planning.grades.gertzbein_robbins import RESOLVED_MM
 from spinemar.planning.plans.plan import Plan
 
@@ -27,26 +27,28 @@ def millimetres(breach_mm: float) -> str:
     return f"{math.floor(10 * breach_mm + 1e-9) / 10:.1f}"
 
 
-def canal_mm(grade: Grade | None) -> float:
+def canal_mm(screw: Screw) -> float:
     """Return how deep a screw lies in the canal; 0 where that cannot be told from its wall."""
-    if grade is None or grade.canal_intrusion_mm <= RESOLVED_MM:
-        return 0.0
-    return grade.canal_intrusion_mm
+    return screw.canal_intrusion_mm if screw.canal_intrusion_mm > RESOLVED_MM else 0.0
 
 
-def grade_line(grade: Grade | None, word: Callable[[str], str] = str) -> str:
-    """Say a grade, its worst news first: "E: 6.7 mm in the canal, medial".
+def grade_line(screw: Screw, word: Callable[[str], str] = str) -> str:
+    """Say a screw's grade, its worst news first: "E: 6.7 mm in the canal, medial".
+
+    Of a screw that is not graded the canal is said too, where it is known.
 
     Parameters
     ----------
-    grade : Grade or None
+    screw : Screw
     word : callable
         Translates words of `PHRASES` and directions.
     """
+    grade = screw.grade
+    letter = word(NOT_GRADED) if grade is None else grade.letter
+    if canal := canal_mm(screw):
+        return word(IN_CANAL).format(letter=letter, mm=millimetres(canal))
     if grade is None:
-        return word(NOT_GRADED)
-    if canal := canal_mm(grade):
-        return word(IN_CANAL).format(letter=grade.letter, mm=millimetres(canal))
+        return letter
     if grade.direction is None:
         return grade.letter
     return word(BREACH).format(
@@ -57,9 +59,11 @@ def grade_line(grade: Grade | None, word: Callable[[str], str] = str) -> str:
 
 
 def screw_line(screw: Screw, word: Callable[[str], str] = str) -> str:
-    """Say a screw's grade as `grade_line` does, or why it has none."""
-    line = grade_line(screw.grade, word)
-    return f"{line}: {screw.not_graded}" if screw.not_graded else line
+    """Say a screw's grade as `grade_line` does, and why it has none."""
+    line = grade_line(screw, word)
+    if not screw.not_graded:
+        return line
+    return f"{line}{'.' if canal_mm(screw) else ':'} {screw.not_graded}"
 
 
 def short_name(screw: Screw) -> str:
@@ -77,15 +81,15 @@ def head_label(screw: Screw, *, touches: bool = False) -> str:
         Whether it collides with something: the label says so.
     """
     letter = NOT_GRADED if screw.grade is None else screw.grade.letter
-    return f"{short_name(screw)} · {letter}" + " · touches" * touches
+    canal = ", in the canal" if screw.grade is None and canal_mm(screw) else ""
+    return f"{short_name(screw)} · {letter}{canal}" + " · touches" * touches
 
 
 def in_canal(plan: Plan) -> tuple[Screw, ...]:
     """Return the screws that lie in the spinal canal, the deepest first."""
-    found = [screw for screw in plan.screws if canal_mm(screw.grade)]
-    return tuple(sorted(found, key=lambda screw: -canal_mm(screw.grade)))
+    return tuple(sorted(filter(canal_mm, plan.screws), key=lambda screw: -canal_mm(screw)))
 
 
 def danger_line(screw: Screw, word: Callable[[str], str] = str) -> str:
     """Say of a screw what has to be seen first: "L1 R · E: 6.7 mm in the canal, medial"."""
-    return f"{short_name(screw)} · {grade_line(screw.grade, word)}"
+    return f"{short_name(screw)} · {grade_line(screw, word)}"

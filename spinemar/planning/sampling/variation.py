@@ -128,15 +128,13 @@ def _vary_screw(
     if thicker:
         diameter = min((d for d in model.diameters_mm if d >= diameter + 1.0), default=diameter)
     return replace(
-        screw,
+        screw.without_grade(),
         entry=as_point(entry),
         tip=as_point(entry + axis * length),
         length_mm=length,
         diameter_mm=diameter,
         head_axis=None,
         slot_axis=None,
-        grade=None,
-        not_graded="",
     )
 
 

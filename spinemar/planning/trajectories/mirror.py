@@ -76,7 +76,7 @@ def mirror_screw(screw: Screw, plane: Plane) -> Screw:
     entry = plane.mirror(screw.entry)
     axis = unit(plane.mirror(screw.tip) - entry)
     return replace(
-        screw,
+        screw.without_grade(),
         id=f"{screw.level}-{side}" if screw.level else f"{screw.id}-mirrored",
         side=side,
         entry=as_point(entry),
@@ -88,6 +88,4 @@ def mirror_screw(screw: Screw, plane: Plane) -> Screw:
         if screw.slot_axis is None
         else as_point(plane.mirror_direction(screw.slot_axis)),
         locked=False,
-        grade=None,
-        not_graded="",
     )
