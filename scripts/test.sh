@@ -28,6 +28,6 @@ run_tests() { # run_tests "OPTIONS" FOLDER...
 }
 
 run_tests "-n ${PYTEST_WORKERS:-2}" Testing/core Testing/training
-# MRML and Qt want a process of their own: one scene, one application, no forks.
-run_tests "" Testing/slicer Testing/gui
+# MRML and Qt have one scene and one application a process, so a file stays in one.
+run_tests "-n ${PYTEST_WORKERS:-2} --dist loadfile" Testing/slicer Testing/gui
 exit "$status"
