@@ -4,7 +4,7 @@ RUNS ?= 200
 MINUTES ?= 10
 MUTANTS ?= 40
 BENCHES ?= $(wildcard Testing/benchmarks/bench_*.py)
-.PHONY: help demo test test-slicer-sources test-slicer-stacks bench bench-gpu fuzz soak mutate lint format pictures docs lock sbom audit clean
+.PHONY: help demo test test-slicer-sources test-slicer-stacks follow-guides bench bench-gpu fuzz soak mutate lint format pictures docs lock sbom audit clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -23,6 +23,9 @@ test-slicer-sources: ## the modules' tests with Slicer's own files, from SLICER_
 test-slicer-stacks: ## the core on the packages that Slicer 5.10 and 5.12 bring
 	@scripts/test_stack.sh 5.10
 	@scripts/test_stack.sh 5.12
+
+follow-guides: ## the ten-minute guides, taken literally with a new Slicer's packages -> build/guides
+	@scripts/follow_guides.sh
 
 bench: ## speed and memory, also against scikit-image and ASTRA -> build/*.json
 	@scripts/bootstrap.sh bench

@@ -129,3 +129,12 @@ def test_the_glossary_has_ten_words() -> None:
     text = GUIDE.read_text(encoding="utf-8")
     table = text.partition("| word | meaning |\n|---|---|\n")[2].partition("\n\n")[0]
     assert len(table.splitlines()) == 10
+
+
+def test_the_ten_minute_guides_are_followed_step_by_step() -> None:
+    """`make follow-guides` takes each numbered heading of the guides, and no other."""
+    from Testing.guides import clinicians, planners
+    from Testing.guides.walk import numbered_headings
+
+    for name, guide in (("clinicians", clinicians), ("planners", planners)):
+        assert list(guide.steps()) == numbered_headings(name) != []

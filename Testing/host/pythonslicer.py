@@ -1,6 +1,6 @@
 """PythonSlicer as an installed Slicer has it: on PATH, and not beside the application.
 
-It is this Python. pip is kept from installing: its command line is written down instead.
+It is this Python. pip is kept from installing, unless it is let: its command line is written down.
 """
 
 from __future__ import annotations
@@ -19,6 +19,11 @@ with (folder / "pip.jsonl").open("a", encoding="utf-8") as record:
 code = int((folder / "pip-ends-with").read_text())
 print("ERROR: Could not find a version" if code else "Successfully installed")
 raise SystemExit(code)
+"""
+
+_REAL_PIP = """\
+import subprocess
+raise SystemExit(subprocess.call([sys.executable, "-m", "pip", *sys.argv[1:]]))
 """
 
 
@@ -49,6 +54,11 @@ class PythonSlicer:
     def endPipWith(self, code: int) -> None:
         """Let pip end with this code from now on."""
         (self._folder / "pip-ends-with").write_text(str(code), encoding="utf-8")
+
+    def letPipInstall(self) -> None:
+        """Let pip install from now on, into this Python; calls are still written down."""
+        written = _PIP.partition("code = ")[0]
+        (self._folder / "pip.py").write_text(written + _REAL_PIP, encoding="utf-8")
 
     def pipCalls(self) -> list[list[str]]:
         """Return the arguments of every call of pip so far."""

@@ -1,0 +1,1 @@
+"""The ten-minute guides, followed literally in a fresh environment."""
