@@ -156,6 +156,35 @@ def _scan_job(folder: Path) -> Case:
     })  # fmt: skip
 
 
+def _surfaces(folder: Path) -> Case:
+    return _as_job("spine-surfaces", {
+        "labels": _spine(folder)["labels"], "output": str(folder / "surfaces.npz"),
+    })  # fmt: skip
+
+
+def _find_implants(folder: Path) -> Case:
+    """Draw a patient after an operation, and have the screws found and graded."""
+    from spinemar.spine.serial import spine_to_json
+    from Testing.core.postop import patient
+
+    geometry = patient.grid((1.2, 1.2, 2.5))
+    labels = patient.labels_on(geometry).labels
+    metal = patient.metal_of(patient.operated(), geometry).share
+    hu = np.where(labels > 0, 400.0, 40.0)
+    hu[:, :6] = -1000.0
+    hu = np.where(metal > 0, np.maximum(hu, 3071 * np.sqrt(metal)), hu)
+    np.save(folder / "ct.npy", hu.astype(np.float32))
+    np.save(folder / "labels.npy", labels)
+    (folder / "frames.json").write_text(spine_to_json(patient.spine()), encoding="utf-8")
+    grid = {"ijk_to_ras": geometry.ijk_to_ras.tolist()}
+    return _as_job("find-implants", {
+        "input": {"npy": str(folder / "ct.npy"), "name": "ct", **grid},
+        "labels": {"npy": str(folder / "labels.npy"), **grid},
+        "frames": str(folder / "frames.json"), "plan_output": str(folder / "plan.json"),
+        "settings": {"correction": {"method": "li"}},
+    })  # fmt: skip
+
+
 def _pairs(folder: Path) -> Case:
     """Make a store of two pairs, and take it away again."""
     from spinemar.io import write_volume
@@ -185,7 +214,12 @@ CASES: dict[str, Callable[[Path], Case]] = {
     "job-plan": _plan,
     "job-plan-report": _plan_report,
     "job-voxelize": _voxelize,
+    "job-spine-surfaces": _surfaces,
+    "job-find-implants": _find_implants,
     "job-scan": _scan_job,
     "job-pairs": _pairs,
 }
-"""By name; each takes a folder of its own. "sample-scan" is "scan" of the sample CT."""
+"""By name; each takes a folder of its own.
+
+"sample-scan" is "scan" of the sample CT, and "sample-files" hands out two paths: neither is here.
+"""

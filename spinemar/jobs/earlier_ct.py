@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spinemar.errors import InputError
+from spinemar.base.json_text import read_text
 from spinemar.mar.settings import CorrectionSettings
 
 if TYPE_CHECKING:
@@ -100,12 +100,7 @@ def read_earlier(
     volume = load_volume(_named(files.ct), files.series)
     transforms = None
     if files.transforms is not None:
-        try:
-            transforms = registration_from_json(files.transforms.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{files.transforms} cannot be read.", "Check the path of the transforms."
-            ) from error
+        transforms = registration_from_json(read_text(files.transforms, "file of transforms"))
     facts = {"sha256": voxel_hash(volume), "scan_sha256": voxel_hash(scan)}
     for prefix, one in (("", other), ("scan_", mine)):
         if one is not None:

@@ -131,15 +131,26 @@ def _catalogue(path: Path) -> object:
     return load_catalogue(path)
 
 
+def _transforms(path: Path) -> object:
+    from spinemar.jobs.earlier_ct import EarlierFiles, read_earlier
+    from spinemar.mar.settings import CorrectionSettings
+
+    scan = path.with_name("scan.nrrd")
+    volume = drawn_ct((3, 16, 16))
+    write_volume(scan, volume)
+    files = EarlierFiles(scan, transforms=path)
+    return read_earlier(files, scan, None, volume, CorrectionSettings())
+
+
 READERS: list[Callable[[Path], object]] = [
     _job, _frames, _manifest, _network, _surface, _list_of_cts, _record, _splits, _patient, _plan,
-    _catalogue, lambda path: read_json(path, "file"), load_npy,
+    _catalogue, _transforms, lambda path: read_json(path, "file"), load_npy,
     lambda path: load_npz(path, ("projections",)), nrrd_key_values, stored_in_nrrd,
     stored_in_metaimage, lambda path: read_regular(path, "file", 1 << 20),
 ]  # fmt: skip
 NAMES = [
     "job", "frames", "manifest", "network", "surface", "list of cts", "record", "splits",
-    "patient", "plan", "catalogue", "json", "npy", "npz", "nrrd texts", "nrrd",
+    "patient", "plan", "catalogue", "transforms", "json", "npy", "npz", "nrrd texts", "nrrd",
     "metaimage", "any",
 ]  # fmt: skip
 
