@@ -1,8 +1,8 @@
 """Put faults into a copy of the core, one at a time, and count those that the tests see.
 
 ``python -m Testing.mutation [--mutants 40] [--seed 0] [--only mar] [--home build/mutation]``.
-Answers are kept as they come: a run that was stopped goes on where it stopped. Exit code 1 where
-fewer than 90 % are seen.
+Answers are kept as they come: a run that was stopped goes on where it stopped. Faults that change
+no result (`harmless`) are shown and not counted. Exit code 1 where fewer than 90 % are seen.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from collections import Counter
 from pathlib import Path
 
 from Testing.mutation.asking import verdict, watch
-from Testing.mutation.mutants import Mutant, all_mutants, sample
+from Testing.mutation.harmless import why_harmless
+from Testing.mutation.mutants import Mutant, all_mutants, changed_line, sample
 from Testing.mutation.packages import PACKAGES, Package
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,20 +36,33 @@ def main() -> int:
     home = options.home.resolve()
     tree = _copied(home / "tree")
     lowest = 100.0
-    rows, survivors = [], []
+    rows, left = [], []
     for package in PACKAGES:
         if options.only and package.name not in options.only:
             continue
         answers = _answers(tree, package, home, options.mutants, options.seed)
         counts = Counter(answers.values())
         seen = sum(counts[one] for one in _SEEN)
-        share = 100 * seen / max(len(answers), 1)
+        unseen = [_told(tree, one) for one, answer in answers.items() if answer not in _SEEN]
+        harmless = sum(reason is not None for _, reason in unseen)
+        share = 100 * seen / max(len(answers) - harmless, 1)
         lowest = min(lowest, share)
-        rows.append(f"| {package.name} | {len(answers)} | {seen} | {share:.0f} % |")
-        survivors += [name for name, answer in answers.items() if answer not in _SEEN]
-    print("| package | faults | seen | share |\n|---|---|---|---|", *rows, sep="\n")
-    print(*(f"not seen: {name}" for name in survivors), sep="\n")
+        rows.append(f"| {package.name} | {len(answers)} | {seen} | {harmless} | {share:.0f} % |")
+        left += unseen
+    head = (
+        "| package | faults | seen | harmless | share seen of the others |\n|---|---|---|---|---|"
+    )
+    print(head, *rows, sep="\n")
+    for text, reason in left:
+        print(f"{'not seen' if reason is None else 'harmless'}: {text}", reason or "", sep="\n  ")
     return int(lowest < LEAST_PERCENT)
+
+
+def _told(tree: Path, mutant: Mutant) -> tuple[str, str | None]:
+    """Say what a fault changes, and why that is no matter, where it is none."""
+    before, after = changed_line(tree, mutant)
+    text = f"{mutant.path}:{mutant.line}\n  - {before}\n  + {after}"
+    return text, why_harmless(mutant.path, before, after)
 
 
 def _copied(tree: Path) -> Path:
@@ -67,7 +81,7 @@ def _copied(tree: Path) -> Path:
     return tree
 
 
-def _answers(tree: Path, package: Package, home: Path, count: int, seed: int) -> dict[str, str]:
+def _answers(tree: Path, package: Package, home: Path, count: int, seed: int) -> dict[Mutant, str]:
     files = [path.relative_to(tree).as_posix() for path in package.files(tree)]
     kept = home / f"{package.name}.answers.json"
     answers = json.loads(kept.read_text("utf-8")) if kept.is_file() else {}
@@ -79,7 +93,7 @@ def _answers(tree: Path, package: Package, home: Path, count: int, seed: int) ->
             kept.write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
             print(f"{package.name} {number} of {len(chosen)}: {mutant.name}: "
                   f"{answers[mutant.name]}", flush=True)  # fmt: skip
-    return {one.name: answers[one.name] for one in chosen}
+    return {one: answers[one.name] for one in chosen}
 
 
 if __name__ == "__main__":

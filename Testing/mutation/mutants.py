@@ -55,7 +55,7 @@ def all_mutants(tree: Path, files: Iterable[str]) -> list[Mutant]:
     with use_db(":memory:", WorkDB.Mode.create) as database:
         init(paths, database, {})
         specs = [item.mutations[0] for item in database.work_items]
-    notes = {path: _annotations(path.read_text(encoding="utf-8")) for path in paths}
+    notes = {path: _unheard(path.read_text(encoding="utf-8")) for path in paths}
     found = []
     for spec in specs:
         path = Path(spec.module_path)
@@ -73,15 +73,41 @@ def all_mutants(tree: Path, files: Iterable[str]) -> list[Mutant]:
     return sorted(found, key=lambda one: one.name)
 
 
-def _annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Return where types are written, which nobody runs: (line, column) from and to."""
+def changed_line(tree: Path, mutant: Mutant) -> tuple[str, str]:
+    """Return the lines that a fault changes, before and after, in one line each."""
+    import difflib
+
+    import cosmic_ray.plugins
+    from cosmic_ray.mutating import mutate_code
+
+    code = (tree / mutant.path).read_text(encoding="utf-8")
+    operator = cosmic_ray.plugins.get_operator(mutant.operator)(**dict(mutant.arguments))
+    other = mutate_code(code, operator, mutant.occurrence) or code
+    lines = difflib.ndiff(code.splitlines(), other.splitlines())
+    sides: dict[str, list[str]] = {"-": [], "+": []}
+    for line in lines:
+        if line[:1] in sides:
+            sides[line[:1]].append(" ".join(line[1:].split()))
+    return " ".join(sides["-"]), " ".join(sides["+"])
+
+
+def _unheard(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return where a change is no fault: (line, column) from and to.
+
+    Types, which nobody runs; `strict` of a `zip`, a check of lengths that are equal; the size that
+    `reshape` finds out by itself, for which NumPy takes any negative number.
+    """
     spans = []
     for node in ast.walk(ast.parse(source)):
-        for field in ("annotation", "returns"):
-            note = getattr(node, field, None)
-            if isinstance(note, ast.expr):
-                end = (note.end_lineno or note.lineno, note.end_col_offset or note.col_offset)
-                spans.append(((note.lineno, note.col_offset), end))
+        found = [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        if isinstance(node, ast.keyword) and node.arg == "strict":
+            found.append(node.value)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "reshape":
+            found += [one for one in node.args if isinstance(one, ast.UnaryOp)]
+        for one in found:
+            if isinstance(one, ast.expr):
+                end = (one.end_lineno or one.lineno, one.end_col_offset or one.col_offset)
+                spans.append(((one.lineno, one.col_offset), end))
     return spans
 
 

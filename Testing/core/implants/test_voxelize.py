@@ -94,6 +94,26 @@ def test_every_voxel_of_a_ball_holds_the_right_share(geometry, tolerance):
     assert np.abs(fractions.sum() - truth.sum() / 512) < tolerance * truth.sum() / 512
 
 
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.8])
+def test_a_plane_fills_every_voxel_of_its_slice_alike(share):
+    # A ball of 100 m is flat over 2 cm.
+    geometry = grid((0.8, 0.8, 2.0), size_mm=20.0)
+    bottom = geometry.to_ras(np.array([0.0, 0.0, -0.5 + share]))[2]
+    ball = Sphere(np.array([0.0, 0.0, bottom - 1e5]), 1e5)
+    _, fractions = voxelize_solid(ball, geometry)
+    assert fractions.shape[1:] == geometry.shape[1:]
+    np.testing.assert_allclose(fractions[0], share, atol=0.01)
+    assert not fractions[1:].any()
+
+
+def test_a_solid_that_passes_by_the_grid_leaves_it_empty():
+    # The box about a slanted rod holds the whole grid, the rod none of it.
+    geometry = grid((1.0, 1.0, 1.0), size_mm=10.0)
+    rod = Tube(rod_curve([(-60.0, 0.0, 0.0), (0.0, 60.0, 60.0)]), 2.0)
+    found = voxelize_solid(rod, geometry)
+    assert found is None or not found[1].any()
+
+
 def test_distance_never_exceeds_the_true_distance_to_the_thread():
     # The bound is what lets voxelisation leave cells out: sample it from both sides.
     rng = np.random.default_rng(5)
