@@ -59,6 +59,8 @@ PACKAGES = (
             "Testing/core/planning/test_grading.py",
             "Testing/core/planning/test_geometry.py",
             "Testing/core/planning/test_profile_chart.py",
+            "Testing/core/planning/test_trust.py",
+            "Testing/core/planning/test_report_pages.py",
         ),
     ),
     Package("voxelize", ("spinemar/implants/voxelize.py",), ("Testing/core/implants",)),

@@ -20,6 +20,7 @@ from spinemar.planning.grades.collisions import (
     SCREW_ROD,
     SCREW_SCREW,
     TULIP_TULIP,
+    facet_violations,
     find_collisions,
     segment_distance_mm,
 )
@@ -28,6 +29,8 @@ from spinemar.planning.plans.compare import compare_plans
 from spinemar.planning.plans.plan import Plan, Rod, Screw
 from spinemar.planning.trajectories.mirror import midsagittal_plane, mirror_screw
 from spinemar.planning.vectors import angle_deg
+from spinemar.spine.labels.levels import VERSE_IDS
+from spinemar.volume import LabelVolume
 
 
 def test_mirror_across_the_fitted_plane(grid_phantom, screw_in):
@@ -106,6 +109,14 @@ def test_overlap_of_parallel_screws_is_exact():
     assert found[TULIP_TULIP].overlap_mm == pytest.approx(7.0)
 
 
+def test_screws_half_a_millimetre_apart_do_not_collide():
+    a = Screw("a", "L1", "left", (0.0, 0.0, 0.0), (0.0, 40.0, 0.0), 6.0, 40.0)
+    b = replace(a, id="b", entry=(6.5, 0.0, 0.0), tip=(6.5, 40.0, 0.0))
+    assert kinds(find_collisions(Plan(screws=(a, b)), load_catalogue())) == {TULIP_TULIP}
+    apart = replace(a, id="b", entry=(11.5, 0.0, 0.0), tip=(11.5, 40.0, 0.0))
+    assert not find_collisions(Plan(screws=(a, apart)), load_catalogue())
+
+
 def test_a_rod_may_touch_its_tulips_but_no_shank(column, screw_in):
     screws = tuple(screw_in(v, "right") for v in column.vertebrae)
     plan = with_rods(Plan(screws=screws), load_catalogue())
@@ -131,6 +142,24 @@ def test_a_screw_into_the_next_vertebra_is_a_facet_violation(column, screw_in):
         if c.kind == FACET
     ]
     assert [c.second for c in found] == [column.vertebrae[0].level]
+
+
+@pytest.mark.parametrize("apart_mm", [2.0, 3.5, 5.5])
+def test_a_tulip_cuts_into_a_joint_as_deep_as_it_reaches(apart_mm):
+    """The next vertebra begins at a plane beside the tulip, behind the entry."""
+    model = load_catalogue().screw("generic-polyaxial")
+    screw = Screw("a", "L1", "left", (0.0, 0.0, 0.0), (0.0, 40.0, 0.0), 5.0, 40.0)
+    affine = np.diag([0.25, 0.25, 0.25, 1.0])
+    affine[:3, 3] = (-10.0, -25.0, -10.0)
+    labels = np.zeros((80, 120, 80), np.int16)
+    k, j, _ = np.indices(labels.shape)
+    above = (0.25 * k - 10.0 >= apart_mm) & (0.25 * j - 25.0 < -6.0)
+    labels[above] = VERSE_IDS["T12"]
+    found = list(facet_violations(screw, model, LabelVolume(labels, affine)))
+    reach = model.head.along_mm / 2
+    assert [c.second for c in found] == (["T12"] if apart_mm < reach else [])
+    for one in found:
+        assert one.overlap_mm == pytest.approx(reach - apart_mm, abs=0.6)
 
 
 def test_bends_add_up_to_the_rods_contour():

@@ -97,3 +97,13 @@ def test_without_a_pedicle_the_grade_starts_where_the_screw_is_in_bone(column, s
     field = bone_field(column.labels, vertebra)
     assert grade_screw(screw_in(vertebra), field).letter == "A"
     assert grade_screw(screw_in(vertebra, shift=(4.5, 0, 0)), field).letter in "CD"
+
+
+def test_a_screw_that_stands_out_by_half_its_length_has_no_good_grade(column, screw_in):
+    # Its tip reaches the isthmus; the middle of its shank is still 4 mm behind the lamina.
+    vertebra = column.vertebrae[1]
+    grade = grade_screw(
+        screw_in(vertebra, shift=(0, -24.0, 0), length=40.0), bone_field(column.labels, vertebra)
+    )
+    assert grade.letter in "CD"
+    assert grade.breach_mm == pytest.approx(4.0, abs=1.0)
