@@ -58,6 +58,7 @@ PACKAGES = (
         (
             "Testing/core/planning/test_grading.py",
             "Testing/core/planning/test_geometry.py",
+            "Testing/core/planning/test_hu_profile.py",
             "Testing/core/planning/test_profile_chart.py",
             "Testing/core/planning/test_trust.py",
             "Testing/core/planning/test_report_pages.py",

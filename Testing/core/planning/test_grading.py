@@ -74,6 +74,17 @@ def test_canal_intrusion(grid_phantom, screw_in):
     assert canal_intrusion_mm(intruding, vertebra) == pytest.approx(2.0, abs=0.1)
 
 
+def test_a_canal_of_four_corners_is_entered_between_them(column, screw_in):
+    from dataclasses import replace
+
+    vertebra = column.vertebrae[1]
+    corners = [(-8, -32, 4), (8, -32, 4), (8, -14, 4), (-8, -14, 4)]
+    square = replace(vertebra, canal_contour_ras=vertebra.to_ras(np.array(corners, float)))
+    for deep in (0.5, 2.0, 3.5):
+        screw = screw_in(square, shift=(-1.5 - deep, 0, 0))
+        assert canal_intrusion_mm(screw, square) == pytest.approx(deep, abs=0.05)
+
+
 def test_a_screw_of_an_unknown_level_is_not_graded(column, screw_in):
     screw = screw_in(column.vertebrae[0])
     known = grade_plan(Plan(screws=(screw,)), column).screws[0]

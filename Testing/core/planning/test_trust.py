@@ -41,6 +41,14 @@ def test_a_good_screw_is_graded(field, screw_in):
     assert screw.not_graded == ""
 
 
+@pytest.mark.parametrize(("outwards", "up"), [(0.0, -8.5), (0.0, 8.5), (3.0, -5.0), (3.0, 5.0)])
+def test_a_tall_pedicle_is_crossed_above_and_below_its_middle(field, screw_in, outwards, up):
+    # The oval of the isthmus is 8 mm wide and 14 mm high, the screw 5 mm thick.
+    screw = graded_screw(screw_in(field.frame, shift=(outwards, 0, up)), field)
+    assert screw.grade is not None
+    assert screw.not_graded == ""
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -113,6 +121,12 @@ def test_collisions_and_odd_sizes_are_findings(column, screw_in):
     assert "T12-left and L1-left: their shanks overlap by 5.0 mm" in text
     assert "T12-right: it is only 25 mm long" in text
     assert "T12-left and T12-right: their sizes differ" in text
+
+
+def test_a_pair_alike_is_no_finding(column, screw_in):
+    pair = tuple(screw_in(column.vertebra(LEVEL), side) for side in ("left", "right"))
+    plan = grade_plan(Plan(levels=(LEVEL,), screws=pair), column)
+    assert findings(plan, column, load_catalogue()) == ()
 
 
 def test_doubts_of_the_vertebrae_are_findings(column):
