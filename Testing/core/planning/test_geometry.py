@@ -144,8 +144,9 @@ def test_a_screw_into_the_next_vertebra_is_a_facet_violation(column, screw_in):
     assert [c.second for c in found] == [column.vertebrae[0].level]
 
 
+@pytest.mark.parametrize("neighbour", ["T12", "C1"])
 @pytest.mark.parametrize("apart_mm", [2.0, 3.5, 5.5])
-def test_a_tulip_cuts_into_a_joint_as_deep_as_it_reaches(apart_mm):
+def test_a_tulip_cuts_into_a_joint_as_deep_as_it_reaches(apart_mm, neighbour):
     """The next vertebra begins at a plane beside the tulip, behind the entry."""
     model = load_catalogue().screw("generic-polyaxial")
     screw = Screw("a", "L1", "left", (0.0, 0.0, 0.0), (0.0, 40.0, 0.0), 5.0, 40.0)
@@ -154,10 +155,10 @@ def test_a_tulip_cuts_into_a_joint_as_deep_as_it_reaches(apart_mm):
     labels = np.zeros((80, 120, 80), np.int16)
     k, j, _ = np.indices(labels.shape)
     above = (0.25 * k - 10.0 >= apart_mm) & (0.25 * j - 25.0 < -6.0)
-    labels[above] = VERSE_IDS["T12"]
+    labels[above] = VERSE_IDS[neighbour]
     found = list(facet_violations(screw, model, LabelVolume(labels, affine)))
     reach = model.head.along_mm / 2
-    assert [c.second for c in found] == (["T12"] if apart_mm < reach else [])
+    assert [c.second for c in found] == ([neighbour] if apart_mm < reach else [])
     for one in found:
         assert one.overlap_mm == pytest.approx(reach - apart_mm, abs=0.6)
 
