@@ -4,14 +4,19 @@ Full-size pairs (512 x 512, 720 x 736, three slices) of the sample CT, which is 
 only: no model is trained with them. One worker and two make the same pairs in turns, so that
 whatever else the machine does falls on both. Minutes say how well workers scale only where nothing
 else runs, so the machine's load is recorded; processor seconds a pair say on a busy machine, too,
-whether workers wait for, or slow down, each other. Appends to build/bench.json.
-Run: python Testing/benchmarks/bench_dataset.py [--pairs 16] [--rounds 3]
+whether workers wait for, or slow down, each other. Appends to build/bench.json. With
+`--before REVISION` it compares, in turns and on two workers each, the code of that Git revision
+with this one; both draw their own pairs of the same seed, so take many.
+Run: python Testing/benchmarks/bench_dataset.py [--pairs 16] [--rounds 3] [--before REVISION]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -29,7 +34,25 @@ from spinemar.progress import Progress
 
 GOAL = 1.7
 WARM_UP_PAIRS = 4
-LANDMARKS = Path(__file__).resolve().parents[2] / "Resources/Landmarks/lidc_idri_0001.json"
+ROOT = Path(__file__).resolve().parents[2]
+LANDMARKS = ROOT / "Resources/Landmarks/lidc_idri_0001.json"
+_CHILD = """
+import json, sys, time
+from pathlib import Path
+from spinemar.dataset.make import make_store
+from spinemar.dataset.manifest import CtEntry
+
+if __name__ == "__main__":
+    store, ct, landmarks, pairs = sys.argv[1:]
+    times = []
+    note = lambda p: times.append(time.perf_counter()) if p.stage == "Making pairs" else None
+    inputs = [CtEntry(Path(ct), "sample", landmarks=Path(landmarks))]
+    made = make_store(Path(store), inputs, int(pairs), seed=1, workers=2, block_pairs=1,
+                      progress=note)
+    cpu = [block.cpu_seconds for block in made.done]
+    print(json.dumps({"cpu_seconds": cpu[2:], "seconds": times[-1] - times[2]}))
+"""
+"""The first two pairs pay for what a worker loads: they are not counted."""
 
 
 class Side:
@@ -80,13 +103,53 @@ class Side:
         }
 
 
+def compare(revision: str, pairs: int, rounds: int) -> None:
+    """Print what a pair costs by the code of a revision, and by this one."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        old = folder / "before"
+        old.mkdir()
+        archive = subprocess.run(
+            ["git", "archive", revision], cwd=ROOT, check=True, stdout=subprocess.PIPE
+        )
+        subprocess.run(["tar", "-x", "-C", str(old)], input=archive.stdout, check=True)
+        child = folder / "child.py"
+        child.write_text(_CHILD, encoding="utf-8")
+        found: dict[str, list[dict[str, Any]]] = {"before": [], "after": []}
+        for number in range(rounds):
+            for side, tree in (("before", old), ("after", ROOT)):
+                store = folder / f"{side}-{number}.zarr"
+                arguments = [store, sample_ct(), LANDMARKS, pairs + 2]
+                ran = subprocess.run(
+                    [sys.executable, child, *map(str, arguments)],
+                    env={**os.environ, "PYTHONPATH": str(tree)},
+                    cwd=tree,
+                    check=True,
+                    stdout=subprocess.PIPE,
+                )
+                found[side].append(json.loads(ran.stdout))
+    for side, runs in found.items():
+        cpu = [seconds for run in runs for seconds in run["cpu_seconds"]]
+        wall = sum(run["seconds"] for run in runs)
+        print(
+            f"{side} ({revision if side == 'before' else 'this code'}): "
+            f"{sum(cpu) / len(cpu):.2f} processor seconds a pair, "
+            f"{60 * len(cpu) / wall:.1f} pairs a minute of two workers; {len(cpu)} pairs"
+        )
+    print(f"load of the machine {os.getloadavg()[0]:.1f} (two when nothing else runs)")
+
+
 def main() -> None:
     """Measure, print and record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=16, help="pairs a round")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of one worker and two")
+    parser.add_argument("--before", metavar="REVISION", help="compare with that code")
     chosen = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if chosen.before:
+        compare(chosen.before, chosen.pairs, chosen.rounds)
+        return
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         sides = [
             Side(n, stack.enter_context(local_cluster(n)).scheduler_address, Path(folder))

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from spinemar.physics.scanner import check_implants, chosen_slices
 from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.physics.scans.helical_scan import measure_turn, remember_slices, scan_helix
+from spinemar.physics.scans.line_integrals import Implants
 from spinemar.physics.scans.rays import FanRays
-from spinemar.physics.scans.slice_scan import Bench, Implants, expose_slice, prepare, slice_noise
+from spinemar.physics.scans.slice_scan import Bench, expose_slice, prepare, slice_noise
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import available_threads
 from spinemar.tomography.raw_data.fan import FanGeometry

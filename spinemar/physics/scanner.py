@@ -18,8 +18,9 @@ from spinemar.errors import GeometryError, InputError
 from spinemar.physics.materials import METALS, density_g_cm3
 from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.physics.scans.helical_scan import helical_slices
+from spinemar.physics.scans.line_integrals import Implants
 from spinemar.physics.scans.output_grid import output_geometry, resampled_slice
-from spinemar.physics.scans.slice_scan import Bench, Implants, StoredSlice, prepare, scan_slice
+from spinemar.physics.scans.slice_scan import Bench, StoredSlice, prepare, scan_slice
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.tomography.radon import available_threads
 from spinemar.volume import CTVolume

@@ -69,6 +69,12 @@ class HostBackend:
         self.weights = weights
         self.conjugate_weights = np.conj(weights)
         self._threads = threads
+        # Frequencies beyond the grid's limit weigh nothing: the transforms leave them out.
+        used = np.flatnonzero(weights)
+        self._used = used if len(used) < weights.size else None
+        self._size = weights.size
+        if self._used is not None:
+            frequencies = frequencies[0][used], frequencies[1][used]
         self._plans = {kind: PlanPool(kind, shape, frequencies, eps, threads) for kind in (1, 2)}
 
     def upload(self, host: NDArray[np.complex64]) -> NDArray[np.complex64]:
@@ -99,8 +105,13 @@ class HostBackend:
 
     def to_frequencies(self, image: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Non-uniform transform of an image to the radial lines."""
-        return self._plans[2].run(image)
+        found = self._plans[2].run(image)
+        if self._used is None:
+            return found
+        spectrum = np.zeros(self._size, dtype=np.complex64)
+        spectrum[self._used] = found
+        return spectrum
 
     def to_image(self, spectrum: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Adjoint of `to_frequencies`."""
-        return self._plans[1].run(spectrum)
+        return self._plans[1].run(spectrum if self._used is None else spectrum[self._used])

@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,13 +38,24 @@ def available_threads() -> int:
 
 def _window(cycles: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 1 inside the grid's band, 0 beyond its Nyquist limit, a short cosine between."""
-    position = (np.abs(cycles) - _TAPER_START) / (_NYQUIST - _TAPER_START)
+    distance = np.abs(cycles)
     # Exactly zero beyond: what rounding leaves of the cosine there would make products so small
     # that processors take ten times as long for them.
-    taper = np.where(
-        position < 1.0 - 1e-6, np.cos(0.5 * np.pi * np.clip(position, 0.0, 1.0)) ** 2, 0.0
-    )
-    return np.asarray(taper, dtype=np.float64)
+    end = _NYQUIST - 1e-6 * (_NYQUIST - _TAPER_START)
+    window = (distance < end).astype(np.float64)
+    between = (distance > _TAPER_START) & (distance < end)
+    position = (distance[between] - _TAPER_START) / (_NYQUIST - _TAPER_START)
+    window[between] = np.cos(0.5 * np.pi * position) ** 2
+    return window
+
+
+_Number = TypeVar("_Number", np.float32, np.complex64)
+
+
+def _both_signs(positive: NDArray[_Number], negative: NDArray[_Number], n: int) -> NDArray[_Number]:
+    """Put values (views, n // 2 + 1) at frequencies 0 and up, and at 0 and down, in FFT order."""
+    down = slice(n // 2, 0, -1)
+    return np.concatenate([positive[:, : (n + 1) // 2], negative[:, down]], axis=1)
 
 
 Pair = tuple[NDArray[np.float32], NDArray[np.float32] | None]
@@ -75,6 +86,9 @@ class RadonTransform:
         Tolerance of the non-uniform FFT; 1e-3 costs 0.05 HU rms, 1e-5 time for nothing.
     threads : int, optional
         By default the processors this process may use.
+    middle_mm : (down, right) in mm
+        Where the matrix's middle lies, seen from the centre of rotation: a part of a larger image
+        projects as the whole one whose other pixels are zero.
 
     Attributes
     ----------
@@ -105,10 +119,12 @@ class RadonTransform:
         *,
         eps: float = 1e-4,
         threads: int | None = None,
+        middle_mm: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self.shape = (int(shape[0]), int(shape[1]))
         self.pixel_mm = (float(pixel_mm[0]), float(pixel_mm[1]))
         self.geometry = geometry or SinogramGeometry.for_image(self.shape, self.pixel_mm)
+        self.middle_mm = middle_mm
         self.threads = threads or available_threads()
         self.fallback: str | None = None
         self._eps = eps
@@ -129,23 +145,29 @@ class RadonTransform:
         """Return radians per row and column of every sample, and its complex weight."""
         geometry = self.geometry
         n = geometry.n_bins
-        index = np.fft.fftfreq(n, 1.0 / n)
+        # Of the frequencies of one sign; those of the other are theirs, negative or conjugate.
+        index = np.arange(n // 2 + 1)
         per_mm = index / (n * geometry.bin_mm)
         angles = geometry.angles_rad[:, None]
         per_row = np.sin(angles) * per_mm * self.pixel_mm[0]
         per_col = np.cos(angles) * per_mm * self.pixel_mm[1]
         # The image's centre and the detector's lie between samples for even sizes.
-        rows, cols = self.shape
-        turns = per_row * (rows // 2 - (rows - 1) / 2) + per_col * (cols // 2 - (cols - 1) / 2)
-        turns = -turns - index * (n - 1) / (2 * n)
-        weights = np.exp(2j * np.pi * turns) * _window(per_row) * _window(per_col)
-        weights *= self.pixel_mm[0] * self.pixel_mm[1] / geometry.bin_mm
+        down, right = (
+            size // 2 - (size - 1) / 2 + middle / pixel
+            for size, middle, pixel in zip(self.shape, self.middle_mm, self.pixel_mm, strict=True)
+        )
+        turns = -(per_row * down + per_col * right) - index * (n - 1) / (2 * n)
+        gain = _window(per_row) * _window(per_col)
+        gain *= self.pixel_mm[0] * self.pixel_mm[1] / geometry.bin_mm
+        # Whole turns go first: what is left is exact enough in single precision.
+        phase = (2.0 * np.pi * (turns - np.rint(turns))).astype(np.float32)
+        weights = np.exp(1j * phase) * gain.astype(np.float32)
         if n % 2 == 0:
             weights[:, n // 2] = 0.0  # has no partner, so a real image would turn complex
-        radians = 2.0 * np.pi * per_row.ravel(), 2.0 * np.pi * per_col.ravel()
+        rows, columns = ((2.0 * np.pi * cycles).astype(np.float32) for cycles in (per_row, per_col))
         return (
-            (radians[0].astype(np.float32), radians[1].astype(np.float32)),
-            weights.astype(np.complex64),
+            (_both_signs(rows, -rows, n).ravel(), _both_signs(columns, -columns, n).ravel()),
+            _both_signs(weights, np.conj(weights), n),
         )
 
     def forward(self, images: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -176,7 +176,7 @@ def test_settings_out_of_range_are_refused(small, wrong):
 
 
 def test_a_grazed_shank_is_found_by_its_core_in_the_slab_around(patients, small):
-    """Three slices hold a rim of 2600 HU with three bright voxels: metal only as part of a screw."""
+    """Three slices with a rim of 2600 HU about three bright voxels: metal only as part of more."""
     protocol = drawn(patients, small(raw_share=0.0, realistic_share=1.0), 5)[0].protocol
     protocol = replace(protocol, fov_mm=96.0)
     body = np.where(disc(40), 40.0, -1000.0).astype(np.float32)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spinemar.physics.scans.line_integrals import projectors, refined, slice_paths
+from spinemar.physics.scans.line_integrals import (
+    implant_box,
+    layer_paths,
+    projectors,
+    refined,
+    slice_paths,
+)
 from spinemar.tomography.geometry import SinogramGeometry
 
 MATERIALS = ("water", "cortical_bone", "316L", "PEEK")
@@ -73,3 +79,42 @@ def test_the_truth_keeps_implants_that_are_no_metal(disc, project) -> None:
     np.testing.assert_allclose(both.truth, peek.scan, atol=1e-4)
     assert not both.truth[2].any()
     assert both.truth[3].max() > 20
+
+
+@pytest.mark.parametrize("shape", [(128, 128), (127, 96)])
+@pytest.mark.parametrize("at", [(-40, 30), (3, -2), (25, 44)])
+def test_implants_projected_in_their_box_are_those_of_the_whole_slice(shape, at) -> None:
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    place = shape[0] / 2 + at[0], shape[1] / 2 + at[1]
+    steel = (np.hypot(y - place[0], x - place[1]) < 4).astype(np.float32)
+    rod = (np.hypot(y - place[0] - 9, x - place[1]) < 3).astype(np.float32) / 2
+    implants, hu = {"316L": steel, "PEEK": rod}, np.full(shape, 300.0)
+    box = implant_box(implants.values())
+    assert box is not None
+    assert (box[0].stop - box[0].start) * (box[1].stop - box[1].start) < 0.2 * hu.size
+    found = [
+        slice_paths(
+            hu, implants, MATERIALS, projectors(shape, (2.6, 2.4), RAYS, b), with_truth=True
+        )
+        for b in (None, box)
+    ]
+    for name in ("scan", "truth"):
+        whole, part = (getattr(paths, name) for paths in found)
+        np.testing.assert_allclose(part, whole, atol=2e-4 * whole.max())
+
+
+def test_layers_share_transforms_and_stay_themselves(disc, project) -> None:
+    hu = [np.full((128, 128), value, dtype=np.float32) for value in (40.0, 700.0, 40.0)]
+    implants = [{"316L": disc(30, -20, 12)}, {}, {"PEEK": disc(0, 10, 9), "316L": disc(-30, 0, 6)}]
+    together = layer_paths(hu, implants, MATERIALS, project, with_truth=True)
+    for one, some, paths in zip(hu, implants, together, strict=True):
+        alone = slice_paths(one, some, MATERIALS, project, with_truth=True)
+        np.testing.assert_allclose(paths.scan, alone.scan, atol=0.03)
+        assert (paths.truth is None) == (alone.truth is None) == ("316L" not in some)
+        if alone.truth is not None:
+            np.testing.assert_allclose(paths.truth, alone.truth, atol=0.03)
+
+
+def test_no_implants_have_no_box() -> None:
+    assert implant_box([]) is None
+    assert implant_box([np.zeros((2, 8, 8), np.float32)]) is None

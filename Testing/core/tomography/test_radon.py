@@ -304,3 +304,35 @@ def test_weights_are_zero_or_of_some_size(pixel_mm: float) -> None:
     size = np.abs(weights)
     assert (size > 0).any()
     assert size[size > 0].min() > 1e-26 * size.max()
+
+
+@pytest.mark.parametrize("pixel_mm", [(0.8, 0.8), (1.6, 1.1), (0.4, 0.5)])
+def test_a_part_of_an_image_projects_as_the_whole_with_zeros_around(pixel_mm) -> None:
+    """Also where pixels are so coarse that most frequencies weigh nothing and are left out."""
+    rows, columns = slice(20, 61), slice(50, 76)
+    geometry = SinogramGeometry(60, 200, 0.7)
+    image = np.zeros((90, 101), dtype=np.float32)
+    image[rows, columns] = np.random.default_rng(1).normal(size=(41, 26))
+    middle = (
+        ((rows.start + rows.stop) / 2 - 90 / 2) * pixel_mm[0],
+        ((columns.start + columns.stop) / 2 - 101 / 2) * pixel_mm[1],
+    )
+    whole = RadonTransform(image.shape, pixel_mm, geometry, threads=1)
+    part = RadonTransform((41, 26), pixel_mm, geometry, threads=1, middle_mm=middle)
+    rays = whole.forward(image)
+    found = part.forward(np.ascontiguousarray(image[rows, columns]))
+    assert np.abs(found - rays).max() < 3e-4 * np.abs(rays).max()
+    back, back_part = whole.fbp(rays), part.fbp(rays)
+    assert np.abs(back_part - back[rows, columns]).max() < 3e-4 * np.abs(back).max()
+
+
+@pytest.mark.parametrize("n_bins", [150, 151])
+@pytest.mark.parametrize("pixel_mm", [3.0, 0.5])
+def test_adjoint_where_frequencies_are_left_out(pixel_mm: float, n_bins: int) -> None:
+    rng = np.random.default_rng(3)
+    transform = RadonTransform((40, 33), (pixel_mm, pixel_mm), SinogramGeometry(30, n_bins, 0.9))
+    x = rng.normal(size=(1, 40, 33)).astype(np.float32)
+    y = rng.normal(size=(1, 30, n_bins)).astype(np.float32)
+    forward, backward = transform.forward(x), transform.adjoint(y)
+    scale = np.linalg.norm(forward) * np.linalg.norm(y)
+    assert abs(float((forward * y).sum() - (x * backward).sum())) < 1e-4 * scale

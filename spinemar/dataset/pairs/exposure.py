@@ -14,7 +14,13 @@ from spinemar.physics.materials import METALS
 from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.physics.scans.acquisition import Acquisition, Exposure, calibrate
 from spinemar.physics.scans.kernels import apply_kernel
-from spinemar.physics.scans.line_integrals import Paths, Projectors, projectors, slice_paths
+from spinemar.physics.scans.line_integrals import (
+    Paths,
+    Projectors,
+    implant_box,
+    layer_paths,
+    projectors,
+)
 from spinemar.physics.scans.rays import RayLayout, ray_layout
 from spinemar.tomography.geometry import SinogramGeometry
 
@@ -72,10 +78,13 @@ def measure(
     names = sorted({name for layers in slices for layer in layers for name in layer.implants})
     rays = ray_layout((shape[0], shape[1]), (pixel_mm, pixel_mm), settings)
     acquisition = calibrate(settings, names, rays.offsets_mm)
-    project = projectors((shape[0], shape[1]), (pixel_mm, pixel_mm), rays.projected)
+    box = implant_box(
+        share for layers in slices for layer in layers for share in layer.implants.values()
+    )
+    project = projectors((shape[0], shape[1]), (pixel_mm, pixel_mm), rays.projected, box)
     scan, truth, touched = [], [], []
     for number, layers in enumerate(slices):
-        cast = [_cast(layer, acquisition, rays, project) for layer in layers]
+        cast = _cast(layers, acquisition, rays, project)
         noise = deviates(seed, number, rays.shape)
         with_metal = acquisition.read_out(_exposed(acquisition, [p.scan for p in cast]), noise)
         without = with_metal
@@ -94,9 +103,15 @@ def measure(
     )
 
 
-def _cast(layer: Layer, acquisition: Acquisition, rays: RayLayout, project: Projectors) -> Paths:
-    paths = slice_paths(layer.hu, layer.implants, acquisition.materials, project, with_truth=True)
-    return Paths(rays.cast(paths.scan), None if paths.truth is None else rays.cast(paths.truth))
+def _cast(
+    layers: Sequence[Layer], acquisition: Acquisition, rays: RayLayout, project: Projectors
+) -> list[Paths]:
+    hu, implants = [layer.hu for layer in layers], [layer.implants for layer in layers]
+    found = layer_paths(hu, implants, acquisition.materials, project, with_truth=True)
+    return [
+        Paths(rays.cast(paths.scan), None if paths.truth is None else rays.cast(paths.truth))
+        for paths in found
+    ]
 
 
 def _exposed(acquisition: Acquisition, layers: Sequence[Float]) -> Exposure:
@@ -117,8 +132,9 @@ def _touched(cast: Sequence[Paths], acquisition: Acquisition, rays: RayLayout) -
     lengths = np.zeros((views, bins), dtype=np.float32)
     for paths in cast:
         if metals:
-            single = paths.scan[metals].sum(axis=0).reshape(views, bins, oversampling)
-            np.maximum(lengths, single.max(axis=-1), out=lengths)
+            single = paths.scan[metals].sum(axis=0)
+            for ray in range(oversampling):
+                np.maximum(lengths, single[:, ray::oversampling], out=lengths)
     parallel = rays.rebin(lengths)
     reach_mm = _KERNEL_REACH_MM + acquisition.settings.focal_spot_mm / 2
     reach = int(np.ceil(reach_mm / rays.reconstructed.bin_mm))

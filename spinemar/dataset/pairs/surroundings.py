@@ -22,6 +22,7 @@ from spinemar.physics.materials import REFERENCE_KEV, mu_per_mm
 from spinemar.physics.scans.stored_values import stored_hu
 from spinemar.planning.plans.plan import Plan
 from spinemar.tomography.units import hu_to_mu, mu_to_hu
+from spinemar.volume import GridGeometry
 
 Float = NDArray[np.float32]
 
@@ -30,6 +31,8 @@ _STEP_MM = 2.5
 _MOST_TISSUE_HU = 2000.0
 """The CT may hold metal of its own beyond its clean range."""
 _BLUR_MM = 1.0
+_COARSE = 2
+"""Tissue is looked up at every other pixel: what counts here is metal, and where the body ends."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,8 @@ def surroundings(
 
     def drawn(z: float) -> Float:
         grid = scan_grid(protocol.image_centre_ras, z, matrix, pixel_mm, count, step_mm)
-        hu = np.minimum(
-            tissue.applied(sample_patient(patient, deformation, grid, 1)), _MOST_TISSUE_HU
-        )
-        mu = _with_metal(hu_to_mu(hu), voxelize_plan(plan, grid, patient.catalogue))
+        tissue_hu = _tissue_on(grid, patient, deformation, tissue)
+        mu = _with_metal(hu_to_mu(tissue_hu), voxelize_plan(plan, grid, patient.catalogue))
         sigma = _BLUR_MM / 2.355 / pixel_mm
         blurred = ndimage.gaussian_filter(mu, (0.0, sigma, sigma))
         return stored_hu(mu_to_hu(blurred), protocol.settings.hu_scale)
@@ -85,6 +86,18 @@ def surroundings(
         none = np.zeros((0, matrix, matrix), dtype=np.float32)
         return Surroundings(none, none)
     return Surroundings(drawn(z_mm - away), drawn(z_mm + away))
+
+
+def _tissue_on(
+    grid: GridGeometry, patient: Patient, deformation: Deformation, tissue: Tissue
+) -> Float:
+    rows, columns = grid.shape[1:]
+    affine = grid.ijk_to_ras @ np.diag([_COARSE, _COARSE, 1.0, 1.0])
+    affine[:3, 3] += grid.ijk_to_ras[:3, :2].sum(axis=1) * (_COARSE - 1) / 2
+    coarse = GridGeometry((grid.shape[0], -(-rows // _COARSE), -(-columns // _COARSE)), affine)
+    hu = tissue.applied(sample_patient(patient, deformation, coarse, 1))
+    hu = np.minimum(hu, np.float32(_MOST_TISSUE_HU))
+    return hu.repeat(_COARSE, axis=1).repeat(_COARSE, axis=2)[:, :rows, :columns]
 
 
 def _with_metal(mu: Float, shares: Mapping[str, Float]) -> Float:

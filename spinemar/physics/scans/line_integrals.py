@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spinemar.base.boxes import bounding_box
 from spinemar.physics.materials import METALS
 from spinemar.physics.scans.decomposition import BONE, WATER, tissue_fractions
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import RadonTransform
+
+Box = tuple[slice, slice]
+Implants = Mapping[str, NDArray[np.floating]]
+_MARGIN_PX = 2
 
 
 @dataclass(frozen=True)
@@ -39,22 +44,56 @@ class Projectors:
     tissue : RadonTransform
         On the CT's own pixels, whose values are band-limited already.
     implants : RadonTransform
-        On pixels of half the size, for `refined` images.
+        On pixels of half the size, for `refined` images of the box.
+    box : (rows, columns)
+        The part of a slice in which implants may lie.
     """
 
     tissue: RadonTransform
     implants: RadonTransform
+    box: Box
 
 
 def projectors(
-    shape: tuple[int, int], pixel_mm: tuple[float, float], rays: SinogramGeometry
+    shape: tuple[int, int],
+    pixel_mm: tuple[float, float],
+    rays: SinogramGeometry,
+    box: Box | None = None,
 ) -> Projectors:
-    """Plan the projection of slices; single-threaded, since slices run side by side."""
-    fine = (2 * shape[0], 2 * shape[1]), (pixel_mm[0] / 2, pixel_mm[1] / 2)
+    """Plan the projection of slices; single-threaded, since slices run side by side.
+
+    Parameters
+    ----------
+    shape : (rows, columns)
+    pixel_mm : (row spacing, column spacing) in mm
+    rays : SinogramGeometry
+    box : (rows, columns), optional
+        See `implant_box`; by default implants may lie anywhere.
+    """
+    rows, columns = box or (slice(0, shape[0]), slice(0, shape[1]))
+    fine = 2 * (rows.stop - rows.start), 2 * (columns.stop - columns.start)
+    middle = (
+        (rows.start + rows.stop - shape[0]) / 2 * pixel_mm[0],
+        (columns.start + columns.stop - shape[1]) / 2 * pixel_mm[1],
+    )
     return Projectors(
         RadonTransform(shape, pixel_mm, rays, threads=1),
-        RadonTransform(*fine, rays, threads=1),
+        RadonTransform(fine, (pixel_mm[0] / 2, pixel_mm[1] / 2), rays, threads=1, middle_mm=middle),
+        (rows, columns),
     )
+
+
+def implant_box(fractions: Iterable[NDArray[np.floating]]) -> Box | None:
+    """Return the box of rows and columns in which any of the fractions (..., rows, columns) lies.
+
+    None where there is nothing. With a margin that `refined` images do not cross.
+    """
+    seen: NDArray[np.bool_] | None = None
+    for fraction in fractions:
+        where = (fraction != 0).reshape(-1, *fraction.shape[-2:]).any(axis=0)
+        seen = where if seen is None else seen | where
+    box = None if seen is None else bounding_box(seen, (_MARGIN_PX, _MARGIN_PX))
+    return None if box is None else (box[0], box[1])
 
 
 def refined(image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -76,53 +115,76 @@ def refined(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def slice_paths(
     hu: NDArray[np.floating],
-    implants: Mapping[str, NDArray[np.floating]],
+    implants: Implants,
     materials: tuple[str, ...],
     project: Projectors,
     *,
     with_truth: bool,
 ) -> Paths:
-    """Project the materials of one slice.
+    """Project the materials of one slice: `layer_paths` of one layer."""
+    return layer_paths([hu], [implants], materials, project, with_truth=with_truth)[0]
+
+
+def layer_paths(
+    hu: Sequence[NDArray[np.floating]],
+    implants: Sequence[Implants],
+    materials: tuple[str, ...],
+    project: Projectors,
+    *,
+    with_truth: bool,
+) -> list[Paths]:
+    """Project the materials of some layers; images of all of them share transforms.
 
     Parameters
     ----------
-    hu : ndarray, shape (rows, columns)
-    implants : mapping of material to ndarray, same shape
-        Volume fractions.
+    hu : sequence of ndarray, shape (rows, columns)
+    implants : sequence of mapping of material to ndarray, same shape
+        Volume fractions, layer by layer.
     materials : tuple of str
         Order of the result.
     project : Projectors
-        Onto the rays of the scanner.
+        Onto the rays of the scanner; all implants lie in its box.
     with_truth : bool
-        Also project the slice without metal.
+        Also project the layers without metal.
     """
-    present = {name: image for name, image in implants.items() if image.any()}
-    tissue = tissue_fractions(hu)
-    bare = np.zeros((len(materials), *project.tissue.geometry.shape), dtype=np.float32)
-    bare[_rows(materials, (WATER, BONE))] = project.tissue.forward(np.stack(tissue))
-    scan = _with_implants(bare, tissue, present, materials, project)
-    if not with_truth or not any(name in METALS for name in present):
-        return Paths(scan, None)
-    lasting = {name: image for name, image in present.items() if name not in METALS}
-    return Paths(scan, _with_implants(bare, tissue, lasting, materials, project))
+    present = [{name: f for name, f in some.items() if f.any()} for some in implants]
+    tissue = [tissue_fractions(each) for each in hu]
+    lengths = project.tissue.forward(np.stack([amount for pair in tissue for amount in pair]))
+    bare = np.zeros((len(tissue), len(materials), *lengths.shape[1:]), dtype=np.float32)
+    bare[:, _rows(materials, (WATER, BONE))] = lengths.reshape(-1, 2, *lengths.shape[1:])
+    scans = _with_implants(bare, tissue, present, materials, project)
+    truths: list[NDArray[np.float32] | None] = [None] * len(tissue)
+    metal = [n for n, some in enumerate(present) if any(name in METALS for name in some)]
+    if with_truth and metal:
+        lasting = [{m: f for m, f in present[n].items() if m not in METALS} for n in metal]
+        clean = _with_implants(bare[metal], [tissue[n] for n in metal], lasting, materials, project)
+        for n, without in zip(metal, clean, strict=True):
+            truths[n] = without
+    return [Paths(scan, truth) for scan, truth in zip(scans, truths, strict=True)]
 
 
 def _with_implants(
     bare: NDArray[np.float32],
-    tissue: tuple[NDArray[np.float32], NDArray[np.float32]],
-    implants: Mapping[str, NDArray[np.floating]],
+    tissue: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
+    implants: Sequence[Implants],
     materials: tuple[str, ...],
     project: Projectors,
 ) -> NDArray[np.float32]:
-    """Add implants to the bare patient's line integrals and take away the tissue they displace."""
-    if not implants:
+    """Add implants to the bare layers' line integrals and take away the tissue they displace."""
+    images: list[NDArray[np.float32]] = []
+    places: list[tuple[int, int]] = []
+    for n, (amounts, some) in enumerate(zip(tissue, implants, strict=True)):
+        if some:
+            parts = [fraction[project.box] for fraction in some.values()]
+            filled = np.clip(sum(parts), 0.0, 1.0).astype(np.float32)
+            images += [*(-filled * amount[project.box] for amount in amounts), *parts]
+            places += [(n, row) for row in _rows(materials, (WATER, BONE, *some))]
+    if not images:
         return bare
-    filled = np.clip(sum(implants.values()), 0.0, 1.0).astype(np.float32)
-    images = [*(-filled * amount for amount in tissue), *implants.values()]
-    change = project.implants.forward(np.stack([refined(image) for image in images]))
     result = bare.copy()
-    for row, one in zip(_rows(materials, (WATER, BONE, *implants)), change, strict=True):
-        result[row] += one
+    change = project.implants.forward(np.stack([refined(image) for image in images]))
+    for place, one in zip(places, change, strict=True):
+        result[place] += one
     return result
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +13,20 @@ from spinemar.physics.effects.slice_profile import profile_samples
 from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.physics.scans.acquisition import Acquisition, Exposure, calibrate
 from spinemar.physics.scans.kernels import apply_kernel
-from spinemar.physics.scans.line_integrals import Paths, Projectors, projectors, slice_paths
+from spinemar.physics.scans.line_integrals import (
+    Implants,
+    Paths,
+    Projectors,
+    implant_box,
+    projectors,
+    slice_paths,
+)
 from spinemar.physics.scans.output_grid import output_geometry
 from spinemar.physics.scans.rays import RayLayout, ray_layout
 from spinemar.physics.scans.stored_values import stored_hu
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.units import mu_to_hu
 from spinemar.volume import CTVolume
-
-Implants = Mapping[str, NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,12 @@ def prepare(
         with_noise_free,
         rays,
         calibrate(settings, list(implants), rays.offsets_mm),
-        projectors((image[0], image[1]), (row_mm, column_mm), rays.projected),
+        projectors(
+            (image[0], image[1]),
+            (row_mm, column_mm),
+            rays.projected,
+            implant_box(implants.values()),
+        ),
         RadonTransform(out.shape[1:], (out_row_mm, out_column_mm), rays.reconstructed, threads=1),
     )
 
