@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from spinemar.cli.progress_lines import ProgressLines
 from spinemar.errors import SpinemarError
 from spinemar.jobs.engine.ending import ended_cancel, signals_cancel
 from spinemar.progress import CancelToken, Progress, ProgressCallback
@@ -99,21 +100,28 @@ def _plain(value: Any) -> Any:
 def progress_bars(quiet: bool = False) -> Iterator[tuple[ProgressCallback, CancelToken]]:
     """Show one bar a stage and turn Ctrl+C, SIGTERM and SIGHUP into a cancel request.
 
+    Where stderr is no terminal (a log, a cluster's job) it gets a line a minute in place of bars.
+
     The first one asks the job to stop at its next slice; what does not stop within seconds, and
     at a second one, is ended (`spinemar.jobs.engine.ending`).
 
     Parameters
     ----------
     quiet : bool
-        Show no bars (they go to stderr, and only to a terminal, in any case): one JSON object is
-        printed instead, also about a cancel.
+        Show no bars: one JSON object is printed on stdout instead, also about a cancel.
 
     Yields
     ------
     callback : ProgressCallback
     token : CancelToken
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars
 
     console = stderr()
@@ -122,18 +130,25 @@ def progress_bars(quiet: bool = False) -> Iterator[tuple[ProgressCallback, Cance
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=console,
         disable=quiet or not console.is_terminal,
     )
     tasks: dict[str, Any] = {}
+    lines = ProgressLines(partial(console.print, highlight=False))
 
     def show(progress: Progress) -> None:
+        lines.note(progress)
         if progress.stage not in tasks:
             tasks[progress.stage] = bars.add_task(progress.stage, total=progress.total)
         bars.update(tasks[progress.stage], completed=progress.done, total=progress.total)
 
     token = CancelToken()
-    with signals_cancel(token.cancel, partial(tell_error, ended_cancel(), json=quiet)), bars:
+    with (
+        signals_cancel(token.cancel, partial(tell_error, ended_cancel(), json=quiet)),
+        nullcontext() if console.is_terminal else lines,
+        bars,
+    ):
         yield show, token
 
 

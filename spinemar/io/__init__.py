@@ -1,6 +1,11 @@
 """Volumes, labels and masks from files and back: RAS inside, LPS only in this package."""
 
-from spinemar.io.segmentations.labels import read_fraction, read_labels, read_mask
+from spinemar.io.segmentations.labels import (
+    read_fraction,
+    read_labels,
+    read_mask,
+    read_shares,
+)
 from spinemar.io.volumes import read_volume
 from spinemar.io.write import check_writable, write_labels, write_volume
 
@@ -9,6 +14,7 @@ __all__ = [
     "read_fraction",
     "read_labels",
     "read_mask",
+    "read_shares",
     "read_volume",
     "write_labels",
     "write_volume",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,6 +14,7 @@ from spinemar.physics.scans.helical_scan import measure_turn, remember_slices, s
 from spinemar.physics.scans.line_integrals import Implants
 from spinemar.physics.scans.rays import FanRays
 from spinemar.physics.scans.slice_scan import Bench, expose_slice, prepare, slice_noise
+from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import available_threads
 from spinemar.tomography.raw_data.fan import FanGeometry
@@ -27,6 +29,8 @@ def simulate_raw(
     seed: int = 0,
     *,
     slices: slice | None = None,
+    progress: ProgressCallback = ignore_progress,
+    cancel: CancelToken | None = None,
 ) -> Sinogram:
     """Measure a patient with implants; no image is reconstructed.
 
@@ -39,6 +43,8 @@ def simulate_raw(
         The same noise as `simulate_scan` with this seed.
     slices : slice, optional
         Slices to scan; a helix runs through all and notes these to be reconstructed.
+    progress, cancel : optional
+        See `spinemar.progress`; a helix counts its turns.
 
     Returns
     -------
@@ -63,17 +69,35 @@ def simulate_raw(
         helix = scan_helix(bench)
         cast = remember_slices(bench)
         turns = helix.n_views // helix.fan.views_per_turn
-        data = [measure_turn(bench, helix, number, cast).scan for number in range(turns)]
+        measured = (measure_turn(bench, helix, number, cast).scan for number in range(turns))
+        data = list(_counted(measured, turns, progress, cancel))
         return Sinogram(np.concatenate(data), helix, places, to_ras, volume.spacing_mm[2])
 
     def one_slice(index: int) -> NDArray[np.float32]:
+        if cancel is not None:
+            cancel.raise_if_cancelled()
         exposure, _ = expose_slice(bench, index)
         return bench.acquisition.read_out(exposure, slice_noise(bench, index))
 
     with ThreadPoolExecutor(available_threads()) as pool:
-        projections = np.stack(list(pool.map(one_slice, chosen)))
+        scanned = pool.map(one_slice, chosen)
+        projections = np.stack(list(_counted(scanned, len(chosen), progress, cancel)))
     thickness = volume.spacing_mm[2]
     return Sinogram(projections, _measured_geometry(bench), places, to_ras, thickness)
+
+
+def _counted(
+    parts: Iterable[NDArray[np.float32]],
+    count: int,
+    progress: ProgressCallback,
+    cancel: CancelToken | None,
+) -> Iterator[NDArray[np.float32]]:
+    """Pass on parts of the raw data, telling how many there are."""
+    for number, part in enumerate(parts, 1):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        progress(Progress("Measuring raw data", number, count))
+        yield part
 
 
 def _measured_geometry(bench: Bench) -> SinogramGeometry | FanGeometry:

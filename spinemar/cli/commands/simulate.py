@@ -62,8 +62,9 @@ def simulate(
     implants: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PLAN|MASK[=MATERIAL]",
-            help="Plan (.json), or a mask and its material (Ti-6Al-4V unless stated). Repeatable.",
+            metavar="PLAN|FOLDER|MASK[=MATERIAL]",
+            help="Plan (.json), a folder of `voxelize`, or a mask or shares of voxels and their "
+            "material (Ti-6Al-4V unless stated). Repeatable.",
         ),
     ] = None,
     catalogue: CatalogueFiles = None,
@@ -110,6 +111,10 @@ def simulate(
 
       spinemar simulate ct.nii.gz --implants plan.json -o simulated
 
+      spinemar voxelize plan.json ct.nrrd -o fractions
+
+      spinemar simulate ct.nrrd --implants fractions -o simulated
+
       spinemar simulate ct.nrrd --implants screws.nrrd=316L --kvp 140 --photons 2e6 -o scan.nrrd
 
       spinemar simulate ct.nrrd --implants plan.json --geometry helical --raw raw.npz -o simulated
@@ -155,7 +160,15 @@ def simulate(
         )
         measured = None
         if raw is not None:
-            measured = simulate_raw(patient, fractions, settings, seed, slices=chosen)
+            measured = simulate_raw(
+                patient,
+                fractions,
+                settings,
+                seed,
+                slices=chosen,
+                progress=progress,
+                cancel=cancel,
+            )
         cancel.raise_if_cancelled()
         files = _write(scan, measured, output, raw, single=single)
     facts = {
@@ -238,17 +251,44 @@ def _one_source(
         fractions = voxelize_plan(plan, geometry, catalogue)
         refuse_all_outside(fractions)
         return fractions
+    if not material and (voxelized := _voxelized(path)):
+        return _read_voxelized(voxelized, geometry)
     if path.suffix.lower() in (".stl", ".obj", ".vtk", ".vtp"):
         raise InputError(
             f"{path.name} is a surface, whose place in the CT is not known.",
             'Name it in a plan (.json) under "meshes", with the matrix that places it.',
         )
-    from spinemar.io import read_mask
+    from spinemar.io import read_shares
     from spinemar.physics.materials import density_g_cm3
 
     material = material or "Ti-6Al-4V"
     density_g_cm3(material)  # refuses unknown materials
-    return {material: read_mask(path, geometry).astype(np.float32)}
+    return {material: read_shares(path, geometry)}
+
+
+def _voxelized(path: Path) -> dict[str, Path]:
+    """Find what `spinemar voxelize` wrote: a volume of shares for each material, by its name."""
+    from spinemar.physics.materials import material_names
+
+    if path.is_dir():
+        files = {name: path / f"{name}.nrrd" for name in material_names()}
+        return {name: file for name, file in files.items() if file.is_file()}
+    return {path.stem: path} if path.stem in material_names() else {}
+
+
+def _read_voxelized(
+    files: dict[str, Path], geometry: GridGeometry
+) -> dict[str, NDArray[np.float32]]:
+    """Read the shares of each material; one of which nothing lies in the CT has a file of zeros."""
+    from spinemar.io import read_shares
+    from spinemar.io.itk import read_image
+
+    several = len(files) > 1
+    return {
+        name: read_shares(file, geometry)
+        for name, file in files.items()
+        if not several or read_image(file, "float32")[0].any()
+    }
 
 
 def _write(

@@ -115,6 +115,38 @@ def read_fraction(path: str | Path, geometry: GridGeometry) -> NDArray[np.float3
     return np.asarray(array, dtype=np.float32)
 
 
+def read_shares(path: str | Path, geometry: GridGeometry) -> NDArray[np.float32]:
+    """Read shares of voxels as `read_fraction`, or a mask as `read_mask`, of whole voxels.
+
+    Parameters
+    ----------
+    path : path
+    geometry : GridGeometry
+        The CT's grid.
+
+    Returns
+    -------
+    ndarray of float32, shape `geometry.shape`
+
+    Raises
+    ------
+    InputError
+        As by those.
+    """
+    source = full_path(path)
+    if source.is_file() and suffix_of(source) in READABLE and _holds_fractions(source):
+        return read_fraction(source, geometry)
+    return read_mask(source, geometry).astype(np.float32)
+
+
+def _holds_fractions(source: Path) -> bool:
+    try:
+        array, _ = read_image(source, "float32")
+    except InputError:  # layers of a segmentation, or what the reader of masks says better
+        return False
+    return bool((array != np.rint(array)).any())
+
+
 def _stored(source: Path) -> StoredSegments:
     check_exists(source)
     from spinemar.io.segmentations.dicom_seg import read_dicom_segmentation
