@@ -121,7 +121,7 @@ def slice_paths(
     *,
     with_truth: bool,
 ) -> Paths:
-    """Project the materials of one slice: `layer_paths` of one layer."""
+    """Project the materials of one slice, (rows, columns): `layer_paths` of one layer."""
     return layer_paths([hu], [implants], materials, project, with_truth=with_truth)[0]
 
 
