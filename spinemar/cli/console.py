@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -171,6 +172,20 @@ def score_lines(named: Mapping[str, Scores]) -> Any:
     metal = known_metrics(true_metal_metrics(), list(named.values()))
     for metric in (*METRICS, *bias_metrics(), *metal):
         table.add_row(metric.name, *(format_score(scores, metric) for scores in named.values()))
+    return table
+
+
+def score_table(rows: Mapping[str, Mapping[str, float]]) -> Any:
+    """Make a table of the eight scores of many cases; 0 as the truth, 4 as the scan."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    names = list(next(iter(rows.values()), {}))
+    table.add_column("case")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for case, scores in rows.items():
+        table.add_row(case, *(f"{scores[n]:.2f}" if isfinite(scores[n]) else "-" for n in names))
     return table
 
 

@@ -20,6 +20,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("voxelize", "spinemar.cli.commands.voxelize:voxelize"),
     ("simulate", "spinemar.cli.commands.simulate:simulate"),
     ("evaluate", "spinemar.cli.commands.evaluate:evaluate"),
+    ("benchmark", "spinemar.cli.commands.benchmark:app"),
     ("dataset", "spinemar.cli.commands.dataset:app"),
     ("demo", "spinemar.cli.commands.demo:demo"),
     ("sample-data", "spinemar.cli.commands.sample_data:sample_data"),

@@ -10,6 +10,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spinemar.base.explain import explained
@@ -52,6 +53,8 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("simulate {scan} --implants {plan} -o scan.nrrd --slices 1:2 --raw raw.npz", WORKS),
     ("simulate {scan} --implants {plan} -o scan.nrrd --raw raw.zarr", "dataset"),
     ("evaluate {scan} {scan}", WORKS),
+    ("benchmark aapm {aapm} -o submission --method li", WORKS),
+    ("benchmark card {aapm} {aapm} --scans {aapm} --metals {aapm} --fov-mm 400", WORKS),
     ("dataset make {cts} -o p.zarr --pairs 2", "dataset"),
     ("dataset make {cts} -o p.zarr --pairs 2 --workers 2", "dataset"),
     ("dataset add {store} {cts} --pairs 4", "dataset"),
@@ -88,8 +91,19 @@ def files(scan, patient, ct_folder, store, tmp_path: Path) -> dict[str, Path]:  
     return {
         "scan": scan.scan, "spine": patient, "cts": ct_folder / "cts.json",
         "plan": tmp_path / "plan.json", "raw": tmp_path / "raw", "store": tmp_path / "store.zarr",
-        "surface": plan_with_a_surface(tmp_path),
+        "surface": plan_with_a_surface(tmp_path), "aapm": a_benchmark(tmp_path / "aapm"),
     }  # fmt: skip
+
+
+def a_benchmark(folder: Path) -> Path:
+    """Write one slice as the AAPM benchmark has them: a disc of water with metal in it."""
+    y, x = np.mgrid[-256:256, -256:256]
+    hu = np.where(np.hypot(x, y) < 200, 0.0, -1000.0)
+    hu[np.hypot(x - 40, y) < 6] = 8000.0
+    folder.mkdir()
+    hu.astype("<f4").tofile(folder / "01.raw")
+    (folder / "README.txt").write_text("01.raw 400 mm\n")
+    return folder
 
 
 def plan_with_a_surface(folder: Path) -> Path:

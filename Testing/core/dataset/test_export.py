@@ -261,7 +261,7 @@ def test_what_cannot_be_exported_leaves_nothing(finished, tmp_path, spoil):
     elif spoil == "judge":
         mark_as_judge(store.parent)
     elif spoil == "unfinished":
-        (store / "splits.json").unlink()
+        (store / "SHA256SUMS").unlink()
     else:
         shutil.rmtree(store)
     with pytest.raises(InputError):

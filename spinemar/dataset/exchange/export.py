@@ -16,7 +16,7 @@ from spinemar.dataset.exchange.layouts import PairLayout
 from spinemar.dataset.exchange.volumes import NiftiLayout, NpzLayout
 from spinemar.dataset.judge import refuse_judge
 from spinemar.dataset.storage.finish import table_line
-from spinemar.dataset.storage.layout import CARD, TABLE, records, zarr_package
+from spinemar.dataset.storage.layout import CARD, SUMS, TABLE, records, zarr_package
 from spinemar.dataset.storage.reader import PairStore
 from spinemar.dataset.storage.split import read_splits
 from spinemar.errors import InputError
@@ -85,6 +85,10 @@ def export_store(
     zarr_package()
     refuse_judge(store)
     stored = PairStore(store, (), split=split, domain=domain)
+    if not (store / SUMS).is_file():
+        raise InputError(
+            f"{store.name} is not finished.", "Run the command that makes it once more."
+        )
     chosen = {row["index"] for row in stored.rows}
     if not chosen:
         raise InputError(f"{store.name} holds no such pairs.", "Choose another split or domain.")
