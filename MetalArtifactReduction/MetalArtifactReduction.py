@@ -143,7 +143,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self._watch.close()
         self.batchPanel.close()
         self.setParameterNode(None)
-        self.resultPanel.closeViews()
+        self.resultPanel.close()
         self.removeObservers()
         self._uncaught.leave()
 

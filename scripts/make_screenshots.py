@@ -23,10 +23,10 @@ def main() -> None:
         host.showWindow()
         module = host.loadModule(MODULE)
         host.finishStartup()
-        import SampleData
         import slicer
 
-        scan, _truth = SampleData.downloadSamples("SpineCTWithImplants")
+        host.clickSample("SpineCTWithImplants")
+        scan = slicer.util.getNode("Spine CT with implants")
         host.window.moduleSelector().selectModule(module.name)
         panel = module.widgetRepresentation().self()
         panel._parameterNode.inputVolume = scan

@@ -97,14 +97,3 @@ class CorrectionLogic:
 
 def _sourceOf(node: Any) -> Source:
     return Source(node.GetName(), arrayOf(node), ijkToRas(node))
-
-
-def writeDicom(correctedNode: Any, files: Sequence[str], folder: Path) -> tuple[Path, ...]:
-    """Write a corrected volume as a derived series of its input's study."""
-    from spinemar.io.dicom.export import write_derived_series
-    from spinemar.volume import CTVolume
-
-    volume = CTVolume(arrayOf(correctedNode), ijkToRas(correctedNode))
-    return write_derived_series(
-        volume, list(files), folder, provenance=results.provenanceOf(correctedNode)
-    )

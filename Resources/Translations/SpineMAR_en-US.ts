@@ -1563,6 +1563,10 @@ white: brighter after; black: darker</source>
     <context>
         <name>panel.study</name>
         <message>
+            <source>Send to study as DICOM</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>The input was not loaded from DICOM, so it belongs to no study: save the result as NRRD or NIfTI.</source>
             <translation type="unfinished" />
         </message>
@@ -1572,11 +1576,19 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Send to study as DICOM</source>
+            <source>Writing the series...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Into the database: {done} of {total}</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>DICOM series</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Writing the series: {done} of {total}</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1798,6 +1810,10 @@ Export this plan all the same?</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>{count} files in {folder}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Most of this plan lies outside the CT: it was made in another scan's coordinates. Register the two scans first, or load it where it is?</source>
             <translation type="unfinished" />
         </message>
@@ -1815,10 +1831,6 @@ Export this plan all the same?</source>
         </message>
         <message>
             <source>No report was written yet.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>{count} files in {folder}</source>
             <translation type="unfinished" />
         </message>
         <message>

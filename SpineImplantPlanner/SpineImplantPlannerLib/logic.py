@@ -25,6 +25,7 @@ from spinemar.planning.grades.collisions import Collision, find_collisions
 from spinemar.planning.plans.commands import Command, MoveScrew, PutImplant, find
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.wording import head_label
+from spinemar.spine.editing import renamed_by
 from spinemar.spine.model import SpineModel
 from spinemar.volume import CTVolume
 from SpineMARLib.nodes.volumes import arrayOf, geometryOf, ijkToRas
@@ -132,19 +133,23 @@ class PlannerLogic:
         """Rename all vertebrae and the implants in them, `steps` further towards the feet."""
         if self.session.locked:
             raise InputError("The plan is locked.", "Unlock it first.")
+        before = self.session.spine
         self.session.shiftLevels(steps)
-        self._showSpine()
+        self._showSpine(before)
         self._changed()
 
-    def _showSpine(self) -> None:
-        """Have the segmentation show the spine of the present step."""
-        spine = self.session.spine
-        if spine is not None and self.volumeNode is not None:
-            node = self.spineNode
-            present = node is not None and self.scene.IsNodePresent(node)
-            self.spineNode = spinenodes.addSpine(
-                self.scene, self.volumeNode, spine, node if present else None
-            )
+    def _showSpine(self, before: SpineModel | None) -> None:
+        """Have the segmentation show the spine of the present step, not the one before."""
+        spine, node = self.session.spine, self.spineNode
+        if spine is None or self.volumeNode is None:
+            return
+        if node is None or not self.scene.IsNodePresent(node):
+            node = None
+        elif before is not None:
+            steps = renamed_by(before, spine)
+            if steps is not None and spinenodes.renameLevels(node, spine, steps):
+                return
+        self.spineNode = spinenodes.addSpine(self.scene, self.volumeNode, spine, node)
 
     def requireSpine(self) -> SpineModel:
         """Return the spine.
@@ -182,7 +187,7 @@ class PlannerLogic:
         spine, plan = self.session.spine, self.plan
         step()
         if self.session.spine is not spine:
-            self._showSpine()
+            self._showSpine(spine)
         self._changed()
         back = next((s.id for s in self.plan.screws if s not in plan.screws), None)
         if self.selected is None and back is not None:

@@ -43,6 +43,13 @@ def corrected(host, tmp_path, monkeypatch):
     return widget, node, database, files
 
 
+def send(host, widget):
+    """Click *Send*, and wait for the worker and the database."""
+    said = len(host.messages)
+    widget.ui.dicomButton.click()
+    host.waitUntil(lambda: len(host.messages) > said, 60)
+
+
 def test_series_of_the_same_study_and_source_untouched(host, corrected, caplog):
     import pydicom
     import SimpleITK as sitk
@@ -51,7 +58,7 @@ def test_series_of_the_same_study_and_source_untouched(host, corrected, caplog):
     widget, _node, database, files = corrected
     before = [hashlib.sha256(f.read_bytes()).hexdigest() for f in files]
     with caplog.at_level(logging.DEBUG):
-        widget.ui.dicomButton.click()
+        send(host, widget)
     assert "Test^Spine" not in caplog.text  # identifiers are never logged
     assert "T-1" not in caplog.text
     assert "5 images were written" in host.messages[-1].text
@@ -82,7 +89,7 @@ def test_result_lies_in_the_inputs_study(host, corrected):
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dicom3tools' dciodvfy")
 def test_an_independent_checker_finds_no_error(host, corrected):
     widget, _, database, files = corrected
-    widget.ui.dicomButton.click()
+    send(host, widget)
     written = sorted(Path(database.databaseDirectory).rglob("*.dcm"))
     for path in (files[0], *written):
         done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
@@ -90,10 +97,38 @@ def test_an_independent_checker_finds_no_error(host, corrected):
         assert errors == [], path.name
 
 
+def test_a_worker_writes_while_the_panel_says_so(host, corrected, monkeypatch):
+    """No click waits for the series; the database takes the files a few at a time."""
+    from MetalArtifactReductionLib.panel import study
+
+    widget, _, database, _ = corrected
+    monkeypatch.setattr(study, "_LOT_S", 0.0)
+    label, seen = widget.ui.dicomLabel, []
+    widget.ui.dicomButton.click()
+    assert len(database._files) == 5
+    assert not widget.ui.dicomButton.enabled
+    assert "Writing the series" in label.text
+    host.waitUntil(lambda: seen.append(label.text) or host.messages, 60)
+    assert any("Into the database: 3 of 5" in text for text in seen)
+    assert len(database._files) == 10
+    assert widget.ui.dicomButton.enabled
+    assert label.text == ""
+
+
+def test_a_series_that_cannot_be_written_leaves_the_panel_ready(host, corrected):
+    widget, _, database, files = corrected
+    Path(files[2]).write_bytes(b"no DICOM any more")
+    send(host, widget)
+    assert host.messages
+    assert list(Path(database.databaseDirectory).rglob("*.dcm")) == []
+    assert widget.ui.dicomButton.enabled
+    assert widget.ui.dicomLabel.text == ""
+
+
 def test_twice_gives_two_series(host, corrected):
     widget, _, database, _ = corrected
-    widget.ui.dicomButton.click()
-    widget.ui.dicomButton.click()
+    send(host, widget)
+    send(host, widget)
     assert len(list(Path(database.databaseDirectory).rglob("*.dcm"))) == 10
 
 
@@ -108,7 +143,7 @@ def test_volume_that_is_not_from_dicom_is_refused_with_a_remedy(host, corrected)
     widget, node, _, _ = corrected
     node.RemoveAttribute("DICOM.instanceUIDs")
     node.SetAndObserveStorageNodeID(None)
-    widget.ui.dicomButton.click()
+    send(host, widget)
     assert "not loaded from DICOM" in host.messages[-1].text
     assert "NRRD" in host.messages[-1].text
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from Testing.gui.longtexts import lengthen
 from Testing.gui.plannerpanel import MODULE, click, finish, openPanel, select, sliceView
 from Testing.gui.test_planner_eye import pixels
 from Testing.gui.test_planner_spine import editedWithout
@@ -98,6 +99,49 @@ def test_a_segmentation_is_read_in_a_worker(host, panel, monkeypatch, way):
         assert panel.planner.spineNode is other
 
 
+def test_renaming_makes_nothing_anew(host, panel, monkeypatch):
+    """Row 6: a large CT's voxels, outlines, surfaces and bone fields stay; only names change."""
+    from SpineImplantPlannerLib.nodes import spine as spinenodes
+    from SpineImplantPlannerLib.plan import session
+
+    def never(*_args):
+        raise AssertionError("made anew while the panel waits")
+
+    planner = panel.planner
+    for level in planner.session.spine.levels:
+        planner.session.field(level)
+    monkeypatch.setattr(spinenodes, "addLevels", never)
+    monkeypatch.setattr(session, "bone_field", never)
+
+    def told(levels):
+        """Compare segments, spine and plan; a screw can be graded at once."""
+        spine, node = planner.session.spine, planner.spineNode
+        assert spine.levels == levels
+        labels, names = spinenodes.labelsOf(node, host.volume)
+        np.testing.assert_array_equal(labels.labels, spine.labels.labels)
+        assert tuple(names.values()) == levels
+        assert spinenodes.spineOf(node, host.volume).levels == levels
+        screw = next(s for s in planner.plan.screws if s.level == levels[0])
+        assert planner.session.gradedScrew(screw.without_grade()).grade.letter == "A"
+        segmentation = node.GetSegmentation()
+        for n in range(segmentation.GetNumberOfSegments()):
+            segment = segmentation.GetNthSegment(n)
+            wanted = spinenodes.levelColour(segment.GetName())
+            assert segment.GetColor() == pytest.approx(wanted)
+
+    planner.shiftLevels(2)
+    told(("L2", "L3"))
+    planner.shiftLevels(0)
+    told(("L2", "L3"))
+    planner.shiftLevels(-1)
+    told(("L1", "L2"))
+    for levels in (("L2", "L3"), ("L2", "L3"), ("T12", "L1")):
+        click(panel.ui.undoButton)
+        told(levels)
+    click(panel.ui.redoButton)
+    told(("L2", "L3"))
+
+
 def seesIn3d(host):
     host.process(0.2)
     return pixels(host.layoutManager.threeDWidget(0).threeDView())
@@ -185,16 +229,6 @@ def test_angles_are_typed_and_the_rest_of_the_screw_stays(host, panel):
     assert panel.ui.cranialSpinBox.value == pytest.approx(old.cranial_deg, abs=0.051)
 
 
-def longer(host, panel):
-    """Make every text of the panel 40 % longer, as another language does."""
-    import qt
-
-    for widget in panel.ui.SpineImplantPlanner.findChildren(qt.QWidget):
-        if isinstance(widget, qt.QAbstractButton | qt.QLabel) and widget.text:
-            widget.text += "n" * round(0.4 * len(widget.text))
-    host.process(0.1)
-
-
 @pytest.fixture
 def large(host):
     """Set the application's font to 150 %, as on a display that is scaled so."""
@@ -237,7 +271,8 @@ def test_usable_at_150_percent(large, host, panel):
 
 def test_usable_with_texts_40_percent_longer(host, panel):
     select(host, panel, "L1-right")
-    longer(host, panel)
+    lengthen(panel.ui.SpineImplantPlanner)
+    host.process(0.1)
     checkWidths(host, panel, 480)
 
 
@@ -270,6 +305,41 @@ def test_every_button_that_cannot_be_used_says_why(host, state):
                 unused += 1
                 assert any(said), (name, button.text)
     assert unused > (8 if state == "empty" else 1)
+
+
+def test_scanner_and_data_sets_have_a_section_of_their_own(host, panel):
+    """Row 12: folded away from the export, and folded again in it."""
+    ui = panel.ui
+    ui.exportStep.collapsed = False
+    host.process(0.05)
+    mine = (ui.kvpCombo, ui.doseCombo, ui.kernelCombo, ui.storePath, ui.pairsButton)
+    for widget in mine:
+        assert not ui.exportStep.isAncestorOf(widget)
+        assert ui.scanStep.isAncestorOf(widget)
+    ui.scanStep.collapsed = False
+    host.process(0.05)
+    assert ui.scanButton.visible
+    assert not any(widget.visible for widget in mine)
+    ui.scannerBox.collapsed = ui.pairsBox.collapsed = False
+    host.process(0.05)
+    assert all(widget.visible for widget in mine)
+
+
+def test_the_report_is_opened_where_it_was_written(host, panel, monkeypatch, tmp_path):
+    """Row 12: nothing to open, a reason beside it; then the page itself, in the browser."""
+    import qt
+
+    opened = []
+    monkeypatch.setattr(qt.QDesktopServices, "openUrl", opened.append)
+    ui = panel.ui
+    ui.exportStep.collapsed = False
+    host.process(0.05)
+    assert not ui.openReportButton.enabled
+    assert "No report was written yet" in ui.exportReason.text
+    panel.export.page = tmp_path / "plan.html"
+    panel.export.refresh()
+    click(ui.openReportButton)
+    assert [url.toLocalFile() for url in opened] == [str(tmp_path / "plan.html")]
 
 
 def test_headings_have_units(panel):

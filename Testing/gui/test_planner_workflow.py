@@ -117,7 +117,9 @@ def test_one_click_writes_a_valid_series_of_the_cts_study(host, dicomPanel, tmp_
     for box in (ui.dicomCheckBox, ui.vtkCheckBox, ui.sceneCheckBox):
         box.checked = True
     click(ui.exportButton)
+    finish(host, panel)
     assert host.messages == []
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     folder = tmp_path / "spine_plan"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"spine_plan.json", "spine_plan_screws.csv", "spine_plan.stl", "stl/L1-left.stl",

@@ -26,6 +26,7 @@ KINDS: Mapping[str, str] = {
     "scan": "spinemar.jobs.requests.scan:run",
     "plan-report": "spinemar.jobs.requests.plan_report:run",
     "find-implants": "spinemar.jobs.requests.find_implants:run",
+    "write-series": "spinemar.jobs.requests.write_series:run",
     "pairs": "spinemar.jobs.requests.pairs:run",
 }
 

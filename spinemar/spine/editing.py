@@ -30,18 +30,52 @@ def shift_levels(model: SpineModel, steps: int) -> SpineModel:
     InputError
         If a vertebra would run past C1 or the sacrum.
     """
-    old, boxes = model.labels.labels, label_boxes(model.labels.labels)
-    numbers = np.zeros_like(old)
+    labels = _shifted(model.labels, steps) if steps else model.labels
+    frames = tuple(
+        replace(_level_stated(f), level=shift_level(f.level, steps)) for f in model.vertebrae
+    )
+    return SpineModel(labels, frames, model.canal_ras)
+
+
+def _shifted(labels: LabelVolume, steps: int) -> LabelVolume:
+    old, boxes = labels.labels, label_boxes(labels.labels)
+    numbers = np.zeros(old.shape, old.dtype)  # not zeros_like, which writes to all of it
     for level in LEVELS:
         box = boxes.get(VERSE_IDS[level])
         if box is not None:
             new = VERSE_IDS[shift_level(level, steps)]
             numbers[box][old[box] == VERSE_IDS[level]] = new
-    labels = LabelVolume(numbers, model.labels.ijk_to_ras)
-    frames = tuple(
-        replace(_level_stated(f), level=shift_level(f.level, steps)) for f in model.vertebrae
+    return LabelVolume(numbers, labels.ijk_to_ras)
+
+
+def renamed_by(old: SpineModel, new: SpineModel) -> int | None:
+    """Return by how many levels `shift_levels` made a spine of another; None where it did not.
+
+    By 0 where both have the very same labels. Voxels are not looked at: two spines whose
+    vertebrae have the same places and other names differ in nothing else.
+    """
+    if new.labels is old.labels and new.levels == old.levels:
+        return 0
+    pairs = list(zip(old.vertebrae, new.vertebrae, strict=False))
+    if len(old.vertebrae) != len(new.vertebrae) or not pairs:
+        return None
+    steps = int(level_position(new.levels[0]) - level_position(old.levels[0]))
+    moved = (_levels_on(a.level, steps) != b.level or not _same_place(a, b) for a, b in pairs)
+    return None if steps == 0 or any(moved) else steps
+
+
+def _levels_on(level: str, steps: int) -> str:
+    """Return the level so many further on; "" past the ends."""
+    try:
+        return shift_level(level, steps)
+    except InputError:
+        return ""
+
+
+def _same_place(one: VertebraFrame, other: VertebraFrame) -> bool:
+    return np.array_equal(one.body_centre_ras, other.body_centre_ras) and np.array_equal(
+        one.canal_contour_ras, other.canal_contour_ras
     )
-    return SpineModel(labels, frames, model.canal_ras)
 
 
 def with_first_level(model: SpineModel, level: str) -> SpineModel:

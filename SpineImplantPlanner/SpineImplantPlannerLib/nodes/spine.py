@@ -16,7 +16,7 @@ from spinemar.implants.surfaces.mesh import Mesh
 from spinemar.io.segmentations.vertebra_names import levels_in_names, telling_name
 from spinemar.planning.report.colours import NEUTRAL, Colour
 from spinemar.spine.labels.boxes import label_boxes
-from spinemar.spine.labels.levels import LEVELS, VERSE_IDS
+from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, shift_level
 from spinemar.spine.labels.pieces import LabelPiece, compose_labels
 from spinemar.spine.model import SpineModel
 from spinemar.spine.providers import names_spine
@@ -65,6 +65,26 @@ def addLevels(node: Any, labels: LabelVolume) -> None:
             first = tuple(edge.start for edge in box)
             image = orientedImage(array[box] == number, matrix, first)
             node.AddSegmentFromBinaryLabelmapRepresentation(image, level, levelColour(level))
+
+
+def renameLevels(node: Any, spine: SpineModel, steps: int) -> bool:
+    """Name the segments of a renamed spine; False, and nothing done, where some are missing.
+
+    Voxels and surfaces stay, which a large CT's take a second to be made anew.
+    """
+    segmentation = node.GetSegmentation()
+    segments = [segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments())]
+    known = [segment for segment in segments if segment.GetName() in VERSE_IDS]
+    levels = [shift_level(segment.GetName(), steps) for segment in known]
+    if not set(spine.levels) <= set(levels):
+        return False
+    modifying = node.StartModify()
+    for segment, level in zip(known, levels, strict=True):
+        segment.SetName(level)
+        segment.SetColor(*levelColour(level))
+    node.SetAttribute(FRAMES_ATTRIBUTE, spine_to_json(spine))
+    node.EndModify(modifying)
+    return True
 
 
 def addSurfaces(node: Any, surfaces: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:

@@ -18,14 +18,15 @@ from spinemar.planning.plans.commands import Command, MoveScrew
 from spinemar.planning.plans.history import History, Step
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.relevel import shift_plan_levels
+from spinemar.planning.trajectories.mirror import Plane, midsagittal_plane
 from spinemar.spine.editing import shift_levels
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.volume import CTVolume
 
 # So many profiles are remembered, before all of them are forgotten.
 _PROFILES = 200
-# Of so many spines the bone fields are kept: 8 MB a vertebra, but a second to make anew.
-_SPINES = 3
+# Of so many spines the bone fields are kept, as many as the history has: 8 MB a vertebra.
+_SPINES = 4
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class PlanningSession:
         self.locked = False
         self.history = History.of(plan or Plan(), spine)
         self._fields: list[tuple[SpineModel | None, dict[str, BoneField]]] = []
+        self._planes: dict[str, tuple[BoneField, Plane]] = {}
         self._profiled: dict[Screw, HuProfile] = {}
         self._profiledIn: tuple[object, object] = (None, None)
 
@@ -152,6 +154,15 @@ class PlanningSession:
         if level not in fields:
             fields[level] = bone_field(spine.labels, spine.vertebra(level))
         return fields[level]
+
+    def mirrorPlane(self, level: str) -> Plane | None:
+        """Return the plane that a level is mirrored across, found once; None where unknown."""
+        field = self.field(level)
+        if field is None:
+            return None
+        if self._planes.get(level, (None,))[0] is not field:
+            self._planes[level] = (field, midsagittal_plane(field))
+        return self._planes[level][1]
 
     def frame(self, level: str) -> VertebraFrame | None:
         """Return the frame of a level; None where it is not known."""

@@ -1,5 +1,6 @@
 """Step 5 of the panel: files out, plans in."""
 
+import shutil
 from pathlib import Path
 
 import qt
@@ -15,9 +16,10 @@ from spinemar.errors import InputError
 from spinemar.planning.plans.commands import ReplacePlan
 from spinemar.planning.plans.plan_json import read_plan
 from spinemar.planning.report.wording import danger_line, in_canal
+from SpineMARLib.derivedseries import startWriting
 from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, sourceFiles
-from SpineMARLib.nodes.volumes import arrayOf, ijkToRas
 from SpineMARLib.panel.fields import chooseFolders
+from SpineMARLib.panel.worker import workerCommand
 
 
 class ExportStep:
@@ -82,24 +84,40 @@ class ExportStep:
 
     def onExport(self):
         ui = self.ui
-
-        def write():
-            parent = str(ui.exportPath.currentPath).strip()
-            if not parent:
-                raise InputError("No folder is chosen.", "Choose where to export to.")
-            stem = exporting.safeName(str(ui.stemEdit.text).strip() or exporting.DEFAULT_STEM)
-            folder = exporting.newFolder(Path(parent), stem)
-            files = self.write(folder, stem)
-            self.lastFolder = folder
-            ui.statusLabel.text = _("{count} files in {folder}").format(
-                count=len(files), folder=folder
-            )
-            return folder
-
         if not self._wantedAllTheSame():
             return
-        folder = self.panel.runner.guarded(write)
-        if folder is not None and ui.reportCheckBox.checked:
+        target = self.panel.runner.guarded(self._target)
+        if target is None:
+            return
+        if not (ui.dicomCheckBox.checked and ui.dicomCheckBox.enabled):
+            self.panel.runner.guarded(lambda: self._export(*target))
+            return
+        # A worker writes the series beside the folder, which then takes all in at once.
+        series = exporting.newFolder(target[0].parent, f".{target[1]}-dicom")
+        self.panel.runner.start(
+            lambda: self._startDicom(series), lambda _files: self._export(*target, series)
+        )
+
+    def _target(self):
+        """Return the new folder to write into, and what its files are called."""
+        parent = str(self.ui.exportPath.currentPath).strip()
+        if not parent:
+            raise InputError("No folder is chosen.", "Choose where to export to.")
+        stem = str(self.ui.stemEdit.text).strip() or exporting.DEFAULT_STEM
+        stem = exporting.safeName(stem)
+        return exporting.newFolder(Path(parent), stem), stem
+
+    def _export(self, folder, stem, series=None):
+        try:
+            files = self.write(folder, stem, series)
+        finally:
+            if series is not None:
+                shutil.rmtree(series, ignore_errors=True)
+        self.lastFolder = folder
+        self.ui.statusLabel.text = _("{count} files in {folder}").format(
+            count=len(files), folder=folder
+        )
+        if self.ui.reportCheckBox.checked:
             self.startReport(folder)
 
     def _wantedAllTheSame(self):
@@ -114,8 +132,11 @@ class ExportStep:
         self._accepted = dangers
         return True
 
-    def write(self, folder, stem):
-        """Write what is ticked but the report, which takes longer: all of it, or nothing."""
+    def write(self, folder, stem, series=None):
+        """Write what is ticked but the report, which takes longer: all of it, or nothing.
+
+        `series` is a folder with the DICOM files, which is taken in.
+        """
         planner, ui = self.panel.planner, self.ui
         plain = ui.jsonCheckBox.checked
         wanted = exporting.Wanted(
@@ -136,8 +157,8 @@ class ExportStep:
                 wanted,
                 stem,
             )
-            if ui.dicomCheckBox.checked and ui.dicomCheckBox.enabled:
-                files += self.writeDicom(temporary / "dicom")
+            if series is not None:
+                files += sorted(series.rename(temporary / "dicom").iterdir())
         files = [folder / path.relative_to(temporary) for path in files]
         if ui.sceneCheckBox.checked:
             files.append(folder / f"{stem}.mrb")
@@ -145,25 +166,22 @@ class ExportStep:
                 raise InputError(f"{files[-1].name} could not be written.", "Check the disk.")
         return files
 
-    def writeDicom(self, folder):
-        """Write the simulated scan as a derived series of the CT's study."""
+    def _startDicom(self, folder):
+        """Start writing the simulated scan as a derived series of the CT's study."""
         from spinemar import __version__
-        from spinemar.io.dicom.export import write_derived_series
-        from spinemar.volume import CTVolume
 
         scan = self.panel.scan.chosenScan()
         sources = sourceFiles(
             scan.GetNodeReference(CT_ROLE), getattr(slicer, "dicomDatabase", None)
         )
-        volume = CTVolume(arrayOf(scan), ijkToRas(scan))
-        return list(
-            write_derived_series(
-                volume,
-                sources,
-                folder,
-                description="Simulated scan with planned implants",
-                provenance={"software_version": __version__},
-            )
+        return startWriting(
+            scan,
+            sources,
+            folder,
+            slicer.app.temporaryPath,
+            workerCommand(),
+            description="Simulated scan with planned implants",
+            provenance={"software_version": __version__},
         )
 
     def startReport(self, folder):

@@ -20,7 +20,7 @@ from spinemar.planning.report.colours import grade_colour
 from spinemar.planning.report.tables import pedicle_fill
 from spinemar.planning.report.wording import grade_line, screw_line, short_name
 from spinemar.planning.trajectories.angles import ScrewAngles, screw_angles, tip_at_angles
-from spinemar.planning.trajectories.mirror import midsagittal_plane, mirror_screw
+from spinemar.planning.trajectories.mirror import mirror_screw
 from spinemar.spine.labels.levels import sort_levels
 
 _NAME, _GRADE, _SIZE, _HU, _LOCK = range(5)
@@ -285,12 +285,12 @@ class ScrewsStep:
         session = self.panel.planner.session
 
         def mirrored(screw):
-            field = session.field(screw.level)
-            if field is None:
+            plane = session.mirrorPlane(screw.level)
+            if plane is None:
                 raise InputError(
                     f"{screw.id} has no vertebra to mirror in.", "Segment the spine in step 1."
                 )
-            return PutImplant(mirror_screw(screw, midsagittal_plane(field)))
+            return PutImplant(mirror_screw(screw, plane))
 
         self._do(mirrored)
 

@@ -93,6 +93,8 @@ WHOLE = {
     "scan": {"input": "ct.nrrd", "plan": "{}", "output": "out.npy"},
     "plan-report": {"input": "ct.nrrd", "labels": "l.nrrd", "frames": "f.json", "plan": "{}",
                     "folder": "out"},
+    "write-series": {"input": {"npy": "x.npy", "ijk_to_ras": MATRIX.tolist()},
+                     "sources": ["a.dcm"], "folder": "out"},
     "pairs": {"store": "store.zarr", "inputs": [{"ct": "ct.nrrd", "patient": "p"}]},
 }  # fmt: skip
 

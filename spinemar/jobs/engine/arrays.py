@@ -28,8 +28,14 @@ def load_volume(named: Any, series: Any = None) -> CTVolume:
     if not isinstance(named, Mapping):
         label = None if series is None else str(series)
         return read_volume(_path(named, "input"), series=label)
+    volume = handed_volume(named)
+    check_hounsfield(volume.hu, str(named.get("name", "The volume")))
+    return volume
+
+
+def handed_volume(named: Mapping[str, Any]) -> CTVolume:
+    """Return a volume that was handed over as an array, whatever its values are."""
     hu = np.asarray(_map(named), dtype=np.float32)
-    check_hounsfield(hu, str(named.get("name", "The volume")))
     metadata = {str(k): str(v) for k, v in dict(named.get("metadata", {})).items()}
     return CTVolume(hu, np.asarray(named.get("ijk_to_ras"), dtype=np.float64), metadata)
 

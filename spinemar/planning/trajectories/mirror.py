@@ -13,7 +13,7 @@ from spinemar.implants.shapes.solids import FloatArray, unit
 from spinemar.planning.grades.bone import BoneField
 from spinemar.planning.vectors import as_point
 
-_SAMPLES = 4000
+_SAMPLES = 2000
 # Within this of the surface the two halves are compared.
 _SHELL_MM = 6.0
 

@@ -30,10 +30,13 @@ def label_boxes(labels: NDArray[np.int16]) -> dict[int, Box]:
     first = int(slices[0])
     held = labels[first : int(slices[-1]) + 1]
     rows = np.flatnonzero(held.any(axis=(0, 2)))
-    low, high = int(rows[0]), int(rows[-1]) + 1
+    low = int(rows[0])
+    held = held[:, low : int(rows[-1]) + 1]
+    columns = np.flatnonzero(held.any(axis=(0, 1)))
+    left = int(columns[0])
     return {
-        number + 1: (_moved(box[0], first), _moved(box[1], low), box[2])
-        for number, box in enumerate(ndimage.find_objects(held[:, low:high]))
+        number + 1: (_moved(box[0], first), _moved(box[1], low), _moved(box[2], left))
+        for number, box in enumerate(ndimage.find_objects(held[..., left : int(columns[-1]) + 1]))
         if box is not None
     }
 

@@ -71,6 +71,11 @@ class ResultPanel:
             self.views = None
         self._texts.clear()
 
+    def close(self):
+        """Let go of the views, and send nothing more."""
+        self.closeViews()
+        self._study.close()
+
     def _listOthers(self):
         """List what the result can be compared with: its input, and the other results of it."""
         combo = self.ui.beforeCombo
