@@ -48,6 +48,19 @@ def test_evaluate_prints_scores_and_json(spinemar, scan) -> None:
     assert perfect.json["psnr_db"] is None  # JSON knows no infinity
 
 
+def test_evaluate_scores_the_scan_before_beside_the_result(spinemar, scan) -> None:
+    arguments = ("evaluate", scan.truth, scan.truth, "--metal-mask", scan.metal)
+    both = spinemar(*arguments, "--before", scan.scan, "--json").json
+    alone = spinemar("evaluate", scan.truth, scan.scan, "--metal-mask", scan.metal, "--json").json
+    assert both["rmse_hu"] == 0
+    assert both["before"]["rmse_hu"] == alone["rmse_hu"] > 0
+    assert both["before"]["scan"] == str(scan.scan)
+    run = spinemar(*arguments, "--before", scan.scan)
+    assert "before: " in run.out
+    assert run.code == 0
+    assert spinemar(*arguments, "--before", scan.scan.with_name("none.nrrd")).code == 2
+
+
 @pytest.fixture
 def metal_fraction(scan, tmp_path: Path) -> Path:
     """The scan's metal as shares of voxels, with a rim of faint metal."""
@@ -82,7 +95,7 @@ def test_evaluate_against_the_true_metal(spinemar, scan, metal_fraction: Path) -
 
 def test_evaluate_with_the_card_of_the_benchmark(spinemar, scan) -> None:
     arguments = ("evaluate", scan.truth, scan.scan, "--metal-mask", scan.metal, "--card", "aapm")
-    run = spinemar(*arguments, "--scan", scan.scan)
+    run = spinemar(*arguments, "--before", scan.scan)
     assert run.code == 0, run.err
     for words in ("AAPM CT-MAR", "Proton range", "Sum of the eight"):
         assert words in run.out
@@ -97,7 +110,7 @@ def test_evaluate_says_what_its_options_need(spinemar, scan, metal_fraction, tmp
     both = ("evaluate", scan.truth, scan.scan)
     run = spinemar(*both, "--card", "aapm")
     assert run.code == 2
-    assert "--scan" in run.err
+    assert "--before" in run.err
     run = spinemar(*both, "--put-back", scan.metal)
     assert run.code == 2
     assert "--metal-fraction" in run.err
@@ -180,3 +193,17 @@ def test_closed_streams_are_no_fault(scan, tmp_path: Path, closed: str, json: st
     assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".") == [
         "o.json", "o.nrrd",
     ]  # fmt: skip
+
+
+def test_the_page_of_all_options_is_made_from_the_program() -> None:
+    import importlib.util
+
+    place = Path(__file__).resolve().parents[3] / "scripts" / "command_line_page.py"
+    spec = importlib.util.spec_from_file_location("command_line_page", place)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.PAGE.read_text(encoding="utf-8") == script.page(), f"run python {place.name}"
+    for name, _ in COMMANDS:
+        assert f"### spinemar {name}" in script.reference()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,8 +46,13 @@ def evaluate(
     card: Annotated[
         Card | None, typer.Option(help="Eight scores of the AAPM CT-MAR benchmark beside ours.")
     ] = None,
-    scan: Annotated[
-        Path | None, typer.Option(help="The uncorrected scan, which the card needs.")
+    before: Annotated[
+        Path | None,
+        typer.Option(
+            "--before",
+            "--scan",
+            help="The uncorrected scan: scored beside RESULT. The card needs it.",
+        ),
     ] = None,
     nmar: Annotated[
         Path | None, typer.Option(help="NMAR's result: the middle mark of the card.")
@@ -60,11 +66,11 @@ def evaluate(
 
     Examples:
 
-      spinemar evaluate truth.nii.gz corrected.nii.gz
+      spinemar evaluate truth.nii.gz corrected.nii.gz --before scan.nii.gz
 
       spinemar evaluate truth.nii.gz corrected.nii.gz --metal-fraction fraction.nii.gz
 
-      spinemar evaluate truth.nii.gz corrected.nii.gz --card aapm --scan scan.nii.gz --json
+      spinemar evaluate truth.nii.gz corrected.nii.gz --card aapm --before scan.nii.gz --json
     """
     from spinemar.base.files.sets import refuse_mixed
     from spinemar.cli.commands.simulate import MANIFEST
@@ -72,8 +78,8 @@ def evaluate(
     from spinemar.evaluation.aapm import aapm_card
     from spinemar.io import read_volume
 
-    _check_options(metal_fraction, put_back, plan, card, scan)
-    for path in (truth, scan, metal_mask):
+    _check_options(metal_fraction, put_back, plan, card, before)
+    for path in (truth, before, metal_mask):
         if path is not None:  # scan and truth of two runs would be scored without a word
             refuse_mixed(path, path.with_name(MANIFEST))
     with progress_bars(quiet=json) as (progress, cancel):
@@ -81,18 +87,27 @@ def evaluate(
         known = _true_metal(wanted, metal_fraction, metal_mask, put_back, plan)
         metal = _metal(wanted, found, metal_mask, known)
         scores = score(wanted, found, metal, true_metal=known, progress=progress, cancel=cancel)
+        scan = None if before is None else read_volume(before)
+        first = None
+        if scan is not None:
+            # What was put back belongs to the result alone.
+            true = None if known is None else replace(known, put_back=None)
+            first = score(wanted, scan, metal, true_metal=true, progress=progress, cancel=cancel)
         eight = None
         if card is not None and scan is not None:
-            true = metal if known is None else known.fraction >= 0.5
+            true_mask = metal if known is None else known.fraction >= 0.5
             middle = None if nmar is None else read_volume(nmar)
-            eight = aapm_card(wanted, found, true, read_volume(scan), nmar=middle)
+            eight = aapm_card(wanted, found, true_mask, scan, nmar=middle)
     if json:
         facts: dict[str, Any] = {"status": "done", "truth": truth, "result": result}
         facts |= scores.to_json()
+        if first is not None:
+            facts |= {"before": {"scan": before, **first.to_json()}}
         print_json(facts if eight is None else {**facts, "aapm": eight.to_json()})
         return
     console = stdout()
-    console.print(score_lines({result.name: scores}))
+    both = {} if first is None or before is None else {f"before: {before.name}": first}
+    console.print(score_lines({**both, result.name: scores}))
     if eight is not None:
         console.print(card_lines(eight))
     if not metal.any():
@@ -104,7 +119,7 @@ def _check_options(
     put_back: Path | None,
     plan: Path | None,
     card: Card | None,
-    scan: Path | None,
+    before: Path | None,
 ) -> None:
     from spinemar.errors import InputError
 
@@ -112,9 +127,9 @@ def _check_options(
         raise InputError(
             "Overlap and widths of the metal need the true metal.", "Give --metal-fraction as well."
         )
-    if card is not None and scan is None:
+    if card is not None and before is None:
         raise InputError(
-            "The card compares with the uncorrected scan.", "Give it with --scan as well."
+            "The card compares with the uncorrected scan.", "Give it with --before as well."
         )
 
 
