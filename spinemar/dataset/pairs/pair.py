@@ -56,6 +56,7 @@ __all__ = ["FIELDS", "Pair", "make_pair"]
 _ATTEMPTS = 60
 _HEIGHTS = 12
 _LEAST_METAL_MM2 = 4.0
+_LEAST_IN_FIELD = 0.9
 _BELOW_END_HU = 71.0  # no threshold lies in the last steps of a scale, where nothing is above it
 _REACH_MM = ((0.0, 0.0), (60.0, 0.0), (-60.0, 0.0), (0.0, 90.0), (0.0, -60.0))
 
@@ -118,7 +119,7 @@ def make_pair(patients: Sequence[Patient], settings: PairSettings, seed: int, in
         if case is None:
             continue
         pixel_mm, slices = _layers(case, settings)
-        if not _holds_metal(slices, pixel_mm, case.placed.mild):
+        if not _holds_metal(slices, pixel_mm, case):
             continue
         path = thickest_path(slices[1][0].hu, pixel_mm)
         if not can_be_seen_through(path):
@@ -276,17 +277,22 @@ def _layers(case: _Case, settings: PairSettings) -> tuple[float, list[list[Layer
     return pixel_mm, slices
 
 
-def _holds_metal(slices: list[list[Layer]], pixel_mm: float, mild: bool) -> bool:
-    """Whether the middle slice holds enough metal to be found."""
-    middle = slices[len(slices) // 2]
-    total = sum(
-        float(share.sum())
-        for layer in middle
-        for name, share in layer.implants.items()
-        if name in METALS
-    )
-    least = _LEAST_METAL_MM2 / (2.0 if mild else 1.0)
-    return total / len(middle) * pixel_mm**2 >= least
+def _holds_metal(slices: list[list[Layer]], pixel_mm: float, case: _Case) -> bool:
+    """Whether the middle slice holds enough metal to be found, and the image nearly all of it."""
+    middle, protocol = slices[len(slices) // 2], case.protocol
+    shares = [share for layer in middle for name, share in layer.implants.items() if name in METALS]
+    if not shares:
+        return False
+    metal = np.sum(shares, axis=0)
+    # Places in the scanned square, as the image's middle sees them: columns run to the left and
+    # rows to the back.
+    places = (np.arange(len(metal)) - (len(metal) - 1) / 2) * pixel_mm
+    off = np.subtract(protocol.isocentre_ras, protocol.image_centre_ras)
+    columns, rows = (np.abs(places - each) < protocol.fov_mm / 2 for each in off)
+    shown, total = float(metal[np.ix_(rows, columns)].sum()), float(metal.sum())
+    least = _LEAST_METAL_MM2 / (2.0 if case.placed.mild else 1.0)
+    enough = shown / len(middle) * pixel_mm**2 >= least
+    return enough and shown >= _LEAST_IN_FIELD * total
 
 
 def _row(

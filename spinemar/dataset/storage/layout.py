@@ -36,11 +36,12 @@ from spinemar.errors import InputError
 from spinemar.physics.materials import METALS
 
 FORMAT = "spinemar-pairs"
-VERSION = 4
+VERSION = 5
 """Of what a pair is: another number, other pairs. Stores of earlier ones are read, not continued.
 
 1: without `li_sinogram` and `metal_fraction`. 2: metal found on three slices, nothing drawn anew.
-3: as 4, but for rounding (transforms of the implants alone, not of whole slices).
+3: as 4, but for rounding (transforms of the implants alone, not of whole slices). 4: parts that
+fill their voxels by less than half may be missed, and metal may lie outside the image.
 """
 _FIRST_FIELDS = tuple(name for name in FIELDS if name not in ("li_sinogram", "metal_fraction"))
 """What stores of version 1 hold."""
