@@ -44,6 +44,7 @@ __all__ = [
     "full_path",
     "made_folder",
     "private_folder",
+    "refuse_foreign",
 ]
 
 
@@ -161,6 +162,29 @@ def check_folder(target: Path) -> None:
     if not target.parent.is_dir():
         raise InputError(
             f"The folder {target.parent} does not exist.", "Make the folder or choose another one."
+        )
+
+
+def refuse_foreign(target: Path, mark: str) -> None:
+    """Refuse to replace a whole folder that is not of the kind that will be written.
+
+    Parameters
+    ----------
+    target : Path
+        Need not exist; an empty folder is nobody's.
+    mark : str
+        A file that every folder of that kind holds.
+
+    Raises
+    ------
+    InputError
+    """
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir() or (any(target.iterdir()) and not (target / mark).is_file()):
+        raise InputError(
+            f"{target} holds something else (no {mark}) and is not replaced.",
+            "Choose another name.",
         )
 
 

@@ -250,6 +250,23 @@ def test_an_export_of_one_split_and_domain(finished, tmp_path, capsys):
     assert main([*command, "--overwrite"]) == 0
 
 
+@pytest.mark.parametrize("stranger", ["file", "folder", "empty"])
+def test_only_an_export_is_replaced(finished, tmp_path, capsys, stranger):
+    output = tmp_path / "e"
+    if stranger == "file":
+        output.write_text("a letter")
+    else:
+        output.mkdir()
+    if stranger == "folder":
+        (output / "letter.txt").write_text("kept")
+    command = ["dataset", "export", str(finished), "-o", str(output), "--format", "npz",
+               "--split", "validation", "--overwrite"]  # fmt: skip
+    assert main(command) == (0 if stranger == "empty" else 2)
+    if stranger == "folder":
+        assert [path.name for path in output.iterdir()] == ["letter.txt"]
+        assert "something else" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("spoil", ["format", "split", "judge", "unfinished", "no store"])
 def test_what_cannot_be_exported_leaves_nothing(finished, tmp_path, spoil):
     store = shutil.copytree(finished, tmp_path / "in" / "pairs.zarr")

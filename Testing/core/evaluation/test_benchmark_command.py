@@ -93,6 +93,8 @@ def test_a_submission_is_what_the_correction_makes_of_each_slice(scans, tmp_path
     assert len(told["cases"]) == 29
     assert main(command) == 2
     assert "exists already" in capsys.readouterr().err
+    assert main([*command[:3], "-o", str(scans), "--overwrite"]) == 2
+    assert "something else" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ integrals were interpolated onto that fan from parallel rays; times the attribut
         self._h5py = h5py
         self._root = root
         self._lines: dict[str, list[str]] = {}
-        self._masks: dict[str, list[NDArray[np.bool_]]] = {}
+        self._masks: dict[str, list[NDArray[np.uint8]]] = {}  # eight pixels a byte
 
     def add(self, split: str, pair: Pair, row: Mapping[str, Any]) -> list[Path]:
         """Write one pair."""
@@ -85,7 +85,8 @@ integrals were interpolated onto that fan from parallel rays; times the attribut
                 for name in names:
                     file.create_dataset(name, data=arrays[name], compression="gzip", shuffle=True)
         lines.append(f"{place}/gt.h5\n")
-        self._masks.setdefault(split, []).append(_resized_mask(middle(pair["metal"])))
+        mask = _resized_mask(middle(pair["metal"]))
+        self._masks.setdefault(split, []).append(np.packbits(mask, axis=1))
         return written
 
     def close(self) -> None:
@@ -97,7 +98,7 @@ integrals were interpolated onto that fan from parallel rays; times the attribut
                 folder / f"{kind}mask.npy", "w+", np.uint8, (MASK_PX, MASK_PX, len(lines))
             )
             for number, mask in enumerate(self._masks[split]):
-                masks[..., number] = mask
+                masks[..., number] = np.unpackbits(mask, axis=1)
             masks.flush()
 
 

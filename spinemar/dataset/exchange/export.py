@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from spinemar.base.atomic_files import atomic_path
+from spinemar.base.atomic_files import atomic_path, refuse_foreign
 from spinemar.base.file_locks import output_lock
 from spinemar.dataset.exchange.deep_lesion import AdnLayout, SynDeepLesionLayout
 from spinemar.dataset.exchange.layouts import PairLayout
@@ -30,6 +30,8 @@ LAYOUTS: Mapping[str, Callable[[Path, Sequence[str]], PairLayout]] = MappingProx
         "npz": NpzLayout,
     }
 )
+
+_STORE_CARD = "CARD.md"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def export_store(
     store : Path
         A finished store.
     output : Path
-        Folder that will be written; one that is there is replaced.
+        Folder that will be written; an export that is there is replaced.
     layout : {"syndeeplesion", "adn", "nifti", "npz"}
     split, domain : str, optional
         As for `PairStore`.
@@ -78,7 +80,7 @@ def export_store(
     ------
     InputError
         If there is no such layout, a package is missing, nothing is left to export, the store is
-        not finished or belongs to a judge.
+        not finished or belongs to a judge, or the folder holds something else.
     """
     if layout not in LAYOUTS:
         raise InputError(f"There is no format {layout!r}.", f"Use one of: {', '.join(LAYOUTS)}.")
@@ -95,6 +97,7 @@ def export_store(
     split_of = {number: name for name, some in read_splits(store)[1].items() for number in some}
     counts: Counter[str] = Counter()
     files = 0
+    refuse_foreign(output, _STORE_CARD)
     with output_lock(output), atomic_path(output) as folder:
         folder.mkdir()
         writer = LAYOUTS[layout](folder, stored.spec.fields)
@@ -128,8 +131,8 @@ def _write_texts(folder: Path, store: Path, layout: str, about: str) -> None:
 
 {about}
 `{TABLE}` says everything about each pair, one a line, with its split and files. Patients are in
-one split each. `CARD.md` is the store's card: counts, sources, licences. The images derive from
-those CTs: their licences and attributions go with every copy.
+one split each. `{_STORE_CARD}` is the store's card: counts, sources, licences. The images derive
+from those CTs: their licences and attributions go with every copy.
 """
     (folder / CARD).write_text(head, encoding="utf-8")
-    (folder / "CARD.md").write_text(card, encoding="utf-8")
+    (folder / _STORE_CARD).write_text(card, encoding="utf-8")

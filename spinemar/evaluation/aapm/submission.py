@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spinemar import __version__
-from spinemar.base.atomic_files import atomic_path
+from spinemar.base.atomic_files import atomic_path, refuse_foreign
 from spinemar.base.file_locks import output_lock
 from spinemar.errors import InputError
 from spinemar.evaluation.aapm.folders import read_raw_slice, write_raw_slice
@@ -64,7 +64,7 @@ def write_submission(
     scans : mapping of case to Path
     fields_mm : mapping of case to field of view
     output : Path
-        Folder that is written; one that is there is replaced.
+        Folder that is written; a submission that is there is replaced.
     settings : CorrectionSettings, optional
     progress, cancel : optional
         See `spinemar.progress`.
@@ -72,9 +72,10 @@ def write_submission(
     Raises
     ------
     InputError
-        If a scan cannot be used.
+        If a scan cannot be used, or the folder holds something else.
     ModelError, CancelledError
     """
+    refuse_foreign(output, FACTS)
     chosen = settings or CorrectionSettings()
     inpainter = make_inpainter(chosen.method, chosen.model, chosen.device)
     done: list[Submitted] = []
