@@ -1,7 +1,8 @@
 """Put faults into a copy of the core, one at a time, and count those that the tests see.
 
 ``python -m Testing.mutation [--mutants 40] [--seed 0] [--only mar] [--home build/mutation]``.
-Answers are kept as they come: a run that was stopped goes on where it stopped. Faults that change
+Answers are kept as they come, by the file's content: a run that was stopped goes on where it
+stopped. Faults that change
 no result (`harmless`) are shown and not counted. Exit code 1 where fewer than 90 % are seen.
 """
 
@@ -15,6 +16,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from spinemar.base.files.hashes import file_sha256
 from Testing.mutation.asking import verdict, watch
 from Testing.mutation.harmless import why_harmless
 from Testing.mutation.mutants import Mutant, all_mutants, changed_line, sample
@@ -87,13 +89,14 @@ def _answers(tree: Path, package: Package, home: Path, count: int, seed: int) ->
     answers = json.loads(kept.read_text("utf-8")) if kept.is_file() else {}
     witnesses = watch(tree, package, home)
     chosen: list[Mutant] = sample(all_mutants(tree, files), count, seed)
+    names = {one: f"{file_sha256(tree / one.path)[:8]} {one.name}" for one in chosen}
     for number, mutant in enumerate(chosen, 1):
-        if mutant.name not in answers:
-            answers[mutant.name] = verdict(tree, mutant, witnesses)
+        if names[mutant] not in answers:
+            answers[names[mutant]] = verdict(tree, mutant, witnesses)
             kept.write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
             print(f"{package.name} {number} of {len(chosen)}: {mutant.name}: "
-                  f"{answers[mutant.name]}", flush=True)  # fmt: skip
-    return {one: answers[one.name] for one in chosen}
+                  f"{answers[names[mutant]]}", flush=True)  # fmt: skip
+    return {one: answers[names[one]] for one in chosen}
 
 
 if __name__ == "__main__":
