@@ -61,6 +61,12 @@ HARMLESS: tuple[Harmless, ...] = (
         "signed -= ndimage.distance_transform_edt(mask, spacing) if not mask.all() else -1.0",
         "a volume that is one bone to its edges has no surface either way",
     ),
+    Harmless(
+        "spinemar/tomography/raw_data/helical.py",
+        "slack = 1e-6 * helix.feed_mm",
+        "slack = 1e-6 % helix.feed_mm",
+        "a millionth of a millimetre or of a feed: both only forgive rounding",
+    ),
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -131,6 +133,17 @@ def test_slices_at_the_ends_of_the_reach_are_whole_and_beyond_refused() -> None:
         np.testing.assert_allclose(ends[..., 8:-8], 1.0, atol=0.05)
         with pytest.raises(GeometryError, match="outside the helical scan's reach"):
             helical_to_fan(data, helix, [high + 1.0], method)
+        for beyond in (low - 1e-3, high + 1e-3):
+            with pytest.raises(GeometryError, match="outside"):
+                helical_to_fan(data, helix, [beyond], method)
+
+
+def test_a_method_read_from_a_file_is_the_method() -> None:
+    helix = _helix(1, 6.0, 6.0, turns=3)
+    data = np.random.default_rng(0).random(helix.shape).astype(np.float32)
+    read = json.loads('"180"')
+    expected = helical_to_fan(data, helix, [0.5], "180")
+    np.testing.assert_array_equal(helical_to_fan(data, helix, [0.5], read), expected)
 
 
 def test_impossible_helices_are_refused() -> None:

@@ -149,3 +149,29 @@ def test_the_image_lies_about_the_centre_of_rotation() -> None:
     assert grid.to_ras([51, 50, 0])[0] < 0
     assert grid.to_ras([50, 51, 0])[1] < 0
     assert grid.to_ras([50, 50, 1])[2] == 12
+
+
+@pytest.mark.parametrize(
+    ("matrix", "fov_mm", "allowed"),
+    [
+        (16, 500.0, True), (15, 500.0, False), (4096, 500.0, True), (4097, 500.0, False),
+        (64, 10.0, True), (64, 9.99, False), (64, 2000.0, True), (64, 2000.01, False),
+    ],
+)  # fmt: skip
+def test_images_have_sensible_sizes(matrix: int, fov_mm: float, allowed: bool) -> None:
+    sinogram = Sinogram(np.zeros((1, 12, 20)), PARALLEL, np.array([0.0]))
+    if not allowed:
+        with pytest.raises(InputError, match="cannot be reconstructed"):
+            sinogram.image_grid(matrix, fov_mm)
+        return
+    grid = sinogram.image_grid(matrix, fov_mm)
+    assert grid.shape == (1, matrix, matrix)
+    assert grid.spacing_mm[0] * matrix == pytest.approx(fov_mm)
+
+
+def test_an_image_of_512_pixels_lies_inside_the_field_by_default() -> None:
+    sinogram = Sinogram(np.zeros((1, 12, 20)), PARALLEL, np.array([0.0]))
+    grid = sinogram.image_grid()
+    assert grid.shape == (1, 512, 512)
+    corner = grid.to_ras([-0.5, -0.5, 0])
+    assert np.hypot(*corner[:2]) == pytest.approx(sinogram.field_mm / 2)
