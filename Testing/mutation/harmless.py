@@ -67,6 +67,12 @@ HARMLESS: tuple[Harmless, ...] = (
         "slack = 1e-6 % helix.feed_mm",
         "a millionth of a millimetre or of a feed: both only forgive rounding",
     ),
+    Harmless(
+        "spinemar/tomography/nufft.py",
+        "spread_sort=0 if self._threads == 1 else 2,",
+        "spread_sort=0 if self._threads > 1 else 2,",
+        "the order in which points are spread: another speed, the same sums but for rounding",
+    ),
 )
 
 
