@@ -73,6 +73,18 @@ HARMLESS: tuple[Harmless, ...] = (
         "spread_sort=0 if self._threads > 1 else 2,",
         "the order in which points are spread: another speed, the same sums but for rounding",
     ),
+    Harmless(
+        "spinemar/io/dicom/kind.py",
+        'return str(UID(sop_class, config.IGNORE).name).removesuffix(" Storage")[:64]',
+        'return str(UID(sop_class, config.IGNORE).name).removesuffix(" Storage")[: 63]',
+        "how much of a strange name a message repeats",
+    ),
+    Harmless(
+        "spinemar/io/headers/nrrd.py",
+        "position = len(start) if end < 0 else end + 1",
+        "position = len(start) if end < 1 else end + 1",
+        "a header begins with NRRD, so no line ends before its first letter",
+    ),
 )
 
 

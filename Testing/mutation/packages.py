@@ -39,6 +39,7 @@ PACKAGES = (
         ("spinemar/io",),
         (
             "Testing/core/io",
+            "Testing/core/reliability/test_auxiliary_files.py",
             "Testing/core/reliability/test_bad_volumes.py",
             "Testing/core/reliability/test_bad_series.py",
         ),

@@ -94,6 +94,13 @@ def test_missing_slices_are_counted_and_named(write_series) -> None:
     assert "004.dcm" in str(caught.value)
 
 
+def test_a_missing_slice_is_told_from_rounding(write_series) -> None:
+    # Positions in tenths of a millimetre: the gap is 2.7, two steps of 1.33 are 2.66.
+    depths = [round(4 / 3 * k, 1) for k in (0, 1, 2, 3, 5, 6, 7, 8, 9)]
+    with pytest.raises(GeometryError, match="1 slice is missing between"):
+        read_volume(write_series(positions=[(0, 0, z) for z in depths]))
+
+
 @pytest.mark.parametrize(
     ("depths", "message"),
     [
