@@ -85,6 +85,12 @@ HARMLESS: tuple[Harmless, ...] = (
         "position = len(start) if end < 1 else end + 1",
         "a header begins with NRRD, so no line ends before its first letter",
     ),
+    Harmless(
+        "spinemar/io/study.py",
+        "header = read_plain_header(choose_series(source, series).files[0].path)",
+        "header = read_plain_header(choose_series(source, series).files[ -1].path)",
+        "every slice of a series says whose it is",
+    ),
 )
 
 
