@@ -68,14 +68,16 @@ def _told(tree: Path, mutant: Mutant) -> tuple[str, str | None]:
 
 
 def _copied(tree: Path) -> Path:
-    """Copy what git knows: faults never touch the checkout."""
+    """Copy what git knows, and nothing else: faults never touch the checkout."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\0")
-    for name in filter(None, listed):
+    known = {name for name in listed if name and (ROOT / name).is_file()}
+    for old in [path for path in tree.rglob("*") if path.is_file()]:
+        if old.relative_to(tree).as_posix() not in known:
+            old.unlink()
+    for name in known:
         source, target = ROOT / name, tree / name
-        if not source.is_file():
-            continue
         if target.is_file() and target.read_bytes() == source.read_bytes():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
