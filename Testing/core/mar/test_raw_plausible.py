@@ -88,3 +88,10 @@ def test_coarse_and_noisy_views_close(views: int, photons: float) -> None:
         *_patient(), _settings(geometry="parallel", n_views=views, photons_per_ray=photons)
     )
     assert np.isfinite(_correct(raw).before.hu).all()
+
+
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_of_fewer_than_four_views_nothing_can_be_said(views: int) -> None:
+    from spinemar.tomography.raw_data.plausible import check_half_turn
+
+    check_half_turn(np.random.default_rng(views).random((1, views, 16)).astype(np.float32))

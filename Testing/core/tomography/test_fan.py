@@ -171,3 +171,11 @@ def test_impossible_fans_are_refused() -> None:
     fan = FanGeometry.covering(100, n_bins=64)
     with pytest.raises(GeometryError, match="does not fit a geometry"):
         fan_to_parallel(np.zeros((3, 3)), fan, GRID)
+
+
+@pytest.mark.parametrize("diameter_mm", [120.0, 250.0, 500.0])
+def test_a_short_scan_is_half_a_turn_and_the_fan_and_no_more(diameter_mm: float) -> None:
+    fan = FanGeometry.covering(diameter_mm, views_per_turn=720, n_bins=245, short=True)
+    step, needed = 2 * np.pi / 720, np.pi + 2 * fan.half_fan_rad
+    assert (fan.n_views - 1) * step >= needed
+    assert (fan.n_views - 3) * step < needed
