@@ -29,6 +29,7 @@ SMALL: dict[str, Any] = {
     "scan_views": 80,
     "slice_mm": [2.0, 3.0],
     "edge_share": 0.2,
+    "raw_share": 0.5,
 }
 
 

@@ -184,7 +184,7 @@ def test_a_merged_store_holds_both(finished, other, tmp_path):
     assert "| other.zarr | 11 to 14 | 8 |" in card
     assert not list(tmp_path.glob(".*"))
     parts = read_spec(merged).merged_from
-    assert [part["dataset"]["settings"]["raw_share"] for part in parts] == [0.3, 1.0]
+    assert [part["dataset"]["settings"]["raw_share"] for part in parts] == [0.5, 1.0]
 
 
 def test_a_merged_store_is_merged_again_but_never_lengthened(

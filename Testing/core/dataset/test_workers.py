@@ -72,7 +72,7 @@ def start(ct_folder, store, *options):
     command = [
         sys.executable, "-m", "spinemar.cli.main", "dataset", "make", str(ct_folder / "cts.json"),
         "-o", str(store), "--pairs", str(STORE_PAIRS), "--seed", "5", "--block", str(BLOCK),
-        "--settings", str(ct_folder / "small.json"), *options,
+        "--settings", str(ct_folder / "small.json"), "--domain", "mix:0.5", *options,
     ]  # fmt: skip
     return subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
 
