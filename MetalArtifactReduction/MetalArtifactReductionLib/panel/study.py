@@ -67,9 +67,13 @@ class StudyPanel:
             folder = folder.with_name(f"SpineMAR_{number}")
         provenance = provenanceOf(self.node)
         run = startWriting(
-            self.node, files, folder, slicer.app.temporaryPath, workerCommand(),
+            self.node,
+            files,
+            folder,
+            slicer.app.temporaryPath,
+            workerCommand(),
             provenance=provenance,
-        )  # fmt: skip
+        )
         self._sending = True
         self._offer()
         tell(self.ui.dicomLabel, _("Writing the series..."))

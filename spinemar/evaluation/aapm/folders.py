@@ -10,7 +10,6 @@ in the training data).
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -93,8 +92,8 @@ def read_fields(path: Path) -> dict[int, float]:
 
 def _pairs_of(lines: Iterable[str], table: bool) -> Iterable[tuple[int, float]]:
     for line in lines:
-        cells = next(csv.reader([line]), []) if table else []
         if table:
+            cells = [cell.strip(' "') for cell in line.split(",")]
             try:
                 yield int(cells[0]), float(cells[1])
             except (ValueError, IndexError):
