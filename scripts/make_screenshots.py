@@ -45,7 +45,6 @@ def main() -> None:
         host.waitUntil(lambda: panel.run is None, 600)
         host.process(0.3)
         host.screenshot(PICTURES / "4-compare.png")
-        host.screenshot(ROOT / "Resources" / "Screenshots" / "compare.png")
         panel.ui.softWindowButton.click()
         host.process(0.1)
         host.screenshot(PICTURES / "5-soft-tissue.png")
@@ -53,7 +52,7 @@ def main() -> None:
         _guard(host, panel, slicer)
         panel._parameterNode.inputVolume = scan
         _batch(host, panel)
-        for picture in (*PICTURES.glob("*.png"), ROOT / "Resources/Screenshots/compare.png"):
+        for picture in PICTURES.glob("*.png"):
             _shrink(picture)
         print(f"{len(list(PICTURES.glob('*.png')))} pictures in {PICTURES.relative_to(ROOT)}")
 
