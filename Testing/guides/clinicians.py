@@ -172,6 +172,7 @@ def keep(walk: Walk) -> str:
     panel = _panel(walk)
     panel.ui.qualityCollapsibleButton.collapsed = True
     walk.click(panel.ui.dicomButton)
+    walk.wait(lambda: walk.host.messages)
     told = walk.told()
     assert "images were written" in told, told
     uid = panel.ui.inputSelector.currentNode().GetAttribute("DICOM.instanceUIDs").split()[0]
