@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def main() -> None:
     print(f"cancelled within {cancelled:.2f} s (goal {GOALS['cancel_s']} s)")
 
 
-def _started(hu: np.ndarray, ijk_to_ras: np.ndarray, folder: str):
+def _started(hu: np.ndarray, ijk_to_ras: np.ndarray, folder: str) -> Any:
     from MetalArtifactReductionLib.correction import Source, startCorrection
 
     from spinemar.mar.settings import CorrectionSettings
@@ -63,13 +64,18 @@ def _started(hu: np.ndarray, ijk_to_ras: np.ndarray, folder: str):
     return startCorrection(source, CorrectionSettings(method="nmar"), folder)
 
 
+def _beat_while(condition: Callable[[], bool], run: Any, pause: Callable[[], object]) -> None:
+    """Give the run its share of each beat, as the panel's timer does, while a condition holds."""
+    while condition():
+        run.letWork(BEAT_S)
+        pause()
+
+
 def _job_seconds(hu: np.ndarray, ijk_to_ras: np.ndarray, pause: Callable[[], object]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         run = _started(hu, ijk_to_ras, folder)
-        while run.running:
-            run.letWork(BEAT_S)
-            pause()
+        _beat_while(lambda: run.running, run, pause)
         if run.error is not None:
             raise run.error
         return time.perf_counter() - start
@@ -78,14 +84,10 @@ def _job_seconds(hu: np.ndarray, ijk_to_ras: np.ndarray, pause: Callable[[], obj
 def _cancel_seconds(hu: np.ndarray, ijk_to_ras: np.ndarray, pause: Callable[[], object]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         run = _started(hu, ijk_to_ras, folder)
-        while run.running and run.progress.stage != "Correcting":
-            run.letWork(BEAT_S)
-            pause()
+        _beat_while(lambda: run.running and run.progress.stage != "Correcting", run, pause)
         start = time.perf_counter()
         run.cancel()
-        while run.running:
-            run.letWork(BEAT_S)
-            pause()
+        _beat_while(lambda: run.running, run, pause)
         return time.perf_counter() - start
 
 

@@ -18,13 +18,10 @@ import numpy as np
 
 from spinemar.base.atomic_files import atomic_path
 from spinemar.dataset.storage.layout import records
-from spinemar.mar.pipeline.slice_cache import SliceCache
-from spinemar.mar.segmentation.low_saturation import low_clip_hu
-from spinemar.mar.segmentation.metal import segment_metal
 from spinemar.mar.segmentation.trace import nearness_mm
 from spinemar.physics.materials import METALS
 from spinemar.spine.labels.levels import LEVELS
-from spinemar.tomography.radon import RadonTransform
+from Testing.benchmarks.found_metal import slices_with_metal
 from Testing.benchmarks.xcist.cases import Case, read_cases
 from Testing.benchmarks.xcist.constructs import CONSTRUCTS
 
@@ -72,11 +69,8 @@ def of_case(case: Case) -> Shown:
     """Measure one case of the judge as pairs are measured."""
     construct = next(one for one in CONSTRUCTS if one.name == case.name)
     scan, middle = case.scans["12-bit"], len(case.truth.hu) // 2
-    metal = segment_metal(scan).mask
+    metal, cache = slices_with_metal(scan)
     pixel = scan.spacing_mm[1], scan.spacing_mm[0]
-    rows, columns = scan.hu.shape[1:]
-    radon = RadonTransform((rows, columns), pixel, threads=1)
-    cache = SliceCache(scan.hu, metal, radon, clip_hu=low_clip_hu(scan.hu))
     (lost,) = cache.get("lost_rays", [middle])
     error = (scan.hu - case.truth.hu)[middle]
     near = ~metal[middle] & (nearness_mm(metal[middle], pixel) <= _NEAR_MM)

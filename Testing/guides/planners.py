@@ -33,6 +33,14 @@ def _finished(walk: Walk) -> None:
     assert not walk.host.messages, walk.told()
 
 
+def _open(walk: Walk, name: str) -> None:
+    """Open one section of the panel and fold the others."""
+    ui = _panel(walk).ui
+    for step in ("spineStep", "screwsStep", "rodsStep", "checkStep", "exportStep"):
+        getattr(ui, step).collapsed = step != name
+    walk.host.process(0.1)
+
+
 def load(walk: Walk) -> str:
     """The sample CT by a click, chosen in the planner."""
     import slicer
@@ -112,9 +120,7 @@ def repair(walk: Walk) -> str:
 def rods(walk: Walk) -> str:
     """Both rods are contoured; the table tells how to bend them."""
     ui = _panel(walk).ui
-    ui.spineStep.collapsed = ui.screwsStep.collapsed = True
-    ui.rodsStep.collapsed = False
-    walk.host.process(0.1)
+    _open(walk, "rodsStep")
     walk.click(ui.contourButton)
     assert ui.bendTable.rowCount > 0
     return f"{len(_panel(walk).planner.plan.rods)} rods, {ui.bendTable.rowCount} rows of bends"
@@ -124,9 +130,7 @@ def check(walk: Walk) -> str:
     """Checked; kept as A; compared with A after a change."""
     panel = _panel(walk)
     ui = panel.ui
-    ui.rodsStep.collapsed = True
-    ui.checkStep.collapsed = False
-    walk.host.process(0.1)
+    _open(walk, "checkStep")
     walk.click(ui.checkButton)
     walk.click(ui.keepButton)
     panel.screws.onCell(1, 0)
@@ -141,8 +145,7 @@ def export(walk: Walk) -> str:
     """What is ticked lies in a new folder; the report is there."""
     panel = _panel(walk)
     ui = panel.ui
-    ui.checkStep.collapsed = True
-    ui.exportStep.collapsed = False
+    _open(walk, "exportStep")
     folder = Path(walk.host.app.temporaryPath) / "exported"
     folder.mkdir()
     ui.exportPath.setCurrentPath(str(folder))

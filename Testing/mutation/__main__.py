@@ -2,8 +2,8 @@
 
 ``python -m Testing.mutation [--mutants 40] [--seed 0] [--only mar] [--home build/mutation]``.
 Answers are kept as they come, by the file's content: a run that was stopped goes on where it
-stopped. Faults that change
-no result (`harmless`) are shown and not counted. Exit code 1 where fewer than 90 % are seen.
+stopped. Faults that change no result (`harmless`) are shown and not counted. Exit code 1 where
+fewer than 90 % are seen.
 """
 
 from __future__ import annotations

@@ -106,14 +106,12 @@ def watch(tree: Path, package: Package, home: Path) -> Witnesses:
 
 def verdict(tree: Path, mutant: Mutant, witnesses: Witnesses) -> str:
     """Put a fault in, ask, and take it out: "killed", "endless", "survived" or "unseen"."""
-    import cosmic_ray.plugins
     from cosmic_ray.mutating import use_mutation
 
     first, files = witnesses.of(mutant)
     if not first:
         return "unseen"
-    operator = cosmic_ray.plugins.get_operator(mutant.operator)(**dict(mutant.arguments))
-    with use_mutation(tree / mutant.path, operator, mutant.occurrence) as (_, changed):
+    with use_mutation(tree / mutant.path, mutant.change(), mutant.occurrence) as (_, changed):
         if changed is None:
             raise RuntimeError(f"{mutant.name} cannot be put in")
         answer = "survived"

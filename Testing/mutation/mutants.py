@@ -45,6 +45,12 @@ class Mutant:
         extra = "".join(f" {value}" for _, value in self.arguments)
         return f"{self.path}:{self.line} {self.operator.partition('/')[2]} {self.occurrence}{extra}"
 
+    def change(self) -> Any:
+        """Return cosmic-ray's operator with its arguments."""
+        import cosmic_ray.plugins
+
+        return cosmic_ray.plugins.get_operator(self.operator)(**dict(self.arguments))
+
 
 def all_mutants(tree: Path, files: Iterable[str]) -> list[Mutant]:
     """Return every fault that is worth a try in these files of a tree."""
@@ -77,12 +83,10 @@ def changed_line(tree: Path, mutant: Mutant) -> tuple[str, str]:
     """Return the lines that a fault changes, before and after, in one line each."""
     import difflib
 
-    import cosmic_ray.plugins
     from cosmic_ray.mutating import mutate_code
 
     code = (tree / mutant.path).read_text(encoding="utf-8")
-    operator = cosmic_ray.plugins.get_operator(mutant.operator)(**dict(mutant.arguments))
-    other = mutate_code(code, operator, mutant.occurrence) or code
+    other = mutate_code(code, mutant.change(), mutant.occurrence) or code
     lines = difflib.ndiff(code.splitlines(), other.splitlines())
     sides: dict[str, list[str]] = {"-": [], "+": []}
     for line in lines:

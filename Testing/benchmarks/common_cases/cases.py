@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.axial import find_axial_slices
 from spinemar.base.atomic_files import atomic_path
 from spinemar.dataset.judge import mark_as_judge
 from spinemar.dataset.make import make_store
@@ -25,16 +24,11 @@ from spinemar.dataset.pair_settings import PairSettings
 from spinemar.dataset.storage.layout import records
 from spinemar.dataset.storage.reader import PairStore
 from spinemar.demo.sample_data import sample_ct
-from spinemar.errors import InputError
 from spinemar.evaluation.regions import filled_body
 from spinemar.io import read_fraction, read_mask, read_volume, write_labels, write_volume
-from spinemar.mar.pipeline.slice_cache import SliceCache
-from spinemar.mar.segmentation.low_saturation import low_clip_hu
-from spinemar.mar.segmentation.metal import segment_metal
-from spinemar.tomography.geometry import SinogramGeometry
-from spinemar.tomography.radon import RadonTransform
 from spinemar.volume import CTVolume, LabelVolume
-from Testing.benchmarks.xcist.cases import find_patient, read_cases
+from Testing.benchmarks.found_metal import slices_with_metal
+from Testing.benchmarks.xcist.cases import case_folders, find_patient, read_cases
 
 ROOT = Path(__file__).resolve().parents[3]
 HOME = ROOT / "build" / "common_cases"
@@ -146,11 +140,7 @@ def linear_guess(scan: CTVolume) -> NDArray[np.float32]:
     scan : CTVolume
         Axial slices in the order (slices, rows, columns).
     """
-    layout = find_axial_slices(scan.geometry)
-    rays = SinogramGeometry.for_image(layout.shape, layout.pixel_mm)
-    radon = RadonTransform(layout.shape, layout.pixel_mm, rays, threads=1)
-    metal = segment_metal(scan).mask
-    cache = SliceCache(scan.hu, metal, radon, clip_hu=low_clip_hu(scan.hu))
+    _, cache = slices_with_metal(scan)
     return np.stack(cache.get("li_hu", range(len(scan.hu))))
 
 
@@ -179,13 +169,7 @@ def read_common_cases(folder: Path) -> Iterator[CommonCase]:
     InputError
         If there is none.
     """
-    found = sorted(path.parent for path in folder.glob("*/facts.json"))
-    if not found:
-        raise InputError(
-            f"{folder} holds no case.",
-            "Make them with: python -m Testing.benchmarks.common_cases make",
-        )
-    for one in found:
+    for one in case_folders(folder, "case", "common_cases"):
         scan, truth = (read_volume(one / f"{name}.nii.gz") for name in ("scan", "truth"))
         yield CommonCase(
             os.fspath(one.name),

@@ -13,6 +13,7 @@ from spinemar_study.statistics import bootstrap
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import InputError
 from Testing.benchmarks.common_cases.cases import ROOT
+from Testing.benchmarks.marked_page import fill_between
 
 PAGE = ROOT / "Docs" / "benchmark.md"
 RESULTS = ROOT / "Docs" / "results" / "common-cases.json"
@@ -42,10 +43,7 @@ def write_page(rows: Path, *, only_print: bool = False) -> str:
 
 def fill_page(text: str, page: Path = PAGE) -> None:
     """Put the table between its marks."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(_FIRST)
-    _, _, after = rest.partition(_LAST)
-    with atomic_path(page) as path:
-        path.write_text(f"{before}{_FIRST}\n\n{text}\n\n{_LAST}{after}", encoding="utf-8")
+    fill_between(page, _FIRST, _LAST, f"\n\n{text}\n\n")
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

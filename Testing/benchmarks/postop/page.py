@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spinemar.base.atomic_files import atomic_path
 from Testing.benchmarks.earlier_ct.making.patients import ROOT
+from Testing.benchmarks.marked_page import fill_between
 from Testing.benchmarks.postop.score import CASES, Row
 
 PAGE = ROOT / "Docs" / "postop.md"
@@ -25,11 +25,7 @@ def write_page(rows: Path, *, only_print: bool = False) -> str:
     ]
     text = tables(found)
     if not only_print:
-        page = PAGE.read_text(encoding="utf-8")
-        before, _, rest = page.partition(_FIRST)
-        _, _, after = rest.partition(_LAST)
-        with atomic_path(PAGE) as temporary:
-            temporary.write_text(f"{before}{_FIRST}\n\n{text}\n{_LAST}{after}", encoding="utf-8")
+        fill_between(PAGE, _FIRST, _LAST, f"\n\n{text}\n")
     return text
 
 

@@ -204,11 +204,30 @@ def read_cases(folder: Path = CASES) -> Iterator[Case]:
     InputError
         If there is none.
     """
+    for one in case_folders(folder, "case of the judge", "xcist"):
+        yield read_case(one)
+
+
+def case_folders(folder: Path, what: str, maker: str) -> list[Path]:
+    """Return the folders with a `facts.json`, which is written last, in the order of their names.
+
+    Parameters
+    ----------
+    folder : Path
+    what : str
+        What they hold, for the message.
+    maker : str
+        The benchmark that makes them.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
     found = sorted(path.parent for path in folder.glob("*/facts.json"))
     if not found:
         raise InputError(
-            f"{folder} holds no case of the judge.",
-            "Make them with: python -m Testing.benchmarks.xcist make",
+            f"{folder} holds no {what}.",
+            f"Make them with: python -m Testing.benchmarks.{maker} make",
         )
-    for one in found:
-        yield read_case(one)
+    return found

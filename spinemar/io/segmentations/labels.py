@@ -99,7 +99,12 @@ def read_fraction(path: str | Path, geometry: GridGeometry) -> NDArray[np.float3
         If it lies on another grid.
     """
     source = Path(path).expanduser()
-    array, affine = read_image(source, "float32")
+    return _checked_shares(source, *read_image(source, "float32"), geometry)
+
+
+def _checked_shares(
+    source: Path, array: NDArray[Any], affine: NDArray[np.float64], geometry: GridGeometry
+) -> NDArray[np.float32]:
     k, j, i = array.shape
     if not GridGeometry((k, j, i), affine).same_as(geometry):
         raise GeometryError(
@@ -134,17 +139,15 @@ def read_shares(path: str | Path, geometry: GridGeometry) -> NDArray[np.float32]
         As by those.
     """
     source = full_path(path)
-    if source.is_file() and suffix_of(source) in READABLE and _holds_fractions(source):
-        return read_fraction(source, geometry)
+    if source.is_file() and suffix_of(source) in READABLE:
+        try:
+            array, affine = read_image(source, "float32")
+        except InputError:  # layers of a segmentation, or what the reader of masks says better
+            pass
+        else:
+            if (array != np.rint(array)).any():
+                return _checked_shares(source, array, affine, geometry)
     return read_mask(source, geometry).astype(np.float32)
-
-
-def _holds_fractions(source: Path) -> bool:
-    try:
-        array, _ = read_image(source, "float32")
-    except InputError:  # layers of a segmentation, or what the reader of masks says better
-        return False
-    return bool((array != np.rint(array)).any())
 
 
 def _stored(source: Path) -> StoredSegments:
