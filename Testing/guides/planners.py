@@ -61,14 +61,15 @@ def load(walk: Walk) -> str:
 
 def spine(walk: Walk) -> str:
     """Segmented by a click; a row leads to its vertebra; Show 3D shows them."""
-    ui = _panel(walk).ui
+    panel = _panel(walk)
+    ui = panel.ui
     walk.click(ui.segmentButton)
     _finished(walk)
     table = ui.spineTable
     names = [str(table.item(row, 0).text()) for row in range(table.rowCount)]
     assert {"T12", "L1", "L2"} <= set(names)
-    ui.show3dCheckBox.click()
-    walk.host.process(0.2)
+    assert ui.show3dCheckBox.checked, "they are not shown"
+    walk.wait(lambda: not panel.views.spine3d.busy)
     return f"{names[0]} to {names[-1]}, {len(names)} vertebrae"
 
 
