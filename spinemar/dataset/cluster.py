@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from distributed import LocalCluster, Security
 
 _SCHEDULER_SECONDS = 15
+_MEMORY_KEPT = {
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**29),
+}
+"""Workers keep freed memory for the next pair. Dask has them give every 64 kB back to the system,
+which then clears it anew: a third more processor time. Systems without glibc ignore these."""
 
 
 def local_cluster(workers: int) -> LocalCluster:
@@ -30,19 +36,22 @@ def local_cluster(workers: int) -> LocalCluster:
     ----------
     workers : int
     """
+    import dask
     from distributed import LocalCluster
 
-    return LocalCluster(
-        host="127.0.0.1",
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address="127.0.0.1:0",
-        scheduler_kwargs={"dashboard": False},
-        memory_limit=0,
-        silence_logs=logging.CRITICAL,
-        security=_temporary_keys(),
-    )
+    environment = "distributed.nanny.pre-spawn-environ"
+    with dask.config.set({environment: dask.config.get(environment) | _MEMORY_KEPT}):
+        return LocalCluster(
+            host="127.0.0.1",
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+            security=_temporary_keys(),
+        )
 
 
 def _temporary_keys() -> Security | None:

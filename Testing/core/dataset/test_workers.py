@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -114,6 +115,30 @@ def test_clusters_listen_on_this_machine_alone_and_stand_side_by_side():
                     found = [c for pid in pids for c in psutil.Process(pid).net_connections()]
                     heard = {c.laddr.ip for c in found if c.status == psutil.CONN_LISTEN}
                     assert heard == {"127.0.0.1"}
+
+
+def _pages_cleared_again():
+    """Pages that the system clears for arrays of a pair's size that come and go."""
+    import resource
+
+    import numpy as np
+
+    for _ in range(3):
+        np.ones((4, 720, 736), dtype=np.float32)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones((4, 720, 736), dtype=np.float32)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's memory")
+def test_workers_keep_their_memory_from_pair_to_pair():
+    from distributed import Client
+
+    page = os.sysconf("SC_PAGE_SIZE")
+    with local_cluster(1) as cluster, Client(cluster) as client:
+        pages = client.submit(_pages_cleared_again).result()
+    assert pages * page < 4 * 720 * 736 * 4  # less than one array's, of twenty
 
 
 def test_no_scheduler_is_one_sentence(tmp_path, inputs, small, monkeypatch):

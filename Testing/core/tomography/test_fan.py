@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.interpolate import CubicSpline
 
 from spinemar.errors import GeometryError
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.radon import RadonTransform
 from spinemar.tomography.raw_data.fan import FanGeometry, parker_weights
-from spinemar.tomography.raw_data.rebinning import fan_to_parallel, parallel_to_fan
+from spinemar.tomography.raw_data.rebinning import (
+    fan_to_parallel,
+    parallel_to_fan,
+    resample_parallel,
+)
 from spinemar.tomography.units import MU_WATER_PER_MM, difference_to_hu
 
 
@@ -157,6 +162,27 @@ def test_stacks_are_rebinned_slice_by_slice() -> None:
     data = np.random.default_rng(0).random((3, *fan.shape)).astype(np.float32)
     together = fan_to_parallel(data, fan, grid)
     np.testing.assert_allclose(together[1], fan_to_parallel(data[1], fan, grid), atol=1e-5)
+
+
+def test_bins_are_read_off_the_cubic_spline_through_the_measured_ones() -> None:
+    coarse, fine = SinogramGeometry(6, 61, 1.0), SinogramGeometry(6, 150, 0.45)
+    data = np.random.default_rng(5).normal(size=(2, 6, 61)).astype(np.float32)
+    found = resample_parallel(data, coarse, fine)
+    inside = np.abs(fine.bins_mm) <= coarse.bins_mm[-1]
+    spline = CubicSpline(coarse.bins_mm, data.astype(float), axis=-1)(fine.bins_mm[inside])
+    np.testing.assert_allclose(found[..., inside], spline, atol=3e-6)
+    assert not found[..., ~inside].any()
+    assert not inside.all()
+
+
+def test_what_is_not_there_casts_no_rays() -> None:
+    parallel = SinogramGeometry(90, 120, 2.0)
+    fan = FanGeometry.covering(100.0, source_mm=500.0, views_per_turn=180, n_bins=100)
+    data = np.zeros((3, 90, 120), dtype=np.float32)
+    data[1] = _project(*np.meshgrid(parallel.angles_rad, parallel.bins_mm, indexing="ij"))
+    found = parallel_to_fan(data, parallel, fan)
+    assert not found[[0, 2]].any()
+    np.testing.assert_array_equal(found[1], parallel_to_fan(data[1], parallel, fan))
 
 
 def test_impossible_fans_are_refused() -> None:

@@ -2,19 +2,28 @@
 
 Along the views the step is a shift of each bin by its fan angle: exact for band-limited data,
 by FFT over the full turn. Along the bins it is a cubic spline at positions that are the same
-in every view.
+in every view: one narrow matrix, since a spline is linear in the values that it goes through.
 """
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from spinemar.errors import GeometryError
 from spinemar.tomography.geometry import SinogramGeometry
 from spinemar.tomography.raw_data.fan import FanGeometry, parker_weights
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+_NEGLIGIBLE = 1e-9
+"""Weight of a far bin in a spline's value, below which it is left out: it falls to a quarter from
+one bin to the next."""
 
 
 def fan_to_parallel(
@@ -40,7 +49,7 @@ def fan_to_parallel(
     turned = _shift_views(weighted, -fan.fan_angles_rad, 2 * parallel.n_views)
     half = parallel.n_views
     once = turned[..., :half, :] + turned[..., half:, ::-1]
-    return _resample_bins(once, fan.offsets_mm, parallel.bins_mm)
+    return _along_bins(once, _spline_matrix(fan.offsets_mm, parallel.bins_mm))
 
 
 def parallel_to_fan(
@@ -60,11 +69,17 @@ def parallel_to_fan(
     ndarray of float32, shape (..., fan.n_views, fan.n_bins)
     """
     data = _checked(sinograms, parallel.shape)
-    half = _resample_bins(data, parallel.bins_mm, fan.offsets_mm)
-    # p(theta + pi, r) = p(theta, -r), and the fan's bins are symmetric.
-    turn = np.concatenate((half, half[..., ::-1]), axis=-2)
-    turned = _shift_views(turn, fan.fan_angles_rad, fan.views_per_turn)
-    return np.ascontiguousarray(turned[..., : fan.n_views, :])
+    spline = _spline_matrix(parallel.bins_mm, fan.offsets_mm)
+    result = np.zeros((*data.shape[:-2], *fan.shape), dtype=np.float32)
+    for place in np.ndindex(data.shape[:-2]):
+        if not data[place].any():  # a material that this slice lacks
+            continue
+        half = _along_bins(data[place], spline)
+        # p(theta + pi, r) = p(theta, -r), and the fan's bins are symmetric.
+        turn = np.concatenate((half, half[:, ::-1]))
+        turned = _shift_views(turn, fan.fan_angles_rad, fan.views_per_turn)
+        result[place] = turned[: fan.n_views]
+    return result
 
 
 def resample_parallel(
@@ -90,7 +105,7 @@ def resample_parallel(
         data = np.ascontiguousarray(turn[..., : target.n_views, :])
     if source.bins_mm.shape == target.bins_mm.shape and source.bin_mm == target.bin_mm:
         return data
-    return _resample_bins(data, source.bins_mm, target.bins_mm)
+    return _along_bins(data, _spline_matrix(source.bins_mm, target.bins_mm))
 
 
 def _checked(sinograms: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -122,18 +137,29 @@ def _shift_views(
     return np.asarray(views * np.float32(n_out / n_in), dtype=np.float32)
 
 
-def _resample_bins(
-    sinograms: NDArray[np.float32],
-    from_mm: NDArray[np.float64],
-    to_mm: NDArray[np.float64],
-) -> NDArray[np.float32]:
-    """Cubic spline along the bins; 0 outside the measured bins."""
-    lead = sinograms.shape[:-1]
+def _spline_matrix(from_mm: NDArray[np.float64], to_mm: NDArray[np.float64]) -> csr_array:
+    """Return the matrix (to, from) of the cubic spline (not-a-knot) through values at some bins.
+
+    Its rows are 0 outside the measured bins.
+    """
+    return _spline_matrix_of(tuple(from_mm.tolist()), tuple(to_mm.tolist()))
+
+
+@functools.lru_cache(maxsize=4)  # slice after slice asks for the same few, of half a megabyte
+def _spline_matrix_of(from_mm: tuple[float, ...], to_mm: tuple[float, ...]) -> csr_array:
+    from scipy.interpolate import make_interp_spline
+    from scipy.sparse import csr_array
+
+    places = np.array(to_mm)
+    inside = (places >= from_mm[0]) & (places <= from_mm[-1])
+    weights = np.zeros((len(to_mm), len(from_mm)), dtype=np.float32)
+    weights[inside] = make_interp_spline(from_mm, np.eye(len(from_mm)))(places[inside])
+    weights[np.abs(weights) < _NEGLIGIBLE] = 0.0
+    return csr_array(weights)
+
+
+def _along_bins(sinograms: NDArray[np.float32], matrix: csr_array) -> NDArray[np.float32]:
+    """Apply a matrix to the bins, the last axis."""
     rows = sinograms.reshape(-1, sinograms.shape[-1])
-    inside = (to_mm >= from_mm[0]) & (to_mm <= from_mm[-1])
-    result = np.zeros((len(rows), len(to_mm)), dtype=np.float32)
-    step = 512  # keeps the spline's double precision coefficients small
-    for start in range(0, len(rows), step):
-        spline = CubicSpline(from_mm, rows[start : start + step], axis=1)
-        result[start : start + step, inside] = spline(to_mm[inside])
-    return result.reshape(*lead, len(to_mm))
+    result = np.ascontiguousarray((matrix @ np.ascontiguousarray(rows.T)).T, dtype=np.float32)
+    return result.reshape(*sinograms.shape[:-1], matrix.shape[0])
