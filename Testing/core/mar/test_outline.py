@@ -72,6 +72,20 @@ def test_a_streak_through_the_mask_does_not_set_the_maximum() -> None:
     assert _dice(found, fraction > 0.5) > 0.9
 
 
+@pytest.mark.parametrize(
+    ("metal_pixels", "at_the_top", "ends"),
+    [(12, 3, False), (12, 4, True), (200, 4, True), (400, 7, False), (400, 8, True)],
+)
+def test_a_scale_ends_where_four_pixels_and_a_fiftieth_of_the_metal_share_the_top(
+    metal_pixels, at_the_top, ends
+) -> None:
+    hu = np.zeros((1, 20, 20), dtype=np.float32)
+    values = np.linspace(2600.0, 9000.0, metal_pixels)
+    values[-at_the_top:] = 9000.0
+    hu.flat[:metal_pixels] = values
+    assert scale_end_hu(hu, hu > 2500) == (9000.0 if ends else np.inf)
+
+
 def test_where_the_scale_ends_the_generous_mask_serves_and_says_so() -> None:
     hu = np.clip(_scan(_disc((0.0, 0.0), 3.0), 22000.0, 0.9), -1024, 3071)
     generous = hu >= 2500
