@@ -1669,6 +1669,26 @@ white: brighter after; black: darker</source>
             <source>{letter}: {mm} mm {direction}</source>
             <translation type="unfinished" />
         </message>
+        <message>
+            <source>certain</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>between {best} and {worst}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>on the earlier CT</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>on the labels</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>estimated on the corrected CT</source>
+            <translation type="unfinished" />
+        </message>
     </context>
     <context>
         <name>qSlicerAbstractCoreModule</name>

@@ -20,6 +20,7 @@ from spinemar.implants.checks import (
 GRADE_LETTERS = ("A", "B", "C", "D", "E")
 DIRECTIONS = ("medial", "lateral", "superior", "inferior", "anterior")
 SIDES = ("left", "right")
+BONE_SOURCES = ("earlier CT", "labels", "corrected CT")
 SCREW_KINDS = ("polyaxial", "monoaxial")
 CAGE_SHAPES = ("block", "curved", "wedge")
 
@@ -65,6 +66,37 @@ class Grade:
 
 
 @dataclass(frozen=True)
+class Sighting:
+    """How a screw lay in the CT that it was found in.
+
+    Parameters
+    ----------
+    entry, tip : tuple of float
+    diameter_mm : float
+        The place and the size that this is said of.
+    bone : str
+        Where the bone around it is from: "earlier CT", "labels" or "corrected CT".
+    best, worst : str
+        Letters between which its grade lies, nine times of ten; "" where it is not gradable.
+    hindrance : str
+        Why it is not gradable there, as a sentence; "" where it is.
+    """
+
+    entry: Point
+    tip: Point
+    diameter_mm: float
+    bone: str
+    best: str = ""
+    worst: str = ""
+    hindrance: str = ""
+
+    def __post_init__(self) -> None:
+        check_choice("bone of a screw that was found", self.bone, BONE_SOURCES)
+        for letter in (self.best, self.worst):
+            check_choice("grade of a screw that was found", letter, ("", *GRADE_LETTERS))
+
+
+@dataclass(frozen=True)
 class Screw:
     """A pedicle screw.
 
@@ -95,6 +127,8 @@ class Screw:
         Why not, as a sentence; "" while nobody has tried.
     ungraded_canal_mm : float
         How far a screw without a grade reaches into a spinal canal that is known; 0 with a grade.
+    found : Sighting or None
+        Of a screw that was found in a CT; `sighting` says whether it still holds.
     """
 
     id: str
@@ -113,6 +147,7 @@ class Screw:
     grade: Grade | None = None
     not_graded: str = ""
     ungraded_canal_mm: float = 0.0
+    found: Sighting | None = None
 
     def __post_init__(self) -> None:
         name = f"screw {self.id!r}"
@@ -138,6 +173,15 @@ class Screw:
     def canal_intrusion_mm(self) -> float:
         """How far it reaches into the spinal canal, graded or not; 0 where nobody knows."""
         return self.ungraded_canal_mm if self.grade is None else self.grade.canal_intrusion_mm
+
+    @property
+    def sighting(self) -> Sighting | None:
+        """What was seen of it in a CT, as long as it lies there as it was found."""
+        seen = self.found
+        if seen is None:
+            return None
+        here = (self.entry, self.tip, self.diameter_mm)
+        return seen if here == (seen.entry, seen.tip, seen.diameter_mm) else None
 
     def without_grade(self, reason: str = "", canal_mm: float = 0.0) -> Screw:
         """Return the screw without a grade, with nothing known of how it lies but what is given."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, ScrewModel
-from spinemar.implants.placement import Rod, Screw
+from spinemar.implants.placement import Rod, Screw, Sighting
 from spinemar.implants.shapes.rod import rod_curve
 from spinemar.implants.shapes.screw import shank_axis
 from spinemar.implants.shapes.solids import perpendicular, unit
@@ -132,7 +132,7 @@ def find_implants(
     screws = []
     for screw, fit in zip(placed, kept, strict=True):
         graded = grade_found(screw, fit, bone, _sees_bone(fit, metal))
-        turned = _turned(screw, traced, model, graded)
+        turned = _turned(_graded(screw, graded), traced, model)
         screws.append(FoundScrew(turned, fit, nearest_size(screw, model), graded))
     rods = tuple(_rod(rod, n, material) for n, rod in enumerate(traced))
     found = tuple(one.screw for one in screws)
@@ -197,11 +197,16 @@ def _placed(fit: FittedShank, name: str, model: ScrewModel, material: str) -> Sc
     return model.placed(name, fit.shank.level, fit.shank.side, fit.neck, fit.axis, size, material)
 
 
-def _turned(
-    screw: Screw, rods: Sequence[TracedRod], model: ScrewModel, graded: GradedScrew
-) -> Screw:
-    """Turn a head towards the rod that it holds, and write the grade down."""
-    screw = replace(screw.without_grade(graded.reason, graded.canal_mm), grade=graded.grade)
+def _graded(screw: Screw, graded: GradedScrew) -> Screw:
+    """Write down how a screw lies, and what stands against a grade as long as it lies there."""
+    where = (screw.entry, screw.tip, screw.diameter_mm)
+    seen = Sighting(*where, graded.source, graded.best, graded.worst, graded.reason)
+    screw = screw.without_grade(graded.reason, graded.canal_mm)
+    return replace(screw, grade=graded.grade, found=seen)
+
+
+def _turned(screw: Screw, rods: Sequence[TracedRod], model: ScrewModel) -> Screw:
+    """Turn a head towards the rod that it holds."""
     rod = next((rod for rod in rods if screw.id in rod.screw_ids), None)
     if rod is None:
         return screw

@@ -11,7 +11,7 @@ import numpy as np
 from spinemar.base.files.csv_text import csv_text
 from spinemar.planning.plans.compare import ScrewDifference, compare_plans
 from spinemar.planning.plans.plan import Plan
-from spinemar.planning.report.wording import canal_mm
+from spinemar.planning.report.wording import canal_mm, screw_line
 from spinemar.planning.vectors import as_point
 from spinemar.postop.bone import Bone
 from spinemar.postop.find import FoundImplants, FoundScrew
@@ -107,10 +107,7 @@ def said(one: FoundScrew) -> str:
     if graded.grade is None:
         canal = f": {graded.canal_mm:.1f} mm in the canal, medial" if canal_mm(one.screw) else ""
         return f"{NOT_GRADABLE}{canal}. {graded.reason}"
-    whose = "estimated on the corrected CT" if graded.estimated else f"on the {graded.source}"
-    if graded.certain:
-        return f"{graded.grade.letter}, certain; {whose}"
-    return f"{graded.grade.letter}, between {graded.best} and {graded.worst}; {whose}"
+    return screw_line(one.screw)
 
 
 def _row(one: FoundScrew, planned: ScrewDifference | None) -> list[object]:

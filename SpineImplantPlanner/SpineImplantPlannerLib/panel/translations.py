@@ -2,7 +2,14 @@
 
 from slicer.i18n import tr as _
 
-from spinemar.planning.report.wording import BREACH, IN_CANAL, NOT_GRADED
+from spinemar.planning.report.wording import (
+    BETWEEN,
+    BONE,
+    BREACH,
+    CERTAIN,
+    IN_CANAL,
+    NOT_GRADED,
+)
 
 
 def translated(text):
@@ -24,4 +31,9 @@ def translated(text):
         NOT_GRADED: _("not graded"),
         IN_CANAL: _("{letter}: {mm} mm in the canal, medial"),
         BREACH: _("{letter}: {mm} mm {direction}"),
+        CERTAIN: _("certain"),
+        BETWEEN: _("between {best} and {worst}"),
+        BONE["earlier CT"]: _("on the earlier CT"),
+        BONE["labels"]: _("on the labels"),
+        BONE["corrected CT"]: _("estimated on the corrected CT"),
     }.get(text, text)

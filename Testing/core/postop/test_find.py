@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,11 @@ from spinemar.errors import CancelledError, GeometryError, InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.shapes.rod import rod_curve
 from spinemar.planning.grades.bone import bone_field
-from spinemar.planning.grades.gertzbein_robbins import grade_screw
+from spinemar.planning.grades.gertzbein_robbins import grade_plan, grade_screw
+from spinemar.planning.plans.commands import MoveScrew, ResizeScrew
 from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
+from spinemar.planning.plans.relevel import shift_plan_levels
+from spinemar.planning.report.wording import screw_line
 from spinemar.planning.vectors import angle_deg
 from spinemar.postop.bone import bone_from_labels
 from spinemar.postop.find import find_implants, nearest_size
@@ -167,24 +171,77 @@ def test_a_screw_beside_other_metal_is_found(bone):
     assert found.unexplained_mm3 > 100.0
 
 
-def test_a_screw_that_leaves_the_volume_is_not_graded(bone):
-    metal = patient.metal_of(patient.operated(), patient.grid((0.8, 0.8, 2.0)))
-    front = metal.geometry.to_ijk(np.array([0.0, -5.0, 0.0]))[1]
-    first = int(np.ceil(front))
+def _cut(metal):
+    """The front of the screws outside the volume."""
+    first = int(np.ceil(metal.geometry.to_ijk(np.array([0.0, -5.0, 0.0]))[1]))
     affine = metal.geometry.ijk_to_ras.copy()
     affine[:3, 3] += affine[:3, 1] * first
     share = metal.share[:, first:]
-    cut = MetalShare(share, replace(metal.geometry, shape=share.shape, ijk_to_ras=affine))
-    found = find_implants(cut, bone, load_catalogue())
-    assert len(found.screws) == 6
-    assert all(one.graded.grade is None for one in found.screws)
-    assert all("leaves the volume" in one.graded.reason for one in found.screws)
-    assert any("not gradable" in text for text in found.plan.warnings)
+    return MetalShare(share, replace(metal.geometry, shape=share.shape, ijk_to_ras=affine))
 
 
-def test_what_was_found_is_a_plan(bone):
+def test_a_screw_that_leaves_the_volume_is_not_graded(cut_off):
+    assert len(cut_off.screws) == 6
+    assert all(one.graded.grade is None for one in cut_off.screws)
+    assert all("leaves the volume" in one.graded.reason for one in cut_off.screws)
+    assert any("not gradable" in text for text in cut_off.plan.warnings)
+
+
+@pytest.fixture(scope="module")
+def cut_off(bone):
     metal = patient.metal_of(patient.operated(), patient.grid((0.8, 0.8, 2.0)))
-    plan = find_implants(metal, bone, load_catalogue()).plan
+    return find_implants(_cut(metal), bone, load_catalogue())
+
+
+@pytest.fixture(scope="module")
+def found(bone):
+    metal = patient.metal_of(patient.operated(), patient.grid((0.8, 0.8, 2.0)))
+    return find_implants(metal, bone, load_catalogue())
+
+
+@pytest.mark.parametrize("way", ["as it is", "through a file", "ungraded", "another level's name"])
+def test_graded_again_a_screw_that_is_not_gradable_stays_so(cut_off, spine, way):
+    """In the planner, by the command line: wherever it lies as it was found."""
+    plan = cut_off.plan
+    if way == "through a file":
+        plan = plan_from_json(plan_to_json(plan))
+    if way == "ungraded":
+        plan = replace(plan, screws=tuple(screw.without_grade() for screw in plan.screws))
+    if way == "another level's name":
+        plan = shift_plan_levels(shift_plan_levels(plan, 1), -1)
+    again = grade_plan(plan, spine)
+    assert [screw.grade for screw in again.screws] == [None] * 6
+    assert all("leaves the volume" in screw_line(screw) for screw in again.screws)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda screw: MoveScrew(screw.id, tuple(np.add(screw.entry, (0.4, 0, 0))), screw.tip),
+        lambda screw: ResizeScrew(screw.id, screw.diameter_mm - 0.5, screw.length_mm),
+        lambda screw: ResizeScrew(screw.id, screw.diameter_mm, screw.length_mm - 5.0),
+    ],
+)
+def test_moved_it_is_a_screw_of_a_plan_like_any_other(found, spine, changed):
+    plan = found.plan
+    screw = plan.screws[0]
+    hidden = replace(screw, grade=None, found=replace(screw.found, hindrance="Lost rays hide it."))
+    plan = plan.with_screw(hidden)
+    assert grade_plan(plan, spine).screw(screw.id).not_graded == "Lost rays hide it."
+    moved = grade_plan(changed(hidden).apply(plan), spine).screw(screw.id)
+    assert moved.grade is not None
+    assert not re.search("between|certain", screw_line(moved))
+
+
+def test_its_line_says_how_sure_a_grade_is(found):
+    for one in found.screws:
+        ends = one.graded.best, one.graded.worst
+        sure = "certain" if one.graded.certain else "between {} and {}".format(*ends)
+        assert screw_line(one.screw).endswith(f"{sure}; on the labels")
+
+
+def test_what_was_found_is_a_plan(found):
+    plan = found.plan
     assert plan_from_json(plan_to_json(plan)) == plan
     assert plan.levels == patient.LEVELS
 

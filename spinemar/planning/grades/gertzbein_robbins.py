@@ -126,7 +126,8 @@ def graded_screw(
 
     Nothing is graded on ground that is not safe; a screw that misses its pedicle has no good
     letter (A or B), however much bone is around it. A bad one stands. What lies in a canal that
-    is known is told of a screw without a grade too.
+    is known is told of a screw without a grade too. Where the CT that a screw was found in forbids
+    a grade, it has none as long as it lies there.
 
     Parameters
     ----------
@@ -137,7 +138,9 @@ def graded_screw(
         Of the other vertebrae, whose canals a screw without a grade may lie in.
     """
     own = () if field is None else (field.frame,)
-    reason = unsafe_ground(screw, *own or (None,))
+    seen = screw.sighting
+    reason = "" if seen is None else seen.hindrance
+    reason = reason or unsafe_ground(screw, *own or (None,))
     if field is not None and not reason:
         grade = grade_screw(screw, field)
         reason = missed_pedicle(screw, field.frame) if grade.letter in _GOOD else ""

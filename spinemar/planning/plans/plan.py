@@ -22,7 +22,7 @@ __all__ = [
     "Screw",
 ]
 
-PLAN_VERSION = 4
+PLAN_VERSION = 5
 
 
 @dataclass(frozen=True)

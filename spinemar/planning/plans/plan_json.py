@@ -35,10 +35,16 @@ def _say_what_lies_in_the_canal(raw: dict[str, Any]) -> dict[str, Any]:
     return raw
 
 
+def _say_what_was_seen(raw: dict[str, Any]) -> dict[str, Any]:
+    """Version 4 did not keep what was seen of a screw in the CT that it was found in."""
+    return raw
+
+
 MIGRATIONS: Mapping[int, Migration] = {
     1: _name_models,
     2: _say_why_not_graded,
     3: _say_what_lies_in_the_canal,
+    4: _say_what_was_seen,
 }
 
 

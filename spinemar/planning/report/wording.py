@@ -12,8 +12,15 @@ from spinemar.planning.plans.plan import Plan
 NOT_GRADED = "not graded"
 IN_CANAL = "{letter}: {mm} mm in the canal, medial"
 BREACH = "{letter}: {mm} mm {direction}"
-#: What `grade_line` asks its `word` for, to be translated.
-PHRASES = (NOT_GRADED, IN_CANAL, BREACH)
+CERTAIN = "certain"
+BETWEEN = "between {best} and {worst}"
+BONE = {
+    "earlier CT": "on the earlier CT",
+    "labels": "on the labels",
+    "corrected CT": "estimated on the corrected CT",
+}
+#: What `screw_line` asks its `word` for, to be translated.
+PHRASES = (NOT_GRADED, IN_CANAL, BREACH, CERTAIN, BETWEEN, *BONE.values())
 
 
 def millimetres(breach_mm: float) -> str:
@@ -59,11 +66,18 @@ def grade_line(screw: Screw, word: Callable[[str], str] = str) -> str:
 
 
 def screw_line(screw: Screw, word: Callable[[str], str] = str) -> str:
-    """Say a screw's grade as `grade_line` does, and why it has none."""
+    """Say a screw's grade as `grade_line` does, how sure it is, and why it has none.
+
+    How sure it is is known of a screw that was found in a CT and still lies there.
+    """
     line = grade_line(screw, word)
-    if not screw.not_graded:
+    if screw.not_graded:
+        return f"{line}{'.' if canal_mm(screw) else ':'} {screw.not_graded}"
+    seen = screw.sighting
+    if seen is None or not seen.best:
         return line
-    return f"{line}{'.' if canal_mm(screw) else ':'} {screw.not_graded}"
+    sure = word(CERTAIN if seen.best == seen.worst else BETWEEN)
+    return f"{line}, {sure.format(best=seen.best, worst=seen.worst)}; {word(BONE[seen.bone])}"
 
 
 def short_name(screw: Screw) -> str:
