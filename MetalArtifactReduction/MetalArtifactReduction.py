@@ -42,7 +42,7 @@ from MetalArtifactReductionLib.panel.outcome.result import ResultPanel  # noqa: 
 
 from spinemar.errors import CancelledError, SpinemarError  # noqa: E402
 from SpineMARLib.nodes import guards  # noqa: E402
-from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, sourceImages  # noqa: E402
+from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, patientOf, sourceImages  # noqa: E402
 from SpineMARLib.panel import packages  # noqa: E402
 from SpineMARLib.panel.errors import confirmed, guarded, showError  # noqa: E402
 from SpineMARLib.panel.fields import keepEmptyHidden  # noqa: E402
@@ -311,9 +311,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def patientOf(self, node):
         """Return the patient's identifier, "" where DICOM does not tell."""
-        database = getattr(slicer, "dicomDatabase", None)
-        uids = (node.GetAttribute(INSTANCE_UIDS) or "").split() if node is not None else []
-        return database.instanceValue(uids[0], "0010,0020") if database and uids else ""
+        return patientOf(node, getattr(slicer, "dicomDatabase", None))
 
     def imagesOf(self, node):
         database = getattr(slicer, "dicomDatabase", None)

@@ -24,7 +24,9 @@ from SpineImplantPlannerLib.logic import PlannerLogic  # noqa: E402
 from SpineImplantPlannerLib.nodes import planstore  # noqa: E402
 from SpineImplantPlannerLib.nodes.parameters import SpineImplantPlannerParameterNode  # noqa: E402
 from SpineImplantPlannerLib.panel import samples, tables  # noqa: E402
+from SpineImplantPlannerLib.panel.planviews import Views  # noqa: E402
 from SpineImplantPlannerLib.panel.runner import Runner  # noqa: E402
+from SpineImplantPlannerLib.steps.afteroperation import AfterOperationStep  # noqa: E402
 from SpineImplantPlannerLib.steps.automatic import AutomaticStep  # noqa: E402
 from SpineImplantPlannerLib.steps.check import CheckStep  # noqa: E402
 from SpineImplantPlannerLib.steps.export import ExportStep  # noqa: E402
@@ -33,7 +35,6 @@ from SpineImplantPlannerLib.steps.rods import RodsStep  # noqa: E402
 from SpineImplantPlannerLib.steps.scan import ScanStep  # noqa: E402
 from SpineImplantPlannerLib.steps.screws import ScrewsStep  # noqa: E402
 from SpineImplantPlannerLib.steps.spine import SpineStep  # noqa: E402
-from SpineImplantPlannerLib.steps.views import Views  # noqa: E402
 
 from SpineMARLib.nodes.guards import likelyInput  # noqa: E402
 from SpineMARLib.panel import packages  # noqa: E402
@@ -54,8 +55,9 @@ class SpineImplantPlanner(ScriptedLoadableModule):
         self.parent.contributors = ["The SpineMAR developers"]
         self.parent.helpText = _(
             "Plans pedicle screws, rods and cages in a spine CT, puts the metal into the CT, and "
-            "simulates the scan. Six steps, each of which can be used alone. For research: a "
-            "plan is no instruction for an operation."
+            "simulates the scan. Six steps, each of which can be used alone; after an operation "
+            "the implants are found in the CT. For research: a plan is no instruction for an "
+            "operation."
         )
         self.parent.acknowledgementText = _("Research software. No data leave this computer.")
         slicer.app.connect("startupCompleted()", self.registerSampleData)
@@ -113,9 +115,10 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.scan = ScanStep(self)
         self.export = ExportStep(self)
         self.pairs = PairsStep(self)
+        self.after = AfterOperationStep(self)
         self._steps = (
             self.spine, self.automatic, self.screws, self.rods, self.check, self.scan, self.export,
-            self.pairs,
+            self.pairs, self.after,
         )  # fmt: skip
         self.ui.undoButton.connect("clicked()", self.onUndo)
         self.ui.redoButton.connect("clicked()", self.onRedo)
@@ -278,7 +281,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         ui.undoButton.enabled = free and history.undo_description is not None
         ui.redoButton.enabled = free and history.redo_description is not None
         ui.historyLabel.text = history.undo_description or ""
-        for step in (self.spine, self.automatic, self.scan, self.export, self.pairs):
+        for step in (self.spine, self.automatic, self.scan, self.export, self.pairs, self.after):
             step.refresh()
 
     def onMoving(self, screw):
@@ -306,10 +309,10 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         if not waiting:
             self.runner.cancel()
 
-    def ensurePackages(self, pairs=False):
-        """Install what the core needs, and data sets besides, with the user's consent."""
+    def ensurePackages(self, pairs=False, networks=False):
+        """Install what the core needs, data sets and networks besides, with the user's consent."""
         for name in ("requirements.txt", *(("requirements-pairs.txt",) if pairs else ())):
-            packages.ensure(Path(self.resourcePath(f"SpineImplantPlanner/{name}")))
+            packages.ensure(Path(self.resourcePath(f"SpineImplantPlanner/{name}")), networks)
 
 
 class SpineImplantPlannerTest(ScriptedLoadableModuleTest):

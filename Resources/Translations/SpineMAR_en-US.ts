@@ -1195,11 +1195,31 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>After the operation</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Grade in bone of:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Metal hides the bone beside it: an earlier CT of the same patient without metal makes grades surer. Volumes of this scene that can be it are listed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Find implants in this CT</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Correct the CT of step 1, find the screws and rods that lie in it, and grade the screws. They replace the plan, which can be undone.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Spine Implant Planner</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Plans pedicle screws, rods and cages in a spine CT, puts the metal into the CT, and simulates the scan. Six steps, each of which can be used alone. For research: a plan is no instruction for an operation.</source>
+            <source>Plans pedicle screws, rods and cages in a spine CT, puts the metal into the CT, and simulates the scan. Six steps, each of which can be used alone; after an operation the implants are found in the CT. For research: a plan is no instruction for an operation.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1511,6 +1531,41 @@ white: brighter after; black: darker</source>
         </message>
     </context>
     <context>
+        <name>panel.planviews</name>
+        <message>
+            <source>{name}, along, {plane}{turned}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Select a screw first.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>, turned {degrees:.0f}°</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>sagittal</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>axial</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{name}, across, {depth:.0f} mm from upper end</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>coronal</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{name}, across, {depth:.0f} mm from entry</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
         <name>panel.runner</name>
         <message>
             <source>Preparing...</source>
@@ -1698,6 +1753,45 @@ white: brighter after; black: darker</source>
         </message>
         <message>
             <source>Planning</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>steps.afteroperation</name>
+        <message>
+            <source>Choose the CT after the operation in step 1.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Unlock the plan in step 4.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Wait for what runs, or cancel it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>There are no vertebrae in step 1: choose other bone.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>this CT, segmented once corrected</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>vertebrae of step 1</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{screws} screws and {rods} rods were found.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>earlier CT: {name}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{count} are not gradable: their rows say why.</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -2112,41 +2206,6 @@ Install the whole extension SpineMAR, or add its folder to the module paths.</so
         </message>
         <message>
             <source>Choose a segmentation above to use it.</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>steps.views</name>
-        <message>
-            <source>{name}, along, {plane}{turned}</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Select a screw first.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>, turned {degrees:.0f}°</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>sagittal</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>axial</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>{name}, across, {depth:.0f} mm from upper end</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>coronal</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>{name}, across, {depth:.0f} mm from entry</source>
             <translation type="unfinished" />
         </message>
     </context>

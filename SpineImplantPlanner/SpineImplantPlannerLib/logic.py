@@ -9,7 +9,9 @@ from typing import Any
 
 from SpineImplantPlannerLib.handles.dragging import HandleWatcher
 from SpineImplantPlannerLib.handles.shaft import ShaftHandle
-from SpineImplantPlannerLib.jobs.plannerjobs import Ct, Planned, PlannerJobs, Scanned
+from SpineImplantPlannerLib.jobs.found import Found
+from SpineImplantPlannerLib.jobs.handing import Ct
+from SpineImplantPlannerLib.jobs.plannerjobs import Planned, PlannerJobs, Scanned
 from SpineImplantPlannerLib.nodes import metal as metalnodes
 from SpineImplantPlannerLib.nodes import planstore
 from SpineImplantPlannerLib.nodes import spine as spinenodes
@@ -120,6 +122,13 @@ class PlannerLogic:
             labels, _ = spinenodes.labelsOf(self.spineNode, self.volumeNode)
             spine = SpineModel(labels, spine.vertebrae, spine.canal_ras)
         self.session.setSpine(spine, description)
+        self._changed()
+        return self.spineNode
+
+    def useFound(self, found: Found) -> Any:
+        """Show what was found in a postoperative CT, with its vertebrae: one step."""
+        self.session.setFound(found.plan, found.spine)
+        self.spineNode = spinenodes.addSpine(self.scene, self.volumeNode, found.spine)
         self._changed()
         return self.spineNode
 

@@ -76,3 +76,9 @@ def sourceImages(inputNode: Any, database: Any = None) -> list[DicomFile]:
         return []
     seen = [look_at(path) for path in paths if path.is_file()]
     return [image for image in seen if image is not None]
+
+
+def patientOf(volumeNode: Any, database: Any = None) -> str:
+    """Return the patient's identifier of a volume, "" where DICOM does not tell."""
+    uids = [] if volumeNode is None else (volumeNode.GetAttribute(INSTANCE_UIDS) or "").split()
+    return str(database.instanceValue(uids[0], "0010,0020")) if database and uids else ""

@@ -20,11 +20,13 @@ def lib(host):
     from MetalArtifactReductionLib.nodes import earlier
     from MetalArtifactReductionLib.panel import selftest
 
+    from SpineMARLib.nodes import earlier as candidates
     from SpineMARLib.nodes import volumes
 
     return SimpleNamespace(
-        correction=correction, logic=logic, earlier=earlier, selftest=selftest, volumes=volumes
-    )
+        correction=correction, logic=logic, earlier=earlier, candidates=candidates,
+        selftest=selftest, volumes=volumes,
+    )  # fmt: skip
 
 
 FACTS = {
@@ -60,7 +62,7 @@ def test_volumes_without_metal_are_offered(lib, slicerScene):
     bare(lib, slicerScene, "hidden").SetHideFromEditors(True)
     slicerScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
     slicerScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
-    candidates = lib.earlier.Candidates(slicerScene)
+    candidates = lib.candidates.Candidates(slicerScene)
     assert names(candidates.of(scan)) == ["before"]
     assert candidates.of(None) == []
 
@@ -75,14 +77,14 @@ def test_another_patient_is_not_offered_where_dicom_tells(
     scan = lib.selftest.drawnVolume(slicerScene, "scan")
     bare(lib, slicerScene, "before")
     patients = {"scan": of_scan, "before": of_other}
-    candidates = lib.earlier.Candidates(slicerScene, lambda node: patients[node.GetName()])
+    candidates = lib.candidates.Candidates(slicerScene, lambda node: patients[node.GetName()])
     assert bool(candidates.of(scan)) == offered
 
 
 def test_a_volume_that_gets_metal_is_not_offered_any_more(lib, slicerScene):
     scan = lib.selftest.drawnVolume(slicerScene, "scan")
     node = bare(lib, slicerScene, "before")
-    candidates = lib.earlier.Candidates(slicerScene)
+    candidates = lib.candidates.Candidates(slicerScene)
     assert candidates.of(scan) == [node]
     lib.volumes.setArray(node, lib.selftest.drawnHu())
     assert candidates.of(scan) == []
@@ -94,8 +96,8 @@ def test_a_few_bright_voxels_are_no_metal(lib, slicerScene):
     hu = lib.volumes.arrayOf(node).copy()
     hu[2, 40:42, 40:42] = 3000
     lib.volumes.setArray(node, hu)
-    assert 0 < lib.earlier.metalMm3(node) < 50
-    assert lib.earlier.Candidates(slicerScene).of(scan) == [node]
+    assert 0 < lib.candidates.metalMm3(node) < 50
+    assert lib.candidates.Candidates(slicerScene).of(scan) == [node]
 
 
 def test_the_job_gets_the_earlier_ct(lib, slicerScene, tmp_path, monkeypatch):
@@ -143,7 +145,7 @@ def test_a_result_keeps_what_was_laid_over_and_how_far_it_was_believed(lib, slic
     assert shown.GetDisplayNode().GetLowerThreshold() == 1.0
     assert lib.earlier.factsOf(result) == json.loads(json.dumps(FACTS))
     # Parts of a result are no earlier CTs themselves.
-    assert names(lib.earlier.Candidates(slicerScene).of(scan)) == ["before", "result"]
+    assert names(lib.candidates.Candidates(slicerScene).of(scan)) == ["before", "result"]
 
 
 def test_a_result_without_an_earlier_ct_keeps_nothing(lib, slicerScene):

@@ -5,11 +5,11 @@ from slicer.i18n import tr as _
 
 from MetalArtifactReductionLib.nodes.earlier import (
     AGREEMENT_ROLE,
-    Candidates,
     earlierWords,
     factsOf,
     showAgreement,
 )
+from SpineMARLib.nodes.earlier import Candidates
 
 
 class EarlierPanel:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from SpineImplantPlannerLib.jobs.plannerjobs import Ct, PlannerJobs
+from SpineImplantPlannerLib.jobs.handing import Ct
+from SpineImplantPlannerLib.jobs.plannerjobs import PlannerJobs
 from spinemar.dataset.pair_settings import PairSettings
 from spinemar.errors import InputError
 from spinemar.tomography.geometry import STANDARD_BINS, STANDARD_VIEWS

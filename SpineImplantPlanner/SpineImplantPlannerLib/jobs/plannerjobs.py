@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from SpineImplantPlannerLib.jobs.handing import Ct, giveLabels, giveSpine, takeSpine
 from spinemar.implants.catalogue import Catalogue, catalogue_to_json
 from spinemar.jobs.engine.standby import StandbyWorker
 from spinemar.jobs.requests.plan import read_field
@@ -18,27 +19,12 @@ from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_to_json, read_plan
 from spinemar.spine.labels.pieces import LabelPiece
 from spinemar.spine.model import SpineModel
-from spinemar.spine.serial import spine_from_json, spine_to_json
+from spinemar.spine.serial import spine_to_json
 from spinemar.volume import GridGeometry, LabelVolume
-from SpineMARLib.jobrun import JobRun, MakeJob, factsAlone, handOver
+from SpineMARLib.jobrun import JobRun, MakeJob, TakeBack, factsAlone, handOver
 
 # Slices on either side whose tissue and implants a scanned slice can see.
 _NEIGHBOURS = 4
-
-
-@dataclass(frozen=True)
-class Ct:
-    """A CT as it is handed to the worker: its voxels, which nobody changes meanwhile.
-
-    Parameters
-    ----------
-    voxels : ndarray, shape (k, j, i)
-        As stored in the scene.
-    ijkToRas : ndarray, shape (4, 4)
-    """
-
-    voxels: np.ndarray
-    ijkToRas: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -115,7 +101,7 @@ class PlannerJobs:
         """
 
         def make(folder: Path) -> dict[str, Any]:
-            named = None if labels is None else _labels(folder, labels, ct)
+            named = None if labels is None else giveLabels(folder, labels, ct)
             return {
                 "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
                 "labels": named, "first_level": firstLevel, "seeds": dict(seeds or {}),
@@ -125,7 +111,7 @@ class PlannerJobs:
                 "frames_output": str(folder / "frames.json"),
             }  # fmt: skip
 
-        return JobRun(make, _takeSpine, self._folder, self._command)
+        return JobRun(make, takeSpine, self._folder, self._command)
 
     def correct(self, ct: Ct, spine: SpineModel, level: str, point: Sequence[float]) -> JobRun:
         """Segment one vertebra again from a point in its body; the result is a `SpineModel`."""
@@ -134,13 +120,13 @@ class PlannerJobs:
             (folder / "before.json").write_text(spine_to_json(spine), encoding="utf-8")
             return {
                 "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
-                "labels": _labels(folder, spine.labels, ct),
+                "labels": giveLabels(folder, spine.labels, ct),
                 "frames": str(folder / "before.json"), "correct": [level, list(point)],
                 "labels_output": str(folder / "labels.npy"),
                 "frames_output": str(folder / "frames.json"),
             }  # fmt: skip
 
-        return JobRun(make, _takeSpine, self._folder, self._command)
+        return JobRun(make, takeSpine, self._folder, self._command)
 
     def takeEdits(self, ct: Ct, spine: SpineModel, pieces: Sequence[LabelPiece]) -> JobRun:
         """Fit anew what differs from a spine in edited labels; the result is `Edited`."""
@@ -150,7 +136,7 @@ class PlannerJobs:
             before = handOver(folder, "before", spine.labels.labels, spine.labels.ijk_to_ras)
             return {
                 "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
-                "labels": _labels(folder, pieces, ct), "before": before,
+                "labels": giveLabels(folder, pieces, ct), "before": before,
                 "frames": str(folder / "before.json"), "correct": None,
                 "labels_output": str(folder / "labels.npy"),
                 "frames_output": str(folder / "frames.json"),
@@ -158,7 +144,7 @@ class PlannerJobs:
 
         def take(folder: Path, facts: Mapping[str, Any]) -> Edited:
             levels = tuple(facts["edited"])
-            return Edited(_takeSpine(folder, facts) if levels else None, levels)
+            return Edited(takeSpine(folder, facts) if levels else None, levels)
 
         return JobRun(make, take, self._folder, self._command)
 
@@ -169,13 +155,13 @@ class PlannerJobs:
             (folder / "kept.json").write_text(frames, encoding="utf-8")
             return {
                 "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
-                "labels": _labels(folder, pieces, ct), "frames": str(folder / "kept.json"),
+                "labels": giveLabels(folder, pieces, ct), "frames": str(folder / "kept.json"),
                 "refit": [], "correct": None,
                 "labels_output": str(folder / "labels.npy"),
                 "frames_output": str(folder / "frames.json"),
             }  # fmt: skip
 
-        return JobRun(make, _takeSpine, self._folder, self._command)
+        return JobRun(make, takeSpine, self._folder, self._command)
 
     def surfaces(self, spine: SpineModel) -> JobRun:
         """Compute closed surfaces of the vertebrae; the result is `Surfaces`, by level."""
@@ -207,7 +193,7 @@ class PlannerJobs:
         def make(folder: Path) -> dict[str, Any]:
             (folder / "fields").mkdir()
             return {
-                "kind": "plan", **_spine(folder, spine), "levels": list(levels),
+                "kind": "plan", **giveSpine(folder, spine), "levels": list(levels),
                 "input": None if ct is None else handOver(folder, "ct", ct.voxels, ct.ijkToRas),
                 "settings": _settings(settings), "catalogue": self._catalogue,
                 "locked": None if locked is None else plan_to_json(locked),
@@ -303,7 +289,7 @@ class PlannerJobs:
 
         def make(temporary: Path) -> dict[str, Any]:
             return {
-                "kind": "plan-report", **_spine(temporary, spine), "plan": plan_to_json(plan),
+                "kind": "plan-report", **giveSpine(temporary, spine), "plan": plan_to_json(plan),
                 "catalogue": self._catalogue,
                 "input": handOver(temporary, "ct", ct.voxels, ct.ijkToRas), "folder": str(folder),
                 "dicom": dicom, "with_patient": withPatient,
@@ -314,33 +300,14 @@ class PlannerJobs:
 
         return JobRun(make, take, self._folder, self._command)
 
-    def run(self, make: MakeJob) -> JobRun:
-        """Run any job; the result is what the worker returned."""
-        return JobRun(make, factsAlone, self._folder, self._command)
+    @property
+    def catalogue(self) -> str:
+        """What can be placed, as jobs name it."""
+        return self._catalogue
 
-
-def _labels(folder: Path, labels: LabelVolume | Sequence[LabelPiece], ct: Ct) -> dict[str, Any]:
-    if isinstance(labels, LabelVolume):
-        return handOver(folder, "given", labels.labels, labels.ijk_to_ras)
-    pieces = [
-        handOver(folder, f"piece{n}", piece.voxels, piece.ijk_to_ras)
-        | {"values": {str(value): number for value, number in piece.values.items()}}
-        for n, piece in enumerate(labels)
-    ]
-    shape, matrix = list(ct.voxels.shape), np.asarray(ct.ijkToRas).tolist()
-    return {"pieces": pieces, "shape": shape, "ijk_to_ras": matrix}
-
-
-def _takeSpine(folder: Path, facts: Mapping[str, Any]) -> SpineModel:
-    array = np.load(folder / "labels.npy", allow_pickle=False)
-    text = (folder / "frames.json").read_text(encoding="utf-8")
-    return spine_from_json(text, LabelVolume(array, np.asarray(facts["ijk_to_ras"], float)))
-
-
-def _spine(folder: Path, spine: SpineModel) -> dict[str, Any]:
-    (folder / "frames.json").write_text(spine_to_json(spine), encoding="utf-8")
-    labels = handOver(folder, "labels", spine.labels.labels, spine.labels.ijk_to_ras)
-    return {"labels": labels, "frames": str(folder / "frames.json")}
+    def run(self, make: MakeJob, take: TakeBack = factsAlone) -> JobRun:
+        """Run any job; by default the result is what the worker returned."""
+        return JobRun(make, take, self._folder, self._command)
 
 
 def _settings(settings: PlanSettings) -> dict[str, Any]:

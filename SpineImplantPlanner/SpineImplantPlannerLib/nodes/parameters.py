@@ -12,3 +12,4 @@ class SpineImplantPlannerParameterNode:
     segmentation: vtkMRMLSegmentationNode
     upperLevel: str = ""
     lowerLevel: str = ""
+    earlierCt: vtkMRMLScalarVolumeNode

@@ -63,16 +63,26 @@ def _freeName(plan: Plan, side: str) -> str:
     return next(f"screw-{n}-{side}" for n in range(1, 999) if f"screw-{n}-{side}" not in taken)
 
 
-def neighbourSize(sizes: Sequence[float], present: float, steps: int) -> float:
-    """Return the catalogue's size some steps above or below the present one."""
-    nearest = int(np.argmin(np.abs(np.asarray(sizes) - present)))
-    return float(sizes[int(np.clip(nearest + steps, 0, len(sizes) - 1))])
+def nextSize(sizes: Sequence[float], present: float, steps: int) -> float:
+    """Return the catalogue's size some steps above or below the present one.
+
+    The present one, which need not be of the catalogue, where there is none that way or no step.
+    """
+    further = sorted(size for size in sizes if (size - present) * steps > 0.0)
+    if not further:
+        return present
+    place = min(abs(steps), len(further)) - 1
+    return float(further[place] if steps > 0 else further[-1 - place])
+
+
+def _nearest(sizes: Sequence[float], present: float) -> float:
+    return float(min(sizes, key=lambda size: abs(size - present)))
 
 
 def withModel(screw: Screw, model: ScrewModel) -> Screw:
     """Return the screw as another model: in the nearest sizes, with no grade."""
-    diameter = neighbourSize(model.diameters_mm, screw.diameter_mm, 0)
-    length = neighbourSize(model.lengths_mm, screw.length_mm, 0)
+    diameter = _nearest(model.diameters_mm, screw.diameter_mm)
+    length = _nearest(model.lengths_mm, screw.length_mm)
     entry = np.asarray(screw.entry)
     tip = entry + length * unit(np.asarray(screw.tip) - entry)
     material = screw.material if screw.material in model.materials else model.materials[0]

@@ -14,7 +14,7 @@ from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.findings import with_findings
 from spinemar.planning.grades.gertzbein_robbins import graded_screw
 from spinemar.planning.grades.hu_profile import HuProfile, hu_profile
-from spinemar.planning.plans.commands import Command, MoveScrew
+from spinemar.planning.plans.commands import Command, MoveScrew, ReplacePlan
 from spinemar.planning.plans.history import History, Step
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.relevel import shift_plan_levels
@@ -94,6 +94,19 @@ class PlanningSession:
         self._putGraded(Step(ungraded(self.plan), description, spine))
         if first:
             self.history = History.of(self.plan, spine)
+
+    def setFound(self, plan: Plan, spine: SpineModel) -> None:
+        """Take what was found in a postoperative CT, and its spine, as one step.
+
+        Raises
+        ------
+        InputError
+            If the plan is locked, or something in it is.
+        """
+        if self.locked:
+            raise InputError("The plan is locked.", "Unlock it first.")
+        put = ReplacePlan(plan, "Find implants")
+        self._putGraded(Step(put.apply(self.plan), put.description, spine))
 
     def adopt(self, plan: Plan, spine: SpineModel | None) -> None:
         """Start anew with a plan and its spine exactly as they were saved."""
@@ -221,8 +234,8 @@ class PlanningSession:
         return plan if self.spine is None else with_findings(plan, self.spine, self.catalogue)
 
     def profile(self, screw: Screw) -> HuProfile | None:
-        """Return the HU along a screw's track; None without a CT."""
-        if self.volume is None:
+        """Return the HU along a screw's track; None without a CT, and where its metal lies."""
+        if self.volume is None or screw.sighting is not None:
             return None
         place = id(self.volume), id(self.spine)
         if self._profiledIn != place:

@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 from SpineImplantPlannerLib.handles.clicking import Clicks
 from SpineImplantPlannerLib.panel import reasons, tables
 from SpineImplantPlannerLib.panel.translations import translated
-from SpineImplantPlannerLib.plan.placing import neighbourSize, screwFromClicks, swapped, withModel
+from SpineImplantPlannerLib.plan.placing import nextSize, screwFromClicks, swapped, withModel
 from spinemar.errors import InputError
 from spinemar.planning.plans.commands import (
     LockImplant,
@@ -137,10 +137,12 @@ class ScrewsStep:
             return
         ui.lockButton.text = _("Unlock") if screw.locked else _("Lock")
         model = planner.session.catalogue.screw(screw.model)
-        tables.choices(
-            ui.diameterCombo, [f"{d:g}" for d in model.diameters_mm], f"{screw.diameter_mm:g}"
-        )
-        tables.choices(ui.lengthCombo, [f"{x:g}" for x in model.lengths_mm], f"{screw.length_mm:g}")
+        for combo, sizes, own in (
+            (ui.diameterCombo, model.diameters_mm, screw.diameter_mm),
+            (ui.lengthCombo, model.lengths_mm, screw.length_mm),
+        ):
+            # A screw that was found, or is of another catalogue, has a size of its own.
+            tables.choices(combo, [f"{one:g}" for one in sorted({*sizes, own})], f"{own:g}")
         tables.choices(
             ui.selectedModelCombo, [m.id for m in planner.session.catalogue.screws], screw.model
         )
@@ -243,8 +245,8 @@ class ScrewsStep:
             return
         model = self.panel.planner.session.catalogue.screw(screw.model)
         size = (
-            neighbourSize(model.diameters_mm, screw.diameter_mm, diameter),
-            neighbourSize(model.lengths_mm, screw.length_mm, length),
+            nextSize(model.diameters_mm, screw.diameter_mm, diameter),
+            nextSize(model.lengths_mm, screw.length_mm, length),
         )
         if size != (screw.diameter_mm, screw.length_mm):
             self._do(lambda screw: ResizeScrew(screw.id, *size))

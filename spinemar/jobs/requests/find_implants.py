@@ -76,7 +76,8 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     if asked.table_output is not None:
         _write(asked.table_output, implants_csv(made.found))
     write_plan(asked.plan_output, replace(made.found.plan, notes=grade_lines(made.found)))
-    return implants_facts(made.found)
+    place = made.bone.spine.labels.ijk_to_ras.tolist()
+    return implants_facts(made.found) | {"ijk_to_ras": place}
 
 
 def _write(path: Path, text: str) -> None:

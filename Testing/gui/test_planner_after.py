@@ -1,0 +1,157 @@
+"""After the operation: a CT with metal in it, one click, and the implants are the plan."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spinemar.errors import InputError
+from spinemar.implants.catalogue import load_catalogue
+from spinemar.implants.voxelize import voxelize_plan
+from spinemar.planning.plans.commands import RemoveImplant
+from Testing.gui.plannerpanel import click, finish, openPanel
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def operated(host, monkeypatch):
+    """The panel, a plan that was carried out, and the CT from after it."""
+    import slicer
+
+    panel = openPanel(host)
+    from SpineImplantPlannerLib.steps.afteroperation import AfterOperationStep
+
+    from SpineMARLib.nodes.volumes import geometryOf, setArray
+
+    plan = panel.planner.plan
+    shares = voxelize_plan(plan, geometryOf(host.volume), load_catalogue()).values()
+    metal = np.clip(np.sum(list(shares), axis=0), 0, 1)
+    hu = slicer.util.arrayFromVolume(host.volume)
+    before = host.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Before")
+    before.CopyOrientation(host.volume)
+    setArray(before, hu.copy())
+    setArray(host.volume, np.rint(hu * (1 - metal) + 9000 * metal).astype(np.int16))
+    panel.planner.setVolume(None)
+    panel.planner.setVolume(host.volume)
+    wanted = AfterOperationStep.settings
+    monkeypatch.setattr(
+        AfterOperationStep,
+        "settings",
+        lambda step: wanted(step) | {"correction": {"method": "li", "device": "cpu"}},
+    )
+    panel.ui.afterStep.collapsed = False
+    host.process(0.05)
+    return panel, plan
+
+
+def _bones(panel):
+    combo = panel.ui.boneCombo
+    return [combo.itemText(n) for n in range(combo.count)]
+
+
+def _choose(host, panel, start):
+    """Choose the entry that begins so, as a user does."""
+    index = next(n for n, text in enumerate(_bones(panel)) if text.startswith(start))
+    panel.ui.boneCombo.setCurrentIndex(index)
+    panel.ui.boneCombo.activated.emit(index)
+    host.process(0.05)
+
+
+def _sizes_are_its_own(host, panel, screw):
+    """What the boxes say, before and after a step to the catalogue's next diameter."""
+    ui, planner = panel.ui, panel.planner
+    assert float(ui.diameterCombo.currentText) == screw.diameter_mm
+    assert float(ui.lengthCombo.currentText) == screw.length_mm
+    panel.screws.step(diameter=1)
+    host.process(0.05)
+    grown = planner.plan.screw(screw.id)
+    sizes = planner.session.catalogue.screw(screw.model).diameters_mm
+    assert grown.diameter_mm == min(one for one in sizes if one > screw.diameter_mm)
+    assert grown.length_mm == screw.length_mm
+    click(ui.undoButton)
+    host.process(0.05)
+    assert planner.plan.screw(screw.id) == screw
+
+
+@pytest.mark.slow
+def test_what_was_put_in_is_found_by_one_click_and_undone_by_one(host, operated):
+    panel, plan = operated
+    moved = plan.screws[0]
+    panel.planner.do(RemoveImplant(moved.id))
+    kept = panel.planner.plan
+    _choose(host, panel, "vertebrae")
+    click(panel.ui.findImplantsButton)
+    finish(host, panel)
+    found = panel.planner.plan
+    assert {screw.id for screw in found.screws} == {screw.id for screw in plan.screws}
+    for screw in plan.screws:
+        one = found.screw(screw.id)
+        assert np.linalg.norm(np.subtract(one.tip, screw.tip)) < 3.0
+        assert one.sighting is not None
+    assert len(found.rods) == len(plan.rods)
+    assert "4 screws and 2 rods were found." in panel.ui.foundLabel.text
+    assert panel.ui.screwTable.rowCount == 4
+    assert "on the labels" in panel.ui.selectedLabel.text
+    assert "HU" not in panel.ui.selectedLabel.text  # it would be that of the metal
+    _sizes_are_its_own(host, panel, found.screw(panel.planner.selected))
+    click(panel.ui.undoButton)
+    host.process(0.05)
+    assert panel.planner.plan == kept
+
+
+def test_an_earlier_ct_of_the_scene_is_offered_and_handed_over(host, operated, monkeypatch):
+    import slicer
+
+    panel, _plan = operated
+    assert _bones(panel)[2:] == ["earlier CT: Before"]
+    given = []
+
+    def refuse(_jobs, *handed):
+        given.append(handed)
+        raise InputError("Not here.", "It is a test.")
+
+    monkeypatch.setattr("SpineImplantPlannerLib.jobs.found.start", refuse)
+    monkeypatch.setattr(panel.runner, "showError", lambda *_: None)
+    monkeypatch.setattr("SpineMARLib.panel.errors.showError", lambda *_, **__: None)
+    _choose(host, panel, "earlier CT")
+    click(panel.ui.findImplantsButton)
+    (_ct, earlier, spine, settings) = given[0]
+    np.testing.assert_array_equal(
+        earlier.voxels, slicer.util.arrayFromVolume(slicer.util.getNode("Before"))
+    )
+    assert spine is None
+    assert settings["material"] == panel.ui.materialCombo.currentText
+
+
+def test_the_choice_stays_with_the_scene(host, operated):
+    panel, _plan = operated
+    _choose(host, panel, "earlier CT")
+    assert panel.parameters.earlierCt.GetName() == "Before"
+    panel.refresh()
+    assert panel.ui.boneCombo.currentText == "earlier CT: Before"
+    _choose(host, panel, "this CT")
+    assert panel.parameters.earlierCt is None
+
+
+def test_a_button_that_cannot_be_used_says_why(host, operated):
+    panel, _plan = operated
+    assert panel.ui.findImplantsButton.enabled
+    panel.planner.setLocked(True)
+    host.process(0.05)
+    assert not panel.ui.findImplantsButton.enabled
+    assert "Unlock" in panel.ui.afterReason.text
+
+
+@pytest.mark.slow
+def test_without_metal_nothing_is_changed(host, monkeypatch):
+    panel = openPanel(host)
+    said = []
+    monkeypatch.setattr(panel.runner, "showError", lambda error, *_: said.append(str(error)))
+    plan = panel.planner.plan
+    panel.ui.afterStep.collapsed = False
+    host.process(0.05)
+    click(panel.ui.findImplantsButton)
+    finish(host, panel)
+    assert panel.planner.plan == plan
+    assert "No metal" in said[0]
