@@ -142,13 +142,13 @@ class PlannerLogic:
         """Rename all vertebrae and the implants in them, `steps` further towards the feet."""
         if self.session.locked:
             raise InputError("The plan is locked.", "Unlock it first.")
-        before = self.session.spine
+        before, plan = self.session.spine, self.plan
         self.session.shiftLevels(steps)
-        self._showSpine(before)
+        self._showSpine(before, plan)
         self._changed()
 
-    def _showSpine(self, before: SpineModel | None) -> None:
-        """Have the segmentation show the spine of the present step, not the one before."""
+    def _showSpine(self, before: SpineModel | None, plan: Plan) -> None:
+        """Have the scene show the spine of the present step, not the one before and its plan."""
         spine, node = self.session.spine, self.spineNode
         if spine is None or self.volumeNode is None:
             return
@@ -157,6 +157,8 @@ class PlannerLogic:
         elif before is not None:
             steps = renamed_by(before, spine)
             if steps is not None and spinenodes.renameLevels(node, spine, steps):
+                ids = self.nodes.rename(plan, self.plan) if steps else {}
+                self.selected = ids.get(self.selected or "", self.selected)
                 return
         self.spineNode = spinenodes.addSpine(self.scene, self.volumeNode, spine, node)
 
@@ -196,7 +198,7 @@ class PlannerLogic:
         spine, plan = self.session.spine, self.plan
         step()
         if self.session.spine is not spine:
-            self._showSpine(spine)
+            self._showSpine(spine, plan)
         self._changed()
         back = next((s.id for s in self.plan.screws if s not in plan.screws), None)
         if self.selected is None and back is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from Testing.gui.longtexts import lengthen
 
 pytestmark = pytest.mark.gui
 ROOT = Path(__file__).resolve().parents[2]
@@ -351,6 +352,29 @@ def test_the_table_says_slice_what_and_why_and_a_click_goes_there(host, panel):
         assert offset == pytest.approx((int(table.item(row, 0).text()) - 1) * spacing, abs=0.1)
 
 
+def test_the_panel_runs_from_volumes_to_the_result(host, panel):
+    """Row 12: what is needed is seen from above to below; metal and method are one line."""
+    ui = panel.ui
+    ui.resultCollapsibleButton.collapsed = False
+    host.process(0.05)
+    order = (ui.inputSelector, ui.summaryLabel, ui.settingsCollapsibleButton, ui.correctButton,
+             ui.resultCollapsibleButton)  # fmt: skip
+    places = [widget.mapTo(panel.parent, widget.rect.topLeft()).y() for widget in order]
+    assert places == sorted(places)
+    for widget in order:
+        assert not widget.visibleRegion().isEmpty(), widget.objectName
+    for hidden in (ui.metalSourceCombo, ui.thresholdSlider, ui.methodCombo, ui.deviceCombo):
+        assert hidden.visibleRegion().isEmpty(), hidden.objectName
+    assert "linear interpolation" in ui.summaryLabel.text
+    assert ui.summaryLabel.height < 60
+    bars = []
+    ui.correctButton.click()
+    host.waitUntil(lambda: bars.append(ui.progressBar.visible) or panel.run is None, 90)
+    assert any(bars)
+    bar = ui.progressBar.mapTo(panel.parent, ui.progressBar.rect.topLeft()).y()
+    assert places[3] <= bar <= ui.resultTable.mapTo(panel.parent, ui.resultTable.rect.topLeft()).y()
+
+
 def test_words_and_scale_stand_in_the_compare_views(host, panel):
     from MetalArtifactReductionLib.nodes.compare import viewName
 
@@ -360,6 +384,8 @@ def test_words_and_scale_stand_in_the_compare_views(host, panel):
     after = host.layoutManager.sliceWidget(viewName("Axial", "After"))
     text = panel.resultPanel._texts._texts["Axial", "After"].GetInput()
     assert "mm wide" in " ".join(text.split())
+    sign = panel.resultPanel._texts._texts["Axial", "Difference"].GetInput()
+    assert "white: brighter after; black: darker" in " ".join(sign.split())
     difference = pixels(host, viewName("Axial", "Difference"))
     height, width = difference.shape[:2]
     bar = difference[int(0.2 * height) : int(0.75 * height), int(0.75 * width) :]
@@ -418,11 +444,6 @@ def test_the_first_run_says_what_will_be_installed_and_how_large(host, panel, mo
     assert not panel.ui.firstRunLabel.visibleRegion().isEmpty()
 
 
-def longer(text):
-    """Make every word 40 % longer, as German does."""
-    return " ".join(word + "n" * math.ceil(0.4 * len(word)) for word in text.split(" "))
-
-
 def clipped(panel):
     """Name the visible widgets whose text does not fit."""
     import qt
@@ -454,9 +475,7 @@ def test_the_panel_fits(host, panel, scale, long, width):
         getattr(panel.ui, f"{name}CollapsibleButton").collapsed = False
     top = panel.parent
     if long:
-        for child in top.findChildren(qt.QWidget):
-            if isinstance(child, qt.QLabel | qt.QPushButton | qt.QCheckBox):
-                child.text = longer(str(child.text))
+        lengthen(top)
     if scale != 1.0:
         font = top.font
         font.setPointSizeF(font.pointSizeF() * scale)

@@ -78,7 +78,7 @@ def test_the_click(host, panel):
     assert any(text.startswith("Correcting: ") for text in texts)
     host.process(0.05)
     result = panel._parameterNode.outputVolume
-    assert result.GetName() == "Drawn body corrected (Linear interpolation)"
+    assert result.GetName() == "Corrected (Linear interpolation): Drawn body"
     assert result.GetAttribute("SpineMAR.Method") == "li"
     assert panel.ui.statusChip.text.startswith("Ran linear interpolation on the CPU. ")
     assert "slices with metal were corrected" in panel.ui.statusChip.text
@@ -489,7 +489,7 @@ def test_panel_is_remembered_in_the_scene_file(host, panel, tmp_path):
     assert panel.ui.inputSelector.currentNode().GetName() == "Drawn body"
     assert (
         panel.ui.outputSelector.currentNode().GetName()
-        == "Drawn body corrected (Linear interpolation)"
+        == "Corrected (Linear interpolation): Drawn body"
     )
     assert panel.ui.deviceCombo.currentText == "CPU"
     assert panel.ui.thresholdSlider.value == 3100

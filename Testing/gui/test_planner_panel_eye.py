@@ -112,6 +112,9 @@ def test_renaming_makes_nothing_anew(host, panel, monkeypatch):
         planner.session.field(level)
     monkeypatch.setattr(spinenodes, "addLevels", never)
     monkeypatch.setattr(session, "bone_field", never)
+    monkeypatch.setattr(planner.nodes._surfaces, "place", never)
+    select(host, panel, "L1-right")
+    place = planner.selectedScrew().entry
 
     def told(levels):
         """Compare segments, spine and plan; a screw can be graded at once."""
@@ -128,6 +131,13 @@ def test_renaming_makes_nothing_anew(host, panel, monkeypatch):
             segment = segmentation.GetNthSegment(n)
             wanted = spinenodes.levelColour(segment.GetName())
             assert segment.GetColor() == pytest.approx(wanted)
+        assert planner.selectedScrew().entry == place  # the same screw, whatever it is called
+        assert planner.selectedScrew().level == levels[1]
+        ids = {item.id for item in planner.plan.items()}
+        assert {name for _, name in planner.nodes._nodes} == ids
+        for name in ids:
+            assert planner.nodes.model(name).GetName() == name
+        assert panel.planner._watcher._observed.keys() == planner.nodes.handles().keys()
 
     planner.shiftLevels(2)
     told(("L2", "L3"))
@@ -340,6 +350,41 @@ def test_the_report_is_opened_where_it_was_written(host, panel, monkeypatch, tmp
     panel.export.refresh()
     click(ui.openReportButton)
     assert [url.toLocalFile() for url in opened] == [str(tmp_path / "plan.html")]
+
+
+def seenCell(table, row, column):
+    """Whether all of a cell is seen in its table."""
+    place = table.visualItemRect(table.item(row, column))
+    return table.viewport().rect.contains(place)
+
+
+def test_the_screw_that_is_selected_is_seen_in_the_table(host):
+    """Row 5: its grade whole, however long it is, and no column pushed out of the table."""
+    panel = openPanel(host, "T11-L2")
+    table = panel.ui.screwTable
+    for name in ("L2-right", "T11-left"):
+        select(host, panel, name)
+        panel.ui.entryR.value += 8.0 if name.endswith("left") else -8.0
+        panel.ui.tipR.value += 8.0 if name.endswith("left") else -8.0
+        host.process(0.1)
+        row = panel.screws._ids.index(name)
+        assert "in the canal" in table.item(row, 1).text()
+        for column in range(table.columnCount):
+            assert seenCell(table, row, column), (name, column)
+        needed = table.sizeHintForIndex(table.model().index(row, 1)).height()
+        assert table.rowHeight(row) >= needed
+
+
+def test_no_heading_of_a_table_is_cut(large, host):
+    """Row 12: at 150 %, in a table that is still empty too."""
+    panel = openPanel(host)
+    for name in STEPS:
+        getattr(panel.ui, name).collapsed = False
+    host.process(0.1)
+    for name in ("spineTable", "screwTable", "bendTable", "collisionTable", "compareTable"):
+        header = getattr(panel.ui, name).horizontalHeader()
+        for n in range(header.count()):
+            assert header.sectionSize(n) >= header.sectionSizeHint(n), (name, n)
 
 
 def test_headings_have_units(panel):

@@ -67,7 +67,7 @@ def test_a_result_in_any_scene(lib, other, tmp_path):
     difference = lib.volumes.arrayOf(nodes.difference)
     np.testing.assert_array_equal(difference, after.astype(int) - before)
     np.testing.assert_array_equal(lib.volumes.ijkToRas(nodes.volume), lib.volumes.ijkToRas(volume))
-    assert nodes.volume.GetName() == "Drawn body corrected (Linear interpolation)"
+    assert nodes.volume.GetName() == "Corrected (Linear interpolation): Drawn body"
     assert list(tmp_path.iterdir()) == []  # nothing is left in the temporary folder
 
 

@@ -13,7 +13,7 @@ from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.agreement.compare import compared_with_ct
 from spinemar.spine.anatomy.agreement.level_evidence import UNCONFIRMED_LEVELS
 from spinemar.spine.anatomy.frames import frames_along
-from spinemar.spine.labels.boxes import label_boxes
+from spinemar.spine.labels.boxes import occupied_box
 from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, level_position, parse_level, shift_level
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.spine.segmentation.segment import GUESSED_LEVELS, segment_spine
@@ -38,13 +38,18 @@ def shift_levels(model: SpineModel, steps: int) -> SpineModel:
 
 
 def _shifted(labels: LabelVolume, steps: int) -> LabelVolume:
-    old, boxes = labels.labels, label_boxes(labels.labels)
+    old = labels.labels
     numbers = np.zeros(old.shape, old.dtype)  # not zeros_like, which writes to all of it
-    for level in LEVELS:
-        box = boxes.get(VERSE_IDS[level])
-        if box is not None:
-            new = VERSE_IDS[shift_level(level, steps)]
-            numbers[box][old[box] == VERSE_IDS[level]] = new
+    box = occupied_box(old)
+    if box is not None:
+        renamed = np.zeros(np.iinfo(old.dtype).max + 1, old.dtype)
+        for level in LEVELS:
+            new = _levels_on(level, steps)
+            if new:
+                renamed[VERSE_IDS[level]] = VERSE_IDS[new]
+            elif (old[box] == VERSE_IDS[level]).any():
+                shift_level(level, steps)  # says why it cannot
+        numbers[box] = renamed[old[box]]
     return LabelVolume(numbers, labels.ijk_to_ras)
 
 

@@ -17,8 +17,8 @@ SCHEMA = "spinemar.spine"
 SCHEMA_VERSION = 1
 
 
-def spine_to_json(model: SpineModel) -> str:
-    """Write frames and canal (not the labels) as JSON text."""
+def spine_to_json(model: SpineModel, indent: int | None = 1) -> str:
+    """Write frames and canal (not the labels) as JSON text, `indent` as in `json.dumps`."""
     document = {
         "schema": SCHEMA,
         "version": SCHEMA_VERSION,
@@ -26,7 +26,7 @@ def spine_to_json(model: SpineModel) -> str:
         "vertebrae": [_vertebra_to_dict(vertebra) for vertebra in model.vertebrae],
         "canal_ras": model.canal_ras.tolist(),
     }
-    return json.dumps(document, indent=1, allow_nan=False)
+    return json.dumps(document, indent=indent, allow_nan=False)
 
 
 def spine_from_json(text: str, labels: LabelVolume) -> SpineModel:

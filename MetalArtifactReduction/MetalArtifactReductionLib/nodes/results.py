@@ -61,7 +61,8 @@ def addResult(scene: Any, inputNode: Any, corrected: Corrected) -> ResultNodes:
     corrected : Corrected
     """
     method = corrected.facts["provenance"]["method"]
-    name = f"{inputNode.GetName()} corrected ({METHOD_TITLES.get(method, method)})"
+    # What tells results apart comes first: fields of a narrow panel show no more of a long name.
+    name = f"Corrected ({METHOD_TITLES.get(method, method)}): {inputNode.GetName()}"
     volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
     modifying = volume.StartModify()
     setArray(volume, corrected.voxels)

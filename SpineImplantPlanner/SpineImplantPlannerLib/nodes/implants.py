@@ -102,6 +102,28 @@ class ImplantNodes:
         # Slice views do not notice what changed in a batch, be it a node, its shape or its colour.
         probe.renew(self.scene)
 
+    def rename(self, before: Plan, after: Plan) -> dict[str, str]:
+        """Give nodes the ids that a renamed plan has for its implants; return them by the old ids.
+
+        Both plans have the same implants in the same order and places: their surfaces stay.
+        """
+        pairs = list(zip(before.items(), after.items(), strict=True))
+        ids = {old.id: new.id for old, new in pairs}
+        self._nodes = {
+            (kind, ids.get(name, name)): node for (kind, name), node in self._nodes.items()
+        }
+        for (kind, name), node in self._nodes.items():
+            node.SetAttribute(ID_ATTRIBUTE, name)
+            node.SetName(name if kind == MODEL else f"{name} handle")
+        shown = {
+            new.id: (new, locked)
+            for old, new in pairs
+            for item, locked in (self._shown.get(old.id, (None, False)),)
+            if item == old
+        }
+        self._shown = shown
+        return ids
+
     def preview(self, item: Any) -> None:
         """Show an implant where it is being dragged to; its handle is left alone."""
         model = self.model(item.id)
@@ -151,8 +173,13 @@ class ImplantNodes:
         self, item: Any, folders: tuple[str, ...], volumeNode: Any, locked: bool
     ) -> None:
         isScrew = isinstance(item, Screw)
-        if self._shown.get(item.id) == (item, locked):
+        known, wasLocked = self._shown.get(item.id, (None, locked))
+        if known == item:
             self._dress(item)  # it may have been marked as colliding
+            handle = self.handle(item.id)
+            if wasLocked != locked and handle is not None:
+                handle.SetLocked(locked or item.locked)
+            self._shown[item.id] = (item, locked)
             return
         model = self._nodes.get((MODEL, item.id)) or self._add("vtkMRMLModelNode", MODEL, item.id)
         self._surfaces.place(model, item)

@@ -38,7 +38,7 @@ def addSpine(scene: Any, volumeNode: Any, spine: SpineModel, node: Any = None) -
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     modifying = node.StartModify()
     addLevels(node, spine.labels)
-    node.SetAttribute(FRAMES_ATTRIBUTE, spine_to_json(spine))
+    node.SetAttribute(FRAMES_ATTRIBUTE, spine_to_json(spine, None))
     node.EndModify(modifying)
     hierarchy.put(scene, node, volumeNode, (FOLDER,))
     return node
@@ -82,7 +82,7 @@ def renameLevels(node: Any, spine: SpineModel, steps: int) -> bool:
     for segment, level in zip(known, levels, strict=True):
         segment.SetName(level)
         segment.SetColor(*levelColour(level))
-    node.SetAttribute(FRAMES_ATTRIBUTE, spine_to_json(spine))
+    node.SetAttribute(FRAMES_ATTRIBUTE, spine_to_json(spine, None))
     node.EndModify(modifying)
     return True
 

@@ -6,13 +6,15 @@ from spinemar.planning.report.colours import ink_on
 
 
 def prepare(table, headings):
-    """Give a table its headings; rows are chosen whole and not edited in place."""
+    """Give a table its headings; rows are as tall as their text, chosen whole, not edited."""
     table.setColumnCount(len(headings))
     table.setHorizontalHeaderLabels(headings)
     table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
     table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
     table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
     table.verticalHeader().setVisible(False)
+    table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+    table.resizeColumnsToContents()
 
 
 def fill(table, rows, colours=None):

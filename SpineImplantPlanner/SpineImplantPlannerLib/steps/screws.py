@@ -42,6 +42,10 @@ class ScrewsStep:
             [_("Screw"), _("Grade"), _("Size, mm"), _("HU mean, least"), _("Lock")],
         )
         ui.screwTable.setSelectionMode(qt.QAbstractItemView.NoSelection)
+        # A long grade takes more lines, not the room of the other columns.
+        header = ui.screwTable.horizontalHeader()
+        header.setMinimumSectionSize(header.sectionSizeHint(_GRADE))
+        header.setSectionResizeMode(_GRADE, qt.QHeaderView.Stretch)
         catalogue = panel.planner.session.catalogue
         models = [model.id for model in catalogue.screws]
         tables.choices(ui.screwModelCombo, models)
@@ -131,6 +135,8 @@ class ScrewsStep:
             text = ui.screwTable.item(row, _NAME).text().removeprefix(_MARK)
             tables.setCell(ui.screwTable, row, _NAME, mark + text)
         ui.screwTable.resizeColumnToContents(_NAME)
+        if screw is not None and screw.id in self._ids:
+            ui.screwTable.scrollToItem(ui.screwTable.item(self._ids.index(screw.id), _GRADE))
         if screw is None:
             ui.selectedLabel.text = _("Click a row, or a screw's handle in a view, to select it.")
             ui.fillLabel.text = "-"

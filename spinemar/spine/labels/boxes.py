@@ -23,22 +23,37 @@ def label_boxes(labels: NDArray[np.int16]) -> dict[int, Box]:
     >>> label_boxes(labels)
     {20: (slice(1, 3, None), slice(2, 3, None), slice(4, 5, None))}
     """
-    # A maximum along an axis is ten times quicker than the search for boxes.
-    slices = np.flatnonzero(labels.any(axis=(1, 2)))
-    if slices.size == 0:
+    whole = occupied_box(labels)
+    if whole is None:
         return {}
-    first = int(slices[0])
-    held = labels[first : int(slices[-1]) + 1]
-    rows = np.flatnonzero(held.any(axis=(0, 2)))
-    low = int(rows[0])
-    held = held[:, low : int(rows[-1]) + 1]
-    columns = np.flatnonzero(held.any(axis=(0, 1)))
-    left = int(columns[0])
     return {
-        number + 1: (_moved(box[0], first), _moved(box[1], low), _moved(box[2], left))
-        for number, box in enumerate(ndimage.find_objects(held[..., left : int(columns[-1]) + 1]))
+        number + 1: (
+            _moved(box[0], whole[0].start),
+            _moved(box[1], whole[1].start),
+            _moved(box[2], whole[2].start),
+        )
+        for number, box in enumerate(ndimage.find_objects(labels[whole]))
         if box is not None
     }
+
+
+def occupied_box(labels: NDArray[np.int16]) -> Box | None:
+    """Return the smallest box around all that is not 0; None of nothing.
+
+    A maximum along an axis is ten times quicker than the search for boxes.
+
+    Parameters
+    ----------
+    labels : ndarray of integers, shape (k, j, i)
+    """
+    slices = np.flatnonzero(labels.any(axis=(1, 2)))
+    if slices.size == 0:
+        return None
+    k = slice(int(slices[0]), int(slices[-1]) + 1)
+    rows = np.flatnonzero(labels[k].any(axis=(0, 2)))
+    j = slice(int(rows[0]), int(rows[-1]) + 1)
+    columns = np.flatnonzero(labels[k, j].any(axis=(0, 1)))
+    return k, j, slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _moved(edge: slice, by: int) -> slice:
