@@ -1,4 +1,4 @@
-"""The ten-minute guides: what they tell the reader to click is in the panels, under that name."""
+"""What pages promise: controls that guides name are in the panels, tests that are named exist."""
 
 from __future__ import annotations
 
@@ -52,3 +52,15 @@ def test_a_guide_takes_ten_minutes(guide: str) -> None:
     minutes = [int(n) for n in re.findall(r"^## .*\((\d+) minutes?", text, re.MULTILINE)]
     assert 5 <= sum(minutes) <= 12
     assert re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+
+
+def test_the_tests_that_the_eyes_table_names_exist() -> None:
+    page = (ROOT / "Docs" / "developer" / "what-the-eye-is-told.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    written = {
+        name
+        for path in (ROOT / "Testing").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(named) > 50
+    assert named <= written
