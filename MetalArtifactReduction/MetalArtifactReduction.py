@@ -29,7 +29,6 @@ from MetalArtifactReductionLib.choices.parameters import (  # noqa: E402
 from MetalArtifactReductionLib.choices.settings import Device, MetalSource  # noqa: E402
 from MetalArtifactReductionLib.choices.summary import durationText, summaryText  # noqa: E402
 from MetalArtifactReductionLib.logic import CorrectionLogic  # noqa: E402
-from MetalArtifactReductionLib.nodes.firstlook import makeVisible  # noqa: E402
 from MetalArtifactReductionLib.nodes.results import provenanceOf  # noqa: E402
 from MetalArtifactReductionLib.panel import samples  # noqa: E402
 from MetalArtifactReductionLib.panel.batch import BatchPanel  # noqa: E402
@@ -43,6 +42,7 @@ from MetalArtifactReductionLib.panel.outcome.result import ResultPanel  # noqa: 
 from spinemar.errors import CancelledError, SpinemarError  # noqa: E402
 from SpineMARLib.nodes import guards  # noqa: E402
 from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, patientOf, sourceImages  # noqa: E402
+from SpineMARLib.nodes.firstlook import makeVisible  # noqa: E402
 from SpineMARLib.panel import packages  # noqa: E402
 from SpineMARLib.panel.errors import confirmed, guarded, showError  # noqa: E402
 from SpineMARLib.panel.fields import keepEmptyHidden  # noqa: E402

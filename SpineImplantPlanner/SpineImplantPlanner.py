@@ -36,6 +36,7 @@ from SpineImplantPlannerLib.steps.scan import ScanStep  # noqa: E402
 from SpineImplantPlannerLib.steps.screws import ScrewsStep  # noqa: E402
 from SpineImplantPlannerLib.steps.spine import SpineStep  # noqa: E402
 
+from SpineMARLib.nodes.firstlook import makeVisible  # noqa: E402
 from SpineMARLib.nodes.guards import likelyInput  # noqa: E402
 from SpineMARLib.panel import packages  # noqa: E402
 from SpineMARLib.panel.errors import guarded  # noqa: E402
@@ -92,7 +93,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self._guiTag = None
         self._shortcuts = Shortcuts(self.parent)
         self._uncaught = UncaughtErrors(__file__, self.title)
-        self._steps = ()
+        self._planSteps = self._actionSteps = ()
 
     # Slicer's life cycle.
 
@@ -116,9 +117,10 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.export = ExportStep(self)
         self.pairs = PairsStep(self)
         self.after = AfterOperationStep(self)
-        self._steps = (
-            self.spine, self.automatic, self.screws, self.rods, self.check, self.scan, self.export,
-            self.pairs, self.after,
+        # What a change of the plan alone concerns, and what every change does.
+        self._planSteps = (self.screws, self.rods, self.check)
+        self._actionSteps = (
+            self.spine, self.automatic, self.scan, self.export, self.pairs, self.after,
         )  # fmt: skip
         self.ui.undoButton.connect("clicked()", self.onUndo)
         self.ui.redoButton.connect("clicked()", self.onRedo)
@@ -236,7 +238,10 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
             self.onParameters()
 
     def onParameters(self, caller=None, event=None):
-        self.planner.setVolume(self.parameters.inputVolume)
+        volume = self.parameters.inputVolume
+        if volume is not None and volume is not self.planner.volumeNode:
+            makeVisible(volume)
+        self.planner.setVolume(volume)
         node = self.parameters.segmentation
         if node is not None and node is not self.planner.spineNode:
             self.spine.choose(node)
@@ -265,23 +270,23 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def refresh(self):
         """Show the plan as it is now."""
-        if not self._steps:
+        if not self._actionSteps:
             return
-        for step in self._steps:
+        for step in self._planSteps:
             step.refresh()
         self.refreshActions()
         self.views.refresh()
 
     def refreshActions(self):
         """Show what can be done now."""
-        if not self._steps:
+        if not self._actionSteps:
             return
         history, ui = self.planner.session.history, self.ui
         free = not self.planner.session.locked
         ui.undoButton.enabled = free and history.undo_description is not None
         ui.redoButton.enabled = free and history.redo_description is not None
         ui.historyLabel.text = history.undo_description or ""
-        for step in (self.spine, self.automatic, self.scan, self.export, self.pairs, self.after):
+        for step in self._actionSteps:
             step.refresh()
 
     def onMoving(self, screw):
@@ -289,7 +294,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.views.showMoving(screw)
 
     def onSelected(self, _name):
-        if self._steps:
+        if self._actionSteps:
             screw = self.planner.selectedScrew()
             if screw is not None:
                 self.automatic.chooseSite(screw.level, screw.side)

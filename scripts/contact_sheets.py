@@ -29,6 +29,8 @@ NARROW, WIDE = 440, 660
 _GAP, _GREY = 8, (120, 120, 120)
 _PHONE, _DARK = (500, 4200), (1200, 1700)
 _PAGE_DPI = 50
+# How a panel is looked at: its scale, and whether its texts are 40 % longer.
+_STATES = ((1.0, False), (1.5, False), (1.0, True))
 
 
 def main() -> None:
@@ -40,8 +42,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.what != "reports":
         for name, opened in (("correction", correction_panel), ("planner", planner_panel)):
-            states = [panel_picture(opened, scale, long) for scale, long in
-                      ((1.0, False), (1.5, False), (1.0, True))]  # fmt: skip
+            states = [panel_picture(opened, *state) for state in _STATES]
             save(sheet(states, len(states)), options.out / f"{name}-panel.png")
     if options.what != "panels":
         with tempfile.TemporaryDirectory() as folder:

@@ -57,10 +57,11 @@ def placeAt(target: Any, toRas: np.ndarray, origin: tuple[int, int, int]) -> Non
 
 def copyWindow(source: Any, target: Any) -> None:
     """Show a volume in another one's window; by hand, so that nothing is computed again."""
-    target.CreateDefaultDisplayNodes()
-    before, after = source.GetDisplayNode(), target.GetDisplayNode()
+    before = source.GetDisplayNode()
     if before is None:
+        target.CreateDefaultDisplayNodes()
         return
+    after = _displayOf(target)
     after.SetAndObserveColorNodeID(before.GetColorNodeID())
     setWindow(target, before.GetWindow(), before.GetLevel())
     after.SetInterpolate(before.GetInterpolate())
@@ -68,12 +69,25 @@ def copyWindow(source: Any, target: Any) -> None:
 
 def setWindow(volumeNode: Any, window: float, level: float) -> None:
     """Set window and level by hand."""
-    volumeNode.CreateDefaultDisplayNodes()
-    display = volumeNode.GetDisplayNode()
+    display = _displayOf(volumeNode)
     modifying = display.StartModify()
     display.SetAutoWindowLevel(False)
     display.SetWindowLevel(window, level)
     display.EndModify(modifying)
+
+
+def _displayOf(volumeNode: Any) -> Any:
+    """Return the display node, made if needed, but no window found: of a large CT that is 1 s."""
+    display, scene = volumeNode.GetDisplayNode(), volumeNode.GetScene()
+    if display is None and scene is not None:
+        display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+        display.SetAutoWindowLevel(False)
+        display.SetDefaultColorMap()
+        volumeNode.SetAndObserveDisplayNodeID(display.GetID())
+    elif display is None:
+        volumeNode.CreateDefaultDisplayNodes()
+        display = volumeNode.GetDisplayNode()
+    return display
 
 
 def segmentMask(segmentationNode: Any, segmentId: str, referenceVolume: Any) -> np.ndarray:

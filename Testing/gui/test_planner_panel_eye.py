@@ -202,6 +202,51 @@ def test_the_first_look_after_planning_and_after_choosing_a_row(host, panel):
     assert np.linalg.norm(np.subtract(camera.GetFocalPoint(), screw.entry)) < screw.length_mm
 
 
+def opened(host, window, level, metal):
+    """Open the panel on a CT with this window, its views at the edge of it; before and after."""
+    host.showWindow()
+    host.loadModule(MODULE)
+    import slicer
+    from SpineImplantPlannerLib.panel import selftest
+
+    from SpineMARLib.nodes.volumes import arrayOf, setWindow
+
+    volume = selftest.drawnCt(host.scene, selftest.drawnSpine("L1", (1.0, 1.0, 2.0)))
+    hu = arrayOf(volume)
+    k, j, i = hu.shape
+    if metal:
+        hu[k // 2, j // 2 : j // 2 + 6, i // 2 : i // 2 + 30] = 3071
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    setWindow(volume, window, level)
+    for name in ("Red", "Yellow", "Green"):
+        sliceView(host, name).mrmlSliceNode().JumpSliceByCentering(0.0, 0.0, 500.0)
+    host.process(0.1)
+    before = pixels(sliceView(host, "Red"))
+    host.window.moduleSelector().selectModule("SpineImplantPlanner")
+    panel = slicer.modules.SpineImplantPlannerWidget
+    panel.parameters.inputVolume = volume
+    host.process(0.1)
+    return before, pixels(sliceView(host, "Red"))
+
+
+@pytest.mark.parametrize("metal", [False, True])
+@pytest.mark.parametrize(("window", "level"), [(32767, 15000), (1, 3000)])
+def test_an_unusable_window_becomes_the_bone_window_at_the_spine(host, window, level, metal):
+    before, after = opened(host, window, level, metal)
+    assert np.ptp(before, axis=(0, 1)).max() < 40  # one grey
+    grey = after.mean(axis=-1)
+    assert ((grey > 60) & (grey < 200)).mean() > 0.05  # muscle and bone
+    tall, wide = grey.shape
+    middle = grey[tall // 4 : -tall // 4, wide // 4 : -wide // 4]
+    assert (middle > 90).mean() > 0.02  # bone is in the middle of the view
+    assert ((middle > 250).sum() > 20) == metal
+
+
+def test_a_window_that_somebody_chose_stays(host):
+    before, after = opened(host, 350, 50, True)
+    assert np.abs(after - before).mean() < 1
+
+
 def test_the_vertebrae_are_shown_in_3d_by_a_box(host, panel):
     """Row 7: translucent, made by a worker, gone and back with a click."""
     select(host, panel, "L1-right")

@@ -24,7 +24,6 @@ def lib(host):
     from MetalArtifactReductionLib.choices import settings
     from MetalArtifactReductionLib.nodes import (
         compare,
-        firstlook,
         places,
         preview,
         quality,
@@ -32,7 +31,7 @@ def lib(host):
     )
     from MetalArtifactReductionLib.panel import selftest
 
-    from SpineMARLib.nodes import dicomfiles, guards, volumes
+    from SpineMARLib.nodes import dicomfiles, firstlook, guards, volumes
 
     return SimpleNamespace(
         compare=compare, firstlook=firstlook, places=places, guards=guards, logic=logic,
@@ -364,6 +363,18 @@ def test_the_bright_place_lies_between_the_screws(lib, slicerScene):
     np.testing.assert_allclose(ijk[:2], (48, 56), atol=3)
     lib.volumes.setArray(volume, np.minimum(lib.selftest.drawnHu(), 800))
     assert lib.firstlook.brightPlace(volume) is None
+
+
+def test_without_metal_the_bone_is_the_middle(lib, slicerScene):
+    volume = lib.selftest.drawnVolume(slicerScene)
+    hu = np.full_like(lib.selftest.drawnHu(), 40)
+    lib.volumes.setArray(volume, hu)
+    assert lib.firstlook.bonePlace(volume) is None
+    hu[:, 60:70, 20:40] = 700
+    hu[0, 0, 0] = 700  # a grain far away moves nothing
+    place = lib.firstlook.bonePlace(volume)
+    ijk = np.linalg.inv(lib.volumes.ijkToRas(volume)) @ [*place, 1]
+    np.testing.assert_allclose(ijk[:2], (29.5, 64.5), atol=3)
 
 
 def test_preview_shares_the_image_and_leaves_no_trace(lib, slicerScene):

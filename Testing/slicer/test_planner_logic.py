@@ -333,6 +333,29 @@ def test_metal_into_the_ct_and_scan(lib, other, planner):
     assert np.median(np.abs(preview.voxels[0].astype(float) - after[middle])) < 15
 
 
+def test_plan_a_beside_shows_what_lies_elsewhere_whatever_its_level_is_called(planner):
+    planner.keepAsA(planner.plan)
+    ghost = planner.ghost
+    ghost.show(planner.planA, planner.plan)
+    assert ghost.node is None
+    planner.shiftLevels(1)
+    assert ghost.node is None  # other names, the same places
+    planner.setLocked(True)
+    planner.setLocked(False)
+    screw = planner.plan.screw("L1-left")  # T12-left before
+    ends = [tuple(np.subtract(end, (3.0, 0, 0)).tolist()) for end in (screw.entry, screw.tip)]
+    planner.do(MoveScrew(screw.id, *ends))
+    shown = ghost.node
+    bounds = [0.0] * 6
+    shown.GetRASBounds(bounds)
+    assert bounds[1] < 0  # the left side alone
+    planner.do(LockImplant(screw.id, True))
+    assert ghost.node is shown  # nothing moved: nothing is made anew
+    planner.undo()
+    planner.undo()
+    assert ghost.node is None
+
+
 def test_export_has_no_names_of_the_patient(lib, planner, tmp_path):
     planner.volumeNode.SetName("Doe^Jane 1950")
     wanted = lib.exporting.Wanted(vtk=True)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.kinds import implants_of
 from spinemar.implants.placement import Construct
 from spinemar.implants.surfaces.mesh import Mesh
 from spinemar.implants.surfaces.part_meshes import PartMesh
+
+_RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused", "<u2")])
+Records = NDArray[np.void]
 
 
 def construct_meshes(construct: Construct, catalogue: Catalogue) -> Iterator[PartMesh]:
@@ -21,37 +25,64 @@ def construct_meshes(construct: Construct, catalogue: Catalogue) -> Iterator[Par
         yield from kind.surfaces(item, catalogue)
 
 
-def write_stl(path: Path, meshes: list[Mesh]) -> None:
-    """Write surfaces into one binary STL file, RAS mm."""
-    from spinemar.base.atomic_files import atomic_path
-
-    record = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("unused", "<u2")])
-    corners = np.concatenate([mesh.points[mesh.triangles] for mesh in meshes])
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    length = np.linalg.norm(normal, axis=1, keepdims=True)
-    triangles = np.zeros(len(corners), dtype=record)
-    triangles["normal"] = normal / np.maximum(length, 1e-12)
-    triangles["corners"] = corners
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(b"SpineMAR, RAS mm".ljust(80))
-        file.write(np.uint32(len(triangles)).tobytes())
-        file.write(triangles.tobytes())
-
-
-def export_stl(folder: Path, construct: Construct, catalogue: Catalogue) -> list[Path]:
-    """Write one STL file per implant into a folder and return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+def implant_meshes(construct: Construct, catalogue: Catalogue) -> dict[str, list[Mesh]]:
+    """Return the surfaces of every implant's parts by its id, in RAS mm."""
     parts: dict[str, list[Mesh]] = {}
     for part in construct_meshes(construct, catalogue):
         parts.setdefault(part.implant_id, []).append(part.mesh)
-    paths = []
+    return parts
+
+
+def export_stl(
+    folder: Path, construct: Construct, catalogue: Catalogue, whole: Path | None = None
+) -> list[Path]:
+    """Write one binary STL file per implant into a folder, RAS mm, and return their paths.
+
+    Parameters
+    ----------
+    folder : path
+    construct : Construct
+    catalogue : Catalogue
+    whole : path, optional
+        One more file, which holds all of them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written: dict[Path, list[Records]] = {}
     taken: set[str] = set()
-    for implant_id, meshes in parts.items():
+    for implant_id, meshes in implant_meshes(construct, catalogue).items():
         name = _file_name(implant_id, taken)
         taken.add(name.lower())
-        paths.append(folder / f"{name}.stl")
-        write_stl(paths[-1], meshes)
-    return paths
+        path = folder / f"{name}.stl"
+        written[path] = [_triangles(mesh) for mesh in meshes]
+        _write_stl(path, written[path])
+    if whole is None:
+        return list(written)
+    _write_stl(whole, [part for parts in written.values() for part in parts])
+    return [*written, whole]
+
+
+def _triangles(mesh: Mesh) -> Records:
+    """Return the triangles as a binary STL file has them."""
+    corners = mesh.points[mesh.triangles]
+    (ax, ay, az), (bx, by, bz) = ((corners[:, n] - corners[:, 0]).T for n in (1, 2))
+    # Written out: a tenth of the time that a cross product of arrays takes.
+    x, y, z = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    length = np.maximum(np.sqrt(x * x + y * y + z * z), 1e-12)
+    triangles = np.zeros(len(corners), dtype=_RECORD)
+    for n, part in enumerate((x, y, z)):
+        triangles["normal"][:, n] = part / length
+    triangles["corners"] = corners
+    return triangles
+
+
+def _write_stl(path: Path, parts: Sequence[Records]) -> None:
+    from spinemar.base.atomic_files import atomic_path
+
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.write(b"SpineMAR, RAS mm".ljust(80))
+        file.write(np.uint32(sum(len(part) for part in parts)).tobytes())
+        for part in parts:
+            file.write(part.tobytes())
 
 
 def _file_name(implant_id: str, taken: set[str]) -> str:

@@ -13,7 +13,6 @@ from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.agreement.compare import compared_with_ct
 from spinemar.spine.anatomy.agreement.level_evidence import UNCONFIRMED_LEVELS
 from spinemar.spine.anatomy.frames import frames_along
-from spinemar.spine.labels.boxes import occupied_box
 from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, level_position, parse_level, shift_level
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.spine.segmentation.segment import GUESSED_LEVELS, segment_spine
@@ -30,27 +29,23 @@ def shift_levels(model: SpineModel, steps: int) -> SpineModel:
     InputError
         If a vertebra would run past C1 or the sacrum.
     """
-    labels = _shifted(model.labels, steps) if steps else model.labels
+    labels = _shifted(model, steps) if steps else model.labels
     frames = tuple(
         replace(_level_stated(f), level=shift_level(f.level, steps)) for f in model.vertebrae
     )
     return SpineModel(labels, frames, model.canal_ras)
 
 
-def _shifted(labels: LabelVolume, steps: int) -> LabelVolume:
-    old = labels.labels
+def _shifted(model: SpineModel, steps: int) -> LabelVolume:
+    """Return the labels renamed, vertebra by vertebra: most of a large volume is empty."""
+    old = model.labels.labels
     numbers = np.zeros(old.shape, old.dtype)  # not zeros_like, which writes to all of it
-    box = occupied_box(old)
-    if box is not None:
-        renamed = np.zeros(np.iinfo(old.dtype).max + 1, old.dtype)
-        for level in LEVELS:
-            new = _levels_on(level, steps)
-            if new:
-                renamed[VERSE_IDS[level]] = VERSE_IDS[new]
-            elif (old[box] == VERSE_IDS[level]).any():
-                shift_level(level, steps)  # says why it cannot
-        numbers[box] = renamed[old[box]]
-    return LabelVolume(numbers, labels.ijk_to_ras)
+    for level in LEVELS:
+        box = model.boxes.get(VERSE_IDS[level])
+        if box is not None:
+            number = VERSE_IDS[shift_level(level, steps)]
+            numbers[box][old[box] == VERSE_IDS[level]] = number
+    return LabelVolume(numbers, model.labels.ijk_to_ras)
 
 
 def renamed_by(old: SpineModel, new: SpineModel) -> int | None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spinemar.errors import InputError
+from spinemar.spine.labels.boxes import Box, label_boxes
 from spinemar.volume import LabelVolume
 
 #: Below this confidence a vertebra or a pedicle is reported as uncertain.
@@ -236,6 +238,11 @@ class SpineModel:
     def __post_init__(self) -> None:
         object.__setattr__(self, "vertebrae", tuple(self.vertebrae))
         object.__setattr__(self, "canal_ras", _frozen(self.canal_ras, (None, 3), "canal"))
+
+    @cached_property
+    def boxes(self) -> dict[int, Box]:
+        """Where each label lies: looked for once."""
+        return label_boxes(self.labels.labels)
 
     @property
     def levels(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from MetalArtifactReductionLib.nodes.results import DIFFERENCE_WINDOW_HU, INPUT_ROLE, resultOf
+from SpineMARLib.nodes.firstlook import zoomTo
 from SpineMARLib.nodes.transient import addTransient, removeTransient, sliceComposites
 from SpineMARLib.nodes.volumes import arrayOf, copyPlace, setArray, setWindow
 
@@ -120,14 +121,6 @@ def focus(scene: Any, centre: list[float] | None, widthMm: float = 220.0) -> Non
             node = scene.GetSingletonNode(viewName(row, column), "vtkMRMLSliceNode")
             if node is not None:
                 zoomTo(node, centre, widthMm)
-
-
-def zoomTo(sliceNode: Any, centre: list[float], widthMm: float) -> None:
-    """Centre a slice view on a place, so many mm of it across."""
-    columns, rows, _depth = sliceNode.GetDimensions()
-    depth = sliceNode.GetFieldOfView()[2]
-    sliceNode.SetFieldOfView(widthMm, widthMm * rows / max(columns, 1), depth)
-    sliceNode.JumpSliceByCentering(*centre)
 
 
 def jumpTo(scene: Any, place: list[float]) -> None:

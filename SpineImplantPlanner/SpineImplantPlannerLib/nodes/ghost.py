@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from SpineImplantPlannerLib import probe
 from SpineImplantPlannerLib.nodes.surfaces import polyDataOf
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.construct_mesh import construct_meshes
@@ -15,6 +14,8 @@ from spinemar.planning.plans.plan import Plan
 from SpineMARLib.nodes.transient import addTransient, removeTransient
 
 _COLOUR = (0.72, 0.45, 0.95)
+# What an implant is called and goes by, whose level may be called another.
+_NAMES = {"id": "", "level": "", "screw_ids": (), "rod_ids": None}
 
 
 class Ghost:
@@ -30,12 +31,16 @@ class Ghost:
         self._scene, self._catalogue = scene, catalogue
         self.node: Any = None
         self.shown = False
+        self._moved: Plan | None = None
 
     def show(self, plan: Plan, present: Plan) -> None:
         """Show those implants of a plan that lie elsewhere than in the present one."""
-        self.remove()
-        self.shown = True
         moved = _different(plan, present)
+        there = self.node is None or self._scene.IsNodePresent(self.node)
+        if self.shown and there and moved == self._moved:
+            return
+        self.remove()
+        self.shown, self._moved = True, moved
         meshes = [part.mesh for part in construct_meshes(moved, self._catalogue)]
         if not meshes:
             return
@@ -47,27 +52,25 @@ class Ghost:
         display.SetVisibility2D(True)
         node.SetAndObservePolyData(polyDataOf(meshes))
         self.node = node
-        probe.renew(self._scene)
 
     def remove(self) -> None:
         """Take it out of the scene."""
         if self.node is not None and self._scene.IsNodePresent(self.node):
             removeTransient(self.node)
-            probe.renew(self._scene)
-        self.node, self.shown = None, False
+        self.node, self.shown, self._moved = None, False, None
 
 
 def _different(plan: Plan, present: Plan) -> Plan:
     groups: dict[str, Any] = {}
     for group in GROUPS:
-        known = {item.id: _ungraded(item) for item in getattr(present, group)}
-        groups[group] = tuple(
-            item for item in getattr(plan, group) if known.get(item.id) != _ungraded(item)
-        )
+        known = {_nameless(item) for item in getattr(present, group)}
+        groups[group] = tuple(item for item in getattr(plan, group) if _nameless(item) not in known)
     return replace(plan, **groups)
 
 
-def _ungraded(item: Any) -> Any:
-    if not isinstance(item, Screw):
-        return item
-    return replace(item.without_grade(), locked=False)
+def _nameless(item: Any) -> Any:
+    """Return an implant as it lies: without grade and lock, and what renaming levels renames."""
+    if isinstance(item, Screw):
+        item = item.without_grade()
+    names = {name: empty for name, empty in _NAMES.items() if hasattr(item, name)}
+    return replace(item, locked=False, **names)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,8 @@ class ImplantNodes:
                 name = node.GetAttribute(ID_ATTRIBUTE)
                 if name:
                     self._nodes[(node.GetAttribute(KIND_ATTRIBUTE), name)] = node
+        if self._nodes:  # they came all at once
+            probe.renew(self.scene)
 
     def model(self, implantId: str) -> Any:
         """Return the model node of an implant; None if it has none."""
@@ -84,23 +87,36 @@ class ImplantNodes:
 
     def show(self, plan: Plan, volumeNode: Any, *, locked: bool = False) -> None:
         """Make the scene show a plan: only what differs is touched."""
+        wanted = {item.id for item in plan.items()}
+        gone = {name for _, name in self._nodes} - wanted
+        comes = any(self.model(name) is None for name in wanted)
         self.updating = True
-        self.scene.StartState(self.scene.BatchProcessState)
         try:
-            wanted = {item.id for item in plan.items()}
-            for name in {name for _, name in self._nodes} - wanted:
-                self._remove(name)
-            for group, folder in _FOLDERS.items():
-                for item in getattr(plan, group):
-                    self._showImplant(item, (PLAN_FOLDER, folder), volumeNode, locked)
-                hierarchy.prune(self.scene, volumeNode, (PLAN_FOLDER, folder))
+            with self._batch() if gone or comes else nullcontext():
+                for name in gone:
+                    self._remove(name)
+                for group, folder in _FOLDERS.items():
+                    for item in getattr(plan, group):
+                        self._showImplant(item, (PLAN_FOLDER, folder), volumeNode, locked)
+                    if gone:
+                        hierarchy.prune(self.scene, volumeNode, (PLAN_FOLDER, folder))
         finally:
-            self.scene.EndState(self.scene.BatchProcessState)
             self.updating = False
         self.colliding = frozenset()
         self._names.show(plan.screws)
-        # Slice views do not notice what changed in a batch, be it a node, its shape or its colour.
-        probe.renew(self.scene)
+
+    @contextmanager
+    def _batch(self) -> Iterator[None]:
+        """Let nodes come and go in one step, and have slice views, which miss it, renewed.
+
+        Of nodes that stay, views notice every change by themselves, and cut that one outline anew.
+        """
+        self.scene.StartState(self.scene.BatchProcessState)
+        try:
+            yield
+        finally:
+            self.scene.EndState(self.scene.BatchProcessState)
+            probe.renew(self.scene)
 
     def rename(self, before: Plan, after: Plan) -> dict[str, str]:
         """Give nodes the ids that a renamed plan has for its implants; return them by the old ids.
@@ -149,7 +165,6 @@ class ImplantNodes:
             if self.model(item.id) is not None:
                 self._dress(item, collides=item.id in colliding)
         self._names.show(plan.screws, colliding)
-        probe.renew(self.scene)
 
     def select(self, implantId: str | None) -> None:
         """Show the handle of one implant in the colour of the selection."""
@@ -222,14 +237,16 @@ class ImplantNodes:
     @staticmethod
     def _putPoints(handle: Any, points: Any) -> None:
         array = np.asarray(points, float)
+        modifying = handle.StartModify()
         if handle.GetNumberOfControlPoints() != len(array):
             handle.RemoveAllControlPoints()
             for point in array:
                 handle.AddControlPointWorld(*point)
-            return
-        now = slicer.util.arrayFromMarkupsControlPoints(handle, world=True)
-        for n in np.flatnonzero((now != array).any(axis=1)):
-            handle.SetNthControlPointPositionWorld(int(n), *array[n])
+        else:
+            now = slicer.util.arrayFromMarkupsControlPoints(handle, world=True)
+            for n in np.flatnonzero((now != array).any(axis=1)):
+                handle.SetNthControlPointPositionWorld(int(n), *array[n])
+        handle.EndModify(modifying)
 
     def _dress(self, item: Any, *, collides: bool = False) -> None:
         """Give a model the look of its grade, and of a collision; only what differs is touched."""
@@ -238,12 +255,14 @@ class ImplantNodes:
         if isinstance(item, Screw):
             colour, thick = grade_colour(item), collides or is_thick(item)
         width = _THICK_PX if thick else _THIN_PX
+        modifying = display.StartModify()  # each change alone would have every view draw it
         if display.GetColor() != tuple(colour):
             display.SetColor(*colour)
         if display.GetSliceIntersectionThickness() != width:
             display.SetSliceIntersectionThickness(width)
         if bool(display.GetEdgeVisibility()) != collides:
             display.SetEdgeVisibility(collides)
+        display.EndModify(modifying)
 
     def _remove(self, name: str) -> None:
         for kind in (MODEL, HANDLE):

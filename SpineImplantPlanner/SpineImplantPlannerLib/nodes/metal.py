@@ -114,6 +114,5 @@ def _volume(scene: Any, name: str, volumeNode: Any, array: np.ndarray, node: Any
     )
     setArray(node, array)
     copyPlace(volumeNode, node)
-    node.CreateDefaultDisplayNodes()
     hierarchy.put(scene, node, volumeNode, (FOLDER,))
     return node

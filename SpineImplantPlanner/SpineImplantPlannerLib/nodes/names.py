@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from SpineImplantPlannerLib import probe
 from spinemar.implants.placement import Screw
 from spinemar.implants.shapes.screw import shank_axis
 from spinemar.planning.report.wording import head_label
@@ -66,7 +65,6 @@ class ScrewNames:
         """Take the names out of the scene."""
         if self._node is not None and self._scene.IsNodePresent(self._node):
             removeTransient(self._node)
-            probe.renew(self._scene)
         self._node, self._shown, self._order = None, (), {}
 
     def _make(self) -> Any:

@@ -15,7 +15,7 @@ from spinemar.errors import InputError
 from spinemar.implants.surfaces.mesh import Mesh
 from spinemar.io.segmentations.vertebra_names import levels_in_names, telling_name
 from spinemar.planning.report.colours import NEUTRAL, Colour
-from spinemar.spine.labels.boxes import label_boxes
+from spinemar.spine.labels.boxes import Box
 from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, shift_level
 from spinemar.spine.labels.pieces import LabelPiece, compose_labels
 from spinemar.spine.model import SpineModel
@@ -37,7 +37,7 @@ def addSpine(scene: Any, volumeNode: Any, spine: SpineModel, node: Any = None) -
         node = newSegmentation(scene, f"{volumeNode.GetName()} spine")
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     modifying = node.StartModify()
-    addLevels(node, spine.labels)
+    addLevels(node, spine.labels, spine.boxes)
     node.SetAttribute(FRAMES_ATTRIBUTE, spine_to_json(spine, None))
     node.EndModify(modifying)
     hierarchy.put(scene, node, volumeNode, (FOLDER,))
@@ -54,11 +54,10 @@ def newSegmentation(scene: Any, name: str) -> Any:
     return node
 
 
-def addLevels(node: Any, labels: LabelVolume) -> None:
-    """Give a segmentation one segment a vertebra of VerSe labels, and no others."""
+def addLevels(node: Any, labels: LabelVolume, boxes: Mapping[int, Box]) -> None:
+    """Give a segmentation one segment a vertebra of VerSe labels in boxes, and no others."""
     node.GetSegmentation().RemoveAllSegments()
     array, matrix = labels.labels, labels.ijk_to_ras
-    boxes = label_boxes(array)
     for level, number in sorted(VERSE_IDS.items(), key=lambda item: item[1]):
         box = boxes.get(number)
         if box is not None:

@@ -27,6 +27,7 @@ def load(prepare):
     """Get the sample once, load it, and return the CT and the segmentation of its vertebrae."""
     command = prepare()
     from spinemar.io import read_labels
+    from spinemar.spine.labels.boxes import label_boxes
     from spinemar.spine.labels.conventions import to_verse
 
     files = samples.made({"kind": "sample-files"}, command, _("Getting the sample CT..."))
@@ -34,6 +35,6 @@ def load(prepare):
     volume = samples.loadVolume(files["ct"], CT_NAME)
     segmentation = newSegmentation(slicer.mrmlScene, f"{CT_NAME} vertebrae")
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    addLevels(segmentation, labels)
+    addLevels(segmentation, labels, label_boxes(labels.labels))
     slicer.util.setSliceViewerLayers(background=volume, fit=True)
     return [volume, segmentation]

@@ -12,7 +12,7 @@ from SpineImplantPlannerLib.nodes.surfaces import polyDataOf
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue
-from spinemar.implants.construct_mesh import construct_meshes, export_stl, write_stl
+from spinemar.implants.construct_mesh import export_stl, implant_meshes
 from spinemar.implants.surfaces.mesh import Mesh
 from spinemar.planning.grades.hu_profile import HuProfile
 from spinemar.planning.plans.plan import Plan
@@ -31,7 +31,6 @@ class Wanted:
     csv: bool = True
     stl: bool = True
     vtk: bool = False
-    merged: bool = True
 
 
 def exportPlan(
@@ -62,16 +61,9 @@ def exportPlan(
         with atomic_path(files[-1]) as temporary:
             temporary.write_text(plan_csv(plan, profiles, frames), encoding="utf-8")
     if wanted.stl:
-        files += export_stl(folder / "stl", plan, catalogue)
-    if wanted.vtk or wanted.merged:
-        parts: dict[str, list[Mesh]] = {}
-        for part in construct_meshes(plan, catalogue):
-            parts.setdefault(part.implant_id, []).append(part.mesh)
-        if wanted.vtk:
-            files += _writeVtk(folder / "vtk", parts)
-        if wanted.merged:
-            files.append(folder / f"{stem}.stl")
-            write_stl(files[-1], [mesh for meshes in parts.values() for mesh in meshes])
+        files += export_stl(folder / "stl", plan, catalogue, folder / f"{stem}.stl")
+    if wanted.vtk:
+        files += _writeVtk(folder / "vtk", implant_meshes(plan, catalogue))
     return files
 
 

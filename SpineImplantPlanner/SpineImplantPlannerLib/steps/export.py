@@ -144,7 +144,6 @@ class ExportStep:
             csv=plain,
             stl=ui.stlCheckBox.checked,
             vtk=ui.vtkCheckBox.checked,
-            merged=ui.stlCheckBox.checked,
         )
         session = planner.session
         with atomic_path(folder) as temporary:

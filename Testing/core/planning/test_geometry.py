@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -85,6 +86,34 @@ def test_segment_distance_is_the_minimum():
             minimize(gap, start, bounds=[(0, 1), (0, 1)]).fun for start in ((0.2, 0.8), (0.8, 0.2))
         )
         assert segment_distance_mm(a, b, c, d) == pytest.approx(found, abs=1e-3)
+
+
+def test_many_screws_touch_where_each_pair_does():
+    """All pairs are measured at once: parallel, crossing, far and near ones."""
+    rng = np.random.default_rng(5)
+    start = Screw("a", "L1", "left", (0.0, 0.0, 0.0), (0.0, 40.0, 0.0), 6.0, 40.0)
+    shifts = [(0, 0, 0), (5, 0, 0), (0, 0, 6), (60, 0, 0), *rng.uniform(-12, 12, (4, 3))]
+    screws = tuple(
+        replace(
+            start,
+            id=f"screw-{n}",
+            entry=tuple(np.add(start.entry, shift).tolist()),
+            tip=tuple(np.add(start.tip, shift).tolist()),
+        )
+        for n, shift in enumerate(shifts)
+    )
+    together = find_collisions(Plan(screws=screws), load_catalogue())
+    apart = [
+        collision
+        for pair in combinations(screws, 2)
+        for collision in find_collisions(Plan(screws=pair), load_catalogue())
+    ]
+    assert len(apart) > 6
+    assert kinds(together) == kinds(apart)
+    for one, other in zip(together, apart, strict=True):
+        assert (one.kind, one.first, one.second) == (other.kind, other.first, other.second)
+        assert one.overlap_mm == pytest.approx(other.overlap_mm)
+    assert find_collisions(Plan(screws=screws[:1]), load_catalogue()) == ()
 
 
 def kinds(collisions):

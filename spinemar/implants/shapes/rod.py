@@ -28,10 +28,11 @@ def rod_curve(control_points: ArrayLike, step_mm: float = 0.5) -> FloatArray:
     if len(points) == 2:
         return np.linspace(points[0], points[1], count)
     fine = np.linspace(0.0, places[-1], 4 * count)
-    dense = CubicSpline(places, points, bc_type="natural")(fine)
+    spline = CubicSpline(places, points, bc_type="natural")
+    dense = spline(fine)
     lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(dense, axis=0), axis=1))])
     at = PchipInterpolator(lengths, fine)(np.linspace(0.0, lengths[-1], count))
-    curve: FloatArray = CubicSpline(places, points, bc_type="natural")(at)
+    curve: FloatArray = spline(at)
     return curve
 
 

@@ -76,14 +76,14 @@ def tube_mesh(curve: FloatArray, radius: float, around: int = 24) -> Mesh:
     tangents = np.gradient(curve, axis=0)
     tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
     angle = np.arange(around) * 2 * np.pi / around
-    across = perpendicular(tangents[0], (0.0, 1.0, 0.0))
-    rings = np.empty((len(curve), around, 3))
+    across = np.empty_like(tangents)
+    last = perpendicular(tangents[0], (0.0, 1.0, 0.0))
     for n, tangent in enumerate(tangents):
-        across = unit(across - tangent * (across @ tangent))
-        second = np.cross(tangent, across)
-        rings[n] = curve[n] + radius * (
-            np.cos(angle)[:, None] * across + np.sin(angle)[:, None] * second
-        )
+        across[n] = last = unit(last - tangent * (last @ tangent))
+    second = np.cross(tangents, across)
+    rings = curve[:, None] + radius * (
+        np.cos(angle)[:, None] * across[:, None] + np.sin(angle)[:, None] * second[:, None]
+    )
     return _lofted(rings, curve[0], curve[-1])
 
 

@@ -59,16 +59,26 @@ def find_collisions(
 
 
 def _between_screws(screws: Sequence[Screw], models: dict[str, ScrewModel]) -> Iterator[Collision]:
-    for a, b in combinations(screws, 2):
-        shanks = segment_distance_mm(a.entry, a.tip, b.entry, b.tip)
-        overlap = (a.diameter_mm + b.diameter_mm) / 2 - shanks
+    pairs = list(combinations(range(len(screws)), 2))
+    if not pairs:
+        return
+    shanks = _apart_mm(np.array([(screw.entry, screw.tip) for screw in screws]), pairs)
+    heads = _apart_mm(np.array([_tulip(screw, models[screw.id]) for screw in screws]), pairs)
+    for (n, m), shank, head in zip(pairs, shanks.tolist(), heads.tolist(), strict=True):
+        a, b = screws[n], screws[m]
+        overlap = (a.diameter_mm + b.diameter_mm) / 2 - shank
         if overlap > 0:
             yield Collision(SCREW_SCREW, a.id, b.id, overlap)
-        heads = segment_distance_mm(*_tulip(a, models[a.id]), *_tulip(b, models[b.id]))
         # Along the rod a tulip is narrower than across it.
-        overlap = (models[a.id].head.along_mm + models[b.id].head.along_mm) / 2 - heads
+        overlap = (models[a.id].head.along_mm + models[b.id].head.along_mm) / 2 - head
         if overlap > 0:
             yield Collision(TULIP_TULIP, a.id, b.id, overlap)
+
+
+def _apart_mm(segments: FloatArray, pairs: Sequence[tuple[int, int]]) -> FloatArray:
+    """Return the distances of pairs out of segments of the shape (n, 2, 3)."""
+    first, second = (segments[list(index)] for index in zip(*pairs, strict=True))
+    return _distances_mm(first[:, 0], first[:, 1], second[:, 0], second[:, 1])
 
 
 def _tulip(screw: Screw, model: ScrewModel) -> tuple[FloatArray, FloatArray]:
@@ -148,23 +158,34 @@ def segment_distance_mm(
 
     Ends a0, a1 and b0, b1 have the shape (3,), in mm.
     """
-    p, q = np.asarray(a0, float), np.asarray(b0, float)
-    u, v = np.asarray(a1, float) - p, np.asarray(b1, float) - q
-    # Least squares of |p + s u - q - t v| over the square; its edges where it leaves it.
-    w = p - q
-    uu, uv, vv = u @ u, u @ v, v @ v
-    nearest = []
+    ends = (np.asarray(end, dtype=np.float64)[None] for end in (a0, a1, b0, b1))
+    return float(_distances_mm(*ends)[0])
+
+
+def _distances_mm(a0: FloatArray, a1: FloatArray, b0: FloatArray, b1: FloatArray) -> FloatArray:
+    """Return the smallest distances of pairs of segments with ends (n, 3), all at once."""
+    u, v, w = a1 - a0, b1 - b0, a0 - b0
+    uu, uv, vv, uw, vw = (
+        np.einsum("ij,ij->i", a, b) for a, b in ((u, u), (u, v), (v, v), (u, w), (v, w))
+    )
+    # Least squares of |a0 + s u - b0 - t v| over the square; its edges where it leaves it.
     determinant = uu * vv - uv * uv
-    if determinant > 1e-12 * uu * vv:
-        s = (uv * (v @ w) - vv * (u @ w)) / determinant
-        t = (uu * (v @ w) - uv * (u @ w)) / determinant
-        if 0 <= s <= 1 and 0 <= t <= 1:
-            nearest.append((s, t))
-    for t in (0.0, 1.0):
-        nearest.append((float(np.clip(u @ (q + t * v - p) / uu, 0, 1)), t))
-    for s in (0.0, 1.0):
-        nearest.append((s, float(np.clip(v @ (p + s * u - q) / vv, 0, 1))))
-    return min(float(np.linalg.norm(w + s * u - t * v)) for s, t in nearest)
+    skew = determinant > 1e-12 * uu * vv
+    below = np.where(skew, determinant, 1.0)
+    s, t = (uv * vw - vv * uw) / below, (uu * vw - uv * uw) / below
+    inside = skew & (s >= 0) & (s <= 1) & (t >= 0) & (t <= 1)
+    none, one = np.zeros_like(s), np.ones_like(s)
+    nearest = [
+        (s, t),
+        (np.clip(-uw / uu, 0, 1), none),
+        (np.clip((uv - uw) / uu, 0, 1), one),
+        (none, np.clip(vw / vv, 0, 1)),
+        (one, np.clip((vw + uv) / vv, 0, 1)),
+    ]
+    apart = [np.linalg.norm(w + s[:, None] * u - t[:, None] * v, axis=1) for s, t in nearest]
+    apart[0] = np.where(inside, apart[0], np.inf)
+    smallest: FloatArray = np.min(apart, axis=0)
+    return smallest
 
 
 def _to_segment(points: FloatArray, start: object, end: object) -> float:

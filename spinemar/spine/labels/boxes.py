@@ -40,20 +40,24 @@ def label_boxes(labels: NDArray[np.int16]) -> dict[int, Box]:
 def occupied_box(labels: NDArray[np.int16]) -> Box | None:
     """Return the smallest box around all that is not 0; None of nothing.
 
-    A maximum along an axis is ten times quicker than the search for boxes.
+    All slices laid upon each other are ten times quicker than the search for boxes.
 
     Parameters
     ----------
     labels : ndarray of integers, shape (k, j, i)
     """
-    slices = np.flatnonzero(labels.any(axis=(1, 2)))
-    if slices.size == 0:
+    seen = np.bitwise_or.reduce(labels, axis=0)
+    if not seen.any():
         return None
-    k = slice(int(slices[0]), int(slices[-1]) + 1)
-    rows = np.flatnonzero(labels[k].any(axis=(0, 2)))
-    j = slice(int(rows[0]), int(rows[-1]) + 1)
-    columns = np.flatnonzero(labels[k, j].any(axis=(0, 1)))
-    return k, j, slice(int(columns[0]), int(columns[-1]) + 1)
+    j, i = _occupied(seen.any(axis=1)), _occupied(seen.any(axis=0))
+    k = _occupied(np.asarray(labels[:, j, i].any(axis=(1, 2))))
+    return k, j, i
+
+
+def _occupied(line: NDArray[np.bool_]) -> slice:
+    """Return from the first to the last that is true."""
+    places = np.flatnonzero(line)
+    return slice(int(places[0]), int(places[-1]) + 1)
 
 
 def _moved(edge: slice, by: int) -> slice:

@@ -6,13 +6,13 @@ from slicer.i18n import tr as _
 
 from MetalArtifactReductionLib.choices.device import ranText
 from MetalArtifactReductionLib.nodes import compare
-from MetalArtifactReductionLib.nodes.firstlook import BONE_WINDOW
 from MetalArtifactReductionLib.nodes.places import focusOf
 from MetalArtifactReductionLib.nodes.results import INPUT_ROLE, provenanceOf, resultOf, resultsOf
 from MetalArtifactReductionLib.nodes.resultviews import ResultViews
 from MetalArtifactReductionLib.panel.outcome.slicetable import SliceTable
 from MetalArtifactReductionLib.panel.outcome.viewtexts import ViewTexts
 from MetalArtifactReductionLib.panel.study import StudyPanel
+from SpineMARLib.nodes.firstlook import BONE_WINDOW
 from SpineMARLib.nodes.volumes import setWindow
 from SpineMARLib.panel.fields import tell
 
