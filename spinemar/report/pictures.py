@@ -33,7 +33,7 @@ _TRACE_COLOUR = np.array([255, 140, 0])
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture with its caption."""
+    """One picture with its caption; without an address the caption stands alone."""
 
     uri: str
     caption: str
@@ -167,6 +167,9 @@ def _differences(content: ReportContent, view: View, k: int, box: Box) -> Row:
         if volume is reference:
             continue
         change = view.cut(volume.hu, k)[box] - view.cut(reference.hu, k)[box]
+        if not change.any():  # a plain grey would say less
+            pictures.append(Picture("", f"{name}: nothing changed"))
+            continue
         grey = DIFFERENCE.apply(np.where(metal, np.float32(0), change))
         caption = f"{name} − before" if truth is None else f"{name} − truth"
         pictures.append(Picture(anatomy_uri(grey, view), caption))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spinemar.implants.catalogue import load_catalogue
+from spinemar.implants.placement import Rod
 from spinemar.io.study import Study
 from spinemar.planning.grades.gertzbein_robbins import assess_screw, grade_plan
 from spinemar.planning.plans.plan import Grade, Plan
@@ -139,6 +140,31 @@ def test_long_notes_are_cut_into_pages(report):
     assert len(notes) > 1
     words = re.findall(r"word\d+", " ".join(notes))
     assert words == [f"word{n}" for n in range(1500)]
+
+
+@pytest.mark.parametrize("lines", [1, 6, 40])
+def test_short_parts_share_a_sheet_and_long_ones_take_more(plan, column_ct, tmp_path, lines):
+    spine, made = plan
+    rods = tuple(
+        Rod(f"rod-{side}", side, ((x, -40.0, 40.0), (x, -38.0, 0.0), (x + 3, -40.0, -40.0)))
+        for side, x in (("left", -20.0), ("right", 20.0))
+    )
+    notes = "\n".join(f"Note {n}." for n in range(lines))
+    page = write_plan_report(
+        tmp_path / "report",
+        replace(made, rods=rods, notes=notes),
+        spine,
+        column_ct,
+        load_catalogue(),
+    )
+    pages = Text(page.read_text("utf-8")).pages
+    assert re.findall(r"Note \d+", " ".join(pages)) == [f"Note {n}" for n in range(lines)]
+    own = [set(re.findall(r"Contacts to look at|Rods|Notes", text)) for text in pages]
+    shared = [names for names in own if names]
+    assert ("Notes" in shared[0]) == (lines < 40)  # below the rods where there is room
+    assert "Rods" in shared[0]
+    assert len(shared) == (1 if lines < 40 else 3)
+    assert Browser(tmp_path).printed_pages(page) == len(pages)
 
 
 def test_the_canal_comes_first_on_page_one_and_on_its_screws_page(plan, report):

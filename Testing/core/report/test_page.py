@@ -23,7 +23,7 @@ from spinemar.physics.scanner import simulate_scan
 from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.report import ReportContent, ReportedCorrection, write_report
 from spinemar.report.chart import line_chart
-from spinemar.report.pictures import telling_slices
+from spinemar.report.pictures import slice_groups, telling_slices
 from spinemar.report.sinogram import SinogramStudy
 from spinemar.report.tables import METRICS, score_table
 from spinemar.report.warnings import warnings_of
@@ -187,6 +187,26 @@ def test_the_worst_news_is_first(content: ReportContent, tmp_path: Path) -> None
     alone = reported(plain(content), corrected=False, reason="Because.")
     page = write_report(tmp_path, alone).read_text(encoding="utf-8")
     assert "Left as scanned" in page[: page.index("<img")]
+
+
+def test_what_was_left_alone_is_said_and_no_grey_is_shown(content, tmp_path) -> None:
+    """Of the two slices one was left as it was: its difference is words, the other's a picture."""
+    result = content.corrected[0].result
+    hu = content.before.hu.copy()
+    hu[2] += 60
+    slices = tuple(replace(s, corrected=s.index != 1, strength=1.0) for s in result.slices)
+    half = replace(result, volume=result.volume.with_hu(hu), slices=slices)
+    shown = replace(plain(content), corrected=(ReportedCorrection(half),))
+    first, second = (group.rows[-1].pictures[0] for group in slice_groups(shown))
+    assert first.caption == "NMAR (slice left alone): nothing changed"
+    assert not first.uri
+    assert second.caption == "NMAR − before"
+    assert second.uri.startswith("data:image/png")
+    page = write_report(tmp_path, shown)
+    text = page.read_text(encoding="utf-8")
+    assert text.count("nothing changed") == 1
+    assert 'src=""' not in text
+    assert Browser(tmp_path).printed_pages(page) == text.count('<section class="page')
 
 
 def test_no_news_is_no_warning(content: ReportContent, tmp_path: Path) -> None:

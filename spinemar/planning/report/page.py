@@ -52,7 +52,7 @@ _VIEW_CAPTIONS = {"behind": "From behind.", "left": "From the patient's left."}
 # What a sheet of A4 across holds, so that a page of the report is a page on paper.
 _ROWS_A_PAGE, _LINES_A_PAGE, _RODS_A_PAGE = 18, 24, 2
 _LINES_BELOW_TITLE, _LINES_BESIDE_VIEWS = 17, 2
-_LETTERS_A_LINE = 120
+_LETTERS_A_LINE, _HEADING_LINES = 120, 2
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,12 @@ def write_plan_report(
         "pages": [
             *_first_pages(plan, len(contacts), shown),
             *_cut("screws", "rows", rows, _ROWS_A_PAGE),
-            *_cut("contacts", "lines", contacts, _LINES_A_PAGE),
-            *_cut("rods", "rods", _rods(plan, catalogue), _RODS_A_PAGE),
-            *_cut("alignment", "rows", alignment, _ROWS_A_PAGE),
-            *_cut("notes", "lines", _paragraphs(plan.notes), _LINES_A_PAGE),
+            *_shared(
+                *_cut("contacts", "lines", contacts, _LINES_A_PAGE),
+                *_cut("rods", "rods", _rods(plan, catalogue), _RODS_A_PAGE),
+                *_cut("alignment", "rows", alignment, _ROWS_A_PAGE),
+                *_cut("notes", "lines", _paragraphs(plan.notes), _LINES_A_PAGE),
+            ),
             *pictured,
         ],
     }
@@ -225,6 +227,32 @@ def _cut(kind: str, name: str, items: Sequence[Any], count: int) -> list[dict[st
         {"kind": kind, "first": n == 0, name: items[n : n + count]}
         for n in range(0, len(items), count)
     ]
+
+
+def _shared(*parts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return sheets that hold as many parts each, in their order, as find room on it."""
+    sheets: list[dict[str, Any]] = []
+    room = 0
+    for part in parts:
+        lines = _HEADING_LINES + _lines(part)
+        if lines > room:
+            sheets.append({"kind": "shared", "parts": []})
+            room = _HEADING_LINES + _LINES_A_PAGE
+        sheets[-1]["parts"].append(part)
+        room -= lines
+    return sheets
+
+
+def _lines(part: Mapping[str, Any]) -> int:
+    """Return how many lines of a sheet a part takes below its heading."""
+    if part["kind"] == "rods":  # beside each other
+        return max(
+            _HEADING_LINES + len(wrap(rod["facts"], _LETTERS_A_LINE // 2)) + len(rod["bends"])
+            for rod in part["rods"]
+        )
+    if part["kind"] == "alignment":
+        return len(part["rows"]) + _HEADING_LINES + 1  # the table's own heading, what it is
+    return sum(len(wrap(text, _LETTERS_A_LINE)) for text in part["lines"])
 
 
 def _place(point: Sequence[float]) -> str:
