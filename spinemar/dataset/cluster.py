@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _SCHEDULER_SECONDS = 15
 _MEMORY_KEPT = {
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "MALLOC_MMAP_THRESHOLD_": str(2**29),
+    "MALLOC_TRIM_THRESHOLD_": str(2**28),
+    "MALLOC_MMAP_THRESHOLD_": str(2**24),
 }
 """Workers keep freed memory for the next pair. Dask has them give every 64 kB back to the system,
 which then clears it anew: a third more processor time. Systems without glibc ignore these."""
