@@ -95,3 +95,13 @@ def test_of_fewer_than_four_views_nothing_can_be_said(views: int) -> None:
     from spinemar.tomography.raw_data.plausible import check_half_turn
 
     check_half_turn(np.random.default_rng(views).random((1, views, 16)).astype(np.float32))
+
+
+def test_four_views_are_enough_to_see_a_whole_turn_and_three_are_not() -> None:
+    from spinemar.tomography.raw_data.plausible import check_half_turn
+
+    first = np.arange(16, dtype=np.float32)
+    second = first + 0.1
+    check_half_turn(np.stack([first, first[::-1], first[::-1]])[None])
+    with pytest.raises(InputError, match="whole turn"):
+        check_half_turn(np.stack([first, second, first[::-1], second[::-1]])[None])

@@ -175,6 +175,17 @@ def test_bins_are_read_off_the_cubic_spline_through_the_measured_ones() -> None:
     assert not inside.all()
 
 
+def test_what_fewer_views_cannot_hold_is_left_out() -> None:
+    """At half as many views as it turns, its phase cannot be told: it would come back at random."""
+    many, few = SinogramGeometry(90, 41, 1.0), SinogramGeometry(45, 41, 1.0)
+    theta, r = np.meshgrid(many.angles_rad, many.bins_mm, indexing="ij")
+    turning = (np.cos(45 * theta) * r).astype(np.float32)
+    np.testing.assert_allclose(resample_parallel(turning, many, few), 0.0, atol=1e-4)
+    slow = (np.cos(43 * theta) * r).astype(np.float32)
+    kept = resample_parallel(slow, many, few)
+    np.testing.assert_allclose(kept, np.cos(43 * few.angles_rad)[:, None] * few.bins_mm, atol=1e-3)
+
+
 def test_what_is_not_there_casts_no_rays() -> None:
     parallel = SinogramGeometry(90, 120, 2.0)
     fan = FanGeometry.covering(100.0, source_mm=500.0, views_per_turn=180, n_bins=100)

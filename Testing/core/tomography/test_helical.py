@@ -124,6 +124,17 @@ def test_opposite_rays_make_thinner_slices() -> None:
     assert width["180"] < 0.75 * width["360"]
 
 
+@pytest.mark.parametrize(("rows", "feed_mm", "row_mm"), [(1, 6.0, 6.0), (4, 4.0, 1.25)])
+@pytest.mark.parametrize("z_mm", [-2.3, 0.0, 1.7])
+def test_between_its_neighbours_a_ray_is_their_straight_line(rows, feed_mm, row_mm, z_mm) -> None:
+    """What grows evenly along z is met exactly, from the measurements on both sides."""
+    helix = _helix(rows, feed_mm, row_mm, turns=6)
+    heights = helix.views_mm[:, None, None] + helix.rows_mm[None, :, None]
+    data = np.broadcast_to(heights, helix.shape).astype(np.float32)
+    found = helical_to_fan(data, helix, [z_mm], "360")
+    np.testing.assert_allclose(found, z_mm, atol=1e-5)
+
+
 def test_slices_at_the_ends_of_the_reach_are_whole_and_beyond_refused() -> None:
     helix = _helix(4, 5.0, 1.25, turns=5)
     data = np.ones(helix.shape, dtype=np.float32)
