@@ -15,10 +15,11 @@ from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.run_settings import GeneratorSettings, RunSettings
 from spinemar_training.runs.running import save_weights
-from spinemar_training.shipping.export import PARITY, export_model, halved
+from spinemar_training.shipping.export import PARITY, export_model, halved, read_facts
 from spinemar_training.shipping.half_storage import round_to_half
 from spinemar_training.shipping.import_weights import weights_of_model
 
+from spinemar.errors import InputError
 from spinemar.mar.correct import correct_volume
 from spinemar.mar.inpainters.models.manifest import load_manifest
 from spinemar.mar.inpainters.models.runtime import onnx_runtime
@@ -27,6 +28,7 @@ from spinemar.tomography.radon import RadonTransform
 from spinemar.volume import CTVolume
 
 pytestmark = pytest.mark.training
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = GeneratorSettings((8, 16), (1, 1), sees_measured=True)
 SETTINGS = RunSettings(prior=SMALL, generator=SMALL, widening_mm=1.6)
 FACTS = {"version": "0", "licence": "test"}
@@ -40,6 +42,28 @@ def _restless(network: torch.nn.Module) -> torch.nn.Module:
         for parameter in network.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
     return network
+
+
+@pytest.mark.parametrize("name", ["facts", "facts-cgan"])
+def test_facts_of_the_shipped_models_are_read(name: str) -> None:
+    facts = read_facts(ROOT / "Training" / "configs" / f"{name}.json")
+    assert GateParameters.from_json(facts["gate"]) != OPEN_GATE
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"gaet": {}}', "'gaet'.*Did you mean 'gate'"),
+        ('{"networks": {}}', "'networks'"),
+        ('{"gate": {"ofset": 1}}', "ofset.*Did you mean 'offset'"),
+        ("[]", "no JSON object"),
+        ("{", "not valid JSON"),
+    ],
+)
+def test_other_facts_are_refused(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "facts.json").write_text(text, "utf-8")
+    with pytest.raises(InputError, match=words):
+        read_facts(tmp_path / "facts.json")
 
 
 @pytest.fixture(scope="module")

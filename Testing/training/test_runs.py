@@ -174,6 +174,22 @@ def test_settings_refuse_what_they_do_not_know(tmp_path: Path, text: str, word: 
         load_settings(path)
 
 
+@pytest.mark.parametrize("room", ["", "slabs", "stream", "budget", "prior", "generator", "options"])
+def test_a_misspelt_setting_is_named_beside_the_nearest(tmp_path: Path, room: str) -> None:
+    """Every setting of every room of a training's file."""
+    from spinemar_training.run_settings import RunSettings, load_settings
+
+    whole = RunSettings()
+    for field in dataclasses.fields(getattr(whole, room) if room else whole):
+        misspelt = field.name[:-1] + "_" + field.name[-1]
+        path = tmp_path / "run.yaml"
+        path.write_text(f"{room}: {{{misspelt}: 1}}" if room else f"{misspelt}: 1", "utf-8")
+        with pytest.raises(InputError) as refused:
+            load_settings(path)
+        assert misspelt in refused.value.problem
+        assert f"Did you mean '{field.name}'?" in refused.value.remedy
+
+
 def test_shipped_configurations_load() -> None:
     from spinemar_training.run_settings import load_settings
 

@@ -205,14 +205,13 @@ def export(
 ) -> None:
     """Write simplified ONNX files and their manifest, checked against PyTorch."""
     from spinemar_training.run_settings import load_settings
-    from spinemar_training.shipping.export import export_model
+    from spinemar_training.shipping.export import export_model, read_facts
 
-    known = json.loads(facts.read_text(encoding="utf-8"))
     path = export_model(
         load_settings(config),
         weights,
         output,
-        known,
+        read_facts(facts),
         name,
         prior_of=prior_of,
         variant=variant,

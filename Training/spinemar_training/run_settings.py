@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from spinemar.base.json_records import build_record
-from spinemar.base.json_text import read_text
+from spinemar.base.json_text import known_ones, read_text
 from spinemar.errors import InputError
 from spinemar_training.lightning.schedule import Budget
 from spinemar_training.simulate.slabs import SlabSettings
@@ -170,5 +170,5 @@ def _check_options(options: RunOptions) -> None:
         if unknown:
             raise InputError(
                 f"The settings' options.{name} holds an unknown entry {unknown[0]!r}.",
-                f"Known ones: {', '.join(sorted(known))}.",
+                known_ones(unknown[0], sorted(known)),
             )

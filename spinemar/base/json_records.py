@@ -10,7 +10,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spinemar.base.json_text import shown
+from spinemar.base.json_text import known_ones, shown
 from spinemar.errors import InputError
 
 _T = TypeVar("_T")
@@ -68,7 +68,7 @@ class _Reader:
         if unknown:
             raise self._error(
                 f"The {where} holds an unknown entry {shown(unknown[0])}.",
-                f"Known ones: {', '.join(known)}.",
+                known_ones(unknown[0], known),
             )
         for name, field in known.items():
             needed = field.default is MISSING and field.default_factory is MISSING
@@ -120,8 +120,8 @@ class _Reader:
 
     def _choice(self, choices: Sequence[Any], value: Any, where: str) -> Any:
         if not any(value is one or (type(value) is type(one) and value == one) for one in choices):
-            known = ", ".join(map(str, choices))
-            raise self._error(f"The {where} cannot be {shown(value)}.", f"Use one of: {known}.")
+            known = known_ones(value, map(str, choices))
+            raise self._error(f"The {where} cannot be {shown(value)}.", known)
         return value
 
     def _tuple(self, kinds: Sequence[Any], value: Any, where: str) -> tuple[Any, ...]:

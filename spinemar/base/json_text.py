@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import reprlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,14 @@ def read_text(path: Path, what: str, max_bytes: int = MAX_BYTES) -> str:
 def shown(value: Any) -> str:
     """Return a value for a message, however long or deep it is."""
     return _SHORT.repr(value)
+
+
+def known_ones(name: object, known: Iterable[str]) -> str:
+    """Return the remedy for a name that is none of the known ones: the nearest, then all."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name)[:60], names, 1)
+    asked = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{asked}Known ones: {', '.join(names)}."
 
 
 _SHORT = reprlib.Repr()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spinemar.base.json_text import read_json, read_text
+from spinemar.base.json_text import known_ones, read_json, read_text, shown
 from spinemar.errors import InputError
 
 SCHEMA = "spinemar-cts/1"
@@ -16,6 +16,7 @@ SPLITS = ("training", "validation", "test")
 _PATHS = ("ct", "labels", "landmarks", "plan", "catalogue")
 _COLUMNS = (*_PATHS, "patient", "split", "clean_low_mm", "clean_high_mm", "source")
 _LISTS = (".json", ".csv")
+_LIST_ENTRIES = ("schema", "cts")
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,12 @@ def _read_list(path: Path) -> list[CtEntry]:
             raise InputError(
                 f"{path.name} is no list of CTs.", f'It needs "schema": "{SCHEMA}" and "cts".'
             )
+        unknown = sorted(set(document) - set(_LIST_ENTRIES))
+        if unknown:
+            raise InputError(
+                f"{path.name} holds an unknown entry {shown(unknown[0])}.",
+                known_ones(unknown[0], _LIST_ENTRIES),
+            )
         rows = document["cts"]
     if not rows:
         raise InputError(f"The list {path.name} is empty.", "Name at least one CT.")
@@ -142,7 +149,7 @@ def _entry(row: Mapping[str, Any], origin: Path) -> CtEntry:
     if unknown:
         raise InputError(
             f"{origin.name} has unknown columns: {', '.join(map(str, sorted(unknown)))}.",
-            f"Known ones: {', '.join(_COLUMNS)}.",
+            known_ones(min(map(str, unknown)), _COLUMNS),
         )
     found = {key: origin.parent / str(row[key]) for key in _PATHS if row.get(key)}
     for path in found.values():

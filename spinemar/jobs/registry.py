@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from spinemar.base.json_text import known_ones
 from spinemar.errors import InputError
 from spinemar.progress import CancelToken, ProgressCallback
 
@@ -47,7 +48,5 @@ def warm_up(kind: str) -> None:
 
 def _place(kind: str) -> list[str]:
     if kind not in KINDS:
-        raise InputError(
-            f"There is no job called '{kind}'.", f"Use one of: {', '.join(sorted(KINDS))}."
-        )
+        raise InputError(f"There is no job called '{kind}'.", known_ones(kind, KINDS))
     return KINDS[kind].split(":")

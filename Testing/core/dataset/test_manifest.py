@@ -67,6 +67,18 @@ def test_bad_lists_are_refused_in_one_sentence(ct_folder, rows, word):
         read_inputs([path])
 
 
+@pytest.mark.parametrize(("wrong", "right"), [("ctss", "cts"), ("shema", "schema")])
+def test_an_unknown_entry_of_a_list_is_named_beside_the_nearest(ct_folder, wrong, right):
+    rows = [{"ct": "anna.nii.gz"}]
+    path = ct_folder / "bad.json"
+    path.write_text(json.dumps({"schema": "spinemar-cts/1", "cts": rows, wrong: []}))
+    with pytest.raises(InputError, match=f"'{wrong}'.*Did you mean '{right}'"):
+        read_inputs([path])
+    path.write_text(json.dumps({"schema": "spinemar-cts/1", "cts": [rows[0] | {"lables": "x"}]}))
+    with pytest.raises(InputError, match="Did you mean 'labels'"):
+        read_inputs([path])
+
+
 def test_files_that_are_no_lists_are_refused(tmp_path):
     for text in ("[]", "{}", "not json", '{"schema": "other", "cts": []}'):
         (tmp_path / "list.json").write_text(text)

@@ -121,6 +121,25 @@ def test_jobs_are_read_strictly(kind, change, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", WHOLE)
+def test_an_unknown_entry_is_named_beside_the_nearest_known_one(kind, tmp_path, monkeypatch):
+    """At the top of every kind of job, each known entry misspelt in turn."""
+    monkeypatch.chdir(tmp_path)
+    for name in WHOLE[kind]:
+        misspelt = name[:-1] + "_" + name[-1]
+        job = {"schema": "spinemar-job/1", "kind": kind, **WHOLE[kind], misspelt: None}
+        with pytest.raises(InputError) as refused:
+            function_of(kind)(job, ignore_progress, CancelToken())
+        assert f"unknown entry '{misspelt}'" in refused.value.problem
+        assert f"Did you mean '{name}'?" in refused.value.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_kind_is_named_beside_the_nearest_known_one():
+    with pytest.raises(InputError, match="Did you mean 'find-metal'"):
+        function_of("find-metals")
+
+
 @pytest.mark.parametrize(
     ("module", "job", "words"),
     [

@@ -20,8 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from spinemar.base.atomic_files import atomic_path
+from spinemar.base.json_text import known_ones, read_json, shown
+from spinemar.errors import InputError
 from spinemar.mar.inpainters.models.manifest import SCHEMA
 from spinemar.mar.inpainters.models.runtime import onnx_runtime
+from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.mar.result import PIPELINE_VERSION
 from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS, STANDARD_VIEWS
 from spinemar_training.metal import encoding as metal_encoding
@@ -37,6 +40,10 @@ PARITY = {"fp32": 1e-4, "fp16": 2e-2}
 """Largest difference from PyTorch in FP32 on random input, in nepers and units of the prior."""
 MARGIN_MM = 24.0
 BINS_CONTEXT = 32
+_FACTS = (
+    "version", "licence", "training_data", "gate", "trained_on", "metal_trained_on", "validation",
+    "metrics",
+)  # fmt: skip
 
 
 class _HalfUNet(nn.Module):
@@ -229,6 +236,29 @@ def add_metal(weights: Path, folder: Path) -> list[Path]:
     return manifests
 
 
+def read_facts(path: Path) -> dict[str, Any]:
+    """Read what a manifest says of a model beside its networks.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds what no manifest says: a misspelt gate would leave
+        the model without one.
+    """
+    facts = read_json(path, f"facts {path.name}")
+    if not isinstance(facts, dict):
+        raise InputError(f"The facts {path.name} are no JSON object.", "Write them by name.")
+    unknown = sorted(set(facts) - set(_FACTS))
+    if unknown:
+        raise InputError(
+            f"The facts {path.name} hold an unknown entry {shown(unknown[0])}.",
+            known_ones(unknown[0], _FACTS),
+        )
+    if "gate" in facts:
+        GateParameters.from_json(facts["gate"])
+    return facts
+
+
 def export_model(
     settings: RunSettings,
     weights: Path,
@@ -248,7 +278,7 @@ def export_model(
     weights : Path
     output : Path
     facts : dict
-        Further entries: version, licence, training_data, metrics, gate...
+        Further entries, as `read_facts` gives them.
     name : str
     prior_of : Path, optional
         Folder of a model whose prior this one shares, for weights that hold a generator alone.
