@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU
+from spinemar.io.hounsfield import MASK_THRESHOLD_HU
 from SpineMARLib.nodes.guards import METHOD_ATTRIBUTE
 from SpineMARLib.nodes.volumes import arrayOf, geometryOf
 

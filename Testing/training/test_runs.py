@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from spinemar_training.data.numbered import NumberedStream
 from spinemar_training.lightning.joint import JointTraining
 from spinemar_training.lightning.prior import PriorTraining
 from spinemar_training.lightning.schedule import Budget, ScheduledModule
@@ -20,21 +20,28 @@ from spinemar_training.projectors.radon import TorchRadon
 from spinemar_training.run_settings import RunOptions, RunSettings
 from spinemar_training.runs.running import fit, seed_everything
 from spinemar_training.simulate.slabs import SlabSettings
-from spinemar_training.simulate.stream import Batch, NumberedBatches
+from spinemar_training.simulate.stream import Batch, SlabMaker, fixed_slabs
 
 from spinemar.errors import InputError
+from Testing.training.cut_stream import CutStream, KilledError
 
 pytestmark = [pytest.mark.training, pytest.mark.slow]
 SLABS = SlabSettings(size=64, n_slices=3, z_samples=1, scan_views=96)
 
 
-class InterruptedRunError(Exception):
-    """The run was killed."""
+class SimulatedBatches(NumberedStream):
+    """Each batch is simulated from its number."""
+
+    def __init__(self, patient: Path) -> None:
+        self.patient, self.first = patient, 0
+
+    def batch(self, number: int) -> Batch:
+        return fixed_slabs(SlabMaker([self.patient], SLABS, number, "cpu"), 2)
 
 
 @pytest.fixture(scope="module")
-def batches(patient_file: Path) -> NumberedBatches:
-    return NumberedBatches([patient_file], SLABS, seed=5, batch_size=2)
+def batches(patient_file: Path) -> SimulatedBatches:
+    return SimulatedBatches(patient_file)
 
 
 def _settings(steps: int, **options: Any) -> RunSettings:
@@ -47,26 +54,13 @@ def _module(settings: RunSettings) -> PriorTraining:
     return PriorTraining(PriorNetwork((8, 16), (1, 1)), settings.budget, crop_px=64)
 
 
-class _Cut(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
-    """Batches up to one at which the process dies."""
-
-    def __init__(self, inner: NumberedBatches, fatal: int) -> None:
-        self.inner, self.fatal, self.first = inner, fatal, 0
-
-    def __iter__(self) -> Iterator[Batch]:
-        for number, batch in enumerate(self.inner):
-            if number == self.fatal:
-                raise InterruptedRunError
-            yield batch
-
-
-def test_a_killed_run_resumes_exactly(batches: NumberedBatches, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_exactly(batches: SimulatedBatches, tmp_path: Path) -> None:
     settings = _settings(4, checkpoint_steps=1)
     batches.first = 0
     whole = _module(settings)
     fit(whole, batches, tmp_path / "whole", settings, "cpu")
-    with pytest.raises(InterruptedRunError):
-        fit(_module(settings), _Cut(batches, 2), tmp_path / "cut", settings, "cpu")
+    with pytest.raises(KilledError):
+        fit(_module(settings), CutStream(batches, 2), tmp_path / "cut", settings, "cpu")
     resumed = _module(settings)
     seed_everything(99)  # a new process starts with another random state
     fit(resumed, batches, tmp_path / "cut", settings, "cpu")
@@ -95,12 +89,12 @@ def _descend(
     return losses
 
 
-def test_the_prior_learns(batches: NumberedBatches) -> None:
+def test_the_prior_learns(batches: SimulatedBatches) -> None:
     losses = _descend(_module(_settings(60)), batches.batch(0), 60)
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_generator_and_prior_learn_through_the_reconstruction(batches: NumberedBatches) -> None:
+def test_generator_and_prior_learn_through_the_reconstruction(batches: SimulatedBatches) -> None:
     seed_everything(1)
     budget = Budget(max_steps=12, learning_rate=1e-3, warmup_steps=1)
     radon = TorchRadon(64, 40, 96)
@@ -116,7 +110,7 @@ def test_generator_and_prior_learn_through_the_reconstruction(batches: NumberedB
 
 
 def test_joint_training_runs_on_the_cpu_transforms_and_mends_sharpness(
-    batches: NumberedBatches,
+    batches: SimulatedBatches,
 ) -> None:
     seed_everything(1)
     budget = Budget(max_steps=12, learning_rate=1e-3, warmup_steps=1)
@@ -135,7 +129,7 @@ def test_joint_training_runs_on_the_cpu_transforms_and_mends_sharpness(
     assert 0.2 < logged["joint/sharpness"] < 1.5
 
 
-def test_two_processes_train_one_network(batches: NumberedBatches, tmp_path: Path) -> None:
+def test_two_processes_train_one_network(batches: SimulatedBatches, tmp_path: Path) -> None:
     settings = _settings(2, processes=2)
     module = _module(settings)
     start = {k: v.clone() for k, v in module.network.state_dict().items()}

@@ -35,8 +35,8 @@ from spinemar_study.studies.robustness import score_trial  # noqa: E402
 from spinemar_study.study_settings import (  # noqa: E402
     CollectionSettings,
     RobustnessSettings,
-    load_study,
 )
+from spinemar_training.run_settings import read_yaml  # noqa: E402
 
 from spinemar.axial import find_axial_slices  # noqa: E402
 from spinemar.errors import InputError  # noqa: E402
@@ -404,8 +404,8 @@ def test_the_committed_page_holds_what_the_committed_results_say(tmp_path):
 
 def test_configurations_are_read_and_typing_errors_refused(tmp_path):
     for name, kind in (("scenes", CollectionSettings), ("robustness", RobustnessSettings)):
-        assert load_study(ROOT / "Training" / "configs" / f"study-{name}.yaml", kind)
+        assert read_yaml(kind, ROOT / "Training" / "configs" / f"study-{name}.yaml")
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("patients: []\nscnes: 3\n")
     with pytest.raises(InputError, match="scnes"):
-        load_study(wrong, CollectionSettings)
+        read_yaml(CollectionSettings, wrong)

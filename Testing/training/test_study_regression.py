@@ -18,7 +18,8 @@ from spinemar_study.studies.regression import (  # noqa: E402
     predecessor,
     ratio_to_shipped,
 )
-from spinemar_study.study_settings import RegressionSettings, load_study  # noqa: E402
+from spinemar_study.study_settings import RegressionSettings  # noqa: E402
+from spinemar_training.run_settings import read_yaml  # noqa: E402
 
 from spinemar.demo.sample_data import sample_ct  # noqa: E402
 from spinemar.errors import SpinemarError  # noqa: E402
@@ -45,7 +46,7 @@ def found(monkeypatch_module) -> list[dict]:
         pytest.skip(f"the sample CT cannot be fetched: {error}")
     monkeypatch_module.chdir(ROOT)
     return frozen_scores(
-        load_study(CONFIG, RegressionSettings), study_methods(("nmar", "generator"))
+        read_yaml(RegressionSettings, CONFIG), study_methods(("nmar", "generator"))
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from spinemar_training.boundary import run
+from spinemar_training.run_settings import read_yaml
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -24,9 +25,9 @@ def scenes(config: Config, work: Work = WORK) -> None:
     """Scan and correct the scenes that findings, width and hu read."""
     from spinemar_study.scenes.methods import study_methods
     from spinemar_study.scenes.scan_collection import fill_collection
-    from spinemar_study.study_settings import CollectionSettings, load_study
+    from spinemar_study.study_settings import CollectionSettings
 
-    settings = load_study(config, CollectionSettings)
+    settings = read_yaml(CollectionSettings, config)
     fill_collection(settings, study_methods(models=settings.models), work)
 
 
@@ -65,9 +66,9 @@ def _from_bank(
     """Measure scans of the bank, scanning and correcting what is not there yet."""
     from spinemar_study.results import model_facts, write_result
     from spinemar_study.scenes.methods import study_methods
-    from spinemar_study.study_settings import CollectionSettings, load_study
+    from spinemar_study.study_settings import CollectionSettings
 
-    settings = load_study(config, CollectionSettings)
+    settings = read_yaml(CollectionSettings, config)
     model = model_facts()
     rows = measure(settings, study_methods(models=settings.models), work)
     write_result(output, name, settings, rows, summarise(rows), model)
@@ -79,9 +80,9 @@ def robustness(config: Config, output: Result, work: Work = WORK) -> None:
     from spinemar_study.results import model_facts, write_result
     from spinemar_study.scenes.methods import study_methods
     from spinemar_study.studies import robustness as study
-    from spinemar_study.study_settings import RobustnessSettings, load_study
+    from spinemar_study.study_settings import RobustnessSettings
 
-    settings = load_study(config, RobustnessSettings)
+    settings = read_yaml(RobustnessSettings, config)
     model = model_facts()
     rows = study.measure_robustness(settings, study_methods(("nmar", "generator")), work)
     write_result(output, "robustness", settings, rows, study.summarise_robustness(rows), model)
@@ -92,9 +93,9 @@ def real(config: Config, output: Result, work: Work = WORK) -> None:
     """Correct real scans with metal; pictures go to the work folder."""
     from spinemar_study.results import model_facts, write_result
     from spinemar_study.studies import real as study
-    from spinemar_study.study_settings import RealSettings, load_study
+    from spinemar_study.study_settings import RealSettings
 
-    settings = load_study(config, RealSettings)
+    settings = read_yaml(RealSettings, config)
     model = model_facts()
     rows = study.correct_real(settings, work)
     write_result(output, "real", settings, rows, study.summarise_real(settings, rows), model)
@@ -107,9 +108,9 @@ def placement(config: Config, output: Result, work: Work = WORK) -> None:
     from spinemar_study.studies.placement import choose_pairs, train_arms, training_store
     from spinemar_study.studies.placement_reasons import describe_pairs, summarise_reasons
     from spinemar_study.studies.placement_scores import score_arms, summarise_placement
-    from spinemar_study.study_settings import PlacementSettings, load_study
+    from spinemar_study.study_settings import PlacementSettings
 
-    settings = load_study(config, PlacementSettings)
+    settings = read_yaml(PlacementSettings, config)
     folder = work / config.stem
     model = model_facts()
     runs = train_arms(settings, folder)
@@ -127,9 +128,9 @@ def freeze(config: Config, output: Result) -> None:
     """Write the shipped model's scores on the frozen scenes, for the regression test."""
     from spinemar_study.scenes.methods import study_methods
     from spinemar_study.studies import regression as study
-    from spinemar_study.study_settings import RegressionSettings, load_study
+    from spinemar_study.study_settings import RegressionSettings
 
-    settings = load_study(config, RegressionSettings)
+    settings = read_yaml(RegressionSettings, config)
     study.freeze(settings, study_methods(("nmar", "generator")), output)
 
 
@@ -158,9 +159,9 @@ def pictures(
     """Draw findings in the sample CT, before and after."""
     from spinemar_study.pages.pictures import draw_findings
     from spinemar_study.scenes.methods import study_methods
-    from spinemar_study.study_settings import CollectionSettings, load_study
+    from spinemar_study.study_settings import CollectionSettings
 
-    settings = load_study(config, CollectionSettings)
+    settings = read_yaml(CollectionSettings, config)
     chosen = [(int(n), group) for n, group in (entry.split(":") for entry in show)]
     draw_findings(settings, study_methods(("nmar", "generator")), work, output, chosen)
 

@@ -57,15 +57,15 @@ def bootstrap(
     return Estimate(float(sums.sum() / counts.sum()), float(low), float(high), int(counts.sum()))
 
 
-def geometric(ratios: Sequence[float], groups: Sequence[Any] | None = None) -> Estimate:
+def geometric(ratios: Sequence[float]) -> Estimate:
     """Geometric mean of ratios with its interval."""
-    found = bootstrap(np.log(np.asarray(ratios, dtype=np.float64)), groups)
+    found = bootstrap(np.log(np.asarray(ratios, dtype=np.float64)))
     mean, low, high = (float(np.exp(v)) for v in (found.mean, found.low, found.high))
     return Estimate(mean, low, high, found.cases)
 
 
 def pooled_ratio(
-    parts: Sequence[float], wholes: Sequence[float], groups: Sequence[Any], seed: int = 0
+    parts: Sequence[float], wholes: Sequence[float], groups: Sequence[Any]
 ) -> Estimate:
     """Sum of parts over sum of wholes, with the interval of drawing groups."""
     keys = {key: n for n, key in enumerate(dict.fromkeys(groups))}
@@ -75,7 +75,7 @@ def pooled_ratio(
     counted = int(np.sum(np.asarray(wholes) > 0))
     if counted == 0:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
-    drawn = np.random.default_rng(seed).integers(len(keys), size=(DRAWS, len(keys)))
+    drawn = np.random.default_rng(0).integers(len(keys), size=(DRAWS, len(keys)))
     top, bottom = sums[0][drawn].sum(1), sums[1][drawn].sum(1)
     ratios = top[bottom > 0] / bottom[bottom > 0]
     low, high = np.percentile(ratios, [2.5, 97.5])
@@ -87,7 +87,6 @@ def area_under_curve(
     negative: Sequence[float],
     groups: Sequence[Any],
     strata: Sequence[Any],
-    seed: int = 0,
 ) -> Estimate:
     """Chance that a positive case scores above a negative one of another group; ties half.
 
@@ -102,7 +101,7 @@ def area_under_curve(
     if not fair.any():
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     wins = (present[:, None] > absent[None]) + 0.5 * (present[:, None] == absent[None])
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     areas = []
     for _ in range(1000):
         times = np.bincount(rng.integers(len(keys), size=len(keys)), minlength=len(keys))[group]

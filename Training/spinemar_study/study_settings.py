@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
-
-from spinemar_training.run_settings import read_yaml
 
 SAMPLE = "sample"
 """As a CT's path: the sample CT that `spinemar sample-data` fetches."""
@@ -163,14 +160,3 @@ class PlacementSettings:
     cases_per_group: int = 2
     case_seed: int = 500
     scenes: str = ""
-
-
-def load_study(path: Path, kind: type[_T]) -> _T:
-    """Read a study's YAML file; unknown keys and values of a wrong kind are refused.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or one is.
-    """
-    return read_yaml(kind, path)

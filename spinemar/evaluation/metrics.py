@@ -62,13 +62,6 @@ def ssim_map(truth: Image, result: Image, scored: Region) -> Image:
     return np.asarray(similarity, dtype=np.float32)
 
 
-def ssim(truth: Image, result: Image, region: Region) -> float:
-    """Mean of `ssim_map` over `region` of one slice."""
-    if not region.any():
-        return float("nan")
-    return float(np.mean(ssim_map(truth, result, region)[region], dtype=np.float64))
-
-
 def bone_dice(truth: Image, result: Image, region: Region) -> float:
     """Dice overlap of bone (200 HU and more) in `region`."""
     bone, found = truth[region] >= BONE_HU, result[region] >= BONE_HU

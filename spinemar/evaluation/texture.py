@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 _TILE_MM = 12.0
 _RINGS_PER_MM = 0.08
+_FINE_PER_MM = 0.3
 _FEW_TILES = 4
 _LOWEST_WAVES = 1.5
 
@@ -34,21 +35,16 @@ class NoisePower:
         Middle of each ring, cycles per mm.
     power : ndarray, shape (rings,)
         HU^2 mm^2; NaN where a ring holds no sample.
-    tiles : int
-        Tiles that were averaged.
     """
 
     per_mm: NDArray[np.float64]
     power: NDArray[np.float64]
-    tiles: int
 
 
 def noise_power(
     image: NDArray[np.float32],
     region: NDArray[np.bool_],
     pixel_mm: tuple[float, float],
-    *,
-    tile_mm: float = _TILE_MM,
 ) -> NoisePower | None:
     """Measure the noise power spectrum of one slice in a region.
 
@@ -59,15 +55,13 @@ def noise_power(
     region : ndarray of bool, same shape
         Tiles lie wholly inside it and overlap by half.
     pixel_mm : (row spacing, column spacing)
-    tile_mm : float
-        Side of a tile.
 
     Returns
     -------
     NoisePower or None
         None where fewer than four tiles fit.
     """
-    sides = [max(4, round(tile_mm / pixel)) for pixel in pixel_mm]
+    sides = [max(4, round(_TILE_MM / pixel)) for pixel in pixel_mm]
     tiles = _tiles(image, region, sides)
     if len(tiles) < _FEW_TILES:
         return None
@@ -80,13 +74,13 @@ def noise_power(
     )
     # Rings of one width for every pixel size, from where the lost slope is no longer felt to
     # the Nyquist limit, beyond which no ring is whole.
-    edges = np.arange(_LOWEST_WAVES / tile_mm, 0.5 / max(pixel_mm), _RINGS_PER_MM)
+    edges = np.arange(_LOWEST_WAVES / _TILE_MM, 0.5 / max(pixel_mm), _RINGS_PER_MM)
     ring = np.digitize(radius, edges) - 1
     inside = (ring >= 0) & (ring < len(edges) - 1)
     counts = np.bincount(ring[inside], minlength=len(edges) - 1)
     sums = np.bincount(ring[inside], power[inside], minlength=len(edges) - 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return NoisePower(0.5 * (edges[1:] + edges[:-1]), sums / counts, len(tiles))
+        return NoisePower(0.5 * (edges[1:] + edges[:-1]), sums / counts)
 
 
 def texture_distance(truth: NoisePower, result: NoisePower) -> float:
@@ -99,9 +93,9 @@ def texture_distance(truth: NoisePower, result: NoisePower) -> float:
     return float(np.sqrt(np.mean(logs**2))) if logs.size else float("nan")
 
 
-def fine_noise_ratio(truth: NoisePower, result: NoisePower, above_per_mm: float = 0.3) -> float:
+def fine_noise_ratio(truth: NoisePower, result: NoisePower) -> float:
     """Noise power of the result at fine frequencies, as a share of the truth's."""
-    fine = (truth.per_mm > above_per_mm) & np.isfinite(truth.power) & np.isfinite(result.power)
+    fine = (truth.per_mm > _FINE_PER_MM) & np.isfinite(truth.power) & np.isfinite(result.power)
     wanted = float(truth.power[fine].sum())
     return float(result.power[fine].sum()) / wanted if wanted > 0 else float("nan")
 

@@ -98,18 +98,15 @@ def refuse_all_outside(fractions: Mapping[str, NDArray[np.float32]]) -> None:
         )
 
 
-def voxelize_solid(
-    solid: Solid, grid: GridGeometry, finest_mm: float | None = None
-) -> tuple[Box, NDArray[np.float32]] | None:
+def voxelize_solid(solid: Solid, grid: GridGeometry) -> tuple[Box, NDArray[np.float32]] | None:
     """Return the (k, j, i) box that a solid touches and its fractions there.
 
-    None if the solid lies outside the grid. `finest_mm` is the size of the smallest
-    cells on its surface.
+    None if the solid lies outside the grid.
     """
     low, high = _index_range(solid, grid)
     if (high <= low).any():
         return None
-    finest = finest_mm or float(np.clip(_FINEST_SHARE * min(grid.spacing_mm), *_FINEST_MM))
+    finest = float(np.clip(_FINEST_SHARE * min(grid.spacing_mm), *_FINEST_MM))
     region = _Region(solid, grid, low, high)
     fractions = region.fill(finest)
     box = (slice(low[2], high[2]), slice(low[1], high[1]), slice(low[0], high[0]))

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 
-_PADDING_BELOW_HU = -1500.0
+MASK_THRESHOLD_HU = 2500.0
+"""Metal on 12-bit scans of titanium and steel: lower takes in bone, higher starves steel."""
+PADDING_BELOW_HU = -1500.0
 """Scanners mark pixels outside the reconstruction circle with -2000, -3024 and the like."""
 HOUNSFIELD_STATED = ("SpineMAR.units", "HU")
 """Key and value of a NRRD header that say so of a volume that we wrote."""
@@ -75,7 +77,7 @@ def _fat_and_air_share(hu: NDArray[np.float32]) -> float:
     """Share of voxels that are fat or air, padding left out; slice by slice to save memory."""
     real, found = 0, 0
     for part in hu:
-        inside = part > _PADDING_BELOW_HU
+        inside = part > PADDING_BELOW_HU
         real += int(np.count_nonzero(inside))
         found += int(np.count_nonzero(inside & (part < _FAT_AND_AIR_BELOW_HU)))
     return found / real if real else 0.0

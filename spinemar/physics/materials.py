@@ -77,7 +77,7 @@ def mu_per_mm(material: str, energies_kev: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(mass * density / 10.0)
 
 
-def hu_at(material: str, energy_kev: float = REFERENCE_KEV) -> float:
-    """CT number of a pure material for photons of one energy."""
-    water = float(mu_per_mm("water", energy_kev))
-    return 1000.0 * (float(mu_per_mm(material, energy_kev)) / water - 1.0)
+def hu_at(material: str) -> float:
+    """CT number of a pure material for photons of 70 keV."""
+    water = float(mu_per_mm("water", REFERENCE_KEV))
+    return 1000.0 * (float(mu_per_mm(material, REFERENCE_KEV)) / water - 1.0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 from spinemar.physics.materials import mu_per_mm
-from spinemar.physics.tables import recipe, table
+from spinemar.physics.tables import table
 
 _SCINTILLATOR_MM = 1.4
 """Thickness of the gadolinium oxysulphide ceramic of the detector."""
@@ -76,26 +76,6 @@ def load_spectrum(kvp: int) -> Spectrum:
     return Spectrum(columns["energy_kev"][present], photons / photons.sum())
 
 
-def photons_from_mas(
-    kvp: int, mas: float, area_mm2: float = 0.6, distance_mm: float = 1040
-) -> float:
-    """Photons of an unattenuated ray (before the bowtie) for a tube load.
-
-    Parameters
-    ----------
-    mas : float
-        Tube load of one view: tube current in mA times rotation time in s / views.
-    area_mm2 : float
-        Detector element's area.
-    distance_mm : float
-        From the focal spot to the detector.
-    kvp : int
-        Tube voltage.
-    """
-    fluence = recipe()["spectra"]["quality"][str(kvp)]["photons_per_mas_cm2_at_1m"]
-    return float(fluence * mas * (1000.0 / distance_mm) ** 2 * area_mm2 / 100.0)
-
-
 @dataclass(frozen=True)
 class Beam:
     """A spectrum as the detector weighs it, reduced to a few energy groups.
@@ -132,11 +112,11 @@ def detected_beam(
     materials: Sequence[str],
     *,
     n_groups: int = 24,
-    energy_integrating: bool = True,
     monochromatic_kev: float | None = None,
 ) -> Beam:
     """Reduce a tube spectrum to a few groups for the polychromatic sum.
 
+    The scintillator weighs each photon by the energy it deposits.
     Each group carries its photons, its mean response and signal-weighted mean attenuation, so
     thin objects are exact and thick ones converge quickly with the number of groups.
 
@@ -148,8 +128,6 @@ def detected_beam(
         Materials the rays may cross.
     n_groups : int
         Number of energies in the polychromatic sum.
-    energy_integrating : bool
-        Weigh each photon by the energy it deposits (a scintillator); otherwise count photons.
     monochromatic_kev : float, optional
         Replace the spectrum by one line: no beam hardening.
 
@@ -167,7 +145,7 @@ def detected_beam(
     spectrum = load_spectrum(kvp)
     energies = spectrum.energies_kev
     absorbed = spectrum.photons * -np.expm1(-mu_per_mm("Gd2O2S", energies) * _SCINTILLATOR_MM)
-    signal = absorbed * energies if energy_integrating else absorbed
+    signal = absorbed * energies
     absorbed, signal = absorbed / absorbed.sum(), signal / signal.sum()
     group = _energy_groups(signal, n_groups)
     count = group.max() + 1

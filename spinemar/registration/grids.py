@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from spinemar.registration.motions import FloatArray, moved
+from spinemar.io.hounsfield import MASK_THRESHOLD_HU, PADDING_BELOW_HU
+from spinemar.registration.motions import FloatArray
 from spinemar.volume import CTVolume, GridGeometry
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 AIR_HU = -1000.0
-METAL_HU = 2500.0
-_PADDING_BELOW_HU = -1500.0
 _FWHM = 2.3548
 
 
@@ -87,13 +86,9 @@ def corners(geometry: GridGeometry) -> FloatArray:
     return geometry.to_ras(np.array([[a, b, c] for a in (0, i) for b in (0, j) for c in (0, k)]))
 
 
-def box_of(
-    geometry: GridGeometry, motion: FloatArray | None = None
-) -> tuple[FloatArray, FloatArray]:
-    """Return the upright box, (3,) and (3,) in RAS mm, of a volume moved by a (4, 4) motion."""
+def box_of(geometry: GridGeometry) -> tuple[FloatArray, FloatArray]:
+    """Return the upright box, (3,) and (3,) in RAS mm, of a volume."""
     found = corners(geometry)
-    if motion is not None:
-        found = moved(motion, found)
     return found.min(axis=0), found.max(axis=0)
 
 
@@ -117,8 +112,8 @@ class Picture:
     def of(cls, volume: CTVolume, metal: Mask | None = None, glow_px: int = 3) -> Picture:
         """Take a CT; its metal is given, or whatever exceeds 2500 HU."""
         hu = volume.hu
-        padding = ~np.isfinite(hu) | (hu < _PADDING_BELOW_HU)
-        bright = hu > METAL_HU if metal is None else metal
+        padding = ~np.isfinite(hu) | (hu < PADDING_BELOW_HU)
+        bright = hu > MASK_THRESHOLD_HU if metal is None else metal
         spoilt = padding
         touched = np.flatnonzero(bright.any(axis=(1, 2)))
         if touched.size:

@@ -11,7 +11,7 @@ from MetalArtifactReductionLib.choices.settings import (
     MetalSource,
     Method,
 )
-from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU
+from spinemar.io.hounsfield import MASK_THRESHOLD_HU
 from spinemar.mar.settings import CorrectionSettings
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import vtk
 from scipy import ndimage
 
-from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU
+from spinemar.io.hounsfield import MASK_THRESHOLD_HU
 from SpineMARLib.nodes.lookup import nodesOfClass
 from SpineMARLib.nodes.volumes import arrayOf, ijkToRas
 

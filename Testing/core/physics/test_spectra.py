@@ -12,7 +12,6 @@ from spinemar.physics.materials import mu_per_mm
 from spinemar.physics.spectra import (
     detected_beam,
     load_spectrum,
-    photons_from_mas,
     tube_voltages,
 )
 from spinemar.physics.tables import recipe
@@ -93,13 +92,6 @@ def test_one_energy_is_monochromatic() -> None:
     beam = detected_beam(120, ["water"], monochromatic_kev=70)
     assert beam.energies_kev.tolist() == [70]
     assert beam.mu["water"][0] == pytest.approx(float(mu_per_mm("water", 70)))
-
-
-def test_photons_scale_with_tube_load_and_distance() -> None:
-    near, far = (photons_from_mas(120, 0.2, distance_mm=d) for d in (1000, 2000))
-    assert near == pytest.approx(4 * far)
-    assert 1e5 < near < 1e6
-    assert photons_from_mas(120, 0.4, distance_mm=1000) == pytest.approx(2 * near)
 
 
 def test_unknown_voltage_is_refused() -> None:

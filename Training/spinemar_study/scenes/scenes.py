@@ -87,12 +87,12 @@ def make_scenes(patient: Patient, settings: CollectionSettings) -> list[Scene]:
     ]
 
 
-def thin_slab(volume: CTVolume, centre_k: int, slices: int = SLICES) -> CTVolume:
-    """Cut slices around `centre_k` out of a volume."""
-    first = centre_k - slices // 2
+def thin_slab(volume: CTVolume, centre_k: int) -> CTVolume:
+    """Cut the slices of a scene around `centre_k` out of a volume."""
+    first = centre_k - SLICES // 2
     affine = volume.ijk_to_ras.copy()
     affine[:3, 3] = volume.geometry.to_ras(np.array([0.0, 0.0, float(first)]))
-    return CTVolume(volume.hu[first : first + slices], affine)
+    return CTVolume(volume.hu[first : first + SLICES], affine)
 
 
 def _inside(patient: Patient, sites: Sequence[PedicleSite]) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spinemar_training.data.out_of_domain import OutOfDomainCase, load_cases, make_cases
 from spinemar_training.networks.features import PIXEL_MM
 from spinemar_training.networks.prior import PriorNetwork
+from spinemar_training.run_settings import read_yaml
 
 from spinemar.base.atomic_files import atomic_path
 from spinemar.evaluation.metrics import rmse_hu
@@ -28,7 +29,6 @@ from spinemar_study.study_settings import (
     SAMPLE,
     CollectionSettings,
     PlacementSettings,
-    load_study,
 )
 
 RINGS_MM = ((0.0, 5.0), (5.0, 10.0), (10.0, 20.0), (20.0, 40.0), (40.0, 400.0))
@@ -106,7 +106,7 @@ def foreign_folder(settings: PlacementSettings, work: Path) -> Path:
 def test_cases(settings: PlacementSettings, work: Path) -> Iterator[OutOfDomainCase]:
     """Yield scans in fan beam, then those of the bank's scenes in parallel beam."""
     if settings.scenes:
-        bank = ScanCollection(load_study(Path(settings.scenes), CollectionSettings), work.parent)
+        bank = ScanCollection(read_yaml(CollectionSettings, Path(settings.scenes)), work.parent)
         for scene in bank.scenes():
             scanned = bank.scanned(scene)
             facts = {**scene.facts, "geometry": scene.settings.geometry}

@@ -87,7 +87,7 @@ def _span(
     return 0.5 * float(high - low)
 
 
-def draw_slices(volume: CTVolume, result: CorrectionResult, stem: Path, most: int = 6) -> None:
+def draw_slices(volume: CTVolume, result: CorrectionResult, stem: Path) -> None:
     """Draw before, after and change about the metal of a few slices (never to be committed)."""
     import matplotlib
 
@@ -96,7 +96,7 @@ def draw_slices(volume: CTVolume, result: CorrectionResult, stem: Path, most: in
 
     if not result.slices:
         return
-    chosen = np.unique(np.linspace(0, len(result.slices) - 1, most).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(result.slices) - 1, 6).round().astype(int))
     stem.parent.mkdir(parents=True, exist_ok=True)
     figure, axes = plt.subplots(len(chosen), 3, figsize=(12, 4 * len(chosen)), squeeze=False)
     for row, n in zip(axes, chosen, strict=True):

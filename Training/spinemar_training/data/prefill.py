@@ -61,17 +61,16 @@ class FrozenPrior:
         Manifest, or its folder.
     widening_mm : float, optional
         By how much the lost-ray trace is widened; by default as the manifest says.
-    threads : int
     """
 
-    def __init__(self, model: Path, widening_mm: float | None = None, threads: int = 1) -> None:
+    def __init__(self, model: Path, widening_mm: float | None = None) -> None:
         manifest = load_manifest(model)
         if manifest.prior is None:
             raise ModelError(f"The model {manifest.name} has no prior network.")
         self.sha256 = manifest.prior.sha256
         declared = float(manifest.prior.settings.get("widening_mm", 0.0))
         self.widening_mm = declared if widening_mm is None else widening_mm
-        session = NetworkSession(manifest.prior, "cpu", threads=threads)
+        session = NetworkSession(manifest.prior, "cpu", threads=1)
         self._network = PriorNetwork(manifest.prior, session)
 
     def fill(self, slab: Slab, sinogram: Float, trace: Mask) -> Float:

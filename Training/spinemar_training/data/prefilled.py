@@ -23,6 +23,8 @@ from spinemar.errors import InputError
 from spinemar_training.data.numbered import NumberedStream
 
 FACTS = "prefilled.json"
+_ALONE_SHARE = 0.15
+"""Of slices that stand in for their neighbours, as in short volumes."""
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -297,15 +299,10 @@ class PrefilledStream(NumberedStream):
     ----------
     folder : Path
     batch_size, seed : int
-    alone_share : float
-        Share of slices that stand in for their neighbours, as in short volumes.
     """
 
-    def __init__(
-        self, folder: Path, batch_size: int, seed: int, *, alone_share: float = 0.15
-    ) -> None:
+    def __init__(self, folder: Path, batch_size: int, seed: int) -> None:
         super().__init__(PrefilledCache(folder), batch_size, seed)  # type: ignore[arg-type]
-        self._alone_share = alone_share
 
     def collect(self, positions: list[int], rng: np.random.Generator) -> PrefilledBatch:
         """Read slices and put them together."""
@@ -317,7 +314,7 @@ class PrefilledStream(NumberedStream):
         for rows in (False, True):
             if rng.random() < 0.5:
                 one = mirrored(one, rows=rows)
-        order = [1, 1, 1] if rng.random() < self._alone_share else [0, 1, 2]
+        order = [1, 1, 1] if rng.random() < _ALONE_SHARE else [0, 1, 2]
         order = order[::-1] if rng.random() < 0.5 else order
         return replace(
             one,

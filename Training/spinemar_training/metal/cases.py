@@ -117,15 +117,14 @@ class CaseMaker:
     ----------
     patient_files : sequence of Path
         Prepared by `spinemar-train patient`.
-    threads : int
     """
 
-    def __init__(self, patient_files: Sequence[Path], threads: int = 1) -> None:
+    def __init__(self, patient_files: Sequence[Path]) -> None:
         self._patients = [load_patient(path, "cpu") for path in patient_files]
         bins = detector_bins(_SIZE)
         self._projectors = Projectors(
-            NufftRadon(2 * _SIZE, _VIEWS, 2 * bins, threads=threads),
-            NufftRadon(_SIZE, _VIEWS, bins, threads=threads),
+            NufftRadon(2 * _SIZE, _VIEWS, 2 * bins, threads=1),
+            NufftRadon(_SIZE, _VIEWS, bins, threads=1),
         )
 
     def make(self, seed: int) -> MetalCase:
@@ -208,10 +207,10 @@ def load_case(path: Path) -> MetalCase:
         )
 
 
-def make_cases(patient_files: Sequence[Path], output: Path, count: int, threads: int = 1) -> None:
+def make_cases(patient_files: Sequence[Path], output: Path, count: int) -> None:
     """Make cases 0 to `count` in a folder; those that are there are kept."""
     output.mkdir(parents=True, exist_ok=True)
-    maker = CaseMaker(patient_files, threads)
+    maker = CaseMaker(patient_files)
     for seed in range(count):
         path = output / f"{seed:05d}.npz"
         if not path.exists():

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from spinemar.base.atomic_files import atomic_path
-from spinemar.mar.segmentation.metal import MASK_THRESHOLD_HU
+from spinemar.io.hounsfield import MASK_THRESHOLD_HU
 from spinemar_training.lightning.metal import MetalTraining
 from spinemar_training.lightning.schedule import Budget
 from spinemar_training.metal.cases import MetalCase, load_case
@@ -61,11 +61,10 @@ def train_metal(
 
 
 def whole_slice(
-    network: MetalNetwork, case: MetalCase, scale: tuple[float, float], middle: int = 1
+    network: MetalNetwork, case: MetalCase, scale: tuple[float, float]
 ) -> NDArray[np.float32]:
-    """Run on a slice of a case, (rows, columns) of fractions; three times itself at the ends."""
-    around = [0, 1, 2] if middle == 1 else [middle] * 3
-    hu = torch.from_numpy(case.hu[around]).clamp(*scale).round()[None]
+    """Run on the middle slice of a case, (rows, columns) of fractions."""
+    hu = torch.from_numpy(case.hu).clamp(*scale).round()[None]
     multiple = network.unet.multiple
     pad = [(-n) % multiple for n in hu.shape[-2:]]
     padded = torch.nn.functional.pad(hu, (0, pad[1], 0, pad[0]), value=-1000.0)

@@ -21,6 +21,7 @@ LOW_HU, HIGH_HU = -2000.0, 3500.0
 N_FEATURES = 11
 MARGIN_MM = 24.0
 THICK_PX, THICK_SHARE = 31, 0.75
+_GRID_MULTIPLE = 32
 
 _INPUT, _NMAR, _LI = CHANNELS.index("input"), CHANNELS.index("nmar"), CHANNELS.index("li")
 _METAL, _SATURATED = CHANNELS.index("metal"), CHANNELS.index("saturated")
@@ -59,7 +60,7 @@ def stack(window: Tensor) -> Tensor:
     return torch.cat([hu, masks], 1)
 
 
-def grid_around_bodies(slabs: Tensor, pixel_mm: Tensor, multiple: int = 32) -> tuple[int, int]:
+def grid_around_bodies(slabs: Tensor, pixel_mm: Tensor) -> tuple[int, int]:
     """Rows and columns of a centred window at `PIXEL_MM` that holds the bodies of slabs.
 
     Slabs (b, s, channels, h, w); pixels of the window are what the prior costs.
@@ -72,7 +73,7 @@ def grid_around_bodies(slabs: Tensor, pixel_mm: Tensor, multiple: int = 32) -> t
         away = (torch.arange(size, device=tissue.device) - (size - 1) / 2).abs()
         reach_mm = (tissue.any(3 - axis) * away).amax(1) * pixel_mm
         half = (float(reach_mm.max()) + MARGIN_MM) / PIXEL_MM
-        sides.append(multiple * math.ceil(2 * half / multiple))
+        sides.append(_GRID_MULTIPLE * math.ceil(2 * half / _GRID_MULTIPLE))
     return sides[0], sides[1]
 
 

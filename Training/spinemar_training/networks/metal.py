@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -12,21 +10,11 @@ from spinemar_training.networks.unet import FoldedUNet
 
 
 class MetalNetwork(nn.Module):
-    """Volume fraction of metal in the middle of three slices.
+    """Volume fraction of metal in the middle of three slices."""
 
-    Parameters
-    ----------
-    widths, blocks : sequence of int
-        As of `FoldedUNet`.
-    """
-
-    def __init__(
-        self,
-        widths: Sequence[int] = (32, 48, 64, 80, 96),
-        blocks: Sequence[int] = (1, 1, 1, 1, 1),
-    ) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.unet = FoldedUNet(N_FEATURES, 1, widths, blocks)
+        self.unet = FoldedUNet(N_FEATURES, 1, (32, 48, 64, 80, 96), (1, 1, 1, 1, 1))
 
     def logits(self, features: Tensor) -> Tensor:
         """Input of the sigmoid, (b, 8, h, w) -> (b, 1, h, w)."""

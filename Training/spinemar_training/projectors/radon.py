@@ -24,6 +24,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+_TAPS = 5
+"""Of the Kaiser-Bessel kernel, an axis: keeps the error near 1e-4 of the maximum."""
+
 
 class _Gathering(NamedTuple):
     """A sparse real matrix by rows: columns, values and where each row starts."""
@@ -108,11 +111,8 @@ class TorchRadon:
         Views over [0, pi).
     n_bins : int
         Detector bins.
-    bin_px : float
-        Bin width in pixels.
+        As wide as pixels.
     device : torch.device or str
-    width : int
-        Kaiser-Bessel taps an axis; 5 keeps the error near 1e-4 of the maximum.
     """
 
     def __init__(
@@ -121,25 +121,23 @@ class TorchRadon:
         n_views: int,
         n_bins: int,
         *,
-        bin_px: float = 1.0,
         device: torch.device | str = "cpu",
-        width: int = 5,
     ) -> None:
-        self.size, self.n_views, self.n_bins, self.bin_px = size, n_views, n_bins, bin_px
+        self.size, self.n_views, self.n_bins = size, n_views, n_bins
         self.device = torch.device(device)
         self._grid = 2 * size
         self._padded = int(2 ** math.ceil(math.log2(2 * n_bins) - 1e-9))
         if 1.5 * 2 ** math.floor(math.log2(2 * n_bins)) >= 2 * n_bins:
             self._padded = int(1.5 * 2 ** math.floor(math.log2(2 * n_bins)))
-        beta = _kaiser_bessel_beta(width, 2.0)
-        frequency = np.arange(self._padded // 2 + 1) / (self._padded * bin_px)
+        beta = _kaiser_bessel_beta(_TAPS, 2.0)
+        frequency = np.arange(self._padded // 2 + 1) / self._padded
         angle = np.pi * np.arange(n_views) / n_views
         # (row, column) frequencies in cycles a pixel
         nu = np.stack(
             [np.outer(np.sin(angle), frequency), np.outer(np.cos(angle), frequency)], -1
         ).reshape(-1, 2)
         self._matrix, self._transpose = _interpolation_matrices(
-            nu * self._grid, self._grid, width, beta, self.device
+            nu * self._grid, self._grid, _TAPS, beta, self.device
         )
         # Beyond the pixel grid's Nyquist frequency the FFT is periodic: take nothing from there.
         inside = np.clip((0.5 + 0.5 / size - np.abs(nu).max(1)) * size, 0, 1)
@@ -148,8 +146,8 @@ class TorchRadon:
         k = np.arange(self._padded // 2 + 1)
         self._bin_phase = self._complex(np.exp(-1j * np.pi * k * (n_bins - 1) / self._padded))
         offset = np.arange(size) - size // 2
-        argument = np.sqrt(np.maximum(beta**2 - (np.pi * width * offset / self._grid) ** 2, 1e-12))
-        kernel = width * np.sinh(argument) / argument / np.i0(beta)
+        argument = np.sqrt(np.maximum(beta**2 - (np.pi * _TAPS * offset / self._grid) ** 2, 1e-12))
+        kernel = _TAPS * np.sinh(argument) / argument / np.i0(beta)
         roll = (1.0 / kernel).astype(np.float32)
         self._deapodisation = torch.from_numpy(np.outer(roll, roll)).to(self.device)
         self._ramp = self._ram_lak()
@@ -184,7 +182,7 @@ class TorchRadon:
         radial = _SparseProduct.apply(dense, self._matrix, self._transpose)
         radial = torch.view_as_complex(radial.reshape(self.n_views, -1, n, 2).contiguous())
         radial = radial.permute(2, 0, 1) * self._pixel_phase * self._bin_phase
-        return torch.fft.irfft(radial, n=self._padded, dim=-1)[..., : self.n_bins] / self.bin_px
+        return torch.fft.irfft(radial, n=self._padded, dim=-1)[..., : self.n_bins]
 
     def backproject(self, spectra: Tensor) -> Tensor:
         """Sum the plane waves of filtered projections; `spectra` is their rfft."""
@@ -214,5 +212,5 @@ class TorchRadon:
         """
         spectra = torch.fft.rfft(sinograms, n=self._padded, dim=-1)
         response = self._ramp if window is None else self._ramp * window
-        scale = math.pi / self.n_views / self.bin_px
+        scale = math.pi / self.n_views
         return self.backproject(spectra * (response * scale))

@@ -21,6 +21,9 @@ from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.projectors.projector import Projector
 from spinemar_training.simulate.stream import Batch
 
+_CHUNK = 2
+"""Slabs at a time: what memory holds."""
+
 
 @torch.no_grad()
 def score(
@@ -29,14 +32,13 @@ def score(
     generator: SinogramGenerator | None,
     radon: Projector,
     grid: tuple[int, int] | None,
-    chunk: int = 2,
     widening_mm: float = 0.0,
 ) -> dict[str, dict[str, np.ndarray]]:
     """RMSE of each slice with metal: {"all" | "near": {method: (slices,)}}."""
     found: dict[str, dict[str, list[np.ndarray]]] = {"all": {}, "near": {}}
-    for start in range(0, len(fixed.slabs), chunk):
-        slabs = fixed.slabs[start : start + chunk]
-        pixels = fixed.pixel_mm[start : start + chunk]
+    for start in range(0, len(fixed.slabs), _CHUNK):
+        slabs = fixed.slabs[start : start + _CHUNK]
+        pixels = fixed.pixel_mm[start : start + _CHUNK]
         windows = slice_windows(slabs)
         metal, truth = metal_of(windows), truth_of(windows)
         final, first, _, _ = correct_slabs(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.io.hounsfield import MASK_THRESHOLD_HU
 from spinemar.mar.segmentation.body import find_body
 from spinemar.volume import CTVolume
 
@@ -50,10 +51,8 @@ class Negative:
     metal: Mask
 
 
-def make_negatives(
-    volume: CTVolume, seed: int, per_kind: int, clean_slices: NDArray[np.intp] | None = None
-) -> Iterator[Negative]:
-    """Make `per_kind` negatives of each kind from clean slices of a patient.
+def make_negatives(volume: CTVolume, seed: int, per_kind: int) -> Iterator[Negative]:
+    """Make `per_kind` negatives of each kind from the slices of a patient without metal.
 
     Parameters
     ----------
@@ -61,16 +60,13 @@ def make_negatives(
         Axial slices stacked along the first axis, rows and columns of one spacing.
     seed : int
     per_kind : int
-    clean_slices : ndarray of int, optional
-        Slices without metal of the patient's own; by default all.
     """
     rng = np.random.default_rng(seed)
-    usable = np.arange(len(volume.hu)) if clean_slices is None else clean_slices
     pixel = float(volume.spacing_mm[0])
     for kind in KINDS:
         made = 0
         for _ in range(50 * per_kind):
-            k = int(rng.choice(usable))
+            k = int(rng.choice(len(volume.hu)))
             found = _MAKERS[kind](volume.hu[k], pixel, rng)
             if found is None:
                 continue
@@ -113,8 +109,8 @@ def _place(where: Mask, rng: np.random.Generator) -> NDArray[np.intp] | None:
     return np.asarray(spots[int(rng.integers(len(spots)))])
 
 
-def _inner(hu: Float, pixel: float, depth_mm: float = 30.0) -> Mask:
-    deep: Mask = find_body(hu, (pixel, pixel)).depth_mm > depth_mm
+def _inner(hu: Float, pixel: float) -> Mask:
+    deep: Mask = find_body(hu, (pixel, pixel)).depth_mm > 30.0
     return deep
 
 
@@ -170,7 +166,7 @@ def _screws(streak_hu: float) -> _Maker:
         away = np.hypot(y - place[0], x - place[1]) * pixel
         amplitude = streak_hu * rng.uniform(0.5, 1.5)
         streak = amplitude * np.cos(rng.integers(4, 12) * angle) * np.exp(-away / 40)
-        return clean + streak.astype(np.float32), clean, clean >= 2500
+        return clean + streak.astype(np.float32), clean, clean >= MASK_THRESHOLD_HU
 
     return make
 

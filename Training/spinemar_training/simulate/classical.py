@@ -45,9 +45,9 @@ def dilate_bins(trace: Tensor, bins: int = 1) -> Tensor:
     return wide > 0.5
 
 
-def trace_of(mask: Tensor, radon: Projector, dilation: int = TRACE_DILATION_BINS) -> Tensor:
+def trace_of(mask: Tensor, radon: Projector) -> Tensor:
     """Rays through a boolean mask (n, size, size): more than half a pixel of it, dilated."""
-    return dilate_bins(radon.forward(mask.float()) > TRACE_LENGTH_PX, dilation)
+    return dilate_bins(radon.forward(mask.float()) > TRACE_LENGTH_PX, TRACE_DILATION_BINS)
 
 
 def lost_rays_of(metal: Tensor, saturated: Tensor, radon: Projector) -> Tensor:

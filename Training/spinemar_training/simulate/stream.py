@@ -41,11 +41,6 @@ class SlabMaker:
         self._rng = np.random.default_rng(seed)
         self._generator = torch.Generator(device=device).manual_seed(seed)
 
-    def reseed(self, seed: Sequence[int]) -> None:
-        """Start the random draws anew."""
-        self._rng = np.random.default_rng(seed)
-        self._generator.manual_seed(int(self._rng.integers(2**62)))
-
     def make(self) -> TrainingSlab:
         """Make the next slab that holds metal."""
         while True:
@@ -136,52 +131,6 @@ class SlabStream(IterableDataset):
             drawn += 1
             if drawn % self._renew_every == 0:
                 self._add()
-
-
-class NumberedBatches(IterableDataset):
-    """Batches that depend on the seed and their number only: a resumed run sees the same ones.
-
-    Every process of a distributed run takes numbers of its own.
-
-    Parameters
-    ----------
-    patient_files, settings : as for `SlabMaker`
-    seed : int
-    batch_size : int
-        Slabs a batch; each is drawn as a window of its slices around a random one.
-    device : str
-    """
-
-    def __init__(
-        self,
-        patient_files: Sequence[Path],
-        settings: SlabSettings,
-        seed: int,
-        batch_size: int,
-        device: str = "cpu",
-    ) -> None:
-        self._maker = SlabMaker(patient_files, settings, seed, device)
-        self._seed, self._batch_size = seed, batch_size
-        self.first = 0
-
-    def batch(self, number: int) -> Batch:
-        """Make batch `number`."""
-        self._maker.reseed([self._seed, number])
-        slabs = [self._maker.make() for _ in range(self._batch_size)]
-        middle = slabs[0].images.shape[0] // 2
-        return Batch(
-            torch.stack([s.images[middle - 1 : middle + 2] for s in slabs]),
-            torch.tensor([s.pixel_mm for s in slabs], device=slabs[0].images.device),
-        )
-
-    def __iter__(self) -> Iterator[Batch]:
-        rank, world = 0, 1
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        number = self.first * world + rank
-        while True:
-            yield self.batch(number)
-            number += world
 
 
 def fixed_slabs(maker: SlabMaker, count: int) -> Batch:

@@ -22,9 +22,7 @@ _LOG_LINES = 200
 Event = Mapping[str, Any]
 
 
-def start_worker(
-    command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None
-) -> subprocess.Popen[str]:
+def start_worker(command: Sequence[str] | None = None) -> subprocess.Popen[str]:
     """Start a worker process, which waits for its job on stdin.
 
     Raises
@@ -34,7 +32,7 @@ def start_worker(
     """
     command = command or worker_command(choose_interpreter())
     try:
-        return start_process_tree(command, environment or worker_environment())
+        return start_process_tree(command, worker_environment())
     except OSError as error:
         raise FaultError(
             f"The worker could not be started ({error.strerror or error}).",
@@ -53,8 +51,6 @@ class JobProcess:
         The job without its schema.
     command : sequence of str, optional
         Command line of the worker; by default this Python's.
-    environment : mapping, optional
-        By default the parent's, with `spinemar` on its path.
     waiting : Popen, optional
         A worker that was started before and waits for a job (`StandbyWorker.take`).
     """
@@ -63,10 +59,9 @@ class JobProcess:
         self,
         job: Mapping[str, Any],
         command: Sequence[str] | None = None,
-        environment: Mapping[str, str] | None = None,
         waiting: subprocess.Popen[str] | None = None,
     ) -> None:
-        self._process = waiting or start_worker(command, environment)
+        self._process = waiting or start_worker(command)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._ended = False

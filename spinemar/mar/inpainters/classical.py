@@ -25,9 +25,7 @@ class LinearInterpolation:
     name = "li"
     trace: Trace = "metal"
     neighbours = 0
-
-    def __init__(self, gate: GateParameters | None = None) -> None:
-        self.gate = gate or LI_GATE
+    gate = LI_GATE
 
     def facts(self) -> ModelFacts:
         """Nothing to state: no model."""
@@ -44,9 +42,7 @@ class NormalizedInterpolation:
     name = "nmar"
     trace: Trace = "metal"
     neighbours = 0
-
-    def __init__(self, gate: GateParameters | None = None) -> None:
-        self.gate = gate or GateParameters()
+    gate = GateParameters()
 
     def facts(self) -> ModelFacts:
         """Nothing to state: no model."""

@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 
 from spinemar.axial import find_axial_slices
 from spinemar.errors import InputError
+from spinemar.io.hounsfield import MASK_THRESHOLD_HU
 from spinemar.mar.segmentation.body import find_body
 from spinemar.mar.segmentation.connected_components import Component, ConnectedComponents
 from spinemar.mar.segmentation.padding import without_padding
 from spinemar.progress import CancelToken
 from spinemar.volume import CTVolume
 
-MASK_THRESHOLD_HU = 2500.0
-"""Metal on 12-bit scans of titanium and steel: lower takes in bone, higher starves steel."""
 _BRIGHT_HU = 1500.0
 _CORE_HU = 3000.0
 _CORE_VOLUME_MM3 = 4.0

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.io.hounsfield import PADDING_BELOW_HU
+
 AIR_HU = np.float32(-1000.0)
-_NO_MEASUREMENT_HU = -1500.0
 _TISSUE_HU = -700.0
 _FADE_PX = 20.0
 _SMOOTHING_PX = 3.0
@@ -35,7 +36,7 @@ def padding_mask(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
         Pixels that are not finite, that equal a corner's value below -1500 HU, or that lie
         below -1500 HU outside the circle inscribed in the matrix (interpolated padding).
     """
-    low = ~(hu > _NO_MEASUREMENT_HU)
+    low = ~(hu > PADDING_BELOW_HU)
     if not low.any():
         return low
     rows, cols = hu.shape[-2:]

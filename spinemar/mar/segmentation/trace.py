@@ -18,6 +18,7 @@ TRACE_LENGTH_PX = 0.5
 TRACE_DILATION_BINS = 1
 ADDED_SHARE_CAP = 0.12
 """Most of all rays that saturation may add to the metal trace."""
+_NEARNESS_REACH_MM = 65.0
 
 
 def trace_of(
@@ -117,18 +118,16 @@ def lost_ray_trace(
     return LostRays(metal_trace | added, float(added.mean()), capped)
 
 
-def nearness_mm(
-    metal: NDArray[np.bool_], pixel_mm: tuple[float, float], *, reach_mm: float = 65.0
-) -> NDArray[np.float32]:
+def nearness_mm(metal: NDArray[np.bool_], pixel_mm: tuple[float, float]) -> NDArray[np.float32]:
     """Distance to the nearest metal pixel of a slice.
+
+    Farther distances need not be exact: beyond the box that reaches 65 mm around all metal they
+    are infinite.
 
     Parameters
     ----------
     metal : ndarray of bool, shape (rows, columns)
     pixel_mm : (row spacing, column spacing) in mm
-    reach_mm : float
-        Farther distances need not be exact: beyond the box that reaches so far around all
-        metal they are infinite.
 
     Returns
     -------
@@ -136,7 +135,7 @@ def nearness_mm(
         Millimetres; infinite where there is no metal.
     """
     distance = np.full(metal.shape, np.inf, dtype=np.float32)
-    box = bounding_box(metal, [int(reach_mm / spacing) + 1 for spacing in pixel_mm])
+    box = bounding_box(metal, [int(_NEARNESS_REACH_MM / spacing) + 1 for spacing in pixel_mm])
     if box is not None:
         distance[box] = ndimage.distance_transform_edt(~metal[box], sampling=pixel_mm)
     return distance

@@ -12,7 +12,7 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, ScrewModel
 from spinemar.implants.placement import STANDARD_CROSSLINK, Screw
 from spinemar.implants.shapes.solids import FloatArray, unit
-from spinemar.planning.constructs.assemble import crosslink_model, with_rods
+from spinemar.planning.constructs.assemble import with_rods
 from spinemar.planning.constructs.rods import RodSettings
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.findings import with_findings
@@ -120,7 +120,6 @@ def plan_with_alternatives(
     settings: PlanSettings | None = None,
     *,
     locked: Plan | None = None,
-    fields: Mapping[str, BoneField] | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> AutomaticPlan:
@@ -138,13 +137,13 @@ def plan_with_alternatives(
     if not wanted:
         raise InputError("There is no level to plan.", "Name levels such as T11-L2.")
     kept = {s.id: s for s in (locked.screws if locked else ()) if s.locked and s.level in wanted}
-    known, found, warnings = dict(fields or {}), {}, []
+    known, found, warnings = {}, {}, []
     for n, level in enumerate(wanted):
         if cancel is not None:
             cancel.raise_if_cancelled()
         progress(Progress("planning screws", n, len(wanted)))
         vertebra = spine.vertebra(level)
-        known[level] = known.get(level) or bone_field(spine.labels, vertebra)
+        known[level] = bone_field(spine.labels, vertebra)
         for side in ("left", "right"):
             if f"{level}-{side}" in kept:
                 continue
@@ -271,31 +270,3 @@ def _head(trajectory: Trajectory, model: ScrewModel) -> FloatArray:
     axis = unit(trajectory.tip - trajectory.entry)
     result: FloatArray = trajectory.entry - axis * model.head.neck_mm
     return result
-
-
-def with_alternative(
-    automatic: AutomaticPlan,
-    screw_id: str,
-    rank: int,
-    spine: SpineModel,
-    catalogue: Catalogue,
-    settings: PlanSettings | None = None,
-) -> Plan:
-    """Return the plan with a screw's alternative of some rank (0: best), rods anew, graded.
-
-    Raises
-    ------
-    InputError
-        If the screw has no alternative of that rank.
-    """
-    settings = settings or PlanSettings()
-    offers = automatic.alternatives.get(screw_id, ())
-    if not 0 <= rank < len(offers):
-        raise InputError(
-            f"Screw {screw_id} has no alternative {rank + 1}.", f"It has {len(offers)}."
-        )
-    model = catalogue.screw(_model_id(settings))
-    plan = automatic.plan.with_screw(screw_of(screw_id, offers[rank], settings.material, model))
-    if plan.rods:
-        plan = with_rods(plan, catalogue, settings.rod, crosslink=crosslink_model(plan))
-    return with_findings(grade_plan(plan, spine, automatic.fields), spine, catalogue)

@@ -19,19 +19,12 @@ from spinemar.spine.model import Endplate, SpineModel
 _DISTRACTION_MM, _MOST_DISTRACTION_MM = 1.0, 4.0
 
 
-def cage_for_disc(
-    spine: SpineModel,
-    upper_level: str,
-    model: CageModel,
-    *,
-    material: str | None = None,
-    offset_mm: tuple[float, float] = (0.0, 0.0),
-) -> Cage:
+def cage_for_disc(spine: SpineModel, upper_level: str, model: CageModel) -> Cage:
     """Return the cage that fits the disc below a level.
 
     It lies midway between the two endplates. Its height restores a disc that is lower than
     those above and below, by up to 4 mm; its lordosis is the catalogue's nearest to the
-    disc's; width and depth are the model's middle sizes.
+    disc's; width and depth are the model's middle sizes, its material the first.
 
     Parameters
     ----------
@@ -40,10 +33,6 @@ def cage_for_disc(
         "L4" for the disc L4/L5.
     model : CageModel
         Of the catalogue.
-    material : str, optional
-        One of the model's; its first otherwise.
-    offset_mm : pair of float
-        Shift to the right and forwards, such as for a posterior (PLIF) pair.
 
     Raises
     ------
@@ -69,7 +58,7 @@ def cage_for_disc(
         )
     right = perpendicular(superior, above.right + below.right)
     anterior = np.cross(superior, right)
-    centre = (roof.point_ras + floor.point_ras) / 2 + offset_mm[0] * right + offset_mm[1] * anterior
+    centre = (roof.point_ras + floor.point_ras) / 2
     opening = _opening_deg(roof.normal_ras, floor.normal_ras, anterior)
     return Cage(
         id=f"cage-{disc}",
@@ -82,7 +71,7 @@ def cage_for_disc(
         height_mm=max(fitting),
         lordosis_deg=min(model.lordoses_deg, key=lambda angle: abs(angle - opening)),
         shape=model.shape,
-        material=material or model.materials[0],
+        material=model.materials[0],
         marker_material=model.marker_material,
     )
 

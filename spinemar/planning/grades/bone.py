@@ -68,11 +68,11 @@ class BoneField:
         return result
 
 
-def bone_field(labels: LabelVolume, frame: VertebraFrame, step_mm: float = STEP_MM) -> BoneField:
+def bone_field(labels: LabelVolume, frame: VertebraFrame) -> BoneField:
     """Compute the field of one vertebra from VerSe labels.
 
     The labels' staircase, coarse between slices, is smoothed by interpolating its
-    distance field to `step_mm` (shape-based interpolation, Raya and Udupa 1990); the
+    distance field to 0.5 mm (shape-based interpolation, Raya and Udupa 1990); the
     distance to that finer surface follows.
 
     Raises
@@ -81,16 +81,16 @@ def bone_field(labels: LabelVolume, frame: VertebraFrame, step_mm: float = STEP_
         If the vertebra has no voxel near its frame.
     """
     first = np.array([low for low, _ in _REACH_MM])
-    shape = tuple(round((high - low) / step_mm) + 1 for low, high in _REACH_MM)
+    shape = tuple(round((high - low) / STEP_MM) + 1 for low, high in _REACH_MM)
     coarse, grid = _coarse_distance(labels, frame)
     # One affine map takes fine local indices to coarse voxel indices.
     local_to_ras = frame.axes_ras.T
-    matrix = grid.ras_to_ijk[:3, :3] @ local_to_ras * step_mm
+    matrix = grid.ras_to_ijk[:3, :3] @ local_to_ras * STEP_MM
     offset = grid.to_ijk(frame.to_ras(first))
     fine = ndimage.affine_transform(
         coarse.transpose(2, 1, 0), matrix, offset, output_shape=shape, order=1, mode="nearest"
     )
-    return BoneField(_distance_to_surface(fine < 0.0, step_mm), first, frame, step_mm)
+    return BoneField(_distance_to_surface(fine < 0.0, STEP_MM), first, frame, STEP_MM)
 
 
 def _coarse_distance(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,36 +15,10 @@ from spinemar.planning.plans.plan import PLAN_VERSION, Plan
 _FORMAT = "spinemar-plan"
 _REMEDY = "Use a plan written by SpineMAR, or correct the file."
 
-# One entry per old version: turns the raw JSON object of version n into n + 1.
-Migration = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-def _name_models(raw: dict[str, Any]) -> dict[str, Any]:
-    """Version 1 knew one rod and one crosslink: what they are called is the default since."""
-    return raw
-
-
-def _say_why_not_graded(raw: dict[str, Any]) -> dict[str, Any]:
-    """Version 2 did not say why a screw has no grade: it is not known."""
-    return raw
-
-
-def _say_what_lies_in_the_canal(raw: dict[str, Any]) -> dict[str, Any]:
-    """Version 3 did not say it of a screw without a grade: grading anew does."""
-    return raw
-
-
-def _say_what_was_seen(raw: dict[str, Any]) -> dict[str, Any]:
-    """Version 4 did not keep what was seen of a screw in the CT that it was found in."""
-    return raw
-
-
-MIGRATIONS: Mapping[int, Migration] = {
-    1: _name_models,
-    2: _say_why_not_graded,
-    3: _say_what_lies_in_the_canal,
-    4: _say_what_was_seen,
-}
+# What older versions do not say has a default since, so they are read as they are: 1 knew one rod
+# and one crosslink, 2 not why a screw has no grade, 3 not what of such a screw lies in the canal,
+# 4 not what was seen of a screw in the CT that it was found in.
+_OLDEST_VERSION = 1
 
 
 def plan_to_json(plan: Plan) -> str:
@@ -54,7 +27,7 @@ def plan_to_json(plan: Plan) -> str:
     return json.dumps(raw, indent=2, allow_nan=False) + "\n"
 
 
-def plan_from_json(text: str, *, migrations: Mapping[int, Migration] = MIGRATIONS) -> Plan:
+def plan_from_json(text: str) -> Plan:
     """Read a plan; refuses what is no plan, unknown versions, NaN and absurd sizes.
 
     Raises
@@ -65,7 +38,7 @@ def plan_from_json(text: str, *, migrations: Mapping[int, Migration] = MIGRATION
     raw = parse_json(text, "plan")
     if not isinstance(raw, dict) or raw.get("format") != _FORMAT:
         raise InputError("The file is not a SpineMAR plan.", _REMEDY)
-    return build_record(Plan, _migrated(raw, migrations), "plan")
+    return build_record(Plan, _present(raw), "plan")
 
 
 def read_plan(path: Path) -> Plan:
@@ -81,8 +54,9 @@ def write_plan(path: Path, plan: Plan) -> None:
         temporary.write_text(plan_to_json(plan), encoding="utf-8")
 
 
-def _migrated(raw: dict[str, Any], migrations: Mapping[int, Migration]) -> dict[str, Any]:
-    version = raw.get("version")
+def _present(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan of any version that is known as one of the present version."""
+    version = raw.pop("version", None)
     if isinstance(version, bool) or not isinstance(version, int):
         raise InputError("The plan does not say its version.", _REMEDY)
     if version > PLAN_VERSION:
@@ -90,12 +64,7 @@ def _migrated(raw: dict[str, Any], migrations: Mapping[int, Migration]) -> dict[
             f"The plan is of version {version}; this software knows up to {PLAN_VERSION}.",
             "Update SpineMAR.",
         )
-    while version < PLAN_VERSION:
-        if version not in migrations:
-            raise InputError(f"A plan of version {version} is not known.", _REMEDY)
-        raw = migrations[version](dict(raw))
-        version += 1
-    return {
-        **{key: value for key, value in raw.items() if key != "format"},
-        "version": PLAN_VERSION,
-    }
+    if version < _OLDEST_VERSION:
+        raise InputError(f"A plan of version {version} is not known.", _REMEDY)
+    del raw["format"]
+    return {**raw, "version": PLAN_VERSION}

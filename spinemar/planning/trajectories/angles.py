@@ -12,9 +12,6 @@ from spinemar.implants.shapes.screw import shank_axis
 from spinemar.planning.vectors import as_point
 from spinemar.spine.model import VertebraFrame
 
-#: A screw that leans farther than this would not come from behind any more.
-LARGEST_DEG = 80.0
-
 
 @dataclass(frozen=True)
 class ScrewAngles:

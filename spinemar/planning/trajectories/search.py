@@ -48,8 +48,8 @@ class Trajectory:
     sagittal_deg: float
 
 
-def best_trajectories(pedicle: Pedicle, count: int = 8, seed: int = 0) -> tuple[Trajectory, ...]:
-    """Search a pedicle for trajectories; the best first, each unlike the others.
+def best_trajectories(pedicle: Pedicle, count: int = 8) -> tuple[Trajectory, ...]:
+    """Search a pedicle for trajectories; the best first, each unlike the others, always the same.
 
     The diameter for the pedicle's width comes first; where bone is left too thin beside
     it, the next smaller ones are tried.
@@ -59,8 +59,6 @@ def best_trajectories(pedicle: Pedicle, count: int = 8, seed: int = 0) -> tuple[
     pedicle : Pedicle
     count : int
         Most alternatives to return.
-    seed : int
-        Of the random refinement; one seed gives one result.
 
     Returns
     -------
@@ -74,7 +72,7 @@ def best_trajectories(pedicle: Pedicle, count: int = 8, seed: int = 0) -> tuple[
         if thinner.diameter_mm in tried:
             break
         tried.add(thinner.diameter_mm)
-        found += _search(thinner, count, seed)
+        found += _search(thinner, count)
         if max((t.margin_mm for t in found), default=-1.0) >= _GOOD_MARGIN_MM:
             break
     return by_score(found)[:count]
@@ -85,9 +83,9 @@ def by_score(trajectories: Sequence[Trajectory]) -> tuple[Trajectory, ...]:
     return tuple(sorted(trajectories, key=lambda t: -t.score))
 
 
-def _search(pedicle: Pedicle, count: int, seed: int) -> tuple[Trajectory, ...]:
+def _search(pedicle: Pedicle, count: int) -> tuple[Trajectory, ...]:
     """Search with one diameter."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)  # one seed: the same trajectories every time
     candidates = _lattice(pedicle)
     totals = score(pedicle, candidates).total
     for round_ in range(_ROUNDS):

@@ -20,6 +20,8 @@ _CLEARANCE_MM = 5.0
 #: Steepest slope of the canal that is tracked, mm sideways per mm along the body axis: in old
 #: kyphotic patients and at the sacrum the canal runs nearly within the slice.
 _STEEPEST = 2.2
+#: Penalty for a slope of 1, in units of the score.
+_STIFFNESS = 0.2
 
 
 def ray_distances(
@@ -79,17 +81,13 @@ def _in_slice_distance(mask: NDArray[np.bool_], pixel_mm: float) -> NDArray[np.f
     return result
 
 
-def best_path(
-    score: NDArray[np.float32], pixel_mm: float, slice_mm: float, stiffness: float = 0.2
-) -> NDArray[np.intp]:
+def best_path(score: NDArray[np.float32], pixel_mm: float, slice_mm: float) -> NDArray[np.intp]:
     """Path of one pixel per slice with the largest total score.
 
     Parameters
     ----------
     score : ndarray of float32, shape (nz, ny, nx)
     pixel_mm, slice_mm : float
-    stiffness : float
-        Penalty for a slope of 1, in units of the score.
 
     Returns
     -------
@@ -105,7 +103,7 @@ def best_path(
         if np.hypot(dy, dx) <= reach + 0.5
     ]
     slopes = np.hypot(*np.array(offsets).T) * pixel_mm / slice_mm
-    costs = stiffness * slopes**2 * slice_mm / 4.0
+    costs = _STIFFNESS * slopes**2 * slice_mm / 4.0
     total = score[0].astype(np.float64)
     back = np.zeros((nz, ny, nx), np.int16)
     for z in range(1, nz):

@@ -25,8 +25,8 @@ class _NvmlMemory(ctypes.Structure):
     )
 
 
-def free_gpu_bytes(device: int = 0) -> int | None:
-    """Ask the driver for the free memory of a GPU; None where there is no driver to ask."""
+def free_gpu_bytes() -> int | None:
+    """Ask the driver for the free memory of the first GPU; None where there is no driver to ask."""
     for name in ("libnvidia-ml.so.1", "nvml.dll"):
         try:
             library = ctypes.CDLL(name)
@@ -39,7 +39,7 @@ def free_gpu_bytes(device: int = 0) -> int | None:
     try:
         if library.nvmlInit_v2() != 0:
             return None
-        index = ctypes.c_uint(_physical(device))
+        index = ctypes.c_uint(_physical_number())
         found = library.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(handle)) == 0
         found = found and library.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(memory)) == 0
         library.nvmlShutdown()
@@ -48,11 +48,10 @@ def free_gpu_bytes(device: int = 0) -> int | None:
     return int(memory.free) if found else None
 
 
-def _physical(device: int) -> int:
-    """Return a device's number in the driver's list; CUDA_VISIBLE_DEVICES hides and reorders."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    chosen = visible[device].strip() if device < len(visible) else ""
-    return int(chosen) if chosen.isdigit() else device
+def _physical_number() -> int:
+    """Return the first GPU's number for the driver; CUDA_VISIBLE_DEVICES hides and reorders."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    return int(chosen) if chosen.isdigit() else 0
 
 
 def slices_that_fit(free_bytes: int | None, input_bytes: int) -> int:
