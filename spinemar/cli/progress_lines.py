@@ -9,7 +9,7 @@ from types import TracebackType
 
 from spinemar.progress import Progress
 
-MINUTE_S = 60.0
+_MINUTE_S = 60.0
 
 
 class ProgressLines:
@@ -28,7 +28,7 @@ class ProgressLines:
     def __init__(
         self,
         say: Callable[[str], None],
-        every_s: float = MINUTE_S,
+        every_s: float = _MINUTE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._say = say

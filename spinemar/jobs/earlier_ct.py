@@ -101,7 +101,7 @@ def read_earlier(
     transforms = None
     if files.transforms is not None:
         transforms = registration_from_json(read_text(files.transforms, "file of transforms"))
-    facts = {"sha256": voxel_hash(volume), "scan_sha256": voxel_hash(scan)}
+    facts = {"sha256": _voxel_hash(volume), "scan_sha256": _voxel_hash(scan)}
     for prefix, one in (("", other), ("scan_", mine)):
         if one is not None:
             known = {"study_date": one.study_date, "study_uid": one.study_uid}
@@ -110,7 +110,7 @@ def read_earlier(
     return EarlierCt(volume, load_labels(_named(files.labels)), transforms, facts)
 
 
-def voxel_hash(volume: CTVolume) -> str:
+def _voxel_hash(volume: CTVolume) -> str:
     """SHA-256 of a volume's HU and its place, whatever file it came from."""
     found = hashlib.sha256(np.ascontiguousarray(volume.ijk_to_ras, dtype="<f8").tobytes())
     found.update(repr(volume.hu.shape).encode())

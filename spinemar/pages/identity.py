@@ -10,7 +10,7 @@ from datetime import date
 from spinemar import __version__
 
 #: What stands on blank lines to be filled in by hand.
-BLANKS = ("Name", "ID", "Signature")
+_BLANKS = ("Name", "ID", "Signature")
 _HASH_LETTERS = 12
 
 
@@ -72,8 +72,8 @@ class Identity:
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
         """What is signed: pairs of a name and what stands on its line, "" for a blank one."""
-        others = [(name, text) for name, text in self.patient.items() if name not in BLANKS]
-        return (*((name, self.patient.get(name, "")) for name in BLANKS), *others)
+        others = [(name, text) for name, text in self.patient.items() if name not in _BLANKS]
+        return (*((name, self.patient.get(name, "")) for name in _BLANKS), *others)
 
     @property
     def sentence(self) -> str:

@@ -29,7 +29,7 @@ BoneSource = Literal["earlier CT", "labels", "corrected CT"]
 
 # Standard deviations of a bone's surface in mm, chosen after a first look at a few simulated scans;
 # whether intervals hold nine of ten with them is still to be measured (Docs/postop.md).
-ERROR_MM: Mapping[BoneSource, float] = {"earlier CT": 0.6, "labels": 0.8, "corrected CT": 1.3}
+_ERROR_MM: Mapping[BoneSource, float] = {"earlier CT": 0.6, "labels": 0.8, "corrected CT": 1.3}
 #: Where a vertebra's own registration failed and it moved as its neighbours do.
 _NEIGHBOURS_ERROR_MM = 2.5
 # Metal and its glow around it are taken out so far, and filled from so far beside.
@@ -70,7 +70,7 @@ class Bone:
 def bone_from_labels(spine: SpineModel, source: BoneSource = "labels") -> Bone:
     """Take the bone of a segmentation that knows what lay where the metal is."""
     fields = _fields(spine)
-    errors = dict.fromkeys(fields, ERROR_MM[source])
+    errors = dict.fromkeys(fields, _ERROR_MM[source])
     return Bone(spine, fields, source, errors, _said(spine))
 
 
@@ -145,7 +145,7 @@ def bone_from_earlier(laid: Laid, scan: CTVolume, earlier: CTVolume) -> Bone:
         frames.append(there)
         fields[frame.level] = replace(bone_field(before.labels, frame), frame=there)
         sure = motion.found != "neighbours"
-        error = ERROR_MM["earlier CT"] if sure else _NEIGHBOURS_ERROR_MM
+        error = _ERROR_MM["earlier CT"] if sure else _NEIGHBOURS_ERROR_MM
         errors[frame.level] = error
     if not frames:
         raise InputError(

@@ -26,7 +26,7 @@ from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_pr
 _STAGE = "Fitting screws"
 # A thread holds less metal than its outer cylinder, and networks draw thin metal a little thinner:
 # measured on simulated scans of the training patients (Docs/postop.md).
-METAL_SHARE_OF_DIAMETER = 0.73
+_METAL_SHARE_OF_DIAMETER = 0.73
 _DIAMETER_ERROR_MM, _LENGTH_ERROR_MM = 0.4, 1.5
 # Shares of a voxel that a rendered screw leaves unexplained; more is no screw of this shape.
 _WORST_RESIDUAL = 0.22
@@ -192,7 +192,7 @@ def _names(shanks: Sequence[Shank]) -> list[str]:
 
 
 def _placed(fit: FittedShank, name: str, model: ScrewModel, material: str) -> Screw:
-    diameter = 2.0 * fit.radius_mm / METAL_SHARE_OF_DIAMETER
+    diameter = 2.0 * fit.radius_mm / _METAL_SHARE_OF_DIAMETER
     size = (round(float(np.clip(diameter, 2.0, 12.0)), 2), round(fit.length_mm, 2))
     return model.placed(name, fit.shank.level, fit.shank.side, fit.neck, fit.axis, size, material)
 
@@ -245,7 +245,7 @@ def _sees_bone(fit: FittedShank, metal: MetalShare) -> bool:
     depth = np.linspace(0.3, 0.8, 11) * fit.length_mm
     centres = fit.neck + depth[:, None] * fit.axis
     share = metal.at(
-        centres[:, None] + ring * (fit.radius_mm / METAL_SHARE_OF_DIAMETER + _AROUND_MM)
+        centres[:, None] + ring * (fit.radius_mm / _METAL_SHARE_OF_DIAMETER + _AROUND_MM)
     )
     return bool((share >= HALF).mean() <= _HIDDEN_SHARE)
 

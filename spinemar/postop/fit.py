@@ -119,7 +119,7 @@ def fit_shank(
 def _extent(shank: Shank, metal: MetalShare) -> tuple[float, float, bool] | None:
     """Return where neck and tip lie along the axis from its middle, and whether a head follows."""
     depth = np.arange(-_BACK_MM, _LONGEST_MM, _STEP_MM)
-    area = sections_mm2(shank, metal, depth)
+    area = _sections_mm2(shank, metal, depth)
     start = int(np.searchsorted(depth, 0.0))
     usual = float(np.median(area[start - _NEAR_STEPS : start + _NEAR_STEPS]))
     if usual < _LEAST_MM2:
@@ -145,7 +145,7 @@ def _until_it_ends(metal: NDArray[np.bool_]) -> int:
     return int(there[gaps[0] - 1] if len(gaps) and gaps[0] > 0 else 0 if len(gaps) else there[-1])
 
 
-def sections_mm2(shank: Shank, metal: MetalShare, depth: FloatArray) -> FloatArray:
+def _sections_mm2(shank: Shank, metal: MetalShare, depth: FloatArray) -> FloatArray:
     """Return the metal's cross-section around an axis at depths (n,) from its middle, in mm2."""
     first = perpendicular(shank.axis, (1.0, 0.0, 0.0))
     second = np.cross(shank.axis, first)

@@ -17,7 +17,7 @@ from spinemar.postop.bone import Bone
 from spinemar.postop.find import FoundImplants, FoundScrew
 from spinemar.registration.motions import moved
 
-NOT_GRADABLE = "not gradable"
+_NOT_GRADABLE = "not gradable"
 _HEADER = (
     "id", "level", "side", *(f"{name}_{axis}" for name in ("entry", "tip") for axis in "ras"),
     "diameter_mm", "length_mm", "nearest_diameter_mm", "nearest_length_mm", "nearest_likelihood",
@@ -106,7 +106,7 @@ def said(one: FoundScrew) -> str:
     graded = one.graded
     if graded.grade is None:
         canal = f": {graded.canal_mm:.1f} mm in the canal, medial" if canal_mm(one.screw) else ""
-        return f"{NOT_GRADABLE}{canal}. {graded.reason}"
+        return f"{_NOT_GRADABLE}{canal}. {graded.reason}"
     return screw_line(one.screw)
 
 
@@ -117,7 +117,7 @@ def _row(one: FoundScrew, planned: ScrewDifference | None) -> list[object]:
         screw.id, screw.level, screw.side, *(round(c, 2) for c in (*screw.entry, *screw.tip)),
         screw.diameter_mm, screw.length_mm, one.nearest.diameter_mm, one.nearest.length_mm,
         _rounded(one.nearest.likelihood), _rounded(one.fitted.axis_error_mm),
-        round(one.fitted.residual, 3), NOT_GRADABLE if grade is None else grade.letter,
+        round(one.fitted.residual, 3), _NOT_GRADABLE if grade is None else grade.letter,
         graded.certain, graded.best, graded.worst, _rounded(grade.breach_mm) if grade else "",
         low, high, (grade.direction or "") if grade else "",
         _rounded(screw.canal_intrusion_mm) if grade or graded.canal_mm else "",

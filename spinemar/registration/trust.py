@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from spinemar.errors import InputError
 from spinemar.registration.motions import VertebraMotion
 
-LEAST_BODY_LIKENESS = 0.7
-LEAST_OVERLAP = 0.1
-SAME_VERTEBRA = 0.88
+_LEAST_BODY_LIKENESS = 0.7
+_LEAST_OVERLAP = 0.1
+_SAME_VERTEBRA = 0.88
 
 
 def check_same_patient(likeness: float, overlap: float) -> None:
@@ -28,13 +28,13 @@ def check_same_patient(likeness: float, overlap: float) -> None:
     InputError
         With the reason.
     """
-    if not likeness >= LEAST_BODY_LIKENESS and not math.isnan(likeness):
+    if not likeness >= _LEAST_BODY_LIKENESS and not math.isnan(likeness):
         raise InputError(
             "The earlier CT does not show what the scan shows "
-            f"(likeness {max(likeness, 0.0):.2f}, at least {LEAST_BODY_LIKENESS} is needed).",
+            f"(likeness {max(likeness, 0.0):.2f}, at least {_LEAST_BODY_LIKENESS} is needed).",
             "Give a CT of the same patient and region.",
         )
-    if overlap < LEAST_OVERLAP:
+    if overlap < _LEAST_OVERLAP:
         raise InputError(
             "The earlier CT does not show the levels with metal.",
             "Give a CT of the same patient that shows them.",
@@ -44,7 +44,7 @@ def check_same_patient(likeness: float, overlap: float) -> None:
 def other_patient(motions: Sequence[VertebraMotion]) -> bool:
     """Whether the vertebrae that can be compared are those of somebody else."""
     judged = [one.likeness for one in motions if not math.isnan(one.likeness)]
-    alike = sum(likeness >= SAME_VERTEBRA for likeness in judged)
+    alike = sum(likeness >= _SAME_VERTEBRA for likeness in judged)
     return bool(judged) and alike < 0.5 * len(judged)
 
 

@@ -17,13 +17,13 @@ from spinemar.registration.search import likeness_of
 from spinemar.volume import LabelVolume
 
 STEP_MM = 1.25
-RIM_MM = 4.0
+_RIM_MM = 4.0
 """What is compared reaches so far around a vertebra's label."""
-CHANGED_SHARE = 0.1
+_CHANGED_SHARE = 0.1
 """Of a vertebra's surroundings so much may have been changed by an operation."""
-LEAST_LIKENESS = 0.8
-SURE_LIKENESS = 0.9
-MOST_MOVED_MM = 15.0
+_LEAST_LIKENESS = 0.8
+_SURE_LIKENESS = 0.9
+_MOST_MOVED_MM = 15.0
 _MARGIN_MM = 12.0
 _LEAST_VOXELS = 400
 _SEEN_SHARE = 0.15
@@ -169,14 +169,14 @@ def _best(
     tried: list[VertebraMotion] = []
     for start in starts:
         tried.append(frame.registered(scan, start, body))
-        if tried[-1].likeness >= SURE_LIKENESS:
+        if tried[-1].likeness >= _SURE_LIKENESS:
             break
     return max(tried, key=lambda motion: np.nan_to_num(motion.likeness, nan=-1.0))
 
 
 def _trusted(motion: VertebraMotion) -> bool:
     """Whether both CTs are alike there, and the vertebra did not leave its place."""
-    return motion.likeness >= LEAST_LIKENESS and motion.moved_mm <= MOST_MOVED_MM
+    return motion.likeness >= _LEAST_LIKENESS and motion.moved_mm <= _MOST_MOVED_MM
 
 
 def _like_neighbours(
@@ -213,7 +213,7 @@ class _Frame:
 
     @classmethod
     def around(cls, earlier: Picture, labels: LabelVolume, one: Vertebra) -> _Frame:
-        grid = _box(one, np.eye(4), STEP_MM, _MARGIN_MM + MOST_MOVED_MM / 2)
+        grid = _box(one, np.eye(4), STEP_MM, _MARGIN_MM + _MOST_MOVED_MM / 2)
         return cls(one, grid, earlier.on(grid), labels)
 
     def registered(self, scan: Picture, start: FloatArray, body: FloatArray) -> VertebraMotion:
@@ -243,7 +243,7 @@ class _Frame:
             self.labels.labels, np.moveaxis(index, -1, 0)[::-1], order=0, mode="constant"
         )
         mine = there == self.one.number
-        near = ndimage.distance_transform_edt(~mine, sampling=grid.step_mm) <= RIM_MM
+        near = ndimage.distance_transform_edt(~mine, sampling=grid.step_mm) <= _RIM_MM
         return np.asarray(near & (mine | (there == 0)), dtype=np.bool_)
 
     def _judged(
@@ -261,7 +261,7 @@ class _Frame:
             return float("nan"), float("nan")
         difference = (hu[where] - there[where]).astype(np.float64)
         return (
-            likeness_of(hu, there, where, CHANGED_SHARE),
+            likeness_of(hu, there, where, _CHANGED_SHARE),
             float(np.median(np.abs(difference))),
         )
 

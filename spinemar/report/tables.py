@@ -214,7 +214,7 @@ def _earlier_rows(result: CorrectionResult) -> list[tuple[str, str]]:
     ]
 
 
-OUTLINES = {
+_OUTLINES = {
     "network": "by the model's network",
     "half maximum": "at half of the maximum",
     "threshold": "not told from its glow: everything above the threshold",
@@ -224,4 +224,4 @@ OUTLINES = {
 
 
 def _outline(slices: Mapping[str, int]) -> str:
-    return "; ".join(f"{OUTLINES.get(how, how)} ({n} slices)" for how, n in slices.items())
+    return "; ".join(f"{_OUTLINES.get(how, how)} ({n} slices)" for how, n in slices.items())

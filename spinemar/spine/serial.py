@@ -14,14 +14,14 @@ from spinemar.spine.model import Agreement, Endplate, PedicleFrame, SpineModel, 
 from spinemar.volume import LabelVolume
 
 SCHEMA = "spinemar.spine"
-SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 1
 
 
 def spine_to_json(model: SpineModel, indent: int | None = 1) -> str:
     """Write frames and canal (not the labels) as JSON text, `indent` as in `json.dumps`."""
     document = {
         "schema": SCHEMA,
-        "version": SCHEMA_VERSION,
+        "version": _SCHEMA_VERSION,
         "units": "RAS mm",
         "vertebrae": [_vertebra_to_dict(vertebra) for vertebra in model.vertebrae],
         "canal_ras": model.canal_ras.tolist(),
@@ -39,13 +39,13 @@ def spine_from_json(text: str, labels: LabelVolume) -> SpineModel:
     """
     try:
         document = parse_json(text, "file of frames")
-        known = document["schema"] == SCHEMA and document["version"] == SCHEMA_VERSION
+        known = document["schema"] == SCHEMA and document["version"] == _SCHEMA_VERSION
     except (ValueError, KeyError, TypeError) as error:
         raise _unreadable() from error
     if not known:
         raise InputError(
             f"These frames are of schema {document['schema']} {document['version']}.",
-            f"This software reads {SCHEMA} {SCHEMA_VERSION}; segment the CT again.",
+            f"This software reads {SCHEMA} {_SCHEMA_VERSION}; segment the CT again.",
         )
     try:
         vertebrae = tuple(_vertebra_from_dict(item) for item in document["vertebrae"])

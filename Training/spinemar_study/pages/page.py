@@ -96,7 +96,7 @@ def findings(document: Document) -> list[str]:
     return [*_made_with(document), "", *_table(head, rows)]
 
 
-def finding_rings(document: Document) -> list[str]:
+def _finding_rings(document: Document) -> list[str]:
     """Contrast kept and false positives by distance from metal, all findings together."""
     methods = document["summary"]["all"]
     rings = next(iter(methods.values()))["rings"]
@@ -240,7 +240,7 @@ def placement(document: Document) -> list[str]:
     return [budget, "", *_table(["trained on", "RMSE HU", "within 20 mm", "each seed"], rows)]
 
 
-def placement_differences(document: Document) -> list[str]:
+def _placement_differences(document: Document) -> list[str]:
     """Ratios between arms, over all cases and by beam."""
     rows = []
     for group in ("all", "fan beam", "parallel beam"):
@@ -305,10 +305,10 @@ def regression(document: Document) -> list[str]:
 
 TABLES: dict[str, tuple[str, Callable[[Document], list[str]]]] = {
     "placement": ("placement", placement),
-    "placement differences": ("placement", placement_differences),
+    "placement differences": ("placement", _placement_differences),
     "placement reasons": ("placement", placement_reasons),
     "findings": ("findings", findings),
-    "findings by distance": ("findings", finding_rings),
+    "findings by distance": ("findings", _finding_rings),
     "widths": ("width", widths),
     "hu": ("hu", hu),
     "robustness": ("robustness", robustness),

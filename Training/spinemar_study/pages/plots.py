@@ -29,7 +29,7 @@ def draw_plots(results: Path, output: Path) -> list[Path]:
     matplotlib.use("Agg")
     output.mkdir(parents=True, exist_ok=True)
     drawn = []
-    for name, (study, draw) in PLOTS.items():
+    for name, (study, draw) in _PLOTS.items():
         source = results / f"{study}.json"
         if source.exists():
             path = output / f"{name}.png"
@@ -208,7 +208,7 @@ def placement(document: dict[str, Any]) -> Any:
     return figure
 
 
-PLOTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
+_PLOTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
     "placement": ("placement", placement),
     "findings": ("findings", findings),
     "widths": ("width", widths),

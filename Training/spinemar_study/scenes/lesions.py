@@ -19,8 +19,8 @@ from spinemar_study.scenes.scenes import MIDDLE, Scene
 
 Float = NDArray[np.float64]
 
-FLUID_HU = 20.0
-COLLECTION_HU = 15.0
+_FLUID_HU = 20.0
+_COLLECTION_HU = 15.0
 _BONE_HU = 130.0
 _CLOSING_MM = 3.0
 _SOFT_HU = (-150.0, 130.0)
@@ -67,10 +67,10 @@ def fracture_of_body(scene: Scene, rng: np.random.Generator) -> Lesion:
     distance = np.abs((points - centre) @ normal) - width / 2
     beyond = np.linalg.norm((points - site.body_centre)[..., :2], axis=-1) - 20.0
     share = _share(scene, np.maximum(distance, beyond)) * _bone(scene)
-    return Lesion("fracture of the body", share, FLUID_HU, True, {"width_mm": width})
+    return Lesion("fracture of the body", share, _FLUID_HU, True, {"width_mm": width})
 
 
-def fracture_of_pedicle(scene: Scene, rng: np.random.Generator) -> Lesion:
+def _fracture_of_pedicle(scene: Scene, rng: np.random.Generator) -> Lesion:
     """Cut a gap of 1 to 2 mm across a pedicle, square to its axis, beside the screw."""
     side = str(rng.choice(["left", "right"]))
     site = scene.sites[side]
@@ -80,7 +80,9 @@ def fracture_of_pedicle(scene: Scene, rng: np.random.Generator) -> Lesion:
     distance = np.abs(away @ site.axis) - width / 2
     radial = np.linalg.norm(away - (away @ site.axis)[..., None] * site.axis, axis=-1)
     share = _share(scene, np.maximum(distance, radial - 0.8 * site.width_mm - 2.0)) * _bone(scene)
-    return Lesion("fracture of a pedicle", share, FLUID_HU, True, {"width_mm": width, "side": side})
+    return Lesion(
+        "fracture of a pedicle", share, _FLUID_HU, True, {"width_mm": width, "side": side}
+    )
 
 
 def loosening(scene: Scene, rng: np.random.Generator) -> Lesion:
@@ -95,7 +97,7 @@ def loosening(scene: Scene, rng: np.random.Generator) -> Lesion:
     ends = np.maximum(4.0 - along, along - screw.length_mm - width)
     distance = np.maximum(radial - screw.diameter_mm / 2 - width, ends)
     share = _share(scene, distance) * _bone(scene)
-    return Lesion("loosening halo", share, FLUID_HU, True, {"width_mm": width, "side": side})
+    return Lesion("loosening halo", share, _FLUID_HU, True, {"width_mm": width, "side": side})
 
 
 def breach(scene: Scene, rng: np.random.Generator) -> Lesion:
@@ -106,7 +108,7 @@ def breach(scene: Scene, rng: np.random.Generator) -> Lesion:
     wall = site.isthmus - site.lateral * (site.width_mm / 2)
     distance = np.linalg.norm(_points(scene) - wall, axis=-1) - radius
     share = _share(scene, distance) * _bone(scene)
-    return Lesion("cortical breach", share, FLUID_HU, True, {"width_mm": 2 * radius, "side": side})
+    return Lesion("cortical breach", share, _FLUID_HU, True, {"width_mm": 2 * radius, "side": side})
 
 
 def collection(scene: Scene, rng: np.random.Generator) -> Lesion:
@@ -131,12 +133,12 @@ def collection(scene: Scene, rng: np.random.Generator) -> Lesion:
     soft = (hu > _SOFT_HU[0]) & (hu < _SOFT_HU[1])
     share = _share(scene, distance) * soft
     facts: dict[str, float | str] = {"width_mm": float(2 * axes[:2].mean()), "side": side}
-    return Lesion("soft-tissue collection", share, COLLECTION_HU, False, facts)
+    return Lesion("soft-tissue collection", share, _COLLECTION_HU, False, facts)
 
 
 KINDS: dict[str, Callable[[Scene, np.random.Generator], Lesion]] = {
     "fracture of the body": fracture_of_body,
-    "fracture of a pedicle": fracture_of_pedicle,
+    "fracture of a pedicle": _fracture_of_pedicle,
     "loosening halo": loosening,
     "cortical breach": breach,
     "soft-tissue collection": collection,

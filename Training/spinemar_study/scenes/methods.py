@@ -43,7 +43,7 @@ def study_methods(
         elif name != "generator":
             raise ValueError(f"There is no method {name!r}.")
         inpainter = make_learned_inpainter(manifest, "cpu")
-        found.append(StudyMethod(name, f"{name}-{model_key(manifest)}", inpainter))
+        found.append(StudyMethod(name, f"{name}-{_model_key(manifest)}", inpainter))
     return found + [_further(Path(path)) for path in models]
 
 
@@ -58,7 +58,7 @@ def shipped_manifest() -> Any:
     return load_manifest(path)
 
 
-def model_key(manifest: Any) -> str:
+def _model_key(manifest: Any) -> str:
     """Say which weights and which gate ran: version and the start of the hash."""
     gate = manifest.gate.to_json() if hasattr(manifest.gate, "to_json") else {}
     import hashlib
@@ -73,4 +73,4 @@ def _further(path: Path) -> StudyMethod:
 
     manifest = load_manifest(path)
     name = path.name if path.is_dir() else path.stem.removeprefix("manifest-")
-    return StudyMethod(name, f"{name}-{model_key(manifest)}", make_learned_inpainter(manifest))
+    return StudyMethod(name, f"{name}-{_model_key(manifest)}", make_learned_inpainter(manifest))

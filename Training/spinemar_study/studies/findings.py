@@ -37,7 +37,7 @@ from spinemar_study.scenes.scenes import MIDDLE, Scene
 from spinemar_study.statistics import area_under_curve, bootstrap, pooled_ratio
 from spinemar_study.study_settings import CollectionSettings
 
-SURROUND_MM = 4.0
+_SURROUND_MM = 4.0
 HALF = 0.5
 RINGS_MM = ((0.0, 2.0), (2.0, 5.0), (5.0, 10.0), (10.0, 40.0))
 """Distances from the metal mask."""
@@ -102,7 +102,7 @@ def make_template(kind: str, present: Scanned, absent: Scanned) -> Template | No
     if contrast < _LEAST_CONTRAST_HU:
         return None
     distance = ndimage.distance_transform_edt(share <= 0.05, sampling=(row_mm, column_mm))
-    window = (distance <= SURROUND_MM) & ~metal
+    window = (distance <= _SURROUND_MM) & ~metal
     values = signal[window].astype(np.float64)
     nearness = nearness_mm(metal, (row_mm, column_mm))[window]
     ring = np.full(len(values), len(RINGS_MM))

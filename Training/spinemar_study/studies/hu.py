@@ -22,11 +22,11 @@ from spinemar_study.scenes.scenes import MIDDLE, Scene
 from spinemar_study.statistics import bootstrap
 from spinemar_study.study_settings import CollectionSettings
 
-RADIUS_MM = 3.5
-MARGIN_PX = 2
-BODY_REACH_MM = 12.0
-MUSCLE_REACH_MM = (3.0, 40.0)
-MUSCLE_HU = (25.0, 85.0)
+_RADIUS_MM = 3.5
+_MARGIN_PX = 2
+_BODY_REACH_MM = 12.0
+_MUSCLE_REACH_MM = (3.0, 40.0)
+_MUSCLE_HU = (25.0, 85.0)
 _APART_MM = 12.0
 _MUSCLE_DISCS = 4
 
@@ -47,16 +47,16 @@ def place_discs(scene: Scene, scanned: Scanned) -> list[Disc]:
     row_mm, column_mm = scanned.scan.spacing_mm[1], scanned.scan.spacing_mm[0]
     truth, metal = scanned.truth.hu[MIDDLE], scanned.metal[MIDDLE]
     distance = ndimage.distance_transform_edt(~metal, sampling=(row_mm, column_mm))
-    clear = distance - MARGIN_PX * row_mm - RADIUS_MM  # above 0: a disc fits here
+    clear = distance - _MARGIN_PX * row_mm - _RADIUS_MM  # above 0: a disc fits here
     site = next(iter(scene.sites.values()))
     i, j, _ = scene.volume.geometry.to_ijk(np.asarray(site.body_centre))
     rows, columns = np.indices(truth.shape)
     from_body = np.hypot((rows - j) * row_mm, (columns - i) * column_mm)
     found = []
-    inside = np.where((clear > 0) & (from_body < BODY_REACH_MM), from_body, np.inf)
+    inside = np.where((clear > 0) & (from_body < _BODY_REACH_MM), from_body, np.inf)
     if np.isfinite(inside).any():
         found.append(_disc("vertebral body", int(np.argmin(inside)), truth, distance, row_mm))
-    smooth = ndimage.gaussian_filter(truth, RADIUS_MM / row_mm / 2)
+    smooth = ndimage.gaussian_filter(truth, _RADIUS_MM / row_mm / 2)
     spread = np.sqrt(
         np.maximum(
             ndimage.uniform_filter(truth**2, _side(row_mm))
@@ -64,8 +64,8 @@ def place_discs(scene: Scene, scanned: Scanned) -> list[Disc]:
             0,
         )
     )
-    muscle = (smooth > MUSCLE_HU[0]) & (smooth < MUSCLE_HU[1]) & (clear > 0)
-    muscle &= (distance > MUSCLE_REACH_MM[0]) & (distance < MUSCLE_REACH_MM[1])
+    muscle = (smooth > _MUSCLE_HU[0]) & (smooth < _MUSCLE_HU[1]) & (clear > 0)
+    muscle &= (distance > _MUSCLE_REACH_MM[0]) & (distance < _MUSCLE_REACH_MM[1])
     muscle &= from_body > 18.0  # not the canal, not a disc space
     quiet = np.where(muscle, spread, np.inf)
     for _ in range(_MUSCLE_DISCS):
@@ -79,13 +79,13 @@ def place_discs(scene: Scene, scanned: Scanned) -> list[Disc]:
 
 
 def _side(pixel_mm: float) -> int:
-    return 2 * round(RADIUS_MM / pixel_mm) + 1
+    return 2 * round(_RADIUS_MM / pixel_mm) + 1
 
 
 def _disc(tissue: str, at: int, truth: Image, distance: NDArray[Any], pixel_mm: float) -> Disc:
     j, i = np.unravel_index(at, truth.shape)
     rows, columns = np.indices(truth.shape)
-    where = np.hypot(rows - j, columns - i) * pixel_mm <= RADIUS_MM
+    where = np.hypot(rows - j, columns - i) * pixel_mm <= _RADIUS_MM
     return Disc(tissue, where, float(distance[j, i]))
 
 

@@ -82,7 +82,7 @@ class TorchPrior:
         return np.asarray(hu[0].float().numpy())
 
 
-def foreign_folder(settings: PlacementSettings, work: Path) -> Path:
+def _foreign_folder(settings: PlacementSettings, work: Path) -> Path:
     """Make the postoperative cases of unseen patients on the foreign scanner, once."""
     from spinemar.demo.sample_data import sample_ct
 
@@ -103,7 +103,7 @@ def foreign_folder(settings: PlacementSettings, work: Path) -> Path:
     return folder
 
 
-def test_cases(settings: PlacementSettings, work: Path) -> Iterator[OutOfDomainCase]:
+def _test_cases(settings: PlacementSettings, work: Path) -> Iterator[OutOfDomainCase]:
     """Yield scans in fan beam, then those of the bank's scenes in parallel beam."""
     if settings.scenes:
         bank = ScanCollection(read_yaml(CollectionSettings, Path(settings.scenes)), work.parent)
@@ -111,7 +111,7 @@ def test_cases(settings: PlacementSettings, work: Path) -> Iterator[OutOfDomainC
             scanned = bank.scanned(scene)
             facts = {**scene.facts, "geometry": scene.settings.geometry}
             yield OutOfDomainCase(scene.name, scanned.scan, scanned.truth, facts)
-    yield from load_cases(foreign_folder(settings, work))
+    yield from load_cases(_foreign_folder(settings, work))
 
 
 def score_arms(settings: PlacementSettings, work: Path) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ def score_arms(settings: PlacementSettings, work: Path) -> list[dict[str, Any]]:
         for seed in settings.seeds
         for arm in ARMS
     }
-    for case in test_cases(settings, work):
+    for case in _test_cases(settings, work):
         path = kept / f"{case.name}.json"
         if not path.exists():
             made = _score_case(case, networks)

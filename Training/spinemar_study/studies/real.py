@@ -37,7 +37,7 @@ def correct_real(settings: RealSettings, work: Path) -> list[dict[str, Any]]:
                 volume, method=method, metal_threshold_hu=case.threshold_hu, device="cpu"
             )
             rows += slice_rows(case, method, volume, result)
-            draw_slices(volume, result, work / "real" / f"{case.name}-{method}")
+            _draw_slices(volume, result, work / "real" / f"{case.name}-{method}")
             print(f"{case.name} {method}: {result.message}", flush=True)
     return rows
 
@@ -87,7 +87,7 @@ def _span(
     return 0.5 * float(high - low)
 
 
-def draw_slices(volume: CTVolume, result: CorrectionResult, stem: Path) -> None:
+def _draw_slices(volume: CTVolume, result: CorrectionResult, stem: Path) -> None:
     """Draw before, after and change about the metal of a few slices (never to be committed)."""
     import matplotlib
 

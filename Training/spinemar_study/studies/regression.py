@@ -21,8 +21,8 @@ from spinemar_study.scenes.scenes import MIDDLE, load_patient, make_scenes
 from spinemar_study.statistics import Estimate, geometric
 from spinemar_study.study_settings import RegressionSettings
 
-ROUNDING = 1.002
-SAME_SCENES = 0.01
+_ROUNDING = 1.002
+_SAME_SCENES = 0.01
 """Inputs that differ by more are other scenes: the simulator changed, not the model."""
 
 
@@ -56,7 +56,7 @@ def changed_scenes(
         for name in before.keys() | after.keys()
         if name not in before
         or name not in after
-        or abs(after[name] / before[name] - 1) > SAME_SCENES
+        or abs(after[name] / before[name] - 1) > _SAME_SCENES
     )
 
 
@@ -72,7 +72,7 @@ def ratio_to_shipped(
 
 def is_worse(ratio: Estimate) -> bool:
     """Whether a ratio says worse beyond its interval and beyond rounding."""
-    return ratio.low > 1.0 and ratio.mean > ROUNDING
+    return ratio.low > 1.0 and ratio.mean > _ROUNDING
 
 
 def predecessor(

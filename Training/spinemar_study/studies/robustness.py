@@ -20,7 +20,7 @@ from spinemar_study.scenes.scenes import MIDDLE, Scene
 from spinemar_study.statistics import bootstrap, geometric
 from spinemar_study.study_settings import RobustnessSettings
 
-WORSE = 1.01
+_WORSE = 1.01
 """A slice with more than so many times the input's error was harmed."""
 
 
@@ -113,12 +113,12 @@ def summarise_robustness(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 "worst": float(np.max(ratios)),
                 "strength": bootstrap(strengths).to_json(),
                 "refused": int(np.sum(np.array(strengths) == 0.0)),
-                "harmed": int(np.sum(np.array(ratios) > WORSE)),
+                "harmed": int(np.sum(np.array(ratios) > _WORSE)),
             }
         out["conditions"].append(entry)
     for row in rows:
         ratio = row["rmse_hu"] / before[_key(row)]["rmse_hu"]
-        if ratio > WORSE and row["method"] != "input" and "no gate" not in row["method"]:
+        if ratio > _WORSE and row["method"] != "input" and "no gate" not in row["method"]:
             out["harmed"].append({**row, "ratio": ratio})
     return out
 

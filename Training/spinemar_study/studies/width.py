@@ -32,7 +32,7 @@ from spinemar_study.scenes.scenes import MIDDLE, Scene
 from spinemar_study.statistics import bootstrap
 from spinemar_study.study_settings import CollectionSettings
 
-BONE_WINDOW_HU = (-500.0, 1500.0)
+_BONE_WINDOW_HU = (-500.0, 1500.0)
 _REACH_MM = 14.0
 _STEP_MM = 0.1
 _STATION_MM = 1.0
@@ -48,7 +48,7 @@ _WHITE_HU = 1400.0
 Image = NDArray[np.float32]
 
 
-def stations(screw: Screw, scene: Scene) -> NDArray[np.float64]:
+def _stations(screw: Screw, scene: Scene) -> NDArray[np.float64]:
     """Points (n, 3) on the shaft that lie in the middle slice, RAS mm."""
     geometry = scene.volume.geometry
     axis = shank_axis(screw)
@@ -83,7 +83,7 @@ def screw_widths(
     screw: Screw, scene: Scene, scanned: Scanned, images: Mapping[str, Image]
 ) -> dict[str, float] | None:
     """Median width along the shaft: true, of the mask, and in every image; None if out of slice."""
-    points = stations(screw, scene)
+    points = _stations(screw, scene)
     if len(points) < _LEAST_STATIONS:
         return None
     step = across(screw, scene)
@@ -98,7 +98,7 @@ def screw_widths(
         "mask": _median([profile_width_mm(p, 0.5, _STEP_MM) for p in mask[usable]]),
     }
     for name, image in images.items():
-        rows = np.clip(_profiles(image, points, step, scene), *BONE_WINDOW_HU)[usable]
+        rows = np.clip(_profiles(image, points, step, scene), *_BONE_WINDOW_HU)[usable]
         widths[name] = _median([_apparent_mm(row, screw.diameter_mm) for row in rows])
     return widths
 
@@ -108,7 +108,7 @@ def _apparent_mm(row: NDArray[np.float64], diameter_mm: float) -> float:
     middle = len(row) // 2
     near, far = (round((diameter_mm / 2 + mm) / _STEP_MM) for mm in _BESIDE_MM)
     beside = np.concatenate([row[middle - far : middle - near], row[middle + near : middle + far]])
-    level = 0.5 * (float(np.median(beside)) + BONE_WINDOW_HU[1])
+    level = 0.5 * (float(np.median(beside)) + _BONE_WINDOW_HU[1])
     return float("nan") if level > _WHITE_HU else profile_width_mm(row, level, _STEP_MM)
 
 
@@ -136,12 +136,12 @@ def measure_widths(
             row = {"scene": scene.name, "screw": screw.id, "diameter_mm": screw.diameter_mm}
             row |= {key: scene.facts[key] for key in ("patient", "metal", "scale", "kernel")}
             field = fields[scene.facts["patient"]].get(scene.level)
-            letters = {} if field is None else apparent_grades(screw, widths, field)
+            letters = {} if field is None else _apparent_grades(screw, widths, field)
             rows.append({**row, "widths_mm": widths, "grades": letters})
     return rows
 
 
-def apparent_grades(screw: Screw, widths: Mapping[str, float], field: BoneField) -> dict[str, str]:
+def _apparent_grades(screw: Screw, widths: Mapping[str, float], field: BoneField) -> dict[str, str]:
     """Gertzbein-Robbins letter of the screw as it is, and as wide as it looks, in the true bone."""
     from spinemar.planning.grades.gertzbein_robbins import assess_screw
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from spinemar.evaluation.regions import BODY_HU, METAL_MARGIN_PX, NEAR_MM
 from spinemar_training.networks.features import near_metal
 
-EDGE_SHARE = 0.1
-FEWEST_PX = 500
+_EDGE_SHARE = 0.1
+_FEWEST_PX = 500
 
 
 def outside_metal(metal: Tensor) -> Tensor:
@@ -58,10 +58,10 @@ def steepness(image: Tensor, truth: Tensor, region: Tensor) -> Tensor:
     shares = []
     for n in range(len(truth)):
         inside = strength[n][region[n] > 0]
-        if inside.numel() < FEWEST_PX:
+        if inside.numel() < _FEWEST_PX:
             shares.append(image.new_ones(()))
             continue
-        least = inside.kthvalue(int((1 - EDGE_SHARE) * inside.numel())).values
+        least = inside.kthvalue(int((1 - _EDGE_SHARE) * inside.numel())).values
         edges = (strength[n] >= least) & (region[n] > 0)
         along = (wanted_y[n] * found_y[n] + wanted_x[n] * found_x[n])[edges]
         shares.append(along.sum() / strength[n][edges].sum().clamp(min=1.0))

@@ -76,7 +76,7 @@ def _plan(sites: Sequence[Any], level: str, metal: str, rng: np.random.Generator
     return vary_plan(plan, catalogue, Spread(), int(rng.integers(2**31)))
 
 
-def make_case(
+def _make_case(
     volume: CTVolume, sites: Sequence[Any], metal: str, extended: bool, seed: int, patient: str
 ) -> OutOfDomainCase | None:
     """Scan three slices near an instrumented pedicle; None where they hold no metal."""
@@ -134,7 +134,7 @@ def make_cases(ct: Path, landmarks: Path, output: Path, *, per_group: int, seed:
             made, number = 0, 0
             while made < per_group:
                 number += 1
-                case = make_case(volume, sites, metal, extended, seed + number, patient)
+                case = _make_case(volume, sites, metal, extended, seed + number, patient)
                 if case is None:
                     continue
                 path = output / f"{case.name}.npz"

@@ -107,7 +107,7 @@ class _StoredSlab:
         """Nobody cancels."""
 
 
-def from_pair(
+def _from_pair(
     pair: dict[str, Any], prior: FrozenPrior, facts: dict[str, Any]
 ) -> Iterator[PrefilledSlice]:
     """Prefill a stored pair: each of its slices with metal, the outer ones as a volume's ends."""
@@ -199,7 +199,7 @@ def prefill_store(store: Path, prior: FrozenPrior, output: Path, split: str) -> 
         if patients[row["patient"]] != split or (output / f"{name}-done").exists():
             continue
         facts = {"patient": row["patient"], "placement": row["placement"]}
-        for n, one in enumerate(from_pair(pairs[position], prior, {**facts, "case": name})):
+        for n, one in enumerate(_from_pair(pairs[position], prior, {**facts, "case": name})):
             path = output / f"{name}-{n}.npz"
             one.save(path)
             yield path

@@ -222,7 +222,9 @@ class PatchBatch(NamedTuple):
     target: Tensor
 
 
-def cut_patch(path: Path, shape: tuple[int, int], pad: int, rng: np.random.Generator) -> PatchBatch:
+def _cut_patch(
+    path: Path, shape: tuple[int, int], pad: int, rng: np.random.Generator
+) -> PatchBatch:
     """Cut a random block of views out of a file, its bins about the trace there.
 
     Only the block is decoded: whole slices cost five times as much, and teach no more.
@@ -286,7 +288,7 @@ class PatchStream(NumberedStream):
     def collect(self, positions: list[int], rng: np.random.Generator) -> PatchBatch:
         """Read slices, cut their patches, put them together."""
         paths = self.store.paths  # type: ignore[attr-defined]
-        patches = [cut_patch(paths[p], self._shape, self._pad, rng) for p in positions]
+        patches = [_cut_patch(paths[p], self._shape, self._pad, rng) for p in positions]
         return PatchBatch(*(torch.stack(parts) for parts in zip(*patches, strict=True)))
 
 

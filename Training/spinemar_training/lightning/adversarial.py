@@ -22,7 +22,7 @@ from spinemar_training.lightning.schedule import Budget, ScheduledModule
 from spinemar_training.networks.discriminator import PatchDiscriminator
 from spinemar_training.networks.generator import PAD_VIEWS, SinogramGenerator
 
-REAL_LABEL = 0.9
+_REAL_LABEL = 0.9
 """One-sided label smoothing (Salimans et al. 2016)."""
 
 
@@ -108,7 +108,7 @@ class AdversarialTraining(ScheduledModule):
         logits_real = self.discriminator(condition, real, mask)
         logits_fake = self.discriminator(condition, fake, mask)
         weight = _near_trace(mask, logits_real)
-        loss = 0.5 * (_judged(logits_real, REAL_LABEL, weight) + _judged(logits_fake, 0.0, weight))
+        loss = 0.5 * (_judged(logits_real, _REAL_LABEL, weight) + _judged(logits_fake, 0.0, weight))
         self._step(optimizer, loss, self.discriminator)
         self.log("gan/d_real", _mean(torch.sigmoid(logits_real), weight))
         self.log("gan/d_fake", _mean(torch.sigmoid(logits_fake), weight))

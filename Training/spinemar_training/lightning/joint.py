@@ -34,7 +34,7 @@ from spinemar_training.projectors.projector import Projector
 from spinemar_training.simulate.classical import project
 from spinemar_training.simulate.stream import Batch
 
-ALONE_SHARE = 0.25
+_ALONE_SHARE = 0.25
 """Share of batches whose slices stand alone, as in volumes of one slice."""
 
 
@@ -118,7 +118,7 @@ class JointTraining(ScheduledModule):
             self.generator,
             self.radon,
             self.grid or grid_around_bodies(batch.slabs, batch.pixel_mm),
-            alone=random.random() < ALONE_SHARE,
+            alone=random.random() < _ALONE_SHARE,
             widening_mm=self.widening_mm,
         )
         windows = slice_windows(batch.slabs)

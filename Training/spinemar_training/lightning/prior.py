@@ -27,7 +27,7 @@ from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.simulate.stream import Batch
 
 NEAR_MM = 18.0
-BETA = 0.1
+_BETA = 0.1
 
 
 class PriorTraining(ScheduledModule):
@@ -100,7 +100,7 @@ class PriorTraining(ScheduledModule):
             self.network(features.contiguous(memory_format=torch.channels_last)).float().split(1, 1)
         )
         cleaned = nmar + blend * (raw - nmar) + residual
-        error = F.smooth_l1_loss(cleaned, truth, beta=BETA, reduction="none")
+        error = F.smooth_l1_loss(cleaned, truth, beta=_BETA, reduction="none")
         return (error * weight).sum() / weight.sum()
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:

@@ -19,14 +19,14 @@ from spinemar_training.lightning.joint import sqrt_ramp
 from spinemar_training.lightning.schedule import Budget, ScheduledModule
 from spinemar_training.networks.generator import PAD_VIEWS, SinogramGenerator
 
-LEAST_HU = 5.0
+_LEAST_HU = 5.0
 """Below this error a slice has nothing to gain."""
 
 
-LEAST_NEPERS = 2e-3
+_LEAST_NEPERS = 2e-3
 
 
-def trace_loss(error: Tensor, before: Tensor, mask: Tensor) -> Tensor:
+def _trace_loss(error: Tensor, before: Tensor, mask: Tensor) -> Tensor:
     """Weigh errors by the sqrt of the ramp; RMS on the trace as a share of what it was before.
 
     Slice by slice, so that a few with heavy metal do not speak for all. (b, views, r) each.
@@ -36,7 +36,7 @@ def trace_loss(error: Tensor, before: Tensor, mask: Tensor) -> Tensor:
         energy = sqrt_ramp(values * mask).square().sum((1, 2))
         return torch.sqrt(energy / mask.sum((1, 2)).clamp(min=1) + 1e-10)
 
-    return (rms(error) / (rms(before) + LEAST_NEPERS)).mean()
+    return (rms(error) / (rms(before) + _LEAST_NEPERS)).mean()
 
 
 class SinogramTraining(ScheduledModule):
@@ -84,7 +84,7 @@ class SinogramTraining(ScheduledModule):
         mask, filled = batch.trace[:, 1, inner], batch.filled[:, 1, inner]
         with torch.autocast(mask.device.type, enabled=False):
             target = batch.target[:, 0]
-            sinogram = trace_loss(inpainted - target, filled - target, mask)
+            sinogram = _trace_loss(inpainted - target, filled - target, mask)
             self.log("pretrain/sinogram", sinogram)
             if isinstance(batch, PatchBatch):
                 loss = sinogram
@@ -100,7 +100,7 @@ class SinogramTraining(ScheduledModule):
         for weight in (batch.scored.float(), batch.near.float()):
             error = masked_rmse(image, batch.truth_hu, weight)
             before = masked_rmse(batch.prior_hu, batch.truth_hu, weight)
-            shares.append((error / before.clamp(min=LEAST_HU)).mean())
+            shares.append((error / before.clamp(min=_LEAST_HU)).mean())
         self.log("pretrain/ratio_to_prior", shares[0])
         self.log("pretrain/ratio_to_prior_near", shares[1])
         return shares[0] + self.near_weight * shares[1]

@@ -69,7 +69,7 @@ class MetalCase:
     materials: str
 
 
-def draw_wide_scanner(rng: np.random.Generator) -> Scanner:
+def _draw_wide_scanner(rng: np.random.Generator) -> Scanner:
     """Draw a scanner whose blur, scatter and starvation reach beyond the prior's."""
     usual = draw_scanner(rng)
     return replace(
@@ -161,7 +161,7 @@ class CaseMaker:
         if not metals or float(sum(m[1].sum() for m in metals.values())) < 40:
             return None
         hu = vary_density(slab.hu, rng)
-        scanner = draw_wide_scanner(rng)
+        scanner = _draw_wide_scanner(rng)
         dirty = scan_metal(hu, metals, fine_mm, scanner, self._projectors, targeted, generator)
         whole = torch.clamp(sum(metals.values()), max=1)
         pixel_mm = fine_mm

@@ -52,7 +52,7 @@ def _balanced(materials: Sequence[str]) -> NDArray[np.float64]:
     return np.asarray(weights / weights.sum())
 
 
-def draw_scale(rng: np.random.Generator) -> tuple[float, float]:
+def _draw_scale(rng: np.random.Generator) -> tuple[float, float]:
     """Draw the stored range: mostly 12 bit, some extended, some that end elsewhere."""
     kind = rng.random()
     if kind < 0.68:
@@ -117,7 +117,7 @@ class CropStream(IterableDataset):
             factor = float(np.clip(pixel / rng.uniform(0.4, 1.0), 0.5, 1.6))
             image, fraction = _zoomed(image, factor), _zoomed(fraction, factor)
             pixel /= factor
-        low, high = draw_scale(rng)
+        low, high = _draw_scale(rng)
         image = image.clamp(low, high).round()
         image, fraction = _cropped(image, fraction, rng)
         turns, flip = int(rng.integers(4)), rng.random() < 0.5

@@ -80,7 +80,7 @@ def dice(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> float:
     return 2 * int((found & true).sum()) / total if total else 1.0
 
 
-def score_metal(weights: Path, files: Sequence[Path]) -> list[dict[str, Any]]:
+def _score_metal(weights: Path, files: Sequence[Path]) -> list[dict[str, Any]]:
     """Dice of the network's and of the generous mask on cases, one row a case and scale."""
     network = build_metal(weights).eval()
     rows: list[dict[str, Any]] = []
@@ -133,7 +133,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def write_scores(weights: Path, cases: Path, output: Path) -> str:
     """Score weights on a folder of cases; write metal.json and return the table."""
-    rows = score_metal(weights, sorted(cases.glob("*.npz")))
+    rows = _score_metal(weights, sorted(cases.glob("*.npz")))
     output.mkdir(parents=True, exist_ok=True)
     with atomic_path(output / "metal.json") as temporary:
         temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from spinemar_training.networks.unet import FoldedUNet
 
 PAD_VIEWS = 12
-LEVEL_WINDOW = (9, 33)
+_LEVEL_WINDOW = (9, 33)
 """Views and bins over which the level of the line integrals is taken."""
-LEVEL_SCALE = 8.0
+_LEVEL_SCALE = 8.0
 
 
 class SinogramGenerator(nn.Module):
@@ -61,12 +61,12 @@ class SinogramGenerator(nn.Module):
         with torch.autocast(sinogram.device.type, enabled=False):
             level = F.avg_pool2d(
                 sinogram[:, 1:2],
-                LEVEL_WINDOW,
+                _LEVEL_WINDOW,
                 stride=1,
-                padding=(LEVEL_WINDOW[0] // 2, LEVEL_WINDOW[1] // 2),
+                padding=(_LEVEL_WINDOW[0] // 2, _LEVEL_WINDOW[1] // 2),
                 count_include_pad=False,
             )
-            channels = [sinogram - level, trace, level / LEVEL_SCALE]
+            channels = [sinogram - level, trace, level / _LEVEL_SCALE]
             if self.sees_measured:
                 assert measured is not None
                 # Behind heavy metal the difference is large and says little.

@@ -22,10 +22,10 @@ from spinemar_training.networks.features import (
 from spinemar_training.networks.precision import has_bf16
 from spinemar_training.networks.unet import FoldedUNet
 
-BLEND_BIAS = -3.0
+_BLEND_BIAS = -3.0
 
 
-def combine(raw_hu: Tensor, nmar_hu: Tensor, residual: Tensor, blend: Tensor) -> Tensor:
+def _combine(raw_hu: Tensor, nmar_hu: Tensor, residual: Tensor, blend: Tensor) -> Tensor:
     """Put the network's two maps together to the cleaned image, HU."""
     return nmar_hu + blend * (raw_hu.clamp(LOW_HU, HIGH_HU) - nmar_hu) + SCALE_HU * residual
 
@@ -48,7 +48,7 @@ class PriorNetwork(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(b, 11, h, w) -> residual and blend (b, 2, h, w); sides: multiples of `unet.multiple`."""
         raw = self.unet(features)
-        return torch.cat([raw[:, :1], torch.sigmoid(raw[:, 1:] + BLEND_BIAS)], 1)
+        return torch.cat([raw[:, :1], torch.sigmoid(raw[:, 1:] + _BLEND_BIAS)], 1)
 
     def clean(self, window: Tensor, pixel_mm: Tensor, grid: tuple[int, int]) -> Tensor:
         """Run on whole images (b, 3, channels, h, w) and return cleaned HU (b, h, w)."""
@@ -63,4 +63,4 @@ class PriorNetwork(nn.Module):
         rows = resampling_matrix(grid[0], new, size[0], pixel_mm, still)
         columns = resampling_matrix(grid[1], new, size[1], pixel_mm, still)
         residual, blend = apply_matrices(maps, rows, columns).unbind(1)
-        return combine(input_of(window), nmar_of(window), residual, blend)
+        return _combine(input_of(window), nmar_of(window), residual, blend)

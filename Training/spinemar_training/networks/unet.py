@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-SLOPE = 0.1
+_SLOPE = 0.1
 
 
 class ResidualBlock(nn.Module):
@@ -32,7 +32,7 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.second.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.leaky_relu(self.first(x), SLOPE))
+        return x + self.second(F.leaky_relu(self.first(x), _SLOPE))
 
 
 class FoldedUNet(nn.Module):
@@ -80,8 +80,8 @@ class FoldedUNet(nn.Module):
             x = encoder(x)
             if level < len(self.down):
                 skips.append(x)
-                x = self.down[level](F.leaky_relu(x, SLOPE))
+                x = self.down[level](F.leaky_relu(x, _SLOPE))
         for level in reversed(range(len(self.up))):
-            x = self.up[level](F.leaky_relu(x, SLOPE)) + skips[level]
+            x = self.up[level](F.leaky_relu(x, _SLOPE)) + skips[level]
             x = self.decoders[level](x)
-        return F.pixel_shuffle(self.head(F.leaky_relu(x, SLOPE)), 2)
+        return F.pixel_shuffle(self.head(F.leaky_relu(x, _SLOPE)), 2)

@@ -35,7 +35,7 @@ def make_refinement(device: str) -> Refinement:
     return Refinement(NufftRadon(SIZE, VIEWS, BINS, threads=torch.get_num_threads()).fbp)
 
 
-def prefilled_stream(settings: RunSettings) -> PatchStream | PrefilledStream:
+def _prefilled_stream(settings: RunSettings) -> PatchStream | PrefilledStream:
     """Batches of patches or of whole slices, as the settings say."""
     folder, size = Path(settings.prefilled), settings.stream.batch_size
     if settings.patch:
@@ -78,7 +78,7 @@ def train_adversarial(
 
 def _trained(module: Any, settings: RunSettings, output: Path, device: Any) -> Path:
     """Fit a generator to prefilled slices and write its averaged weights."""
-    fit(module, prefilled_stream(settings), output, settings, device)
+    fit(module, _prefilled_stream(settings), output, settings, device)
     weights = output / "weights.pt"
     save_weights(weights, generator=averaged(module, "generator"))
     return weights

@@ -29,7 +29,7 @@ from spinemar_training.runs.validation import score
 from spinemar_training.simulate.stream import Batch, SlabMaker, SlabStream, fixed_slabs
 
 RESIDUAL_VIEWS = 360
-VALIDATION_SEED = 20260
+_VALIDATION_SEED = 20260
 
 
 def seed_everything(seed: int) -> None:
@@ -44,7 +44,7 @@ def pick_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def residual_radon(settings: RunSettings, device: str) -> Projector:
+def _residual_radon(settings: RunSettings, device: str) -> Projector:
     """Build the projector that the residual is computed with."""
     size = settings.slabs.size
     views = settings.options.residual_views or RESIDUAL_VIEWS
@@ -173,7 +173,7 @@ def train_joint(settings: RunSettings, output: Path, start: Path) -> Path:
         build_prior(settings, start).to(memory_format=torch.channels_last),
         build_generator(settings, start).to(memory_format=torch.channels_last),
         settings.budget,
-        residual_radon(settings, device),
+        _residual_radon(settings, device),
         grid=settings.grid,
         widening_mm=settings.widening_mm,
         **settings.options.joint,
@@ -192,7 +192,7 @@ def _validation_slabs(settings: RunSettings, device: str) -> Batch:
         count = min(settings.validation_slabs, len(stored.store))
         return stored.collect(list(range(count)), np.random.default_rng(0))
     patients = [Path(p) for p in settings.validation]
-    maker = SlabMaker(patients, settings.slabs, VALIDATION_SEED, device)
+    maker = SlabMaker(patients, settings.slabs, _VALIDATION_SEED, device)
     return fixed_slabs(maker, settings.validation_slabs)
 
 
@@ -207,7 +207,7 @@ def validate(settings: RunSettings, weights: Path, output: Path) -> dict[str, An
         fixed,
         prior,
         generator,
-        residual_radon(settings, device),
+        _residual_radon(settings, device),
         settings.grid,
         widening_mm=settings.widening_mm,
     )

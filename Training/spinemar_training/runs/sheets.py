@@ -44,7 +44,7 @@ class SheetCase:
         return image[_box(self.slice)][:: self.steps[0], :: self.steps[1]]
 
 
-def sheet_case(case: OutOfDomainCase, prior: FrozenPrior) -> SheetCase | None:
+def _sheet_case(case: OutOfDomainCase, prior: FrozenPrior) -> SheetCase | None:
     """Prepare a case; None where it shows no metal."""
     slab = slab_of(case)
     if slab is None:
@@ -66,7 +66,7 @@ def telling_cases(folder: Path, prior: FrozenPrior) -> list[SheetCase]:
     chosen = []
     for found in cases.values():
         ordered = [case for _, case in sorted(found, key=lambda pair: pair[0])]
-        made = sheet_case(ordered[len(ordered) // 2], prior)
+        made = _sheet_case(ordered[len(ordered) // 2], prior)
         if made is not None:
             chosen.append(made)
     return chosen

@@ -15,7 +15,7 @@ from spinemar_training.runs.generator_runs import (
 )
 from spinemar_training.runs.running import build_generator
 
-CURVES = {"gan/d_real": "D on real", "gan/d_fake": "D on generated"}
+_CURVES = {"gan/d_real": "D on real", "gan/d_fake": "D on generated"}
 _COLUMNS = (
     ("RMSE HU", "hu", ".2f"),
     ("within 20 mm", "near_hu", ".1f"),
@@ -54,10 +54,10 @@ def run_sweep(
         if not weights.exists():
             weights = train_adversarial(settings, folder, start, value)
         table[f"lambda {value:g}"] = _scored(settings, weights, folder)
-        draw_curves(folder)
+        _draw_curves(folder)
     (output / "sweep.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
     path = output / "sweep.md"
-    path.write_text(sweep_table(table) + "\n", encoding="utf-8")
+    path.write_text(_sweep_table(table) + "\n", encoding="utf-8")
     if sheets is not None:
         _write_sheets(settings, start, folders, output, sheets)
     return path
@@ -71,7 +71,7 @@ def _scored(settings: RunSettings, weights: Path, folder: Path) -> dict[str, flo
     return dict(validate_generator(settings, weights, folder))
 
 
-def sweep_table(table: dict[str, dict[str, float]]) -> str:
+def _sweep_table(table: dict[str, dict[str, float]]) -> str:
     """Markdown table: the prior alone, the generator by L2, and the GAN at each lambda."""
     heads = ["", *(head for head, _, _ in _COLUMNS), "ratio to prior only"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
@@ -86,10 +86,10 @@ def _row(name: str, method: str, scores: dict[str, float], ratio: float) -> str:
     return "| " + " | ".join([name, *cells, f"{ratio:.3f}"]) + " |"
 
 
-def draw_curves(folder: Path) -> Path | None:
+def _draw_curves(folder: Path) -> Path | None:
     """Draw how D judged real and generated traces as `curves.svg`; None without curves."""
-    found = read_curves(folder, list(CURVES))
-    series = {name: found[key] for key, name in CURVES.items()}
+    found = read_curves(folder, list(_CURVES))
+    series = {name: found[key] for key, name in _CURVES.items()}
     picture = chart(series, "probability of being real")
     if picture is None:
         return None

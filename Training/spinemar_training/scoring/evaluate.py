@@ -21,13 +21,13 @@ from spinemar.volume import CTVolume
 from spinemar_training.data.out_of_domain import OutOfDomainCase, load_cases
 
 METRICS = ("rmse_hu", "rmse_near_hu", "ssim", "bone_dice", "sharpness", "streak_hu")
-NEAR_METRICS = ("sharpness_near", "texture")
+_NEAR_METRICS = ("sharpness_near", "texture")
 METAL_METRICS = ("seen_hu", "seen_near_hu", "seen_faint_out_hu", "seen_near_faint_out_hu",
                  "outside_masks_hu", "outside_masks_near_hu", "metal_dice", "mask_width_mm",
                  "width_mm", "width_worst_mm")  # fmt: skip
 """What needs the true metal: see `spinemar.evaluation.seen`, `.widths`; NaN without it."""
 OPEN_GATE = GateParameters.open()
-VISIBLE_HU = 30.0
+_VISIBLE_HU = 30.0
 """A slice whose input differs by more from the truth has a visible artifact."""
 
 
@@ -198,7 +198,7 @@ def table(rows: Sequence[dict[str, Any]], group: dict[str, str] | None = None) -
     for name in methods:
         entry: dict[str, Any] = {
             m: _known_mean([by[name][c].get(m, np.nan) for c in cases])
-            for m in METRICS + NEAR_METRICS + METAL_METRICS
+            for m in METRICS + _NEAR_METRICS + METAL_METRICS
         }
         values = np.array([by[name][c]["rmse_hu"] for c in cases])
         logs = np.log(values / np.array([by["nmar"][c]["rmse_hu"] for c in cases]))
@@ -206,7 +206,7 @@ def table(rows: Sequence[dict[str, Any]], group: dict[str, str] | None = None) -
         entry["ratio_interval"] = list(_interval(logs, rng))
         entry["worse_than_input"] = int(np.sum(values > 1.01 * before))
         entry["worst_ratio_to_input"] = float(np.max(values / before))
-        visible = before > VISIBLE_HU
+        visible = before > _VISIBLE_HU
         strengths = np.array([by[name][c]["strength"] for c in cases])
         if visible.any():
             entry["accepted_visible"] = float(np.mean(strengths[visible] > 0))
@@ -214,7 +214,7 @@ def table(rows: Sequence[dict[str, Any]], group: dict[str, str] | None = None) -
     return out
 
 
-def as_text(summary: dict[str, Any]) -> str:
+def _as_text(summary: dict[str, Any]) -> str:
     """Markdown table of a summary."""
     lines = [
         "| method | RMSE HU | within 20 mm | SSIM | bone Dice | sharpness | sharpness near "
@@ -265,16 +265,16 @@ def report(rows: Sequence[dict[str, Any]], output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     (output / "scores.json").write_text(json.dumps(list(rows)), encoding="utf-8")
     (output / "summary.json").write_text(json.dumps(summaries, indent=2), encoding="utf-8")
-    price = gate_price(summaries["all"])
+    price = _gate_price(summaries["all"])
     (output / "gate.json").write_text(json.dumps(price, indent=1), encoding="utf-8")
     text = "\n\n".join(
-        f"### {name} ({s['slices']} slices)\n\n{as_text(s)}\n\n{metal_text(s)}".rstrip()
+        f"### {name} ({s['slices']} slices)\n\n{_as_text(s)}\n\n{metal_text(s)}".rstrip()
         for name, s in summaries.items()
     )
     (output / "tables.md").write_text(text + "\n", encoding="utf-8")
 
 
-def gate_price(summary: dict[str, Any]) -> dict[str, float]:
+def _gate_price(summary: dict[str, Any]) -> dict[str, float]:
     """Say what a gate costs and gives, from one table's summary.
 
     `price` is the mean RMSE through the gate over that with the best strength known from the

@@ -30,7 +30,7 @@ class KnownSlice:
     record: GateRecord
 
 
-def clean_volume(path: Path) -> CTVolume:
+def _clean_volume(path: Path) -> CTVolume:
     """Read a patient's CT as slices that a radiologist sees, stacked along the first axis."""
     from spinemar.axial import find_axial_slices
     from spinemar.io import read_volume
@@ -86,7 +86,7 @@ def draw_negatives(clean: Sequence[Path], per_kind: int, seed: int) -> list[Nega
     """Negatives of several patients."""
     found: list[Negative] = []
     for n, path in enumerate(clean):
-        found += make_negatives(clean_volume(path), seed + n, per_kind)
+        found += make_negatives(_clean_volume(path), seed + n, per_kind)
     return found
 
 

@@ -34,12 +34,12 @@ from spinemar_training.run_settings import RunSettings
 from spinemar_training.runs.running import RESIDUAL_VIEWS, build_generator, build_prior
 from spinemar_training.shipping.half_storage import round_to_half, store_halved
 
-OPSET = 17
+_OPSET = 17
 MAX_BYTES = 30_000_000
 PARITY = {"fp32": 1e-4, "fp16": 2e-2}
 """Largest difference from PyTorch in FP32 on random input, in nepers and units of the prior."""
 MARGIN_MM = 24.0
-BINS_CONTEXT = 32
+_BINS_CONTEXT = 32
 _FACTS = (
     "version", "licence", "training_data", "gate", "trained_on", "metal_trained_on", "validation",
     "metrics",
@@ -84,7 +84,7 @@ def _export(
                 **{name: axes for name, (_, axes) in inputs.items()},
                 output[0]: output[1],
             },
-            opset_version=OPSET,
+            opset_version=_OPSET,
             dynamo=False,
         )
         _simplify(path)
@@ -109,7 +109,7 @@ def parity(network: nn.Module, path: Path, inputs: dict[str, Tensor]) -> float:
     return float(np.abs(expected - found).max())
 
 
-def export_prior(settings: RunSettings, weights: Path, path: Path) -> dict[str, Any]:
+def _export_prior(settings: RunSettings, weights: Path, path: Path) -> dict[str, Any]:
     """Write the prior network in both precisions and return its manifest entry."""
     network = round_to_half(build_prior(settings, weights))
     multiple = network.unet.multiple
@@ -130,7 +130,7 @@ def export_prior(settings: RunSettings, weights: Path, path: Path) -> dict[str, 
     }
 
 
-def export_generator(settings: RunSettings, weights: Path, path: Path) -> dict[str, Any]:
+def _export_generator(settings: RunSettings, weights: Path, path: Path) -> dict[str, Any]:
     """Write the generator in both precisions and return its manifest entry."""
     network = build_generator(settings, weights)
     with torch.no_grad():  # the head is linear and last: its scale is that of the residual
@@ -153,7 +153,7 @@ def export_generator(settings: RunSettings, weights: Path, path: Path) -> dict[s
         "outputs": {"inpainted": ["B", 1, views, "R"]},
         "normalisation": {"scale": 1.0},
         "residual_share": settings.residual_share,
-        "settings": {"views": views, "bins_multiple": multiple, "bins_context": BINS_CONTEXT},
+        "settings": {"views": views, "bins_multiple": multiple, "bins_context": _BINS_CONTEXT},
     }
 
 
@@ -194,7 +194,7 @@ def _written_once(
     return {"file": path.name, "sha256": digest, "parity": float(f"{difference:.2g}")}
 
 
-def export_metal(weights: Path, path: Path) -> dict[str, Any]:
+def _export_metal(weights: Path, path: Path) -> dict[str, Any]:
     """Write the metal network and return its manifest entry; it is small, 32 bits serve all."""
     network = round_to_half(build_metal(weights))
     multiple = network.unet.multiple
@@ -226,7 +226,7 @@ def add_metal(weights: Path, folder: Path) -> list[Path]:
     list of Path
         The manifests.
     """
-    entry = export_metal(weights, folder / "metal.onnx")
+    entry = _export_metal(weights, folder / "metal.onnx")
     manifests = sorted(folder.glob("manifest*.json"))
     for path in manifests:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -291,12 +291,12 @@ def export_model(
     stored = torch.load(weights, weights_only=True)
     networks = {}
     if "prior" in stored:
-        networks["prior"] = export_prior(settings, weights, output / "prior.onnx")
+        networks["prior"] = _export_prior(settings, weights, output / "prior.onnx")
     elif prior_of is not None:
         networks["prior"] = _shared_prior(prior_of, output, settings.widening_mm)
     if "generator" in stored:
         path = output / f"generator{tail}.onnx"
-        networks["generator"] = export_generator(settings, weights, path)
+        networks["generator"] = _export_generator(settings, weights, path)
     manifest = {
         "schema": SCHEMA,
         "name": name,

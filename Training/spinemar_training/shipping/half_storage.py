@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 SUFFIX = ".half"
-FEWEST_VALUES = 64
+_FEWEST_VALUES = 64
 """Smaller tensors (biases, scales) stay as they are."""
 
 
@@ -36,7 +36,7 @@ def store_halved(model: Any) -> Any:
     casts, kept = [], []
     for item in graph.initializer:
         values = onnx.numpy_helper.to_array(item)
-        small = values.dtype != np.float32 or values.size < FEWEST_VALUES
+        small = values.dtype != np.float32 or values.size < _FEWEST_VALUES
         if small or not np.array_equal(values.astype(np.float16).astype(np.float32), values):
             kept.append(item)
             continue

@@ -17,18 +17,18 @@ from spinemar.mar.segmentation.trace import (
 from spinemar.tomography.units import MU_WATER_PER_MM
 from spinemar_training.projectors.projector import Projector
 
-FLOOR_PIXELS = 10.0
-FEW_PIXELS = 200
+_FLOOR_PIXELS = 10.0
+_FEW_PIXELS = 200
 
 
-def to_mu(hu: Tensor) -> Tensor:
+def _to_mu(hu: Tensor) -> Tensor:
     """HU to attenuation per mm."""
     return MU_WATER_PER_MM * (1 + hu / 1000)
 
 
 def project(hu: Tensor, radon: Projector, pixel_mm: Tensor) -> Tensor:
     """Line integrals of HU images (n, size, size); `pixel_mm` is (n,)."""
-    return radon.forward(to_mu(hu)) * pixel_mm[:, None, None]
+    return radon.forward(_to_mu(hu)) * pixel_mm[:, None, None]
 
 
 def reconstruct_difference(difference: Tensor, radon: Projector, pixel_mm: Tensor) -> Tensor:
@@ -106,8 +106,8 @@ class Classical:
 def _class_median(hu: Tensor, region: Tensor, near: Tensor, fallback: float) -> float:
     """Median of a tissue class away from metal, as NMAR's prior image takes it."""
     away = hu[region & ~near]
-    values = away if away.numel() >= FEW_PIXELS else hu[region]
-    return float(values.median()) if values.numel() >= FEW_PIXELS else fallback
+    values = away if away.numel() >= _FEW_PIXELS else hu[region]
+    return float(values.median()) if values.numel() >= _FEW_PIXELS else fallback
 
 
 def nmar_prior(li: Tensor, metal: Tensor, inside: Tensor, pixel_mm: float) -> Tensor:
@@ -170,7 +170,7 @@ def classical(
     if twelve_bit:
         saturated = saturated_pixels(hu, li, metal, depth_mm, pixel_mm)
     q = project(nmar_prior(li, metal, depth_mm > 0, pixel_mm), radon, pixels)
-    q = q.clamp(min=FLOOR_PIXELS * MU_WATER_PER_MM * pixel_mm)
+    q = q.clamp(min=_FLOOR_PIXELS * MU_WATER_PER_MM * pixel_mm)
     difference = torch.where(trace, fill_trace(p / q, trace) * q - p, torch.zeros_like(p))
     nmar = hu + reconstruct_difference(difference, radon, pixels)
     return Classical(metal, saturated, li, nmar)

@@ -105,7 +105,7 @@ def _block_distance(points: Tensor, block: Block) -> Tensor:
     return distance
 
 
-def signed_distance(points: Tensor, primitive: Primitive) -> Tensor:
+def _signed_distance(points: Tensor, primitive: Primitive) -> Tensor:
     """Signed distance in mm (negative inside) of points (..., 3), LPS mm."""
     if isinstance(primitive, Screw):
         return _screw_distance(points, primitive)
@@ -150,7 +150,7 @@ def metal_fractions(
         near = ((points >= low - 1) & (points <= high + 1)).all(-1).nonzero()[:, 0]
         if near.numel() == 0:
             continue
-        distance = signed_distance(points[near], primitive)
+        distance = _signed_distance(points[near], primitive)
         near = close[near]
         share = (0.5 - distance / soft_mm).clamp(0, 1)
         field = fractions.setdefault(primitive.material, flat.new_zeros(flat.shape[0]))

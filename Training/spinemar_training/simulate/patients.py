@@ -12,11 +12,11 @@ from spinemar.dataset.judge import refuse_judge
 from spinemar.errors import InputError
 from spinemar.evaluation.regions import filled_body
 
-SKIN_HU = -400.0
-QUANTUM_HU = 3
+_SKIN_HU = -400.0
+_QUANTUM_HU = 3
 
 
-def read_landmarks(path: Path) -> list[tuple[str, str, NDArray[np.float64]]]:
+def _read_landmarks(path: Path) -> list[tuple[str, str, NDArray[np.float64]]]:
     """Read (level, side, points LPS mm (3, 3): entry, isthmus, body centre) of each pedicle."""
     flip = np.array([-1.0, -1.0, 1.0])
     found = []
@@ -63,7 +63,7 @@ def prepare_patient(
     from scipy import ndimage
 
     refuse_judge(ct)
-    pedicles = read_landmarks(landmarks)
+    pedicles = _read_landmarks(landmarks)
     try:
         image = SimpleITK.DICOMOrient(SimpleITK.ReadImage(str(ct)), "LPS")
     except RuntimeError as error:
@@ -73,7 +73,7 @@ def prepare_patient(
     hu = SimpleITK.GetArrayFromImage(image).astype(np.float32)
     spacing = np.array(image.GetSpacing())
     origin = np.array(image.GetOrigin())
-    body = np.stack([filled_body(image, SKIN_HU, 3) for image in hu])
+    body = np.stack([filled_body(image, _SKIN_HU, 3) for image in hu])
     hu = np.where(ndimage.binary_dilation(body, np.ones((1, 3, 3), dtype=bool)), hu, -1000.0)
     rows = np.flatnonzero(body.any((0, 2)))
     columns = np.flatnonzero(body.any((0, 1)))
@@ -82,12 +82,12 @@ def prepare_patient(
     depth = np.stack(
         [ndimage.distance_transform_edt(m, sampling=spacing[1::-1]) for m in body[window]]
     )
-    quantised = np.clip(hu[window], -1000, 2000) / QUANTUM_HU
+    quantised = np.clip(hu[window], -1000, 2000) / _QUANTUM_HU
     top = float(origin[2] + spacing[2] * (len(hu) - 1))
     output.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         output,
-        hu=np.round(quantised).astype(np.int16) * QUANTUM_HU,
+        hu=np.round(quantised).astype(np.int16) * _QUANTUM_HU,
         depth_mm=np.minimum(depth, 250).astype(np.uint8),
         origin_mm=origin,
         spacing_mm=spacing,

@@ -94,7 +94,7 @@ def _wide_gaussian(signal: Tensor, sigma: float, radius: int) -> Tensor:
     return blurred[..., radius:-radius].reshape(signal.shape)
 
 
-def decompose(hu: Tensor, top_hu: float) -> Tensor:
+def _decompose(hu: Tensor, top_hu: float) -> Tensor:
     """Split HU into water-like and bone-like relative amounts, (slices, 2, size, size)."""
     relative = (1 + hu / 1000).clamp(min=0)
     bone_share = ((hu - 100) / (top_hu - 100)).clamp(0, 1)
@@ -218,7 +218,7 @@ def scan(
     -------
     with_metal, without_metal : Tensor, shape (slices, size or 2 size, same), HU, unclipped
     """
-    body = decompose(hu, scanner.bone_fraction_top_hu)
+    body = _decompose(hu, scanner.bone_fraction_top_hu)
     maps = [body * _free(hu, metals)[:, None], *(m[:, None] for m in metals.values()), body]
     beam, mu = _beam(scanner, metals)
     lengths = _lengths(maps, projectors, pixel_mm)
@@ -242,7 +242,7 @@ def scan_metal(
     generator: torch.Generator,
 ) -> Tensor:
     """As `scan`, but with metal alone, at half the cost."""
-    body = decompose(hu, scanner.bone_fraction_top_hu)
+    body = _decompose(hu, scanner.bone_fraction_top_hu)
     maps = [body * _free(hu, metals)[:, None], *(m[:, None] for m in metals.values())]
     beam, mu = _beam(scanner, metals)
     through = [transmission(_lengths(maps, projectors, pixel_mm), mu, beam.signal)]

@@ -28,7 +28,7 @@ class ZarrFacts:
     n_bytes: int
 
 
-MAX_CHUNKS = 2_000_000
+_MAX_CHUNKS = 2_000_000
 _MAX_METADATA_BYTES = 4 << 20
 _CODECS_2 = frozenset(("blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"))
 _FILTERS_2 = frozenset(("bitround", "delta", "shuffle"))
@@ -72,7 +72,7 @@ def check_zarr_files(folder: Path) -> None:
     InputError
     """
     for number, entry in enumerate(_entries(folder)):
-        if number > MAX_CHUNKS:
+        if number > _MAX_CHUNKS:
             raise _refused(folder, "it holds too many files")
         if entry.is_symlink() or not entry.is_file(follow_symlinks=False):
             raise _refused(folder, f"{entry.name[:60]} in it is no ordinary file")
@@ -155,7 +155,7 @@ def _check_counts(shape: Any, chunks: Any, width: int) -> None:
         raise _UnfitError("its sizes are no sizes")
     if min(chunks) < 1:
         raise _UnfitError("its sizes are no sizes")
-    if math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True)) > MAX_CHUNKS:
+    if math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True)) > _MAX_CHUNKS:
         raise _UnfitError("it claims more chunks than any such data have")
     memory = machine_bytes()
     if memory is not None and width * math.prod(chunks) > memory:

@@ -25,7 +25,7 @@ from spinemar.volume import CTVolume
 
 SIDE = 512
 CASES = 29
-RAW_BYTES = SIDE * SIDE * 4
+_RAW_BYTES = SIDE * SIDE * 4
 _NO_SCAN = re.compile(r"nometal|metalonly|mask|sino|prep", re.IGNORECASE)
 _NUMBER = re.compile(r"(?:img|case|^)_?0*(\d+)", re.IGNORECASE)
 _FOV_LINE = re.compile(
@@ -51,7 +51,7 @@ def raw_scans(folder: Path) -> dict[int, Path]:
     found: dict[int, Path] = {}
     for path in sorted(folder.rglob("*.raw")):
         named = _NUMBER.search(path.stem)
-        if _NO_SCAN.search(path.stem) or path.stat().st_size != RAW_BYTES or named is None:
+        if _NO_SCAN.search(path.stem) or path.stat().st_size != _RAW_BYTES or named is None:
             continue
         number = int(named[1])
         if number in found:
@@ -145,7 +145,7 @@ def read_raw_slice(path: Path, fov_mm: float) -> CTVolume:
     InputError
         If it is no such slice.
     """
-    if path.stat().st_size != RAW_BYTES:
+    if path.stat().st_size != _RAW_BYTES:
         raise InputError(f"{path.name} is no raw slice of {SIDE} x {SIDE} float32.")
     hu = np.fromfile(path, dtype="<f4").reshape(1, SIDE, SIDE).astype(np.float32)
     if not np.isfinite(hu).all():

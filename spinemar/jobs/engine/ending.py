@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from spinemar.errors import CancelledError
 
-GRACE_SECONDS = 3.0
+_GRACE_SECONDS = 3.0
 
 
 def ended_cancel() -> CancelledError:
@@ -68,7 +68,7 @@ def signals_cancel(ask: Callable[[], None], tell: Callable[[], object]) -> Itera
 
 def end_after_grace(tell: Callable[[], object]) -> None:
     """End this process with code 3 if it still runs after the grace."""
-    timer = threading.Timer(GRACE_SECONDS, _end, (tell,))
+    timer = threading.Timer(_GRACE_SECONDS, _end, (tell,))
     timer.daemon = True
     timer.start()
 
@@ -108,7 +108,7 @@ def _watch(
     if not _signalled(reader, numbers):
         return
     ask()
-    reader.settimeout(GRACE_SECONDS)
+    reader.settimeout(_GRACE_SECONDS)
     try:
         again = _signalled(reader, numbers)
     except TimeoutError:

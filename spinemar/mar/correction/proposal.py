@@ -63,7 +63,7 @@ def propose(slab: Slab, inpainter: Inpainter) -> list[Proposal]:
         If the method returns rays of another shape or that are no numbers.
     """
     core, slice_cache = slab.core_only, slab.slice_cache
-    rays = lost_rays_for(inpainter, core)
+    rays = _lost_rays_for(inpainter, core)
     with slice_cache.watch.stage("inpaint"):
         filled = inpainter.inpaint(slab)
         sinograms = core.each("sinogram")
@@ -89,7 +89,7 @@ def propose(slab: Slab, inpainter: Inpainter) -> list[Proposal]:
     return proposals
 
 
-def lost_rays_for(inpainter: Inpainter, core: Slab) -> list[LostRays]:
+def _lost_rays_for(inpainter: Inpainter, core: Slab) -> list[LostRays]:
     """Return the rays of each slice that a method may replace."""
     if inpainter.trace == "metal":
         return [LostRays(trace, 0.0, capped=False) for trace in core.each("metal_trace")]

@@ -25,7 +25,7 @@ from spinemar.tomography.units import difference_to_hu, hu_to_mu
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-DETAIL_MM = 25.0
+_DETAIL_MM = 25.0
 """What is finer than this comes from the earlier CT."""
 FULL_MM, NONE_MM = 25.0, 45.0
 """It is used in full up to the first distance from metal, and not beyond the second."""
@@ -156,9 +156,9 @@ def _local_mean(
 
 
 def _detail(difference: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Float:
-    """Return what of a difference is finer than `DETAIL_MM`, where it is shown."""
+    """Return what of a difference is finer than `_DETAIL_MM`, where it is shown."""
     kept = np.clip(difference, -_MOST_DETAIL_HU, _MOST_DETAIL_HU)
-    coarse = _local_mean(kept, shown, DETAIL_MM, pixel_mm)
+    coarse = _local_mean(kept, shown, _DETAIL_MM, pixel_mm)
     return np.asarray(np.where(shown, kept - coarse, 0.0), dtype=np.float32)
 
 

@@ -27,7 +27,7 @@ OutlineSource = Literal["network", "half maximum", "threshold", "mask"]
 
 WHOLE_PERCENT = 100
 HALF_PERCENT = 50
-SURE_PERCENT = 75
+_SURE_PERCENT = 75
 _REACH_MM = 1.0
 _LARGEST_HOLE_MM2 = 1000.0
 _LARGEST_GENEROUS_HOLE_MM2 = 60.0
@@ -67,7 +67,7 @@ class Outline:
         Nothing at the outline itself, all from three quarters of metal: at the outline, where it
         is least sure, glow would be put back with the metal.
         """
-        share = (self.percent.astype(np.float32) - HALF_PERCENT) / (SURE_PERCENT - HALF_PERCENT)
+        share = (self.percent.astype(np.float32) - HALF_PERCENT) / (_SURE_PERCENT - HALF_PERCENT)
         return np.clip(share, np.float32(0.0), np.float32(1.0))
 
 
@@ -139,14 +139,14 @@ class MeasuredOutline:
     ) -> Outline:
         """Return the outline at half maximum, or the generous mask where values are cut off."""
         if np.isfinite(top_hu):
-            return generous_outline(generous, pixel_mm)
+            return _generous_outline(generous, pixel_mm)
         found = half_maximum(hu[len(hu) // 2], generous, pixel_mm)
         if not found.any():
-            return generous_outline(generous, pixel_mm)
+            return _generous_outline(generous, pixel_mm)
         return Outline(whole_percent(filled(found, pixel_mm)), "half maximum")
 
 
-def generous_outline(generous: Mask, pixel_mm: tuple[float, float]) -> Outline:
+def _generous_outline(generous: Mask, pixel_mm: tuple[float, float]) -> Outline:
     """Let the generous mask serve; its small holes are filled.
 
     A large hole may be the canal between two screws whose glow has met.

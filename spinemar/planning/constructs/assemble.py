@@ -68,7 +68,7 @@ def construct_from_pedicles(
     model = catalogue.screw(settings.screw_model)
     screws, warnings = [], []
     for site in sites:
-        screw = screw_for_site(site, settings, model)
+        screw = _screw_for_site(site, settings, model)
         if screw is None:
             warnings.append(
                 f"The {site.side} pedicle of {site.level} is {site.width_mm:.1f} mm wide: too "
@@ -85,7 +85,7 @@ def construct_from_pedicles(
     return with_rods(plan, catalogue, rod, crosslink=link)
 
 
-def screw_for_site(
+def _screw_for_site(
     site: PedicleSite, settings: ConstructSettings, model: ScrewModel
 ) -> Screw | None:
     """Return the screw along a pedicle's axis, None if no size of the model fits."""

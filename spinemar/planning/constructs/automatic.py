@@ -229,11 +229,11 @@ def _screws(
         if settings.aligned:
             chosen = _aligned([found[name] for name in names], model)
         for name, n in zip(names, chosen, strict=True):
-            screws.append(screw_of(name, found[name][n], settings.material, model))
+            screws.append(_screw_of(name, found[name][n], settings.material, model))
     return screws
 
 
-def screw_of(screw_id: str, trajectory: Trajectory, material: str, model: ScrewModel) -> Screw:
+def _screw_of(screw_id: str, trajectory: Trajectory, material: str, model: ScrewModel) -> Screw:
     """Return the screw that follows a trajectory; its id is "level-side"."""
     level, side = screw_id.rsplit("-", 1)
     size = (trajectory.diameter_mm, trajectory.length_mm)

@@ -154,7 +154,7 @@ def order_along_spine(screws: Sequence[Screw]) -> tuple[Screw, ...]:
     return tuple(screws[n] for n in np.argsort(centred @ downwards, kind="stable"))
 
 
-def seat_points(screws: Sequence[Screw], catalogue: Catalogue) -> FloatArray:
+def _seat_points(screws: Sequence[Screw], catalogue: Catalogue) -> FloatArray:
     """Return where each tulip holds the rod's axis, shape (n, 3)."""
     from spinemar.implants.shapes.screw import head_pose
 
@@ -164,17 +164,17 @@ def seat_points(screws: Sequence[Screw], catalogue: Catalogue) -> FloatArray:
 def seat_mismatch_mm(rod: Rod, screws: Sequence[Screw], catalogue: Catalogue) -> dict[str, float]:
     """Return, per screw, how far its seat lies from the rod's axis."""
     curve = rod_curve(rod.control_points, 0.1)
-    seats = seat_points(screws, catalogue)
+    seats = _seat_points(screws, catalogue)
     gaps = [float(np.linalg.norm(curve - seat, axis=1).min()) for seat in seats]
     return {screw.id: gap for screw, gap in zip(screws, gaps, strict=True)}
 
 
 def min_bend_radius_mm(rod: Rod) -> float:
     """Return the smallest bend radius along a rod; infinite for a straight one."""
-    return float(1.0 / max(curvature_per_mm(rod_curve(rod.control_points)).max(), 1e-9))
+    return float(1.0 / max(_curvature_per_mm(rod_curve(rod.control_points)).max(), 1e-9))
 
 
-def curvature_per_mm(curve: FloatArray) -> FloatArray:
+def _curvature_per_mm(curve: FloatArray) -> FloatArray:
     """Return 1/radius (n - 2,) at the inner points of an evenly sampled curve (n, 3) in mm."""
     if len(curve) < 3:
         return np.zeros(1)
@@ -227,7 +227,7 @@ def _bendable(points: FloatArray, rod: RodModel) -> FloatArray:
 
 def _sharpest(points: FloatArray, rod: RodModel) -> float:
     curve = rod_curve(_with_overhang(points, rod), 2 * _STEP_MM)
-    return float(curvature_per_mm(curve).max())
+    return float(_curvature_per_mm(curve).max())
 
 
 def _smoothed(points: FloatArray, weight: float) -> FloatArray:

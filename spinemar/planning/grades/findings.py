@@ -28,7 +28,7 @@ CHECK = "Check "
 _SHORT_MM, _SHORT_ABOVE_T9_MM = 30.0, 25.0
 #: Trabecular HU at which osteoporosis is more than 90 % specific (Pickhardt et al., Opportunistic
 #: screening for osteoporosis using abdominal CT, Ann Intern Med 2013; measured in L1).
-OSTEOPOROTIC_HU = 110.0
+_OSTEOPOROTIC_HU = 110.0
 _MEASURED_LEVELS = ("T12", *LUMBAR)
 #: Screws of one vertebra differ by so much at most, mm.
 _UNEQUAL_LENGTH_MM, _UNEQUAL_DIAMETER_MM = 10.0, 1.5
@@ -118,11 +118,11 @@ def _porous_bone(plan: Plan, spine: SpineModel) -> Iterator[str]:
     ]
     if porous:
         yield (
-            f"{', '.join(porous)}: osteoporotic range, {OSTEOPOROTIC_HU:.0f} HU or less in the "
+            f"{', '.join(porous)}: osteoporotic range, {_OSTEOPOROTIC_HU:.0f} HU or less in the "
             "body at 120 kVp without contrast (Pickhardt et al., Ann Intern Med 2013)."
         )
 
 
 def _is_porous(agreement: Agreement) -> bool:
     hu = agreement.core_hu
-    return not agreement.doubts and hu is not None and hu <= OSTEOPOROTIC_HU
+    return not agreement.doubts and hu is not None and hu <= _OSTEOPOROTIC_HU

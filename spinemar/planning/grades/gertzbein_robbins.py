@@ -22,7 +22,7 @@ from spinemar.planning.plans.plan import Plan
 from spinemar.spine.model import SpineModel, VertebraFrame
 
 #: Lower limits in mm of grades B to E by the largest breach; A is no breach.
-GRADE_LIMITS_MM = ((6.0, "E"), (4.0, "D"), (2.0, "C"))
+_GRADE_LIMITS_MM = ((6.0, "E"), (4.0, "D"), (2.0, "C"))
 _GOOD = ("A", "B")
 # A screw can be dragged away from its vertebra altogether; farther than this says no more.
 _FAR_MM = 100.0
@@ -76,7 +76,7 @@ def letter_for(breach_mm: float) -> str:
     """
     if breach_mm <= 0.0:
         return "A"
-    return next((letter for limit, letter in GRADE_LIMITS_MM if breach_mm >= limit), "B")
+    return next((letter for limit, letter in _GRADE_LIMITS_MM if breach_mm >= limit), "B")
 
 
 def assess_screw(screw: Screw, field: BoneField) -> Assessment:
@@ -93,7 +93,7 @@ def assess_screw(screw: Screw, field: BoneField) -> Assessment:
     field : BoneField
         Of the screw's own vertebra.
     """
-    points = screw_points(screw, field.frame, _start_mm(screw, field.frame))
+    points = _screw_points(screw, field.frame, _start_mm(screw, field.frame))
     outside = field.distance_local_mm(points.local)
     breach = float(outside.max())
     breaches: dict[str, float] = {}
@@ -146,10 +146,10 @@ def graded_screw(
         reason = missed_pedicle(screw, field.frame) if grade.letter in _GOOD else ""
         if not reason:
             return replace(screw.without_grade(), grade=grade)
-    return ungraded_screw(screw, reason, (*own, *frames))
+    return _ungraded_screw(screw, reason, (*own, *frames))
 
 
-def ungraded_screw(screw: Screw, reason: str, frames: Iterable[VertebraFrame]) -> Screw:
+def _ungraded_screw(screw: Screw, reason: str, frames: Iterable[VertebraFrame]) -> Screw:
     """Return the screw without a grade, with the reason and how deep it lies in a canal."""
     found = [canal_intrusion_mm(screw, frame) for frame in frames]
     return screw.without_grade(reason, min(max(found, default=0.0), _FAR_MM))
@@ -168,7 +168,7 @@ def grade_plan(
         frame = spine.vertebra(screw.level) if screw.level in spine.levels else None
         reason = unsafe_ground(screw, frame)
         if frame is None or reason:
-            screws.append(ungraded_screw(screw, reason, spine.vertebrae))
+            screws.append(_ungraded_screw(screw, reason, spine.vertebrae))
             continue
         if screw.level not in known:
             known[screw.level] = bone_field(spine.labels, frame)
@@ -176,7 +176,7 @@ def grade_plan(
     return replace(plan, screws=tuple(screws))
 
 
-def screw_points(screw: Screw, frame: VertebraFrame, start_mm: float) -> ScrewPoints:
+def _screw_points(screw: Screw, frame: VertebraFrame, start_mm: float) -> ScrewPoints:
     """Return rings of surface points from a depth to the tip, and the tip itself."""
     axis = shank_axis(screw)
     length = screw.length_mm
@@ -242,7 +242,7 @@ def canal_intrusion_mm(screw: Screw, frame: VertebraFrame) -> float:
 
     The canal is the prism over its contour at the height of the pedicles.
     """
-    points = screw_points(screw, frame, 0.0).local
+    points = _screw_points(screw, frame, 0.0).local
     inside = points[_in_canal(points, frame), :2]
     if len(inside) == 0:
         return 0.0

@@ -61,7 +61,7 @@ class MoveScrew:
 
     def apply(self, plan: Plan) -> Plan:
         """See `Command`; an `InputError` if entry and tip would coincide."""
-        screw = unlocked(plan.screw(self.screw_id))
+        screw = _unlocked(plan.screw(self.screw_id))
         axis = np.subtract(self.tip, self.entry)
         length = float(np.linalg.norm(axis))
         if not np.isfinite(length) or length < 1e-6:
@@ -92,7 +92,7 @@ class ResizeScrew:
 
     def apply(self, plan: Plan) -> Plan:
         """See `Command`."""
-        screw = unlocked(plan.screw(self.screw_id))
+        screw = _unlocked(plan.screw(self.screw_id))
         tip = np.asarray(screw.entry) + self.length_mm * shank_axis(screw)
         return plan.with_screw(
             replace(
@@ -121,7 +121,7 @@ class PutImplant:
         items = getattr(plan, group)
         if any(item.id == self.implant.id for item in items):
             changed = tuple(
-                self.implant if item.id == self.implant.id and unlocked(item) else item
+                self.implant if item.id == self.implant.id and _unlocked(item) else item
                 for item in items
             )
             return _with_group(plan, group, changed)
@@ -141,7 +141,7 @@ class RemoveImplant:
 
     def apply(self, plan: Plan) -> Plan:
         """See `Command`."""
-        unlocked(find(plan, self.implant_id))
+        _unlocked(find(plan, self.implant_id))
         groups: dict[str, Any] = {
             name: tuple(item for item in getattr(plan, name) if item.id != self.implant_id)
             for name in GROUPS
@@ -232,7 +232,7 @@ def find(plan: Plan, implant_id: str) -> Implant:
     raise InputError(f"The plan has no implant {implant_id!r}.", "Choose one of the plan's.")
 
 
-def unlocked(implant: _Kind) -> _Kind:
+def _unlocked(implant: _Kind) -> _Kind:
     """Return an implant that may be changed, or refuse.
 
     Raises

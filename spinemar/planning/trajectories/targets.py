@@ -48,7 +48,7 @@ def target_for(kind: str, vertebra: VertebraFrame, pedicle: PedicleFrame) -> Tar
         For an unknown kind, or a cortical trajectory outside the lumbar spine and T11-T12.
     """
     if kind == TRADITIONAL:
-        return Target(_convergence(vertebra, pedicle), endplate_deg(vertebra))
+        return Target(_convergence(vertebra, pedicle), _endplate_deg(vertebra))
     if kind != CORTICAL:
         raise InputError(
             f"There is no {kind!r} trajectory.", f"Use one of {', '.join(TRAJECTORIES)}."
@@ -58,10 +58,10 @@ def target_for(kind: str, vertebra: VertebraFrame, pedicle: PedicleFrame) -> Tar
             f"A cortical trajectory is not made in {vertebra.level}.", "Use T11 to L5."
         )
     up = -0.15 * pedicle.height_mm
-    return Target(-9.0, 25.0 + endplate_deg(vertebra), up, 3.0, 40.0, follows_axis=False)
+    return Target(-9.0, 25.0 + _endplate_deg(vertebra), up, 3.0, 40.0, follows_axis=False)
 
 
-def endplate_deg(vertebra: VertebraFrame) -> float:
+def _endplate_deg(vertebra: VertebraFrame) -> float:
     """Return the slope of the upper endplate against the vertebra's frame, forwards up."""
     plate = vertebra.endplates.get("superior")
     if plate is None:

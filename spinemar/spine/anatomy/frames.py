@@ -169,7 +169,7 @@ def frames_along(
         shape = VertebraShape(mask, verse.geometry, [edge.start for edge in box])
         edge = verse.geometry if _touches_edge(box, verse.labels.shape) else None
         sure = (trust or {}).get(level, 1.0)
-        frame = fit_vertebra(shape, canal_ras, level, edge=edge, density=density, trust=sure)
+        frame = _fit_vertebra(shape, canal_ras, level, edge=edge, density=density, trust=sure)
         if frame is not None:
             found.append(frame if ct is None else compared(frame, shape, verse, ct))
     progress(Progress("vertebrae", len(levels), len(levels)))
@@ -180,7 +180,7 @@ def _touches_edge(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
     return any(edge.start == 0 or edge.stop == size for edge, size in zip(box, shape, strict=True))
 
 
-def fit_vertebra(
+def _fit_vertebra(
     shape: VertebraShape,
     canal_ras: NDArray[np.float64],
     level: str,

@@ -104,7 +104,7 @@ def _spinous_processes(
     return np.where(np.isfinite(root), root, usual), slopes[best]
 
 
-def usual_index(spine: StraightSpine, arches: Arches) -> NDArray[np.float32]:
+def _usual_index(spine: StraightSpine, arches: Arches) -> NDArray[np.float32]:
     """Body label that bone at each voxel usually belongs to, continuous, (n, na, nr).
 
     Articular pillars lie beside their pedicle, laminae hang below it, spinous processes slope.
@@ -142,7 +142,7 @@ def _index_along(
     return result
 
 
-def canal_of(spine: StraightSpine, smooth: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _canal_of(spine: StraightSpine, smooth: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Inside of the canal: what its centre sees in each slice, openings closed by neighbours.
 
     `smooth` is HU (s, a, r); so is the shape of the result.
@@ -166,7 +166,7 @@ def canal_of(spine: StraightSpine, smooth: NDArray[np.float32]) -> NDArray[np.bo
     return result
 
 
-def bone_of(
+def _bone_of(
     spine: StraightSpine, smooth: NDArray[np.float32], canal: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Bone with its marrow: dense voxels, and small holes in slices filled.
@@ -262,8 +262,8 @@ def label_posterior(
     `bodies` are their labels (s, a, r).
     """
     smooth = ndimage.gaussian_filter(spine.hu, 0.5)
-    canal = canal_of(spine, smooth)
-    bone = bone_of(spine, smooth, canal)
+    canal = _canal_of(spine, smooth)
+    bone = _bone_of(spine, smooth, canal)
     s = np.arange(len(spine), dtype=np.float64)[:, None, None]
     a, r = spine.anterior[None, :, None], np.abs(spine.right)[None, None, :]
     front = profiles.wall[:, None, None]
@@ -273,7 +273,7 @@ def label_posterior(
     free &= ~wall.inside(spine, 1.0) | ((a < front + 3) & (r > 5))
     free &= (r < 24) | (a < 8)
     domain = (free & ~body) | (body & ndimage.binary_dilation(free & ~body))
-    index = usual_index(spine, arches)
+    index = _usual_index(spine, arches)
     edge = _canal_edge(spine, canal)
     rib_side = _rib_side(spine, arches, edge)
     seeds = bodies.copy()

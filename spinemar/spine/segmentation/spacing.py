@@ -22,7 +22,7 @@ _SHARE = np.array(
 _PEDICLES = np.array(
     [.50, .32, .22, .16, .12, .12, .18, .38, .62, .82, .92, .93, .92, .95, .95, .90, .72, .50]
 )  # fmt: skip
-LENGTHS = np.arange(13, 52)
+_LENGTHS = np.arange(13, 52)
 _USUAL_LENGTH, _LENGTH_SPREAD = 27.0, 0.45
 #: Towards the head each vertebra is a little shorter than the one below.
 _GROWTH, _GROWTH_SPREAD, _GROWTH_WEIGHT = 0.03, 0.12, 10.0
@@ -122,7 +122,7 @@ class _Stage:
 def _free_stages(evidence: Evidence) -> list[_Stage]:
     n = len(evidence.pedicles)
     place = np.arange(n + 1)
-    fits = np.ones((n, len(LENGTHS)), bool)
+    fits = np.ones((n, len(_LENGTHS)), bool)
     return [_Stage(fits, (0,), place < _LOOSE_END, n - place <= _LOOSE_END)]
 
 
@@ -140,8 +140,8 @@ def _known_stages(evidence: Evidence, ordinals: Mapping[int, int]) -> list[_Stag
     after_low = np.array([at[known[known >= p]].min(initial=top + 1) for p in place])
     stages = []
     for number in range(-1, top + 2):
-        fits = np.zeros((n, len(LENGTHS)), bool)
-        for column, length in enumerate(LENGTHS):
+        fits = np.zeros((n, len(_LENGTHS)), bool)
+        for column, length in enumerate(_LENGTHS):
             stop = np.minimum(place[:-1] + length, n)
             highest_inside = np.where(before[stop] > before[place[:-1]], before[stop], -1)
             lowest_inside = np.where(
@@ -163,11 +163,11 @@ def _known_stages(evidence: Evidence, ordinals: Mapping[int, int]) -> list[_Stag
 def _match(evidence: Evidence) -> NDArray[np.float64]:
     """Score of a vertebra that begins at b with length L, shape (n, lengths)."""
     n = len(evidence.pedicles)
-    longest = int(LENGTHS[-1])
+    longest = int(_LENGTHS[-1])
     pedicles = np.pad(evidence.pedicles, (0, longest), mode="edge")
     width = np.pad(evidence.width, (0, longest), mode="edge")
-    score = np.full((n, len(LENGTHS)), -np.inf)
-    for column, length in enumerate(LENGTHS):
+    score = np.full((n, len(_LENGTHS)), -np.inf)
+    for column, length in enumerate(_LENGTHS):
         share = (np.arange(length) + 0.5) / length
         one = _squared_misfit(pedicles, np.interp(share, _SHARE, _PEDICLES))
         two = _squared_misfit(width, np.cos(2 * np.pi * share))
@@ -206,7 +206,7 @@ def _end_score(evidence: Evidence, start: int, stop: int, length: int, top: bool
 
 def _growth_cost() -> NDArray[np.float64]:
     """Cost of a length (rows) above another (columns)."""
-    ratio = np.log(LENGTHS[:, None] / LENGTHS[None])
+    ratio = np.log(_LENGTHS[:, None] / _LENGTHS[None])
     cost: NDArray[np.float64] = _GROWTH_WEIGHT * ((ratio + _GROWTH) / _GROWTH_SPREAD) ** 2
     return cost
 
@@ -215,19 +215,19 @@ def _best_chain(evidence: Evidence, stages: list[_Stage]) -> NDArray[np.intp]:
     n = len(evidence.pedicles)
     match, growth = _match(evidence), _growth_cost()
     disc = evidence.disc_weight * np.append(evidence.disc, 0.0)
-    columns = np.arange(len(LENGTHS))
+    columns = np.arange(len(_LENGTHS))
     best = np.full((len(stages), *match.shape), -np.inf)
     # What lies below: -1 the start, else stage * lengths + column.
     below = np.full(best.shape, -1, np.intp)
     for b in range(n):
-        whole = columns[b + LENGTHS < n]
+        whole = columns[b + _LENGTHS < n]
         if not len(whole):
             break
-        alone = np.full(len(LENGTHS), -np.inf)
+        alone = np.full(len(_LENGTHS), -np.inf)
         if b < _LOOSE_END:
-            alone[whole] = [_end_score(evidence, 0, b, int(LENGTHS[q]), True) for q in whole]
+            alone[whole] = [_end_score(evidence, 0, b, int(_LENGTHS[q]), True) for q in whole]
             alone += disc[b]
-        starts = b - LENGTHS
+        starts = b - _LENGTHS
         for number, stage in enumerate(stages):
             score = np.where(stage.starts[b], alone, -np.inf)
             for under in stage.below:
@@ -239,9 +239,9 @@ def _best_chain(evidence: Evidence, stages: list[_Stage]) -> NDArray[np.intp]:
                 value = chains[columns, j]
                 better = value > score
                 score = np.where(better, value, score)
-                below[number, b, better] = (under * len(LENGTHS) + j)[better]
+                below[number, b, better] = (under * len(_LENGTHS) + j)[better]
             score = np.where(stage.fits[b], score, -np.inf)
-            ends = np.clip(b + LENGTHS, 0, n)
+            ends = np.clip(b + _LENGTHS, 0, n)
             best[number, b, whole] = (score + match[b] + disc[ends])[whole]
     return _best_end(evidence, stages, best, below)
 
@@ -255,20 +255,20 @@ def _best_end(
     n = len(evidence.pedicles)
     winner, winner_score = None, -np.inf
     for number, b, q in zip(*np.nonzero(np.isfinite(best)), strict=True):
-        stop = int(b + LENGTHS[q])
+        stop = int(b + _LENGTHS[q])
         if not stages[number].ends[stop]:
             continue
-        score = best[number, b, q] + _end_score(evidence, stop, n, int(LENGTHS[q]), False)
+        score = best[number, b, q] + _end_score(evidence, stop, n, int(_LENGTHS[q]), False)
         if score > winner_score:
             winner, winner_score = (int(number), int(b), int(q)), score
     if winner is None:
         return np.zeros(0, np.intp)
     number, b, q = winner
-    places = [b + int(LENGTHS[q])]
+    places = [b + int(_LENGTHS[q])]
     while True:
         places.append(b)
         down = int(below[number, b, q])
         if down < 0:
             return np.array(places[::-1], dtype=np.intp)
-        number, q = divmod(down, len(LENGTHS))
-        b -= int(LENGTHS[q])
+        number, q = divmod(down, len(_LENGTHS))
+        b -= int(_LENGTHS[q])

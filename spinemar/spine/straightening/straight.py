@@ -16,8 +16,8 @@ from scipy import ndimage
 from spinemar.spine.straightening.canal import smooth_track
 from spinemar.spine.straightening.grid import PatientGrid
 
-ANTERIOR_MM = (-68.0, 60.0)
-RIGHT_MM = (-62.0, 62.0)
+_ANTERIOR_MM = (-68.0, 60.0)
+_RIGHT_MM = (-62.0, 62.0)
 MARGIN_MM = 24
 _TURN_DEGREES = 26.0
 
@@ -142,8 +142,8 @@ def straighten(
     """Resample a working volume along the canal's centre line (RAS mm, feet to head)."""
     frame = _untwisted(canal_ras)
     frame = _longer(_turned(frame, _symmetry_turn(frame, grid, hu)), MARGIN_MM)
-    anterior = np.arange(ANTERIOR_MM[0], ANTERIOR_MM[1] + 0.5)
-    right = np.arange(RIGHT_MM[0], RIGHT_MM[1] + 0.5)
+    anterior = np.arange(_ANTERIOR_MM[0], _ANTERIOR_MM[1] + 0.5)
+    right = np.arange(_RIGHT_MM[0], _RIGHT_MM[1] + 0.5)
     result = np.empty((len(frame), len(anterior), len(right)), np.float32)
     for start in range(0, len(frame), 32):
         s = np.arange(start, min(start + 32, len(frame)), dtype=np.float64)

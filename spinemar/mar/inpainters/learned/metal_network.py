@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 N_FEATURES = 8
 USUAL_TOP_HU = 3071.0
 USUAL_PIXEL_MM = 0.7
-EXTENDED_TOP_HU = 30710.0
+_EXTENDED_TOP_HU = 30710.0
 _LOW_CLIP_HU = -1024.0
 _AIR_HU = -1000.0
 _MARGIN_MM = 24.0
@@ -99,7 +99,7 @@ class NetworkOutline:
         window = bounding_box(generous, (margin, margin))
         assert window is not None
         near = generous[window]
-        fraction = self._fraction(hu[:, window[0], window[1]], pixel, min(top_hu, EXTENDED_TOP_HU))
+        fraction = self._fraction(hu[:, window[0], window[1]], pixel, min(top_hu, _EXTENDED_TOP_HU))
         found = outline_from_fraction(fraction, near, pixel_mm)
         if found is None:
             return self._measured.outline(hu, generous, pixel_mm, top_hu)

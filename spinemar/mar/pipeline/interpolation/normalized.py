@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from spinemar.mar.pipeline.interpolation.linear import interpolate_linearly
 from spinemar.tomography.units import MU_WATER_PER_MM
 
-FLOOR_PX = 10.0
+_FLOOR_PX = 10.0
 """Normalising by less than ten pixels of water blew a case up from 66 to 687 HU."""
 
 
@@ -32,7 +32,7 @@ def interpolate_normalized(
     ndarray of float32, same shape
     """
     pixel = float(np.sqrt(pixel_mm[0] * pixel_mm[1]))
-    floored = np.maximum(prior, np.float32(FLOOR_PX * MU_WATER_PER_MM * pixel))
+    floored = np.maximum(prior, np.float32(_FLOOR_PX * MU_WATER_PER_MM * pixel))
     filled = interpolate_linearly(np.asarray(sinogram / floored, dtype=np.float32), trace) * floored
     return np.where(trace, filled, sinogram)
 

@@ -17,13 +17,13 @@ from spinemar.spine.model import Agreement, VertebraFrame
 from spinemar.volume import CTVolume, LabelVolume
 
 #: Labels may lie so far off the bone, mm, or be so much too large or small.
-MOST_OFFSET_MM = 2.0
-MOST_GROWTH_MM = 0.8
+_MOST_OFFSET_MM = 2.0
+_MOST_GROWTH_MM = 0.8
 #: So much of their border, and of each side of it, has to lie on an edge of bone.
 LEAST_SHARE = 0.7
-LEAST_SIDE_SHARE = 0.4
+_LEAST_SIDE_SHARE = 0.4
 #: Cortical bone is denser than this, and denser than what lies in the canal.
-LEAST_SHELL_HU = 90.0
+_LEAST_SHELL_HU = 90.0
 _SIDES = ("right", "left", "front", "back", "top", "bottom")
 _FACING = 0.7
 _FEWEST_ON_A_SIDE = 12
@@ -99,7 +99,7 @@ def _frame_doubts(shape: VertebraShape, frame: VertebraFrame) -> list[str]:
 def _place_doubts(offset: FloatArray, growth_mm: float, share: float) -> list[str]:
     doubts = []
     distance = float(np.linalg.norm(offset))
-    if distance >= MOST_OFFSET_MM:
+    if distance >= _MOST_OFFSET_MM:
         doubts.append(
             f"Its labels lie {distance:.0f} mm off the bone in the CT ({_towards(offset)})."
         )
@@ -107,7 +107,7 @@ def _place_doubts(offset: FloatArray, growth_mm: float, share: float) -> list[st
         doubts.append(
             f"Only {100 * share:.0f} % of its labels' border lies on an edge of bone in the CT."
         )
-    if distance < MOST_OFFSET_MM and abs(growth_mm) >= MOST_GROWTH_MM:
+    if distance < _MOST_OFFSET_MM and abs(growth_mm) >= _MOST_GROWTH_MM:
         size = "large" if growth_mm > 0 else "small"
         doubts.append(
             f"Its labels are about {abs(growth_mm):.1f} mm too {size} all round for the bone in "
@@ -122,7 +122,7 @@ def _towards(offset: FloatArray) -> str:
 
 
 def _side_doubts(sides: dict[str, float]) -> list[str]:
-    bare = [name for name, share in sides.items() if share < LEAST_SIDE_SHARE]
+    bare = [name for name, share in sides.items() if share < _LEAST_SIDE_SHARE]
     if not bare:
         return []
     return [
@@ -132,7 +132,7 @@ def _side_doubts(sides: dict[str, float]) -> list[str]:
 
 
 def _density_doubts(shell: float, canal: float) -> list[str]:
-    if shell < max(LEAST_SHELL_HU, canal):
+    if shell < max(_LEAST_SHELL_HU, canal):
         return [
             f"Its labels' shell has {shell:.0f} HU and the canal {canal:.0f} HU: that is no cortex "
             "of bone."
