@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "Docs" / "command-line.md"
@@ -66,6 +66,8 @@ def _kind(kind: Any) -> str:
         kind = next(one for one in get_args(kind) if one is not type(None))
     if get_origin(kind) is list:
         (kind,) = get_args(kind)
+    if get_origin(kind) is Literal:
+        return "|".join(get_args(kind))
     if isinstance(kind, type) and issubclass(kind, Enum):
         return "|".join(one.value for one in kind)
     return _WORDS[kind]

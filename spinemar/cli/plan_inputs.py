@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from spinemar.cli.console import stdout
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.planning.plans.plan import Plan
@@ -65,7 +66,7 @@ def read_catalogue(files: Sequence[Path] | None) -> Catalogue:
     return load_catalogue(*(files or ()))
 
 
-def screw_lines(plan: Plan) -> Any:
+def _screw_lines(plan: Plan) -> Any:
     """Return a table of the screws for the terminal."""
     from rich.table import Table
 
@@ -84,12 +85,22 @@ def screw_lines(plan: Plan) -> Any:
     return table
 
 
-def print_dangers(console: Any, plan: Plan) -> None:
-    """Print first which screws lie in the spinal canal, the deepest of them first."""
+def print_plan(plan: Plan, files: Iterable[Path], further: Iterable[str] = ()) -> None:
+    """Print a plan, `further` lines about it, and the files it was written to.
+
+    Which screws lie in the spinal canal comes first, the deepest of them foremost.
+    """
+    from spinemar.planning.report.tables import summary_line
     from spinemar.planning.report.wording import danger_line, in_canal
 
+    console = stdout()
     for screw in in_canal(plan):
         console.print(f"In the spinal canal: {danger_line(screw)}", style="bold", highlight=False)
+    console.print(_screw_lines(plan))
+    for line in (summary_line(plan), *plan.warnings, *further):
+        console.print(line, soft_wrap=True)
+    for path in files:
+        console.print(str(path), highlight=False, soft_wrap=True)
 
 
 def plan_facts(plan: Plan) -> dict[str, Any]:

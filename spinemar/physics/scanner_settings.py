@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from spinemar.base.json_records import build_record
 from spinemar.errors import InputError
@@ -17,16 +17,7 @@ ScanGeometry = Literal[
 ]
 HuScale = Literal["12-bit", "extended", "unlimited"]
 
-KERNELS: tuple[ScanKernel, ...] = ("soft", "standard", "bone")
-GEOMETRIES: tuple[ScanGeometry, ...] = (
-    "parallel",
-    "fan-arc",
-    "fan-flat",
-    "fan-arc-short",
-    "fan-flat-short",
-    "helical",
-)
-HU_SCALES: tuple[HuScale, ...] = ("12-bit", "extended", "unlimited")
+KERNELS: tuple[ScanKernel, ...] = get_args(ScanKernel)
 
 
 @dataclass(frozen=True)
@@ -42,7 +33,7 @@ class ScannerSettings:
     kernel : {"soft", "standard", "bone"}
         Reconstruction kernel.
     geometry : str
-        Where the rays run; see `GEOMETRIES`.
+        Where the rays run; see `ScanGeometry`.
     n_views, n_bins : int
         Views over half a turn and detector bins of the parallel sinogram that is
         reconstructed; a fan beam takes twice the views over its full turn.
@@ -120,8 +111,8 @@ class ScannerSettings:
     def __post_init__(self) -> None:
         self._check_choice("kvp", tube_voltages())
         self._check_choice("kernel", KERNELS)
-        self._check_choice("geometry", GEOMETRIES)
-        self._check_choice("hu_scale", HU_SCALES)
+        self._check_choice("geometry", get_args(ScanGeometry))
+        self._check_choice("hu_scale", get_args(HuScale))
         self._check_choice("helical_interpolation", ("180", "360"))
         for name, lowest, highest in (
             ("photons_per_ray", 1.0, 1e12),

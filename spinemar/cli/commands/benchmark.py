@@ -9,16 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from spinemar.cli.commands.correct import (
-    FIRST_DEVICE,
-    FIRST_METHOD,
-    Device,
-    Method,
+    DeviceOption,
+    MethodOption,
     Model,
 )
 from spinemar.cli.console import print_json, progress_bars, score_table, stdout
 from spinemar.cli.options import Json, Overwrite
 from spinemar.cli.outputs import refuse_existing
 from spinemar.errors import InputError
+from spinemar.mar.settings import DEVICES, METHODS, CorrectionSettings
 
 app = typer.Typer(no_args_is_help=True, help="Public benchmarks and their scores.")
 
@@ -38,9 +37,9 @@ def aapm(
     fields: Annotated[
         Path | None, typer.Option(help="CSV of case,fov_mm, in place of the README.")
     ] = None,
-    method: Method = FIRST_METHOD,
+    method: MethodOption = METHODS[0],
     model: Model = None,
-    device: Device = FIRST_DEVICE,
+    device: DeviceOption = DEVICES[0],
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -57,14 +56,13 @@ def aapm(
     """
     from spinemar.evaluation.aapm.folders import CASES, fields_of, raw_scans
     from spinemar.evaluation.aapm.submission import write_submission
-    from spinemar.mar.settings import CorrectionSettings
 
     refuse_existing([output], overwrite=overwrite)
     if fov_mm is not None and fields is not None:
         raise InputError("The fields of view are given twice.", "Use --fov-mm or --fields.")
     scans = raw_scans(folder)
     known = fields_of(folder, scans, fov_mm, fields)
-    settings = CorrectionSettings(method=method.value, model=model, device=device.value)
+    settings = CorrectionSettings(method=method, model=model, device=device)
     with progress_bars(quiet=json) as (progress, cancel):
         done = write_submission(scans, known, output, settings, progress=progress, cancel=cancel)
     complete = sorted(scans) == list(range(1, CASES + 1))

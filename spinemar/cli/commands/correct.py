@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,14 @@ from spinemar.cli.correction_job import CorrectionJob
 from spinemar.cli.options import EarlierLabels, EarlierSeries, Json, Overwrite, Series
 from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.errors import InputError
-from spinemar.mar.settings import DEVICES, METHODS, THRESHOLD_RANGE_HU, CorrectionSettings
+from spinemar.mar.settings import (
+    DEVICES,
+    METHODS,
+    THRESHOLD_RANGE_HU,
+    CorrectionSettings,
+    Device,
+    Method,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,20 +31,14 @@ if TYPE_CHECKING:
     from spinemar.report import ReportContent
     from spinemar.volume import CTVolume
 
-MethodChoice = Enum("MethodChoice", {m.upper(): m for m in METHODS}, type=str)  # type: ignore[misc]
-DeviceChoice = Enum(  # type: ignore[misc]
-    "DeviceChoice", {d.upper().replace("-", "_"): d for d in DEVICES}, type=str
-)
-FIRST_METHOD, FIRST_DEVICE = MethodChoice[METHODS[0].upper()], DeviceChoice[DEVICES[0].upper()]
-
-Method = Annotated[
-    MethodChoice, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
+MethodOption = Annotated[
+    Method, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
 ]
 Model = Annotated[
     Path | None,
     typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
 ]
-Device = Annotated[DeviceChoice, typer.Option(help="Where the generator runs.")]
+DeviceOption = Annotated[Device, typer.Option(help="Where the generator runs.")]
 
 AllowReformatted = Annotated[
     bool,
@@ -74,7 +74,7 @@ def correct(
         Path, typer.Option("-o", "--output", help="Result: .nrrd, .nii, .nii.gz or .mha.")
     ],
     series: Series = None,
-    method: Method = FIRST_METHOD,
+    method: MethodOption = METHODS[0],
     metal_threshold: Annotated[
         str, typer.Option(metavar="auto|HU", help="What counts as metal.")
     ] = "auto",
@@ -100,7 +100,7 @@ def correct(
         typer.Option(help="Write how far the earlier CT was believed, in percent, as label map."),
     ] = None,
     model: Model = None,
-    device: Device = FIRST_DEVICE,
+    device: DeviceOption = DEVICES[0],
     sinogram: Annotated[
         bool, typer.Option("--sinogram", help="INPUT is raw data: .npz, .npy with .json, .zarr.")
     ] = False,
@@ -154,10 +154,10 @@ def correct(
             source,
             output,
             CorrectionSettings(
-                method.value,
+                method,
                 threshold,
                 model,
-                device.value,
+                device,
                 allow_reformatted=allow_reformatted,
                 allow_corrected=allow_corrected,
                 allow_other_patient=allow_other_patient,

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spinemar.cli.commands.correct import (
-    FIRST_DEVICE,
-    FIRST_METHOD,
     AllowCorrected,
     AllowReformatted,
-    Device,
-    Method,
+    DeviceOption,
+    MethodOption,
     Model,
 )
 from spinemar.cli.console import print_json, printable, progress_bars, stdout
 from spinemar.cli.options import Json
 from spinemar.errors import FaultError
-from spinemar.mar.settings import THRESHOLD_RANGE_HU, CorrectionSettings
+from spinemar.mar.settings import DEVICES, METHODS, THRESHOLD_RANGE_HU, CorrectionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +37,7 @@ def correct_batch(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for results and summary.csv.")
     ],
-    method: Method = FIRST_METHOD,
+    method: MethodOption = METHODS[0],
     metal_threshold: Annotated[
         float | None,
         typer.Option(
@@ -47,7 +45,7 @@ def correct_batch(
         ),
     ] = None,
     model: Model = None,
-    device: Device = FIRST_DEVICE,
+    device: DeviceOption = DEVICES[0],
     earlier_cts: Annotated[
         list[Path] | None,
         typer.Option(
@@ -81,8 +79,8 @@ def correct_batch(
     from spinemar.mar.inpainters.methods import find_model
 
     settings = CorrectionSettings(
-        method=method.value,
-        device=device.value,
+        method=method,
+        device=device,
         metal_threshold_hu=metal_threshold,
         model=find_model(model).resolve() if model else None,
         allow_reformatted=allow_reformatted,

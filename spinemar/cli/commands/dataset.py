@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,15 +20,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Make, lengthen, merge, look at, split, verify and export stores of training pairs.",
 )
-
-
-class ExportFormat(str, Enum):
-    """Layouts of `spinemar.dataset.exchange`."""
-
-    syndeeplesion = "syndeeplesion"
-    adn = "adn"
-    nifti = "nifti"
-    npz = "npz"
 
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="A store of training pairs.")]
@@ -301,7 +291,7 @@ def export(
     store: Store,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
     layout: Annotated[
-        ExportFormat,
+        Literal["syndeeplesion", "adn", "nifti", "npz"],
         typer.Option(
             "--format",
             help="syndeeplesion (HDF5 as InDuDoNet and DICDNet read it), adn (MATLAB files as ADN "
@@ -330,7 +320,7 @@ def export(
         done = export_store(
             store,
             output,
-            layout.value,
+            layout,
             split=split,
             domain=domain,
             progress=progress,

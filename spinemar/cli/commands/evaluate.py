@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,12 +17,6 @@ if TYPE_CHECKING:
 
     from spinemar.evaluation import TrueMetal
     from spinemar.volume import CTVolume
-
-
-class Card(str, Enum):
-    """Further sets of scores."""
-
-    aapm = "aapm"
 
 
 def evaluate(
@@ -44,7 +37,8 @@ def evaluate(
         Path | None, typer.Option(help="Plan of the implants, for the widths of screws and rods.")
     ] = None,
     card: Annotated[
-        Card | None, typer.Option(help="Eight scores of the AAPM CT-MAR benchmark beside ours.")
+        Literal["aapm"] | None,
+        typer.Option(help="Eight scores of the AAPM CT-MAR benchmark beside ours."),
     ] = None,
     before: Annotated[
         Path | None,
@@ -118,7 +112,7 @@ def _check_options(
     fraction: Path | None,
     put_back: Path | None,
     plan: Path | None,
-    card: Card | None,
+    card: str | None,
     before: Path | None,
 ) -> None:
     from spinemar.errors import InputError

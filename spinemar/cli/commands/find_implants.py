@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spinemar.cli.commands.correct import (
-    FIRST_DEVICE,
-    FIRST_METHOD,
     AllowOtherPatient,
     AllowReformatted,
-    Device,
-    Method,
+    DeviceOption,
+    MethodOption,
 )
 from spinemar.cli.console import print_json, progress_bars, stdout
 from spinemar.cli.options import (
@@ -30,11 +28,11 @@ from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import read_catalogue
 from spinemar.errors import InputError
 from spinemar.implants.checks import MATERIALS
+from spinemar.mar.settings import DEVICES, METHODS, CorrectionSettings
 
 if TYPE_CHECKING:
     from spinemar.implants.catalogue import Catalogue
     from spinemar.mar.earlier.given import EarlierCt
-    from spinemar.mar.settings import CorrectionSettings
     from spinemar.postop.study import PostopStudy
     from spinemar.postop.table import Deviations
     from spinemar.progress import CancelToken, ProgressCallback
@@ -84,8 +82,8 @@ def find_implants(
         str, typer.Option(help="What they are made of; a CT does not tell.")
     ] = MATERIALS[0],
     catalogue: CatalogueFiles = None,
-    method: Method = FIRST_METHOD,
-    device: Device = FIRST_DEVICE,
+    method: MethodOption = METHODS[0],
+    device: DeviceOption = DEVICES[0],
     report: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder for plan.html with pictures, and implants.csv."),
@@ -110,7 +108,6 @@ def find_implants(
     """
     from spinemar.io import read_volume
     from spinemar.jobs.fed_back import read_scan
-    from spinemar.mar.settings import CorrectionSettings
     from spinemar.planning.plans.plan_json import read_plan, write_plan
     from spinemar.planning.report.page import REPORT_FILES, check_report_tools
     from spinemar.postop.study import StudySettings, study_after_operation
@@ -124,8 +121,8 @@ def find_implants(
     models = read_catalogue(catalogue)
     settings = StudySettings(
         CorrectionSettings(
-            method.value,
-            device=device.value,
+            method,
+            device=device,
             allow_reformatted=allow_reformatted,
             allow_other_patient=allow_other_patient,
         ),

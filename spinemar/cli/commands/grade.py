@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.console import print_json, progress_bars
 from spinemar.cli.options import (
     CatalogueFiles,
     FirstLevel,
@@ -21,10 +21,9 @@ from spinemar.cli.options import (
 from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import (
     plan_facts,
-    print_dangers,
+    print_plan,
     read_catalogue,
     read_spine,
-    screw_lines,
     spine_facts,
 )
 
@@ -68,7 +67,7 @@ def grade(
         plan_identity,
         write_plan_report,
     )
-    from spinemar.planning.report.tables import collision_line, summary_line
+    from spinemar.planning.report.tables import collision_line
 
     refuse_existing([output], overwrite=overwrite)
     refuse_existing_in(report, REPORT_FILES, overwrite=overwrite)
@@ -121,13 +120,5 @@ def grade(
         facts["collisions"] = [c.__dict__ for c in collisions]
         print_json({"status": "done", "input": source, "files": files, **facts})
         return
-    console = stdout()
-    print_dangers(console, graded)
-    console.print(screw_lines(graded))
-    console.print(summary_line(graded), soft_wrap=True)
-    for warning in graded.warnings:
-        console.print(warning, soft_wrap=True)
-    for collision in (c for c in collisions if c.kind == FACET):
-        console.print(collision_line(collision), soft_wrap=True)
-    for path in files.values():
-        console.print(str(path), highlight=False, soft_wrap=True)
+    facets = (collision_line(c) for c in collisions if c.kind == FACET)
+    print_plan(graded, files.values(), facets)

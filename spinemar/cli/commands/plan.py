@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spinemar.base.extras import require
-from spinemar.cli.console import print_json, progress_bars, stdout
+from spinemar.cli.console import print_json, progress_bars
 from spinemar.cli.options import (
     CatalogueFiles,
     FirstLevel,
@@ -24,25 +23,20 @@ from spinemar.cli.options import (
 from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import (
     plan_facts,
-    print_dangers,
+    print_plan,
     read_catalogue,
     read_spine,
-    screw_lines,
     spine_facts,
 )
 from spinemar.implants.checks import MATERIALS
 from spinemar.implants.placement import STANDARD_CROSSLINK, STANDARD_ROD
-from spinemar.planning.trajectories.targets import TRAJECTORIES
+from spinemar.planning.trajectories.targets import TRADITIONAL, TrajectoryKind
 
 if TYPE_CHECKING:
     from spinemar.implants.catalogue import CageModel, Catalogue
     from spinemar.planning.constructs.automatic import PlanSettings
     from spinemar.planning.plans.plan import Cage
     from spinemar.spine.model import SpineModel
-
-TrajectoryChoice = Enum("TrajectoryChoice", {t.upper(): t for t in TRAJECTORIES}, type=str)  # type: ignore[misc]
-
-_FIRST_TRAJECTORY = TrajectoryChoice[TRAJECTORIES[0].upper()]
 
 
 def plan(
@@ -54,8 +48,8 @@ def plan(
     frames: Frames = None,
     first_level: FirstLevel = None,
     trajectory: Annotated[
-        TrajectoryChoice, typer.Option(help="Along the pedicle, or cortical (T11 to L5).")
-    ] = _FIRST_TRAJECTORY,
+        TrajectoryKind, typer.Option(help="Along the pedicle, or cortical (T11 to L5).")
+    ] = TRADITIONAL,
     screw_model: Annotated[str, typer.Option(help="Screw of the catalogue.")] = "generic-polyaxial",
     material: Annotated[str, typer.Option(help="Ti-6Al-4V, 316L or CoCrMo.")] = MATERIALS[0],
     rods: Annotated[bool, typer.Option(help="Contour rods through the screws.")] = True,
@@ -103,7 +97,6 @@ def plan(
         plan_identity,
         write_plan_report,
     )
-    from spinemar.planning.report.tables import summary_line
 
     refuse_existing([output], overwrite=overwrite)
     refuse_existing_in(report, REPORT_FILES, overwrite=overwrite)
@@ -116,7 +109,7 @@ def plan(
     # Screws of one metal and rods of another are sold together: each model has its own.
     same = material if material in models.rod(rod_model).materials else None
     settings = PlanSettings(
-        trajectory=trajectory.value,
+        trajectory=trajectory,
         screw_model=screw_model,
         material=material,
         with_rods=rods,
@@ -166,14 +159,7 @@ def plan(
         facts = {**plan_facts(result), **spine_facts(spine, result)}
         print_json({"status": "done", "input": source, "files": files, **facts})
         return
-    console = stdout()
-    print_dangers(console, result)
-    console.print(screw_lines(result))
-    console.print(summary_line(result), soft_wrap=True)
-    for warning in result.warnings:
-        console.print(warning, soft_wrap=True)
-    for path in files.values():
-        console.print(str(path), highlight=False, soft_wrap=True)
+    print_plan(result, files.values())
 
 
 def _check(settings: PlanSettings, catalogue: Catalogue, levels: str, cages: list[str]) -> None:

@@ -18,7 +18,7 @@ from spinemar.cli.options import CatalogueFiles, Json, Overwrite, SurfaceScale
 from spinemar.cli.outputs import refuse_existing, refuse_existing_in
 from spinemar.cli.plan_inputs import read_catalogue
 from spinemar.errors import InputError
-from spinemar.physics.scanner_settings import GEOMETRIES, HU_SCALES, KERNELS, ScannerSettings
+from spinemar.physics.scanner_settings import HuScale, ScanGeometry, ScanKernel, ScannerSettings
 
 if TYPE_CHECKING:
     from spinemar.implants.catalogue import Catalogue
@@ -41,13 +41,6 @@ _OFF: dict[str, dict[str, Any]] = {
     "saturation": {"saturation": None},
 }
 
-KernelChoice = Enum("KernelChoice", {k.upper(): k for k in KERNELS}, type=str)  # type: ignore[misc]
-GeometryChoice = Enum(  # type: ignore[misc]
-    "GeometryChoice", {g.upper().replace("-", "_"): g for g in GEOMETRIES}, type=str
-)
-ScaleChoice = Enum(  # type: ignore[misc]
-    "ScaleChoice", {s.upper().replace("-", "_"): s for s in HU_SCALES}, type=str
-)
 EffectChoice = Enum(  # type: ignore[misc]
     "EffectChoice", {e.upper().replace("-", "_"): e for e in _OFF}, type=str
 )
@@ -70,15 +63,9 @@ def simulate(
     catalogue: CatalogueFiles = None,
     kvp: Annotated[int, typer.Option(help="Tube voltage: 80, 100, 120 or 140.")] = 120,
     photons: Annotated[float, typer.Option(help="Photons of an open ray.")] = 1e6,
-    kernel: Annotated[KernelChoice, typer.Option(help="Reconstruction kernel.")] = KernelChoice[
-        "STANDARD"
-    ],
-    geometry: Annotated[GeometryChoice, typer.Option(help="Where the rays run.")] = GeometryChoice[
-        "PARALLEL"
-    ],
-    hu_scale: Annotated[ScaleChoice, typer.Option(help="Stored range of HU.")] = ScaleChoice[
-        "12_BIT"
-    ],
+    kernel: Annotated[ScanKernel, typer.Option(help="Reconstruction kernel.")] = "standard",
+    geometry: Annotated[ScanGeometry, typer.Option(help="Where the rays run.")] = "parallel",
+    hu_scale: Annotated[HuScale, typer.Option(help="Stored range of HU.")] = "12-bit",
     fov: Annotated[
         float | None, typer.Option(metavar="MM", help="Targeted reconstruction about the centre.")
     ] = None,
@@ -129,9 +116,9 @@ def simulate(
     settings = ScannerSettings(
         kvp=kvp,
         photons_per_ray=photons,
-        kernel=kernel.value,
-        geometry=geometry.value,
-        hu_scale=hu_scale.value,
+        kernel=kernel,
+        geometry=geometry,
+        hu_scale=hu_scale,
         reconstruction_fov_mm=fov,
         matrix=matrix,
         slice_thickness_mm=slice_thickness,

@@ -10,6 +10,7 @@ Spine J 2009; Matsukawa et al., J Neurosurg Spine 2013).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from spinemar.errors import InputError
 from spinemar.spine.labels.levels import LUMBAR, usual_convergence
 from spinemar.spine.model import PedicleFrame, VertebraFrame
 
-TRADITIONAL, CORTICAL = "traditional", "cortical"
-TRAJECTORIES = (TRADITIONAL, CORTICAL)
+TrajectoryKind = Literal["traditional", "cortical"]
+TRAJECTORIES: tuple[TrajectoryKind, ...] = get_args(TrajectoryKind)
+TRADITIONAL, CORTICAL = TRAJECTORIES
 
 
 @dataclass(frozen=True)
