@@ -1,5 +1,5 @@
 """Studies that a radiologist or a reviewer would ask for: whether it helps, and is safe.
 
-One file a study; `settings` reads their configurations, `scenes` and `bank` make the scans they
-share, `page` turns their JSON into tables and plots.
+One file a study; `study_settings` reads their configurations, `scenes` makes the scans they
+share, `pages` turns their JSON into tables and plots.
 """

@@ -36,7 +36,9 @@ def findings(config: Config, output: Result, work: Work = WORK) -> None:
     """Measure which findings are kept, and which are seen where there are none."""
     from spinemar_study.studies import findings as study
 
-    _from_bank("findings", config, output, work, study.measure_findings, study.summarise_findings)
+    _from_collection(
+        "findings", config, output, work, study.measure_findings, study.summarise_findings
+    )
 
 
 @app.command()
@@ -44,7 +46,7 @@ def width(config: Config, output: Result, work: Work = WORK) -> None:
     """Measure how wide screws look, and the grade that a reader would give them."""
     from spinemar_study.studies import width as study
 
-    _from_bank("width", config, output, work, study.measure_widths, study.summarise_widths)
+    _from_collection("width", config, output, work, study.measure_widths, study.summarise_widths)
 
 
 @app.command()
@@ -52,10 +54,10 @@ def hu(config: Config, output: Result, work: Work = WORK) -> None:
     """Measure HU in vertebral bodies and muscle beside metal."""
     from spinemar_study.studies import hu as study
 
-    _from_bank("hu", config, output, work, study.measure_hu, study.summarise_hu)
+    _from_collection("hu", config, output, work, study.measure_hu, study.summarise_hu)
 
 
-def _from_bank(
+def _from_collection(
     name: str,
     config: Path,
     output: Path,
@@ -63,7 +65,7 @@ def _from_bank(
     measure: Callable[..., Rows],
     summarise: Callable[[Rows], dict[str, Any]],
 ) -> None:
-    """Measure scans of the bank, scanning and correcting what is not there yet."""
+    """Measure scans of the collection, scanning and correcting what is not there yet."""
     from spinemar_study.results import model_facts, write_result
     from spinemar_study.scenes.methods import study_methods
     from spinemar_study.study_settings import CollectionSettings

@@ -27,7 +27,6 @@ class ExportStep:
 
     def __init__(self, panel):
         self.panel, self.ui = panel, panel.ui
-        self.lastFolder = None
         self._accepted = ()
         self.page = self._askedOf = self._file = None
         chooseFolders(self.ui.exportPath)
@@ -113,7 +112,6 @@ class ExportStep:
         finally:
             if series is not None:
                 shutil.rmtree(series, ignore_errors=True)
-        self.lastFolder = folder
         self.ui.statusLabel.text = _("{count} files in {folder}").format(
             count=len(files), folder=folder
         )

@@ -37,18 +37,18 @@ def draw_findings(
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    bank = ScanCollection(settings, work)
+    collection = ScanCollection(settings, work)
     number = next(n for n, source in enumerate(settings.patients) if source.ct == SAMPLE)
-    name = bank.patient(number).name
-    scenes = [scene for scene in bank.scenes() if scene.facts["patient"] == name]
+    name = collection.patient(number).name
+    scenes = [scene for scene in collection.scenes() if scene.facts["patient"] == name]
     titles = ["without metal", "scan", *(method.name for method in methods)]
     shape = (len(chosen), len(titles))
     figure, axes = plt.subplots(*shape, figsize=(3 * shape[1], 3 * shape[0]), squeeze=False)
     for row, (index, group) in zip(axes, chosen, strict=True):
         scene = scenes[index]
-        found = bank.scanned(scene, group)
+        found = collection.scanned(scene, group)
         images = [found.truth.hu[MIDDLE], found.scan.hu[MIDDLE]]
-        images += [bank.corrected(scene, method, group).hu for method in methods]
+        images += [collection.corrected(scene, method, group).hu for method in methods]
         where = _about(scene)
         for axis, image, title in zip(row, images, titles, strict=True):
             axis.imshow(image[where], cmap="gray", vmin=_WINDOW_HU[0], vmax=_WINDOW_HU[1])

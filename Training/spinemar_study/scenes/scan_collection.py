@@ -192,9 +192,9 @@ def fill_collection(
     settings: CollectionSettings, methods: Sequence[StudyMethod], folder: Path
 ) -> None:
     """Make every scan and correction that the studies read, and say what is being made."""
-    bank = ScanCollection(settings, folder)
-    for scene in bank.scenes():
+    collection = ScanCollection(settings, folder)
+    for scene in collection.scenes():
         for variant in (CLEAN, *GROUPS):
             for method in methods:
-                bank.corrected(scene, method, variant)
+                collection.corrected(scene, method, variant)
         print(f"{scene.name}: scanned and corrected", flush=True)

@@ -115,36 +115,36 @@ def measure_findings(
     settings: CollectionSettings, methods: Sequence[StudyMethod], work: Path
 ) -> list[dict[str, Any]]:
     """Measure every finding, scene and method; one row each."""
-    bank, rows = ScanCollection(settings, work), []
-    for scene in bank.scenes():
-        absent = bank.scanned(scene)
+    collection, rows = ScanCollection(settings, work), []
+    for scene in collection.scenes():
+        absent = collection.scanned(scene)
         middle = CentralSlice(absent.scan, absent.metal)
         for group in GROUPS:
-            present = bank.scanned(scene, group)
+            present = collection.scanned(scene, group)
             signal = present.truth.hu[MIDDLE] - absent.truth.hu[MIDDLE]
             seen = middle.of_measured_rays(signal)
             for kind in present.lesions:
                 template = make_template(kind, present, absent)
                 if template is not None:
-                    made = _rows(bank, scene, group, kind, template, methods)
+                    made = _rows(collection, scene, group, kind, template, methods)
                     rows += [{**row, "by_measured_rays": template.response(seen)} for row in made]
     return rows
 
 
 def _rows(
-    bank: ScanCollection,
+    collection: ScanCollection,
     scene: Scene,
     group: str,
     kind: str,
     template: Template,
     methods: Sequence[StudyMethod],
 ) -> list[dict[str, Any]]:
-    present, absent = bank.scanned(scene, group), bank.scanned(scene)
+    present, absent = collection.scanned(scene, group), collection.scanned(scene)
     images = {"input": (present.scan.hu[MIDDLE], absent.scan.hu[MIDDLE])}
     for method in methods:
         images[method.name] = (
-            bank.corrected(scene, method, group).hu,
-            bank.corrected(scene, method, CLEAN).hu,
+            collection.corrected(scene, method, group).hu,
+            collection.corrected(scene, method, CLEAN).hu,
         )
     rows = []
     for name, (with_it, without) in images.items():

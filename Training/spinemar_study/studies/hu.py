@@ -93,11 +93,11 @@ def measure_hu(
     settings: CollectionSettings, methods: Sequence[StudyMethod], work: Path
 ) -> list[dict[str, Any]]:
     """Mean HU of every disc, in the truth and in every image; one row a disc."""
-    bank, rows = ScanCollection(settings, work), []
-    for scene in bank.scenes():
-        scanned = bank.scanned(scene)
+    collection, rows = ScanCollection(settings, work), []
+    for scene in collection.scenes():
+        scanned = collection.scanned(scene)
         images = {"truth": scanned.truth.hu[MIDDLE], "input": scanned.scan.hu[MIDDLE]}
-        images |= {m.name: bank.corrected(scene, m).hu for m in methods}
+        images |= {m.name: collection.corrected(scene, m).hu for m in methods}
         for disc in place_discs(scene, scanned):
             rows.append(
                 {

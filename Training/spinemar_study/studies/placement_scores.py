@@ -104,11 +104,13 @@ def _foreign_folder(settings: PlacementSettings, work: Path) -> Path:
 
 
 def _test_cases(settings: PlacementSettings, work: Path) -> Iterator[OutOfDomainCase]:
-    """Yield scans in fan beam, then those of the bank's scenes in parallel beam."""
+    """Yield scans in fan beam, then those of the collection's scenes in parallel beam."""
     if settings.scenes:
-        bank = ScanCollection(read_yaml(CollectionSettings, Path(settings.scenes)), work.parent)
-        for scene in bank.scenes():
-            scanned = bank.scanned(scene)
+        collection = ScanCollection(
+            read_yaml(CollectionSettings, Path(settings.scenes)), work.parent
+        )
+        for scene in collection.scenes():
+            scanned = collection.scanned(scene)
             facts = {**scene.facts, "geometry": scene.settings.geometry}
             yield OutOfDomainCase(scene.name, scanned.scan, scanned.truth, facts)
     yield from load_cases(_foreign_folder(settings, work))

@@ -28,17 +28,17 @@ def measure_robustness(
     settings: RobustnessSettings, methods: Sequence[StudyMethod], work: Path
 ) -> list[dict[str, Any]]:
     """Score every scene under every condition; one row for each method with and without gate."""
-    bank, rows = ScanCollection(settings.bank, work), []
+    collection, rows = ScanCollection(settings.bank, work), []
     key = "+".join(method.key for method in methods).replace(" ", "-")
-    for scene in bank.scenes():
+    for scene in collection.scenes():
         usual: Trial | None = None
         for sweep, values in {"base": [None], **settings.sweeps}.items():
             for value in values:
-                path = bank.folder / f"robust-{key}" / f"{scene.name}-{sweep}-{value}.json"
+                path = collection.folder / f"robust-{key}" / f"{scene.name}-{sweep}-{value}.json"
                 if not path.exists():
                     if usual is None:
                         usual = base(scene)
-                    made = _trial_rows(bank, scene, usual, sweep, value, methods)
+                    made = _trial_rows(collection, scene, usual, sweep, value, methods)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with atomic_path(path) as temporary:
                         temporary.write_text(json.dumps(made), encoding="utf-8")
@@ -48,14 +48,16 @@ def measure_robustness(
 
 
 def _trial_rows(
-    bank: ScanCollection,
+    collection: ScanCollection,
     scene: Scene,
     usual: Trial,
     sweep: str,
     value: Any,
     methods: Sequence[StudyMethod],
 ) -> list[dict[str, Any]]:
-    patient = next(p for p in map(bank.patient, bank.numbers) if p.name == scene.facts["patient"])
+    patient = next(
+        p for p in map(collection.patient, collection.numbers) if p.name == scene.facts["patient"]
+    )
     if sweep == "base":
         trial = usual
     elif sweep in MASKS:

@@ -123,12 +123,12 @@ def measure_widths(
     """Measure both screws of every scene; one row for each screw."""
     from spinemar_study.scenes.grades import grade_fields
 
-    bank, rows = ScanCollection(settings, work), []
-    fields = {p.name: grade_fields(p) for p in (bank.patient(n) for n in bank.numbers)}
-    for scene in bank.scenes():
-        scanned = bank.scanned(scene)
+    collection, rows = ScanCollection(settings, work), []
+    fields = {p.name: grade_fields(p) for p in (collection.patient(n) for n in collection.numbers)}
+    for scene in collection.scenes():
+        scanned = collection.scanned(scene)
         images = {"input": scanned.scan.hu[MIDDLE]}
-        images |= {m.name: bank.corrected(scene, m).hu for m in methods}
+        images |= {m.name: collection.corrected(scene, m).hu for m in methods}
         for screw in (s for s in scene.plan.screws if s.level == scene.level):
             widths = screw_widths(screw, scene, scanned, images)
             if widths is None:

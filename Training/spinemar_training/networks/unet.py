@@ -51,7 +51,6 @@ class FoldedUNet(nn.Module):
         self, in_channels: int, out_channels: int, widths: Sequence[int], blocks: Sequence[int]
     ) -> None:
         super().__init__()
-        self.out_channels = out_channels
         self.stem = nn.Conv2d(4 * in_channels, widths[0], 3, padding=1)
         self.down = nn.ModuleList()
         self.encoders = nn.ModuleList()
