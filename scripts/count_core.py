@@ -1,6 +1,7 @@
 """Count files, lines and public names of the core, now and at an earlier commit.
 
     python scripts/count_core.py [COMMIT]
+    python scripts/count_core.py --since COMMIT   # the lines that each commit since then added
 
 Public names are functions, classes, methods and constants without a leading underscore, at the top
 of a module or a class; of them, the front door's are those that `spinemar` itself offers.
@@ -65,7 +66,23 @@ def count(files: Iterator[tuple[str, str]]) -> tuple[int, int, int, int]:
     return modules, lines, names, rooms
 
 
+def growth(commit: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of the core that each later commit added, less those it took, and its title."""
+    command = ["git", "log", "--reverse", "--format=%x00%h %s", "--numstat", f"{commit}..HEAD"]
+    log = subprocess.run(
+        [*command, "--", "spinemar/*.py"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
+    for entry in log.split("\0")[1:]:
+        title, *files = entry.strip().splitlines()
+        counts = [line.split("\t") for line in files if line]
+        yield sum(int(added) - int(taken) for added, taken, _ in counts), title
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--since"]:
+        for lines, title in growth(sys.argv[2]):
+            print(f"{lines:+6} {title}")
+        sys.exit()
     rows = {"now": count(now())}
     if len(sys.argv) > 1:
         rows = {sys.argv[1]: count(then(sys.argv[1]))} | rows
