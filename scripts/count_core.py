@@ -67,7 +67,7 @@ def count(files: Iterator[tuple[str, str]]) -> tuple[int, int, int, int]:
 
 
 def growth(commit: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines of the core that each later commit added, less those it took, and its title."""
+    """Yield the lines of the core that each later commit added, less those taken, and its title."""
     command = ["git", "log", "--reverse", "--format=%x00%h %s", "--numstat", f"{commit}..HEAD"]
     log = subprocess.run(
         [*command, "--", "spinemar/*.py"], cwd=ROOT, capture_output=True, check=True, text=True

@@ -140,27 +140,20 @@ class Picture:
         if width.max() > 0.2:
             hu = ndimage.gaussian_filter(hu, width, mode="nearest", truncate=2.5)
         matrix, offset = _between(grid, geometry)
-        values = ndimage.affine_transform(
-            hu,
-            matrix,
-            offset,
-            grid.shape,
-            output=np.float32,
-            order=1,
-            mode="constant",
-            cval=AIR_HU,
-        )
-        share = ndimage.affine_transform(
-            usable,
-            matrix,
-            offset,
-            grid.shape,
-            output=np.float32,
-            order=1,
-            mode="constant",
-            cval=0.0,
-        )
-        return values, share > 0.99
+
+        def laid(voxels: Float, outside: float) -> Float:
+            return ndimage.affine_transform(
+                voxels,
+                matrix,
+                offset,
+                grid.shape,
+                output=np.float32,
+                order=1,
+                mode="constant",
+                cval=outside,
+            )
+
+        return laid(hu, AIR_HU), laid(usable, 0.0) > 0.99
 
     def _around(self, grid: UprightGrid) -> tuple[tuple[slice, ...] | None, GridGeometry]:
         """Cut out what a grid needs."""
