@@ -128,6 +128,32 @@ def test_slices_tell_the_grade_after_every_command(host, panel, tmp_path):
     tells("scene loaded", "E")
 
 
+@pytest.mark.parametrize("place", ["entry", "middle"])
+def test_what_goes_or_comes_leaves_the_views_as_if_drawn_anew(host, panel, place):
+    """Row 1: outline, points and shaft of a deleted screw are gone at once, and back by undo."""
+    select(host, panel, "L1-right")
+    look_at(host, panel)
+    screw = panel.planner.selectedScrew()
+    if place == "entry":
+        for name in VIEWS:
+            sliceView(host, name).mrmlSliceNode().JumpSliceByCentering(*screw.entry)
+
+    def pictures():
+        host.process(0.2)
+        return {name: pixels(sliceView(host, name)) for name in VIEWS}
+
+    before = pictures()
+    for button in (panel.ui.deleteButton, panel.ui.undoButton):
+        click(button)
+        now = pictures()
+        assert any(np.abs(now[name] - before[name]).max() > 60 for name in VIEWS)
+        for name in VIEWS:
+            sliceView(host, name).mrmlSliceNode().Modified()
+        for name, anew in pictures().items():
+            assert (np.abs(now[name] - anew).max(axis=-1) > 30).sum() < 5, (name, button.text)
+        before = now
+
+
 def test_the_worst_grades_and_collisions_are_told_by_more_than_a_colour(host, panel):
     """Row 10: E is thicker than A; what touches has dark edges in 3-D, and its name says so."""
     select(host, panel, "L1-right")

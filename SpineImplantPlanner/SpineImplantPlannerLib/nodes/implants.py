@@ -33,6 +33,8 @@ _EDGE_COLOUR = (0.05, 0.05, 0.05)
 # Widths of outlines in slices: the worst grades and what collides are told by more than a colour.
 _THIN_PX, _THICK_PX = 2, 4
 SELECTED_COLOUR = (0.20, 0.75, 1.0)
+# So many implants come and go one by one; a batch costs a look at everything, as 5 nodes do.
+_FEW = 4
 
 
 class ImplantNodes:
@@ -89,10 +91,10 @@ class ImplantNodes:
         """Make the scene show a plan: only what differs is touched."""
         wanted = {item.id for item in plan.items()}
         gone = {name for _, name in self._nodes} - wanted
-        comes = any(self.model(name) is None for name in wanted)
+        coming = {name for name in wanted if self.model(name) is None}
         self.updating = True
         try:
-            with self._batch() if gone or comes else nullcontext():
+            with self._batch() if len(gone | coming) > _FEW else nullcontext():
                 for name in gone:
                     self._remove(name)
                 for group, folder in _FOLDERS.items():
@@ -107,9 +109,10 @@ class ImplantNodes:
 
     @contextmanager
     def _batch(self) -> Iterator[None]:
-        """Let nodes come and go in one step, and have slice views, which miss it, renewed.
+        """Let many nodes come and go in one step, and have slice views, which miss it, renewed.
 
-        Of nodes that stay, views notice every change by themselves, and cut that one outline anew.
+        Of few, and of nodes that stay, views notice every change by themselves, and cut that one
+        outline anew.
         """
         self.scene.StartState(self.scene.BatchProcessState)
         try:
@@ -268,5 +271,6 @@ class ImplantNodes:
         for kind in (MODEL, HANDLE):
             node = self._nodes.pop((kind, name), None)
             if node is not None and self.scene.IsNodePresent(node):
+                node.SetDisplayVisibility(False)  # slice views miss that points are removed
                 self.scene.RemoveNode(node)
         self._shown.pop(name, None)
