@@ -105,3 +105,13 @@ def test_four_views_are_enough_to_see_a_whole_turn_and_three_are_not() -> None:
     check_half_turn(np.stack([first, first[::-1], first[::-1]])[None])
     with pytest.raises(InputError, match="whole turn"):
         check_half_turn(np.stack([first, second, first[::-1], second[::-1]])[None])
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_body_to_one_side_of_the_middle_is_seen(mirrored: bool) -> None:
+    from spinemar.tomography.raw_data.plausible import check_line_integrals
+
+    projections = np.full((1, 8, 96), 0.6, dtype=np.float32)
+    projections[..., 32:48] = 4.0
+    projections[..., 48:64] = 0.0
+    check_line_integrals(projections[..., ::-1] if mirrored else projections)
