@@ -91,6 +91,24 @@ HARMLESS: tuple[Harmless, ...] = (
         "header = read_plain_header(choose_series(source, series).files[ -1].path)",
         "every slice of a series says whose it is",
     ),
+    Harmless(
+        "spinemar/tomography/radon.py",
+        "if len(pairs) > 1 and self.threads > 1:",
+        "if len(pairs) == 1 and self.threads > 1:",
+        "who works, not what comes of it",
+    ),
+    Harmless(
+        "spinemar/tomography/radon.py",
+        "eps: float = 1e-4,",
+        "eps: float = -0.9999,",
+        "transforms are then as exact as they can be",
+    ),
+    Harmless(
+        "spinemar/tomography/raw_data/sinogram.py",
+        "result[k] = fan_to_parallel(turn[0], geometry.fan, parallel)",
+        "result[k] = fan_to_parallel(turn[ -1], geometry.fan, parallel)",
+        "a turn is made for one slice at a time",
+    ),
 )
 
 
