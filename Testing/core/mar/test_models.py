@@ -166,6 +166,43 @@ def test_external_data_custom_operators_and_garbage_are_refused(tmp_path) -> Non
             refuse_unsafe(data, "bad.onnx")
 
 
+def test_domain_hidden_behind_a_second_one() -> None:
+    """Of a field that is given twice the last one holds: both are looked at."""
+    node = onnx.NodeProto(op_type="Add", domain="")
+    hidden = node.SerializeToString() + b"\x3a\x00\x3a\x04evil"
+    graph = onnx.GraphProto().SerializeToString() + b"\x0a" + bytes([len(hidden)]) + hidden
+    data = b"\x3a" + bytes([len(graph)]) + graph
+    with pytest.raises(ModelError, match="foreign domain 'evil'"):
+        refuse_unsafe(data, "bad.onnx")
+
+
+@pytest.mark.parametrize("part", ["values", "indices"])
+@pytest.mark.parametrize("where", ["attribute", "list of an attribute", "initializer"])
+def test_weights_elsewhere_in_what_is_sparse(where, part) -> None:
+    node, graph = onnx.NodeProto(op_type="Constant"), onnx.GraphProto()
+    if where == "attribute":
+        attribute = node.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR)
+        sparse = attribute.sparse_tensor
+    elif where == "list of an attribute":
+        attribute = node.attribute.add(name="many", type=onnx.AttributeProto.SPARSE_TENSORS)
+        sparse = attribute.sparse_tensors.add()
+    else:
+        sparse = graph.sparse_initializer.add()
+    outside = getattr(sparse, part)
+    outside.data_location = onnx.TensorProto.EXTERNAL
+    outside.external_data.add(key="location", value="/etc/passwd")
+    graph.node.append(node)
+    with pytest.raises(ModelError, match="another file"):
+        refuse_unsafe(onnx.ModelProto(graph=graph).SerializeToString(), "bad.onnx")
+
+
+def test_a_model_that_would_train_is_refused() -> None:
+    trained = onnx.ModelProto(graph=onnx.GraphProto())
+    trained.training_info.add()
+    with pytest.raises(ModelError, match="training"):
+        refuse_unsafe(trained.SerializeToString(), "bad.onnx")
+
+
 def test_a_constant_in_a_subgraph_is_looked_at_too() -> None:
     helper, tensor = onnx.helper, onnx.TensorProto
     weights = helper.make_tensor("w", tensor.FLOAT, [1], [1.0])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spinemar.errors import InputError, ModelError
+from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.construct_mesh import export_stl
 from spinemar.implants.surfaces.imported import read_mesh
@@ -156,37 +156,6 @@ def test_a_plan_cannot_have_another_machine_asked(path: str) -> None:
     plan = plan_from_json(plan_to_json(Plan(meshes=(mesh,))))
     with pytest.raises(InputError, match="on another machine"):
         read_mesh(Path(plan.meshes[0].path))
-
-
-def test_domain_hidden_behind_a_second_one() -> None:
-    """Of a field that is given twice the last one holds: both are looked at."""
-    onnx = pytest.importorskip("onnx")
-    from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
-
-    node = onnx.NodeProto(op_type="Add", domain="")
-    hidden = node.SerializeToString() + b"\x3a\x00\x3a\x04evil"
-    graph = onnx.GraphProto().SerializeToString() + b"\x0a" + bytes([len(hidden)]) + hidden
-    data = b"\x3a" + bytes([len(graph)]) + graph
-    with pytest.raises(ModelError, match="foreign domain 'evil'"):
-        refuse_unsafe(data, "bad.onnx")
-
-
-def test_weights_elsewhere_in_a_sparse_attribute() -> None:
-    onnx = pytest.importorskip("onnx")
-    from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
-
-    outside = onnx.TensorProto(data_location=onnx.TensorProto.EXTERNAL)
-    outside.external_data.add(key="location", value="/etc/passwd")
-    node = onnx.NodeProto(op_type="Constant")
-    attribute = node.attribute.add(name="sparse_value", type=onnx.AttributeProto.SPARSE_TENSOR)
-    attribute.sparse_tensor.values.CopyFrom(outside)
-    model = onnx.ModelProto(graph=onnx.GraphProto(node=[node]))
-    with pytest.raises(ModelError, match="another file"):
-        refuse_unsafe(model.SerializeToString(), "bad.onnx")
-    trained = onnx.ModelProto(graph=onnx.GraphProto())
-    trained.training_info.add()
-    with pytest.raises(ModelError, match="training"):
-        refuse_unsafe(trained.SerializeToString(), "bad.onnx")
 
 
 def test_foreign_model_through_the_command_line(refused, scan_file: Path, tmp_path: Path) -> None:
