@@ -69,6 +69,13 @@ def _away_from_metal_mm(case):
 def test_an_earlier_ct_that_is_right_helps(case, without, helped):
     assert case.rmse(helped.volume.hu) < 0.9 * case.rmse(without.volume.hu)
     assert helped.earlier.believed
+    assert helped.agreement_percent is helped.earlier.agreement_percent
+
+
+def test_without_one_none_was_believed(case, without):
+    assert without.earlier is None
+    assert without.agreement_percent.shape == case.volume.hu.shape
+    assert not without.agreement_percent.any()
 
 
 def test_it_is_used_near_metal_alone(case, helped):
