@@ -109,6 +109,12 @@ HARMLESS: tuple[Harmless, ...] = (
         "result[k] = fan_to_parallel(turn[ -1], geometry.fan, parallel)",
         "a turn is made for one slice at a time",
     ),
+    Harmless(
+        "spinemar/mar/inpainters/learned/sinogram_network.py",
+        "@dataclass(frozen=True)",
+        "@dataclass(frozen=False)",
+        "a guard against code that would change a record; none does",
+    ),
 )
 
 
