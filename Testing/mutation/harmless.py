@@ -115,6 +115,18 @@ HARMLESS: tuple[Harmless, ...] = (
         "@dataclass(frozen=False)",
         "a guard against code that would change a record; none does",
     ),
+    Harmless(
+        "spinemar/mar/inpainters/learned/generator.py",
+        "if factor == 1:",
+        "if factor == 0:",
+        "of as many views as there are, the sum below is those views",
+    ),
+    Harmless(
+        "spinemar/mar/pipeline/gate.py",
+        "if features.trace_share == 0.0:",
+        "if features.trace_share <= 0.0:",
+        "no share is negative",
+    ),
 )
 
 
