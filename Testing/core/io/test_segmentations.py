@@ -276,6 +276,15 @@ def test_seg_nrrd_that_does_not_say_what_is_what(tmp_path: Path, segments) -> No
         read_labels(seg_nrrd(tmp_path / "a.seg.nrrd", numbered(), RAS, segments))
 
 
+@pytest.mark.parametrize("number", [1, 18, 2**15 - 1])
+def test_any_number_that_a_label_can_have_names_a_segment(tmp_path: Path, number: int) -> None:
+    voxels = np.where(numbered() == 1, number, 0).astype(np.int16)
+    path = seg_nrrd(tmp_path / "a.seg.nrrd", voxels, RAS, [{**fields(number), "Name": "L1"}])
+    labels = read_labels(path)
+    assert dict(labels.names) == {number: "L1"}
+    np.testing.assert_array_equal(labels.labels == number, numbered()[0] == 1)
+
+
 def test_vectors_without_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="values per voxel"):
         read_mask(seg_nrrd(tmp_path / "a.nrrd", np.ones((2, *SHAPE), "u1"), RAS, []), GRID)
