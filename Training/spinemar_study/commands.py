@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 from spinemar_training.boundary import run
-from spinemar_training.run_settings import read_yaml
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -23,6 +22,8 @@ Rows = list[dict[str, Any]]
 @app.command()
 def scenes(config: Config, work: Work = WORK) -> None:
     """Scan and correct the scenes that findings, width and hu read."""
+    from spinemar_training.run_settings import read_yaml
+
     from spinemar_study.scenes.methods import study_methods
     from spinemar_study.scenes.scan_collection import fill_collection
     from spinemar_study.study_settings import CollectionSettings
@@ -66,6 +67,8 @@ def _from_collection(
     summarise: Callable[[Rows], dict[str, Any]],
 ) -> None:
     """Measure scans of the collection, scanning and correcting what is not there yet."""
+    from spinemar_training.run_settings import read_yaml
+
     from spinemar_study.results import model_facts, write_result
     from spinemar_study.scenes.methods import study_methods
     from spinemar_study.study_settings import CollectionSettings
@@ -79,6 +82,8 @@ def _from_collection(
 @app.command()
 def robustness(config: Config, output: Result, work: Work = WORK) -> None:
     """Change one condition at a time and see what the correction and its gate do."""
+    from spinemar_training.run_settings import read_yaml
+
     from spinemar_study.results import model_facts, write_result
     from spinemar_study.scenes.methods import study_methods
     from spinemar_study.studies import robustness as study
@@ -93,6 +98,8 @@ def robustness(config: Config, output: Result, work: Work = WORK) -> None:
 @app.command()
 def real(config: Config, output: Result, work: Work = WORK) -> None:
     """Correct real scans with metal; pictures go to the work folder."""
+    from spinemar_training.run_settings import read_yaml
+
     from spinemar_study.results import model_facts, write_result
     from spinemar_study.studies import real as study
     from spinemar_study.study_settings import RealSettings
@@ -106,6 +113,8 @@ def real(config: Config, output: Result, work: Work = WORK) -> None:
 @app.command()
 def placement(config: Config, output: Result, work: Work = WORK) -> None:
     """Train on realistic, random and mixed placement, and score on unseen patients."""
+    from spinemar_training.run_settings import read_yaml
+
     from spinemar_study.results import model_facts, write_result
     from spinemar_study.studies.placement import choose_pairs, train_arms, training_store
     from spinemar_study.studies.placement_reasons import describe_pairs, summarise_reasons
@@ -128,6 +137,8 @@ def placement(config: Config, output: Result, work: Work = WORK) -> None:
 @app.command()
 def freeze(config: Config, output: Result) -> None:
     """Write the shipped model's scores on the frozen scenes, for the regression test."""
+    from spinemar_training.run_settings import read_yaml
+
     from spinemar_study.scenes.methods import study_methods
     from spinemar_study.studies import regression as study
     from spinemar_study.study_settings import RegressionSettings
@@ -159,6 +170,8 @@ def pictures(
     work: Work = WORK,
 ) -> None:
     """Draw findings in the sample CT, before and after."""
+    from spinemar_training.run_settings import read_yaml
+
     from spinemar_study.pages.pictures import draw_findings
     from spinemar_study.scenes.methods import study_methods
     from spinemar_study.study_settings import CollectionSettings

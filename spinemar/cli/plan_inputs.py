@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spinemar.cli.console import stdout
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.planning.plans.plan import Plan
 from spinemar.progress import CancelToken, ProgressCallback
-from spinemar.spine.model import SpineModel
-from spinemar.volume import CTVolume
+
+if TYPE_CHECKING:
+    from spinemar.spine.model import SpineModel
+    from spinemar.volume import CTVolume
 
 
 def read_spine(

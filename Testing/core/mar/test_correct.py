@@ -263,8 +263,9 @@ def test_cancel_stops_and_progress_runs_to_its_end(scan) -> None:
 class _Meddler(NormalizedInterpolation):
     """Changes every ray, or returns nonsense."""
 
+    gate = FULL
+
     def __init__(self, offset: float) -> None:
-        super().__init__(FULL)
         self._offset = np.float32(offset)
 
     def inpaint(self, slab):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Box = tuple[slice, slice, slice]
 
@@ -23,6 +22,8 @@ def label_boxes(labels: NDArray[np.int16]) -> dict[int, Box]:
     >>> label_boxes(labels)
     {20: (slice(1, 3, None), slice(2, 3, None), slice(4, 5, None))}
     """
+    from scipy import ndimage
+
     whole = occupied_box(labels)
     if whole is None:
         return {}
