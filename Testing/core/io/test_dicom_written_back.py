@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import struct
 import subprocess
 import warnings
 from collections.abc import Callable
@@ -17,8 +18,10 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
+from spinemar.errors import InputError
 from spinemar.io import read_volume
 from spinemar.io.dicom.export import write_derived_series
+from spinemar.io.dicom.plain import read_plain_header
 from Testing.core.io.dicom_companions import ALL, write_companion
 from Testing.core.io.dicom_encodings import encoded
 from Testing.core.reliability.conftest import PACKED
@@ -300,6 +303,35 @@ def test_texts_keep_their_characters(tmp_path: Path, name: str, syntax: str) -> 
     head = pydicom.dcmread(written_back(tmp_path, files)[0])
     assert head.PatientName == source.PatientName
     assert str(source.SeriesDescription)[:20] in str(head.SeriesDescription)
+
+
+def test_what_belongs_to_messages_is_not_written_back(tmp_path: Path) -> None:
+    """Elements of a command, which damage can put into a file, and which no file may hold."""
+    files = written(tmp_path / "in", tags())
+    for path in files:
+        data = path.read_bytes()
+        (length,) = struct.unpack("<I", data[140:144])  # of the file's own group 0002
+        start = 144 + length
+        command = struct.pack("<HH2sHH", 0x0000, 0x0110, b"US", 2, 1)
+        path.write_bytes(data[:start] + command + data[start:])
+    for path in written_back(tmp_path, files):
+        assert Tag(0x00000110) not in pydicom.dcmread(path)
+
+
+def test_a_header_that_is_read_without_its_scale_is_refused(tmp_path: Path, monkeypatch) -> None:
+    """Damage that one reader of a file passes over can hide the rest of it from another."""
+    files = written(tmp_path / "in", tags())
+    volume = read_volume(tmp_path / "in")
+
+    def blind(path: Path) -> Dataset:
+        header = read_plain_header(path)
+        del header.RescaleSlope
+        return header
+
+    monkeypatch.setattr("spinemar.io.dicom.export.read_plain_header", blind)
+    with pytest.raises(InputError, match="does not say how its values become HU"):
+        write_derived_series(volume, files, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("padding", ["padding", "padding-with-the-wrong-sign"])

@@ -185,6 +185,19 @@ def test_dicom_that_cannot_be_read_right_is_refused(tmp_path: Path, edit, error,
         assert caught.value.remedy
 
 
+@pytest.mark.parametrize("form", [b"MO", b"QH", b"TS"])
+@pytest.mark.parametrize("tag", [b"\x62\x00\x05\x00", b"\x20\x00\x32\x00"])
+def test_values_of_an_unknown_kind_are_refused(tmp_path: Path, tag, form) -> None:
+    """A segment's name and a position, whose kind of value does not exist."""
+    path = dicom_seg(tmp_path / "seg.dcm", masks(), LPS)
+    data = path.read_bytes()
+    place = data.index(tag) + 4
+    path.write_bytes(data[:place] + form + data[place + 2 :])
+    with pytest.raises(InputError) as caught:
+        read_labels(path)
+    assert caught.value.remedy
+
+
 def test_a_folder_with_one_segmentation_is_taken_and_with_more_refused(tmp_path: Path) -> None:
     (tmp_path / "seg").mkdir()
     dicom_seg(tmp_path / "seg" / "IM0001", masks(), LPS)

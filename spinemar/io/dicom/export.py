@@ -255,7 +255,16 @@ def _ascii(text: str) -> str:
 
 
 def _scale_of(header: Dataset) -> tuple[str, str]:
-    return text_of(header, "RescaleSlope"), text_of(header, "RescaleIntercept")
+    slope, intercept = text_of(header, "RescaleSlope"), text_of(header, "RescaleIntercept")
+    try:
+        float(slope), float(intercept)
+    except ValueError as error:
+        raise InputError(
+            "A slice of the series does not say how its values become HU: its rescale slope and "
+            f"intercept are {slope!r} and {intercept!r}.",
+            "Export the series anew, or save the result as NRRD or NIfTI.",
+        ) from error
+    return slope, intercept
 
 
 def _set_pixels(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pydicom.tag import BaseTag
 
 _WORDS = {"OW": 2, "OL": 4, "OF": 4, "OD": 8, "OV": 8}
-_LEFT_OUT_GROUPS = (0x0002, 0x7FE0, 0xFFFC)
+_LEFT_OUT_GROUPS = (0x0000, 0x0002, 0x7FE0, 0xFFFC)
 _LONGEST_SHORT_TEXT = 64
 
 

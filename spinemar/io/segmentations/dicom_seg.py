@@ -83,12 +83,14 @@ def read_dicom_segmentation(path: Path) -> StoredSegments:
 
 def _read(path: Path) -> StoredSegments:
     data = _dataset(path)
-    _check_kind(data, path)
     try:
+        _check_kind(data, path)
         frames = _frames(data, path)
         segments = _segment_names(data)
         stack = _stack(data, frames, path)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except SpinemarError:
+        raise
+    except Exception as error:  # pydicom reads a value when it is asked for, and raises anything
         raise GeometryError(
             f"{path.name} does not say where its frames lie, or of which segment they are.", _AGAIN
         ) from error
