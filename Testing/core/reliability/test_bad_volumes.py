@@ -146,6 +146,20 @@ def test_metaimage_headers_that_would_overrun_metaio(
     assert "its MetaImage header is truncated or damaged" in not_corrected(tmp_path / "ct.mha")
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_packed_metaimage_that_asks_for_a_dictionary(
+    not_corrected, tmp_path: Path, beside: bool
+) -> None:
+    """MetaIO would wait for the dictionary for ever (RFC 1950, FDICT)."""
+    packer = zlib.compressobj(zdict=b"any")
+    packed = packer.compress(bytes(54)) + packer.flush()
+    header = MHA.format(sizes="3 3 3", packed=True, data="ct.zraw" if beside else "LOCAL").encode()
+    path = tmp_path / ("ct.mhd" if beside else "ct.mha")
+    (tmp_path / "ct.zraw").write_bytes(packed)
+    path.write_bytes(header + (b"" if beside else packed))
+    assert "damaged, or packed in an unknown way" in not_corrected(path)
+
+
 def test_a_header_with_its_voxels_beside_it_still_works(tmp_path: Path) -> None:
     values = drawn_ct((3, 16, 16)).hu.astype("<i2")
     (tmp_path / "ct.raw").write_bytes(values.tobytes())

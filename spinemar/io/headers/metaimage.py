@@ -19,6 +19,7 @@ _LAST = "ElementDataFile"
 _VECTORS = ("DimSize", "ElementSpacing", "ElementSize", "Offset", "Origin", "Position",
             "CenterOfRotation")  # fmt: skip
 _MATRICES = ("TransformMatrix", "Rotation", "Orientation")
+_DEFLATE, _NEEDS_DICTIONARY = 8, 0x20
 _MAX_LINE = 1024
 _MAX_DIMS = 4
 
@@ -51,12 +52,26 @@ def stored_in_metaimage(path: Path) -> StoredVoxels:
         promised //= width  # numbers written as text: a digit and a space at least
         packing = "raw"
     if detached.upper() == "LOCAL":
-        return StoredVoxels(path, offset, promised, packing)
+        return _unpacking(StoredVoxels(path, offset, promised, packing), path.name)
     if detached.split()[:1] == ["LIST"] or "%" in detached:
         raise InputError(
             f"{path.name} spreads its voxels over several files.", "Save it as one .mha file."
         )
-    return StoredVoxels(neighbour(path, detached), 0, promised, packing)
+    return _unpacking(StoredVoxels(neighbour(path, detached), 0, promised, packing), path.name)
+
+
+def _unpacking(stored: StoredVoxels, name: str) -> StoredVoxels:
+    """Refuse a packed stream that asks for a dictionary (RFC 1950): MetaIO waits for it for ever."""
+    if stored.packing == "gzip":
+        with open_regular(stored.path, f"voxels of {name}") as stream:
+            stream.seek(stored.offset)
+            start = stream.read(2)
+        if len(start) == 2 and start[0] & 0x0F == _DEFLATE and start[1] & _NEEDS_DICTIONARY:
+            raise InputError(
+                f"{name} cannot be read: its voxels are damaged, or packed in an unknown way.",
+                "Copy or export the file again.",
+            )
+    return stored
 
 
 def _check_shape(fields: dict[str, str]) -> None:
