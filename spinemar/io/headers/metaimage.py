@@ -61,7 +61,7 @@ def stored_in_metaimage(path: Path) -> StoredVoxels:
 
 
 def _unpacking(stored: StoredVoxels, name: str) -> StoredVoxels:
-    """Refuse a packed stream that asks for a dictionary (RFC 1950): MetaIO waits for it for ever."""
+    """Refuse a stream that asks for a dictionary (RFC 1950), which MetaIO awaits for ever."""
     if stored.packing == "gzip":
         with open_regular(stored.path, f"voxels of {name}") as stream:
             stream.seek(stored.offset)
