@@ -41,7 +41,7 @@ from MetalArtifactReductionLib.panel.outcome.result import ResultPanel  # noqa: 
 
 from spinemar.errors import CancelledError, SpinemarError  # noqa: E402
 from SpineMARLib.nodes import guards  # noqa: E402
-from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, patientOf, sourceImages  # noqa: E402
+from SpineMARLib.nodes.dicomfiles import modalityOf, patientOf, sourceImages  # noqa: E402
 from SpineMARLib.nodes.firstlook import makeVisible  # noqa: E402
 from SpineMARLib.panel import packages  # noqa: E402
 from SpineMARLib.panel.errors import confirmed, guarded, showError  # noqa: E402
@@ -305,9 +305,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         return _("Metal Artifact Reduction")
 
     def modalityOf(self, node):
-        database = getattr(slicer, "dicomDatabase", None)
-        uids = (node.GetAttribute(INSTANCE_UIDS) or "").split() if node is not None else []
-        return database.instanceValue(uids[0], "0008,0060") if database and uids else ""
+        return modalityOf(node, getattr(slicer, "dicomDatabase", None))
 
     def patientOf(self, node):
         """Return the patient's identifier, "" where DICOM does not tell."""

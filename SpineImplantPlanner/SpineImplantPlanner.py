@@ -37,7 +37,7 @@ from SpineImplantPlannerLib.steps.screws import ScrewsStep  # noqa: E402
 from SpineImplantPlannerLib.steps.spine import SpineStep  # noqa: E402
 
 from SpineMARLib.nodes.firstlook import makeVisible  # noqa: E402
-from SpineMARLib.nodes.guards import likelyInput  # noqa: E402
+from SpineMARLib.nodes.guards import checkInput, likelyInput  # noqa: E402
 from SpineMARLib.panel import packages  # noqa: E402
 from SpineMARLib.panel.errors import guarded  # noqa: E402
 from SpineMARLib.panel.shortcuts import Shortcuts  # noqa: E402
@@ -313,6 +313,13 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
             button.checked = False
         if not waiting:
             self.runner.cancel()
+
+    def acceptsInput(self):
+        """Check the CT, and ask about what is unusual in it; False where that is declined."""
+        return all(
+            slicer.util.confirmYesNoDisplay(question.text, windowTitle=self.title)
+            for question in checkInput(self.planner.volumeNode)
+        )
 
     def ensurePackages(self, pairs=False, networks=False):
         """Install what the core needs, data sets and networks besides, with the user's consent."""

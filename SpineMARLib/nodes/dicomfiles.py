@@ -78,7 +78,16 @@ def sourceImages(inputNode: Any, database: Any = None) -> list[DicomFile]:
     return [image for image in seen if image is not None]
 
 
+def modalityOf(volumeNode: Any, database: Any = None) -> str:
+    """Return the modality of a volume, "" where DICOM does not tell."""
+    return _instanceValue(volumeNode, database, "0008,0060")
+
+
 def patientOf(volumeNode: Any, database: Any = None) -> str:
     """Return the patient's identifier of a volume, "" where DICOM does not tell."""
+    return _instanceValue(volumeNode, database, "0010,0020")
+
+
+def _instanceValue(volumeNode: Any, database: Any, tag: str) -> str:
     uids = [] if volumeNode is None else (volumeNode.GetAttribute(INSTANCE_UIDS) or "").split()
-    return str(database.instanceValue(uids[0], "0010,0020")) if database and uids else ""
+    return str(database.instanceValue(uids[0], tag)) if database and uids else ""

@@ -9,7 +9,6 @@ from SpineImplantPlannerLib.panel import reasons
 from spinemar.errors import InputError
 from SpineMARLib.nodes.dicomfiles import patientOf
 from SpineMARLib.nodes.earlier import Candidates
-from SpineMARLib.nodes.guards import checkInput
 from SpineMARLib.nodes.volumes import arrayOf, ijkToRas
 
 _ANEW, _STEP_1 = range(2)
@@ -83,9 +82,8 @@ class AfterOperationStep:
         planner = self.panel.planner
 
         def start():
-            for question in checkInput(planner.volumeNode):
-                if not slicer.util.confirmYesNoDisplay(question.text, windowTitle=self.panel.title):
-                    return None
+            if not self.panel.acceptsInput():
+                return None
             self.panel.ensurePackages(networks=True)
             node, spine = self.earlierNode(), None
             if self.ui.boneCombo.currentIndex == _STEP_1:

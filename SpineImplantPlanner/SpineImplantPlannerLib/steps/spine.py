@@ -11,7 +11,6 @@ from SpineImplantPlannerLib.panel.detour import Detour, isInstalled
 from spinemar.errors import InputError
 from spinemar.spine.labels.levels import LEVELS, level_position
 from spinemar.spine.model import CONFIDENT
-from SpineMARLib.nodes.guards import checkInput
 
 _WEAK = (1.0, 0.82, 0.55)
 
@@ -85,9 +84,8 @@ class SpineStep:
 
     def _segment(self):
         logic = self.panel.planner
-        for question in checkInput(logic.volumeNode):
-            if not slicer.util.confirmYesNoDisplay(question.text, windowTitle=self.panel.title):
-                return None
+        if not self.panel.acceptsInput():
+            return None
         self.panel.ensurePackages()
         return logic.plannerJobs.segment(logic.ct())
 
