@@ -124,6 +124,23 @@ def test_an_earlier_ct_of_the_scene_is_offered_and_handed_over(host, operated, m
     assert settings["material"] == panel.ui.materialCombo.currentText
 
 
+@pytest.mark.slow
+def test_what_was_found_in_one_ct_is_not_put_into_another(host, operated, monkeypatch):
+    import slicer
+
+    panel, plan = operated
+    said = []
+    monkeypatch.setattr(
+        "SpineMARLib.panel.errors.showError", lambda error, *_, **__: said.append(str(error))
+    )
+    _choose(host, panel, "vertebrae")
+    click(panel.ui.findImplantsButton)
+    panel.parameters.inputVolume = slicer.util.getNode("Before")
+    finish(host, panel)
+    assert panel.planner.plan == plan
+    assert "The CT was changed meanwhile." in said[0]
+
+
 def test_the_choice_stays_with_the_scene(host, operated):
     panel, _plan = operated
     _choose(host, panel, "earlier CT")

@@ -80,6 +80,7 @@ class AfterOperationStep:
     def onFind(self):
         """Correct the CT, find its screws and rods, and take them over as a plan."""
         planner = self.panel.planner
+        volume = planner.volumeNode
 
         def start():
             if not self.panel.acceptsInput():
@@ -94,6 +95,8 @@ class AfterOperationStep:
             )
 
         def finish(found):
+            if planner.volumeNode is not volume:
+                raise InputError("The CT was changed meanwhile.", "Find the implants again.")
             if not found.plan.screws:
                 raise InputError(
                     "No pedicle screw was found in this CT.",
