@@ -53,9 +53,18 @@ def test_tall_volumes(tmp_path: Path, slices: int) -> None:
 
 def test_soak_script_sees_a_leak(tmp_path: Path) -> None:
     """The soak's verdict is no formality: growth is told from flat memory."""
-    from Testing.benchmarks.soak import growth_percent
+    from Testing.benchmarks.soak import growth_percent, held_bytes
+
+    before = held_bytes()
+    kept = bytearray(50_000_000)
+    assert 49e6 < held_bytes() - before < 60e6
+    del kept
+    assert abs(held_bytes() - before) < 5e6
 
     flat = [500e6 + 1e5 * (n % 7) for n in range(200)]
     leaking = [500e6 + 1e5 * n for n in range(200)]
     assert growth_percent(flat, 100) < 0.1
     assert growth_percent(leaking, 100) > 1.5
+    blocks = [20e6 * (n % 8 > 5 or n > 190) for n in range(200)]  # what an allocator holds
+    assert abs(growth_percent(np.add(flat, blocks), 100)) < 0.5
+    assert growth_percent(np.add(leaking, blocks), 100) > 1.5
