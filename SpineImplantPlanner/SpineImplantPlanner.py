@@ -25,7 +25,7 @@ from SpineImplantPlannerLib.nodes import planstore  # noqa: E402
 from SpineImplantPlannerLib.nodes.parameters import SpineImplantPlannerParameterNode  # noqa: E402
 from SpineImplantPlannerLib.panel import samples, tables  # noqa: E402
 from SpineImplantPlannerLib.panel.planviews import Views  # noqa: E402
-from SpineImplantPlannerLib.panel.runner import Runner  # noqa: E402
+from SpineImplantPlannerLib.panel.runner import CT, SPINE, Runner  # noqa: E402
 from SpineImplantPlannerLib.steps.afteroperation import AfterOperationStep  # noqa: E402
 from SpineImplantPlannerLib.steps.automatic import AutomaticStep  # noqa: E402
 from SpineImplantPlannerLib.steps.check import CheckStep  # noqa: E402
@@ -105,7 +105,11 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = SpineImplantPlannerLogic()
-        self.runner = Runner(self.ui, self.title, self.refreshActions)
+        subjects = {
+            CT: lambda: self.planner.volumeNode,
+            SPINE: lambda: self.planner.session.spine,
+        }
+        self.runner = Runner(self.ui, self.title, self.refreshActions, subjects)
         self.makePlanner()
         self.spine = SpineStep(self)
         self.rods = RodsStep(self)

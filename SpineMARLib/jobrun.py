@@ -24,7 +24,7 @@ from spinemar.jobs.engine.process import JobProcess
 from spinemar.jobs.engine.standby import StandbyWorker
 from spinemar.progress import Progress
 
-MakeJob = Callable[[Path], Mapping[str, Any]]
+MakeJob = Callable[[Path], Mapping[str, Any] | None]
 TakeBack = Callable[[Path, Mapping[str, Any]], Any]
 
 
@@ -34,7 +34,8 @@ class JobRun:
     Parameters
     ----------
     makeJob : callable
-        Takes the job's temporary folder, writes what is handed over there, returns the job.
+        Takes the job's temporary folder, writes what is handed over there, returns the job; None
+        where there is nothing for a worker, as what follows is quicker than handing over.
     takeBack : callable
         Takes the folder and what the worker returned; what it returns becomes `result`.
     temporaryFolder : path
@@ -115,12 +116,7 @@ class JobRun:
     def _work(self) -> None:
         try:
             job = self._makeJob(self._folder)
-            with self._lock:
-                if self._cancelled:
-                    raise CancelledError
-                waiting = None if self._standby is None else self._standby.take()
-                self._process = JobProcess(job, self._command, waiting=waiting)
-            facts = self._follow(self._process)
+            facts = {} if job is None else self._done(job)
             self._advance(Progress("Taking the result over", 0, 1))
             result = self._takeBack(self._folder, facts)
             if self._cancelled:
@@ -135,6 +131,15 @@ class JobRun:
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._finished.set()
+
+    def _done(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Have a worker do a job; return its facts."""
+        with self._lock:
+            if self._cancelled:
+                raise CancelledError
+            waiting = None if self._standby is None else self._standby.take()
+            self._process = JobProcess(job, self._command, waiting=waiting)
+        return self._follow(self._process)
 
     def _follow(self, process: JobProcess) -> Mapping[str, Any]:
         self._handling = False

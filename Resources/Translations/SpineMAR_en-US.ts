@@ -1810,10 +1810,6 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Plan automatically</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>Segment the spine in step 1 to plan.</source>
             <translation type="unfinished" />
         </message>
@@ -1827,6 +1823,10 @@ white: brighter after; black: darker</source>
         </message>
         <message>
             <source>Choose a CT in step 1.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Plan automatically</source>
             <translation type="unfinished" />
         </message>
     </context>

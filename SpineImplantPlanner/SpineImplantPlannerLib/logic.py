@@ -138,12 +138,12 @@ class PlannerLogic:
         self.session.setSpine(spine, "Choose the spine")
         self._changed()
 
-    def shiftLevels(self, steps: int) -> None:
-        """Rename all vertebrae and the implants in them, `steps` further towards the feet."""
+    def takeShifted(self, shifted: SpineModel) -> None:
+        """Take the spine as `shift_levels` renamed it, and rename the implants in it."""
         if self.session.locked:
             raise InputError("The plan is locked.", "Unlock it first.")
         before, plan = self.session.spine, self.plan
-        self.session.shiftLevels(steps)
+        self.session.takeShifted(shifted)
         self._showSpine(before, plan)
         self._changed()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,18 @@ _FIELD_MM = 80.0
 
 def _sliceNode(scene: Any, name: str) -> Any:
     return scene.GetSingletonNode(name, "vtkMRMLSliceNode")
+
+
+@contextmanager
+def together(scene: Any) -> Iterator[None]:
+    """Let the views cut once after several turns, shifts and zooms, not after each."""
+    nodes = [node for name in _STANDARD if (node := _sliceNode(scene, name)) is not None]
+    before = [node.StartModify() for node in nodes]
+    try:
+        yield
+    finally:
+        for node, modifying in zip(nodes, before, strict=True):
+            node.EndModify(modifying)
 
 
 def showScrew(
@@ -43,9 +56,10 @@ def showScrew(
     left = np.cos(angle) * leftwards - np.sin(angle) * upright
     place = np.asarray(screw.entry) + depthMm * axis
     # As radiologists look: the patient's right on the left, front or head on top.
-    _cut(scene, ACROSS, left, up, place, zoom)
-    _cut(scene, ALONG, -axis, up, place, zoom)
-    _cut(scene, SIDE, left, axis, place, zoom)
+    with together(scene):
+        _cut(scene, ACROSS, left, up, place, zoom)
+        _cut(scene, ALONG, -axis, up, place, zoom)
+        _cut(scene, SIDE, left, axis, place, zoom)
 
 
 def showRod(scene: Any, rod: Rod, share: float) -> None:
@@ -106,12 +120,13 @@ def jump(scene: Any, ras: Any, fieldMm: float | None = None) -> None:
     fieldMm : float, optional
         Shorter side of the views, mm; without it they stay zoomed as they are.
     """
-    for name in _STANDARD:
-        node = _sliceNode(scene, name)
-        if node is not None:
-            if fieldMm is not None:
-                _zoom(node, fieldMm)
-            node.JumpSliceByCentering(*(float(x) for x in ras))
+    with together(scene):
+        for name in _STANDARD:
+            node = _sliceNode(scene, name)
+            if node is not None:
+                if fieldMm is not None:
+                    _zoom(node, fieldMm)
+                node.JumpSliceByCentering(*(float(x) for x in ras))
 
 
 def _zoom(node: Any, fieldMm: float) -> None:

@@ -30,6 +30,8 @@ def removeTransient(node: Any) -> None:
         return
     shown = isinstance(node, slicer.vtkMRMLDisplayableNode)
     display = node.GetDisplayNode() if shown else None
+    if display is not None:
+        display.SetVisibility(False)  # slice views miss that points are removed
     scene.RemoveNode(node)
     if display is not None and scene.IsNodePresent(display):
         scene.RemoveNode(display)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from spinemar.spine.editing import shift_levels
 from Testing.gui.longtexts import lengthen
 from Testing.gui.plannerpanel import MODULE, click, finish, openPanel, select, sliceView
 from Testing.gui.test_planner_eye import pixels
@@ -139,11 +140,11 @@ def test_renaming_makes_nothing_anew(host, panel, monkeypatch):
             assert planner.nodes.model(name).GetName() == name
         assert panel.planner._watcher._observed.keys() == planner.nodes.handles().keys()
 
-    planner.shiftLevels(2)
+    planner.takeShifted(shift_levels(planner.session.spine, 2))
     told(("L2", "L3"))
-    planner.shiftLevels(0)
+    planner.takeShifted(shift_levels(planner.session.spine, 0))
     told(("L2", "L3"))
-    planner.shiftLevels(-1)
+    planner.takeShifted(shift_levels(planner.session.spine, -1))
     told(("L1", "L2"))
     for levels in (("L2", "L3"), ("L2", "L3"), ("T12", "L1")):
         click(panel.ui.undoButton)

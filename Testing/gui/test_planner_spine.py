@@ -186,6 +186,7 @@ def test_levels_are_renamed_with_their_implants_and_undone(host, panel):
     assert panel.ui.relabelCombo.currentText == "L1"
     panel.ui.relabelCombo.setCurrentText("L2")
     click(panel.ui.relabelButton)
+    finish(host, panel)
     now = panel.planner.plan
     assert panel.planner.session.spine.levels == ("L1", "L2")
     assert [s.id for s in now.screws] == [

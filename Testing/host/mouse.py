@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import slicer
@@ -56,15 +57,24 @@ def click(view: Any, ras: Any) -> None:
 
 def drag(view: Any, start: Any, end: Any, steps: int = 8) -> None:
     """Press at one RAS point, move in steps, release at another."""
+    for _ in dragging(view, start, end, steps):
+        pass
+
+
+def dragging(view: Any, start: Any, end: Any, steps: int = 8) -> Iterator[None]:
+    """As `drag`; a pause after the press, every step and the release."""
     a, b = pointIn(view, start), pointIn(view, end)
     view.interactor().InvokeEvent("EnterEvent")
     _moveEvent(view, a)
     QTest.mousePress(view, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, a)
+    yield
     for step in range(1, steps + 1):
         _moveEvent(view, a + (b - a) * step / steps, Qt.MouseButton.LeftButton)
         slicer.app.processEvents()
+        yield
     QTest.mouseRelease(view, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, b)
     slicer.app.processEvents()
+    yield
 
 
 def _moveEvent(view: Any, point: QPoint, buttons: Any = Qt.MouseButton.NoButton) -> None:

@@ -25,6 +25,7 @@ from spinemar.planning.plans.commands import (
     ReplacePlan,
     ResizeScrew,
 )
+from spinemar.spine.editing import shift_levels
 from spinemar.spine.serial import spine_to_json
 
 pytestmark = pytest.mark.slicer
@@ -82,7 +83,7 @@ def test_names_in_doubt_are_not_graded_until_they_are_confirmed(lib, planner):
     planner.session.setSpine(replace(spine, vertebrae=frames))
     assert {screw.not_graded for screw in planner.plan.screws} == {doubt}
     assert any("not graded" in text for text in planner.plan.warnings)
-    planner.shiftLevels(0)
+    planner.takeShifted(shift_levels(planner.session.spine, 0))
     assert all(screw.grade is not None for screw in planner.plan.screws)
     assert not any("not graded" in text for text in planner.plan.warnings)
 
@@ -338,7 +339,7 @@ def test_plan_a_beside_shows_what_lies_elsewhere_whatever_its_level_is_called(pl
     ghost = planner.ghost
     ghost.show(planner.planA, planner.plan)
     assert ghost.node is None
-    planner.shiftLevels(1)
+    planner.takeShifted(shift_levels(planner.session.spine, 1))
     assert ghost.node is None  # other names, the same places
     planner.setLocked(True)
     planner.setLocked(False)

@@ -44,7 +44,7 @@ def _shifted(model: SpineModel, steps: int) -> LabelVolume:
         box = model.boxes.get(VERSE_IDS[level])
         if box is not None:
             number = VERSE_IDS[shift_level(level, steps)]
-            numbers[box][old[box] == VERSE_IDS[level]] = number
+            np.copyto(numbers[box], number, where=old[box] == VERSE_IDS[level])
     return LabelVolume(numbers, model.labels.ijk_to_ras)
 
 

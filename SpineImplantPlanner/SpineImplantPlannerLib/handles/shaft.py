@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from SpineImplantPlannerLib import probe
 from spinemar.implants.checks import Point
 from spinemar.implants.placement import Screw
 from spinemar.planning.vectors import as_point
@@ -57,7 +56,6 @@ class ShaftHandle:
             for tag in self._tags:
                 self.node.RemoveObserver(tag)
             removeTransient(self.node)
-            probe.renew(self._scene)
         self.node = self._screw = None
         self._tags = []
 

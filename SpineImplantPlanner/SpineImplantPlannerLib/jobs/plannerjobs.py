@@ -17,6 +17,7 @@ from spinemar.planning.constructs.automatic import PlanSettings
 from spinemar.planning.grades.bone import BoneField
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_to_json, read_plan
+from spinemar.spine.editing import shift_levels
 from spinemar.spine.labels.pieces import LabelPiece
 from spinemar.spine.model import SpineModel
 from spinemar.spine.serial import spine_to_json
@@ -162,6 +163,15 @@ class PlannerJobs:
             }  # fmt: skip
 
         return JobRun(make, takeSpine, self._folder, self._command)
+
+    def shiftLevels(self, spine: SpineModel, steps: int) -> JobRun:
+        """Rename all vertebrae, `steps` further towards the feet; the result is a `SpineModel`.
+
+        No work for a process, but of a large CT too much for a click: new labels are 300 MB.
+        """
+        return JobRun(
+            lambda _folder: None, lambda _folder, _facts: shift_levels(spine, steps), self._folder
+        )
 
     def surfaces(self, spine: SpineModel) -> JobRun:
         """Compute closed surfaces of the vertebrae; the result is `Surfaces`, by level."""

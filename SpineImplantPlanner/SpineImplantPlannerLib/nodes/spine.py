@@ -89,6 +89,7 @@ def renameLevels(node: Any, spine: SpineModel, steps: int) -> bool:
 def addSurfaces(node: Any, surfaces: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
     """Give the segments closed surfaces, points in RAS mm and triangles by level."""
     segmentation = node.GetSegmentation()
+    modifying = node.StartModify()  # each surface alone would have every view look at all of them
     for n in range(segmentation.GetNumberOfSegments()):
         segment = segmentation.GetNthSegment(n)
         found = surfaces.get(segment.GetName())
@@ -96,6 +97,7 @@ def addSurfaces(node: Any, surfaces: Mapping[str, tuple[np.ndarray, np.ndarray]]
             segment.AddRepresentation(_SURFACE, polyDataOf([Mesh(*found)]))
     segmentation.InvokeEvent(slicer.vtkSegmentation.ContainedRepresentationNamesModified)
     node.Modified()
+    node.EndModify(modifying)
 
 
 def hasSurfaces(node: Any) -> bool:

@@ -29,7 +29,7 @@ class Surfaces:
         if present is not None and np.array_equal(_corners(present), triangles):
             _setPoints(present, points)
             if shaded:
-                present.GetPointData().SetNormals(_normals(points, triangles))
+                _shade(present)
             present.Modified()
         else:
             modelNode.SetAndObservePolyData(_polyData(points, triangles))
@@ -62,7 +62,7 @@ def _polyData(points: np.ndarray, triangles: np.ndarray) -> Any:
         numpy_to_vtkIdTypeArray(connectivity, deep=True),
     )
     data.SetPolys(cells)
-    data.GetPointData().SetNormals(_normals(points, triangles))
+    _shade(data)
     return data
 
 
@@ -78,18 +78,9 @@ def _setPoints(data: Any, points: np.ndarray) -> None:
     data.GetPoints().Modified()
 
 
-def _normals(points: np.ndarray, triangles: np.ndarray) -> Any:
-    """Return the normals of the points, the mean of their triangles' weighted by area."""
-    a, b, c = (points[triangles[:, n]] for n in range(3))
-    normal = np.cross(b - a, c - a)
-    total = np.stack(
-        [
-            np.bincount(triangles.ravel(), np.repeat(normal[:, n], 3), minlength=len(points))
-            for n in range(3)
-        ],
-        axis=1,
-    )
-    total = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
-    array = numpy_to_vtk(total.astype(np.float32), deep=True)
-    array.SetName("Normals")
-    return array
+def _shade(data: Any) -> None:
+    """Give the points normals, the mean of their triangles' weighted by area."""
+    shading = vtk.vtkTriangleMeshPointNormals()
+    shading.SetInputData(data)
+    shading.Update()
+    data.GetPointData().SetNormals(shading.GetOutput().GetPointData().GetNormals())

@@ -159,12 +159,13 @@ class Views:
             button.checked = False
             button.blockSignals(False)
         scene = self.panel.planner.scene
-        probe.standard(scene)
-        self._captions.showHeaders({})
-        self.showSelected()
-        if self._fields is not None:
-            probe.setFields(scene, self._fields)
-            self._fields = None
+        with probe.together(scene):
+            probe.standard(scene)
+            self._captions.showHeaders({})
+            self.showSelected()
+            if self._fields is not None:
+                probe.setFields(scene, self._fields)
+                self._fields = None
 
     def forget(self):
         """Forget views of a scene that is closed."""
@@ -180,7 +181,7 @@ class Views:
         layoutManager = slicer.app.layoutManager()
         if not on:
             if self._layout is not None:
-                layoutManager.setLayout(self._layout)
+                self._setLayout(self._layout)
             return
         planner = self.panel.planner
         screw = planner.selectedScrew()
@@ -190,10 +191,14 @@ class Views:
             return
         planner.plot.show(screw.id, planner.session.profile(screw))
         self._layout = layoutManager.layout
-        layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
+        self._setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalPlotView)
         logic = slicer.app.applicationLogic()
         logic.GetSelectionNode().SetActivePlotChartID(planner.plot.chart.GetID())
         logic.PropagatePlotChartSelection()
+
+    def _setLayout(self, layout):
+        with probe.together(self.panel.planner.scene):  # a view may be resized more than once
+            slicer.app.layoutManager().setLayout(layout)
 
 
 def _probeHeaders(name, depth, turn):

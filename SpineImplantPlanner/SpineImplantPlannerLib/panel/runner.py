@@ -3,19 +3,30 @@
 import slicer
 from slicer.i18n import tr as _
 
-from spinemar.errors import CancelledError
+from spinemar.errors import CancelledError, InputError
 from SpineMARLib.panel import errors
 from SpineMARLib.panel.jobwatch import JobWatch
 
+CT, SPINE = "CT", "spine"
+_CHANGED = {
+    CT: "The CT was changed meanwhile.",
+    SPINE: "The spine was changed meanwhile.",
+}
+
 
 class Runner:
-    """Runs `JobRun`s, shows their progress, and says errors in message boxes."""
+    """Runs `JobRun`s, shows their progress, and says errors in message boxes.
 
-    def __init__(self, ui, title, onChange):
+    `subjects` are what a job can be about, by their names: callables that return it as it is now.
+    """
+
+    def __init__(self, ui, title, onChange, subjects):
         self.ui = ui
         self._title = title
         self._onChange = onChange
+        self._subjects = subjects
         self._finish = None
+        self._about = {}
         self._watch = JobWatch(self._showProgress, self._end)
         ui.cancelButton.connect("clicked()", self.cancel)
 
@@ -24,8 +35,12 @@ class Runner:
         """The job that is under way; None while nothing runs."""
         return self._watch.run
 
-    def start(self, makeRun, finish):
-        """Start a job; `finish` takes its result when it is there."""
+    def start(self, makeRun, finish, about=()):
+        """Start a job; `finish` takes its result when it is there.
+
+        `about` names the subjects whose result it is: where one was changed meanwhile, the result
+        is of something else, and is not taken.
+        """
         if self.run is not None:
             slicer.util.infoDisplay(
                 _("Something still runs in the background: wait for it, or cancel it."),
@@ -36,6 +51,7 @@ class Runner:
         if run is None:
             return
         self._finish = finish
+        self._about = {name: self._subjects[name]() for name in about}
         self.ui.statusLabel.text = _("Preparing...")
         self._watch.start(run)
         self._show(True)
@@ -64,8 +80,15 @@ class Runner:
             self.showError(run.error, run.log)
         else:
             self.ui.statusLabel.text = _("Done.")
-            self.guarded(lambda: finish(run.result))
+            self.guarded(lambda: self._take(finish, run))
         self._onChange()
+
+    def _take(self, finish, run):
+        about, self._about = self._about, {}
+        for name, was in about.items():
+            if self._subjects[name]() is not was:
+                raise InputError(_CHANGED[name], "Nothing was taken over: start it again.")
+        finish(run.result)
 
     def cancel(self):
         if self.run is not None:

@@ -19,7 +19,7 @@ from spinemar.planning.plans.history import History, Step
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.relevel import shift_plan_levels
 from spinemar.planning.trajectories.mirror import Plane, midsagittal_plane
-from spinemar.spine.editing import shift_levels
+from spinemar.spine.editing import renamed_by
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.volume import CTVolume
 
@@ -112,27 +112,28 @@ class PlanningSession:
         """Start anew with a plan and its spine exactly as they were saved."""
         self.history = History.of(plan, spine)
 
-    def shiftLevels(self, steps: int) -> None:
-        """Rename all vertebrae and the implants in them, `steps` further towards the feet.
+    def takeShifted(self, shifted: SpineModel) -> None:
+        """Take the spine as `shift_levels` renamed it, and rename the implants in it.
 
         By 0 steps the present names are stated, which nothing speaks against any more.
 
         Raises
         ------
         InputError
-            If there is no spine, or a level would run past C1 or the sacrum.
+            If it is not the present spine renamed, or a level would run past C1 or the sacrum.
         """
-        if self.spine is None:
-            raise InputError("The spine is not segmented yet.", "Segment it in step 1.")
-        spine, fields = shift_levels(self.spine, steps), self._known()
+        steps = None if self.spine is None else renamed_by(self.spine, shifted)
+        if self.spine is None or steps is None:
+            raise InputError("The spine was changed meanwhile.", "Rename its levels again.")
+        fields = self._known()
         renamed = {
             to.level: replace(fields[was.level], frame=to)
-            for was, to in zip(self.spine.vertebrae, spine.vertebrae, strict=True)
+            for was, to in zip(self.spine.vertebrae, shifted.vertebrae, strict=True)
             if was.level in fields
         }
         plan = shift_plan_levels(self.plan, steps)
-        self._keep(spine, renamed)
-        self._putGraded(Step(plan, "Rename levels", spine))
+        self._keep(shifted, renamed)
+        self._putGraded(Step(plan, "Rename levels", shifted))
 
     def _putGraded(self, step: Step) -> None:
         """Put a step whose plan is graded on its own spine."""

@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 from SpineImplantPlannerLib.jobs import found as foundjob
 from SpineImplantPlannerLib.jobs.handing import Ct
 from SpineImplantPlannerLib.panel import reasons
+from SpineImplantPlannerLib.panel.runner import CT
 from spinemar.errors import InputError
 from SpineMARLib.nodes.dicomfiles import patientOf
 from SpineMARLib.nodes.earlier import Candidates
@@ -80,7 +81,6 @@ class AfterOperationStep:
     def onFind(self):
         """Correct the CT, find its screws and rods, and take them over as a plan."""
         planner = self.panel.planner
-        volume = planner.volumeNode
 
         def start():
             if not self.panel.acceptsInput():
@@ -95,8 +95,6 @@ class AfterOperationStep:
             )
 
         def finish(found):
-            if planner.volumeNode is not volume:
-                raise InputError("The CT was changed meanwhile.", "Find the implants again.")
             if not found.plan.screws:
                 raise InputError(
                     "No pedicle screw was found in this CT.",
@@ -108,7 +106,7 @@ class AfterOperationStep:
             self.panel.views.showConstruct()
             self.ui.foundLabel.text = self._said(planner.plan)
 
-        self.panel.runner.start(start, finish)
+        self.panel.runner.start(start, finish, about=(CT,))
 
     def _said(self, plan):
         ungraded = sum(screw.grade is None for screw in plan.screws)

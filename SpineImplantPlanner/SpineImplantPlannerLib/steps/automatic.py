@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from slicer.i18n import tr as _
 
+from SpineImplantPlannerLib import probe
 from SpineImplantPlannerLib.panel import reasons, tables
+from SpineImplantPlannerLib.panel.runner import CT, SPINE
 from spinemar.errors import InputError
 from spinemar.planning.constructs.automatic import PlanSettings
 from spinemar.planning.plans.commands import ReplacePlan
@@ -89,21 +91,20 @@ class AutomaticStep:
             return planner.plannerJobs.plan(ct, spine, levels, self.settings(), planner.plan)
 
         def finish(planned):
-            if planner.session.spine is not spine:
-                raise InputError("The spine was changed meanwhile.", "Plan again.")
             planner.takePlanned(planned)
             plan = planned.plan
             if scope != _CONSTRUCT:
                 plan = _merged(planner.plan, plan, site, whole=scope == _LEVEL)
-            planner.do(ReplacePlan(plan, _("Plan automatically")))
+            with probe.together(planner.scene):
+                planner.do(ReplacePlan(plan, _("Plan automatically")))
+                if scope == _PEDICLE:
+                    planner.select(f"{site[0]}-{site[1]}")
+                elif plan.screws and planner.selectedScrew() is None:
+                    planner.select(plan.screws[0].id)
+                self.panel.views.showConstruct()
             self.ui.statusLabel.text = " ".join(planned.plan.warnings)
-            if scope == _PEDICLE:
-                planner.select(f"{site[0]}-{site[1]}")
-            elif plan.screws and planner.selectedScrew() is None:
-                planner.select(plan.screws[0].id)
-            self.panel.views.showConstruct()
 
-        self.panel.runner.start(start, finish)
+        self.panel.runner.start(start, finish, about=(CT, SPINE))
 
     def _levels(self, spine, scope, level):
         names = list(spine.levels)

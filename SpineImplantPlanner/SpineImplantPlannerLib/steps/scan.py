@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib.nodes import metal as metalnodes
 from SpineImplantPlannerLib.panel import reasons, tables
+from SpineImplantPlannerLib.panel.runner import CT
 from spinemar.errors import InputError
 from spinemar.physics.scanner_settings import KERNELS
 from spinemar.physics.spectra import tube_voltages
@@ -100,7 +101,7 @@ class ScanStep:
             self.panel.ensurePackages()
             return planner.plannerJobs.voxelize(geometryOf(planner.volumeNode), planner.plan)
 
-        self.panel.runner.start(start, finish)
+        self.panel.runner.start(start, finish, about=(CT,))
 
     def onPreview(self):
         """Scan the slices at the red view's plane; shown over the CT until the plan changes."""
@@ -119,7 +120,7 @@ class ScanStep:
                 count=len(scanned.voxels), seconds=time.monotonic() - begun
             )
 
-        self.panel.runner.start(start, finish)
+        self.panel.runner.start(start, finish, about=(CT,))
 
     def _slicesOfRedView(self):
         """Return the slice of the red view with its neighbours, first and one past the last."""
@@ -148,7 +149,7 @@ class ScanStep:
             self.refresh()
             tables.choices(self.ui.scanCombo, [n.GetName() for n in self.scans()], node.GetName())
 
-        self.panel.runner.start(start, finish)
+        self.panel.runner.start(start, finish, about=(CT,))
 
     def onCorrect(self):
         """Open the other module on the scan, and click its button."""

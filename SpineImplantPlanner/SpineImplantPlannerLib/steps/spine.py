@@ -8,6 +8,7 @@ from SpineImplantPlannerLib.handles.clicking import Clicks
 from SpineImplantPlannerLib.nodes.spine import FRAMES_ATTRIBUTE, piecesOf
 from SpineImplantPlannerLib.panel import reasons, tables, totalsegmentator
 from SpineImplantPlannerLib.panel.detour import Detour, isInstalled
+from SpineImplantPlannerLib.panel.runner import CT, SPINE
 from spinemar.errors import InputError
 from spinemar.spine.labels.levels import LEVELS, level_position
 from spinemar.spine.model import CONFIDENT
@@ -80,7 +81,7 @@ class SpineStep:
     # Segmentations from here and elsewhere.
 
     def onSegment(self):
-        self.panel.runner.start(self._segment, self._take)
+        self.panel.runner.start(self._segment, self._take, about=(CT,))
 
     def _segment(self):
         logic = self.panel.planner
@@ -102,7 +103,7 @@ class SpineStep:
             pieces, names = piecesOf(node)
             return logic.plannerJobs.segment(logic.ct(), pieces, names)
 
-        self.panel.runner.start(start, self._take)
+        self.panel.runner.start(start, self._take, about=(CT,))
 
     def choose(self, node):
         """Read the spine from a segmentation that this module made; leave any other alone."""
@@ -119,7 +120,7 @@ class SpineStep:
             logic.chooseSpine(spine, node)
             self.panel.fillLevels()
 
-        self.panel.runner.start(start, finish)
+        self.panel.runner.start(start, finish, about=(CT,))
 
     def _take(self, spine, description="Segment the spine", show=True):
         logic = self.panel.planner
@@ -167,17 +168,20 @@ class SpineStep:
         row = self.ui.spineTable.currentRow()
         logic = self.panel.planner
 
-        def rename():
+        def start():
             spine = logic.requireSpine()
             if not 0 <= row < len(spine.levels):
                 raise InputError("No vertebra is selected.", "Click its row in the table first.")
             wanted = self.ui.relabelCombo.currentText
             steps = int(level_position(wanted) - level_position(spine.levels[row]))
             # The present name, chosen again, confirms it.
-            logic.shiftLevels(steps)
+            return logic.plannerJobs.shiftLevels(spine, steps)
+
+        def finish(spine):
+            logic.takeShifted(spine)
             self.panel.fillLevels()
 
-        self.panel.runner.guarded(rename)
+        self.panel.runner.start(start, finish, about=(SPINE,))
 
     def onMend(self, on):
         """Wait for a click into the body of the chosen level, then segment it again."""
@@ -212,7 +216,9 @@ class SpineStep:
             return logic.plannerJobs.correct(logic.ct(), spine, level, point)
 
         self.panel.runner.start(
-            start, lambda spine: self._take(spine, f"Segment {level} again", False)
+            start,
+            lambda spine: self._take(spine, f"Segment {level} again", False),
+            about=(CT, SPINE),
         )
 
     def onEdit(self):
@@ -250,7 +256,7 @@ class SpineStep:
             else:
                 self._take(edited.spine, f"Edit {', '.join(edited.levels)}", False)
 
-        self.panel.runner.start(start, finish)
+        self.panel.runner.start(start, finish, about=(CT, SPINE))
 
     def close(self):
         """Take the button out of the other module."""

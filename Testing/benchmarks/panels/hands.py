@@ -25,7 +25,7 @@ class Touch:
         By the clock, until the panel was free again; of a wait all of it.
     panel_s, drawing_s : float
         Processor seconds of the panel's own thread: without the drawing of the views, and of it.
-        Of a wait those of the longest pass of the event loop.
+        Of a wait those of the longest pass of the event loop, of a drag those of its longest step.
     """
 
     what: str
@@ -129,8 +129,14 @@ class Hands:
         """Drag from one RAS point to another in a view."""
         from Testing.host import mouse
 
-        with self._touch("drag in a view", "drag"):
-            mouse.drag(view, start, end)
+        self._boxes, began = 0, time.perf_counter()
+        longest, held = (0.0, 0.0), self._held()
+        for _ in mouse.dragging(view, start, end):
+            now = self._held()
+            longest = max(longest, (now[0] - held[0], now[1] - held[1]))
+            held = self._held()
+        self._keep(Touch("drag in a view", "drag", 1, time.perf_counter() - began, *longest))
+        self._keep_boxes()
 
     def key(self, code: Any, modifier: Any = None, what: str = "key") -> None:
         """Press a key in the main window."""
@@ -161,12 +167,11 @@ class Hands:
     @contextmanager
     def _touch(self, what: str, kind: str, count: int = 1) -> Iterator[None]:
         self._boxes = 0
-        began, used, drawn = time.perf_counter(), time.thread_time(), self._drawing_s
+        began, held = time.perf_counter(), self._held()
         yield
         self.host.app.processEvents()
-        seconds, drawing = time.perf_counter() - began, self._drawing_s - drawn
-        panel = time.thread_time() - used - drawing
-        self._keep(Touch(what, kind, count, seconds, panel, drawing))
+        now, seconds = self._held(), time.perf_counter() - began
+        self._keep(Touch(what, kind, count, seconds, now[0] - held[0], now[1] - held[1]))
         self._keep_boxes()
 
     def _keep_boxes(self) -> None:
@@ -182,10 +187,14 @@ class Hands:
         )
 
     def _pass(self) -> tuple[float, float]:
-        used, drawn = time.thread_time(), self._drawing_s
+        held = self._held()
         self.host.app.processEvents()
-        drawing = self._drawing_s - drawn
-        return time.thread_time() - used - drawing, drawing
+        now = self._held()
+        return now[0] - held[0], now[1] - held[1]
+
+    def _held(self) -> tuple[float, float]:
+        """Return the processor seconds so far: of the panel without drawing, and of drawing."""
+        return time.thread_time() - self._drawing_s, self._drawing_s
 
     def _answer(self, message: Any) -> Any:
         self._boxes += 1

