@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -88,6 +88,18 @@ def tell_error(error: SpinemarError, *, json: bool) -> int:
             }
         )
     return error.exit_code
+
+
+def end_after_rows(error: SpinemarError, *, json: bool) -> NoReturn:
+    """End with an error of some of many volumes, whose rows were printed.
+
+    As JSON they were the one object; it says what failed, and nothing may follow it on stdout.
+    """
+    import typer
+
+    if json:
+        raise typer.Exit(tell_error(error, json=False))
+    raise error
 
 
 def _plain(value: Any) -> Any:

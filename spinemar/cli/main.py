@@ -17,6 +17,10 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("plan", "spinemar.cli.commands.plan:plan"),
     ("grade", "spinemar.cli.commands.grade:grade"),
     ("find-implants", "spinemar.cli.commands.find_implants:find_implants"),
+    (
+        "find-implants-batch",
+        "spinemar.cli.commands.find_implants_batch:find_implants_batch",
+    ),
     ("voxelize", "spinemar.cli.commands.voxelize:voxelize"),
     ("simulate", "spinemar.cli.commands.simulate:simulate"),
     ("evaluate", "spinemar.cli.commands.evaluate:evaluate"),

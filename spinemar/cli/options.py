@@ -21,6 +21,14 @@ EarlierSeries = Annotated[
 EarlierLabels = Annotated[
     Path | None, typer.Option(help="The earlier CT's vertebrae; segmented by default.")
 ]
+EarlierCts = Annotated[
+    list[Path] | None,
+    typer.Option(help="DICOM folder with earlier CTs; each scan takes its patient's. Repeatable."),
+]
+Workers = Annotated[int, typer.Option(min=1, help="Local processes.")]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, for many machines.")
+]
 CatalogueFiles = Annotated[
     list[Path] | None, typer.Option(help="Catalogue of your own. Repeatable.")
 ]

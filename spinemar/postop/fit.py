@@ -29,6 +29,9 @@ _RADIUS_MM, _BLUR_MM = (0.8, 4.5), (0.15, 1.6)
 # Cross-sections are measured within this radius; a tulip fills more than the multiple of a shank.
 _SECTION_MM, _HEAD_MULTIPLE = 8.5, 2.2
 _NEAR_STEPS, _LEAST_MM2, _ENDS_BELOW, _GAP_STEPS = 12, 2.0, 0.4, 10
+# Between two thick slices, or where rays are lost, a thin shank is not seen over so much of its
+# length: what lies so near its axis behind such a gap, and goes on for so long, is the same shank.
+_CORE_MM, _LOST_STEPS, _GOES_ON_STEPS = 3.0, 36, 10
 _SHORTEST_MM, _ROUNDS = 12.0, 2
 # A voxel's share is good to this; neighbours err alike, so that fewer count.
 _SHARE_ERROR, _ALIKE_VOXELS = 0.12, 6.0
@@ -87,6 +90,19 @@ class _Voxels:
     share: FloatArray
 
 
+@dataclass(frozen=True, eq=False)
+class _Extent:
+    """Where a shank lies along its axis, mm from its middle.
+
+    `lost_mm` (n,) are the depths between its ends at which no metal is seen.
+    """
+
+    neck_mm: float
+    tip_mm: float
+    has_head: bool
+    lost_mm: FloatArray
+
+
 def fit_shank(
     shank: Shank, metal: MetalShare, others: tuple[Shank, ...] = ()
 ) -> FittedShank | None:
@@ -102,7 +118,7 @@ def fit_shank(
     fitted = None
     for _ in range(_ROUNDS):
         extent = _extent(shank, metal)
-        fitted = None if extent is None else _fitted(shank, metal, others, *extent[:2])
+        fitted = None if extent is None else _fitted(shank, metal, others, extent)
         if fitted is None:
             return None
         shank = replace(shank, middle=(fitted.neck + fitted.tip) / 2, axis=fitted.axis)
@@ -111,47 +127,71 @@ def fit_shank(
         return None
     margin = 1.5 * max(metal.geometry.spacing_mm)
     cut_off = not bool(metal.holds(fitted.tip + shank.axis * margin).all())
-    neck = shank.middle + shank.axis * extent[0]
-    result = replace(fitted, neck=neck, cut_off=cut_off, has_head=extent[2])
+    neck = shank.middle + shank.axis * extent.neck_mm
+    result = replace(fitted, neck=neck, cut_off=cut_off, has_head=extent.has_head)
     return result if result.length_mm >= _SHORTEST_MM or cut_off else None
 
 
-def _extent(shank: Shank, metal: MetalShare) -> tuple[float, float, bool] | None:
-    """Return where neck and tip lie along the axis from its middle, and whether a head follows."""
+def _extent(shank: Shank, metal: MetalShare) -> _Extent | None:
+    """Return where neck and tip lie along the axis from its middle."""
     depth = np.arange(-_BACK_MM, _LONGEST_MM, _STEP_MM)
-    area = _sections_mm2(shank, metal, depth)
+    area = _sections_mm2(shank, metal, depth, _SECTION_MM)
     start = int(np.searchsorted(depth, 0.0))
-    usual = float(np.median(area[start - _NEAR_STEPS : start + _NEAR_STEPS]))
+    usual = _usual_mm2(area, start)
     if usual < _LEAST_MM2:
         return None
-    stop = start + _until_it_ends(area[start:] >= _ENDS_BELOW * usual)
-    first = start - _until_it_ends(area[start::-1] >= _ENDS_BELOW * usual)
+    there = area >= _ENDS_BELOW * usual
+    core = _sections_mm2(shank, metal, depth, _CORE_MM) >= _ENDS_BELOW * usual
+    stop = start + _until_it_ends(there[start:], core[start:])
+    first = start - _until_it_ends(there[start::-1], core[start::-1])
+    lost = ~there & (depth > depth[first]) & (depth < depth[stop])
     limit = _HEAD_MULTIPLE * usual
     wide = np.flatnonzero(area[first:start] > limit) + first
     if not len(wide):
-        return float(depth[first]), float(depth[stop]), False
+        return _Extent(float(depth[first]), float(depth[stop]), False, depth[lost])
     n = int(wide[-1])
     step = max(area[n] - area[n + 1], 1e-6)
     neck = depth[n] + _STEP_MM * float(np.clip((area[n] - limit) / step, 0.0, 1.0))
-    return float(neck), float(depth[stop]), True
+    return _Extent(float(neck), float(depth[stop]), True, depth[lost])
 
 
-def _until_it_ends(metal: NDArray[np.bool_]) -> int:
-    """Count the steps to the last one before a gap longer than thick slices make."""
+def _usual_mm2(area: FloatArray, start: int) -> float:
+    """Return the cross-section around the middle; where nothing is seen there, beside it."""
+    near = float(np.median(area[start - _NEAR_STEPS : start + _NEAR_STEPS]))
+    if near >= _LEAST_MM2:
+        return near
+    beside = area[start - _LOST_STEPS // 2 : start + _LOST_STEPS // 2]
+    seen = beside[beside >= _LEAST_MM2]
+    return float(np.median(seen)) if len(seen) else 0.0
+
+
+def _until_it_ends(metal: NDArray[np.bool_], core: NDArray[np.bool_]) -> int:
+    """Count the steps to the last one before a gap longer than thick slices make.
+
+    A longer one counts as lost where metal goes on near the axis (`core`) behind it.
+    """
     there = np.flatnonzero(metal)
     if not len(there):
         return 0
-    gaps = np.flatnonzero(np.diff(there, prepend=-1) > _GAP_STEPS)
-    return int(there[gaps[0] - 1] if len(gaps) and gaps[0] > 0 else 0 if len(gaps) else there[-1])
+    end = -1
+    for n in there:
+        gap = n - end
+        goes_on = core[n : n + _GOES_ON_STEPS].sum() >= 0.8 * _GOES_ON_STEPS
+        if gap > _GAP_STEPS and not (gap <= _LOST_STEPS and goes_on):
+            break
+        end = int(n)
+    return max(end, 0)
 
 
-def _sections_mm2(shank: Shank, metal: MetalShare, depth: FloatArray) -> FloatArray:
+def _sections_mm2(
+    shank: Shank, metal: MetalShare, depth: FloatArray, reach_mm: float
+) -> FloatArray:
     """Return the metal's cross-section around an axis at depths (n,) from its middle, in mm2."""
     first = perpendicular(shank.axis, (1.0, 0.0, 0.0))
     second = np.cross(shank.axis, first)
-    step = np.arange(-_SECTION_MM, _SECTION_MM + 1e-6, _CELL_MM)
+    step = np.arange(-reach_mm, reach_mm + 1e-6, _CELL_MM)
     across, up = np.meshgrid(step, step)
-    disc = np.hypot(across, up) <= _SECTION_MM
+    disc = np.hypot(across, up) <= reach_mm
     offsets = across[disc, None] * first + up[disc, None] * second
     centres = shank.middle + depth[:, None] * shank.axis
     share = metal.at(centres[:, None] + offsets)
@@ -160,9 +200,10 @@ def _sections_mm2(shank: Shank, metal: MetalShare, depth: FloatArray) -> FloatAr
 
 
 def _fitted(
-    shank: Shank, metal: MetalShare, others: tuple[Shank, ...], neck_mm: float, tip_mm: float
+    shank: Shank, metal: MetalShare, others: tuple[Shank, ...], extent: _Extent
 ) -> FittedShank | None:
-    voxels = _voxels(shank, metal, others, neck_mm + _AFTER_NECK_MM, tip_mm)
+    neck_mm, tip_mm = extent.neck_mm, extent.tip_mm
+    voxels = _voxels(shank, metal, others, extent)
     if len(voxels.share) < 8:
         return None
     first = perpendicular(shank.axis, (1.0, 0.0, 0.0))
@@ -218,10 +259,9 @@ def _errors(slopes: FloatArray, left: FloatArray) -> FloatArray:
     return np.sqrt(np.maximum(np.diag(covariance), 0.0))
 
 
-def _voxels(
-    shank: Shank, metal: MetalShare, others: tuple[Shank, ...], from_mm: float, tip_mm: float
-) -> _Voxels:
-    """Cut out the voxels around a shank that are no other's."""
+def _voxels(shank: Shank, metal: MetalShare, others: tuple[Shank, ...], extent: _Extent) -> _Voxels:
+    """Cut out the voxels around a shank that are no other's and lie where metal is seen."""
+    from_mm, tip_mm = extent.neck_mm + _AFTER_NECK_MM, extent.tip_mm
     ends = shank.middle + np.array([[from_mm], [tip_mm + _BEYOND_MM]]) * shank.axis
     reach = _RADIUS_MM[1] + _AROUND_MM
     corners = np.concatenate([ends - reach, ends + reach])
@@ -237,6 +277,11 @@ def _voxels(
     depth = (points - shank.middle) @ shank.axis
     away = _off_axis(points, shank)
     near = (depth >= from_mm) & (depth <= tip_mm + _BEYOND_MM) & (away <= reach)
+    if len(extent.lost_mm):
+        place = np.clip(np.searchsorted(extent.lost_mm, depth), 0, len(extent.lost_mm) - 1)
+        before = extent.lost_mm[np.maximum(place - 1, 0)]
+        off = np.minimum(np.abs(extent.lost_mm[place] - depth), np.abs(before - depth))
+        near &= off > _STEP_MM
     for other in others:
         near &= (away <= _off_axis(points, other)) | ((points - other.middle) @ other.axis > 40.0)
     index = index[near]

@@ -2,7 +2,7 @@
 
 The grade is the planner's (`planning/grades`), and so is what forbids one in any plan. What is
 added is how far it can be off: the fit of the screw and the surface of the bone both err, and their
-errors add up in quadrature. The interval holds nine of ten; where its ends have one letter the
+errors add up in quadrature. The interval holds 19 of 20; where its ends have one letter the
 grade is certain.
 """
 
@@ -17,8 +17,8 @@ from spinemar.planning.grades.gertzbein_robbins import RESOLVED_MM, graded_screw
 from spinemar.postop.bone import Bone, BoneSource
 from spinemar.postop.fit import FittedShank
 
-#: Normal quantile of an interval that holds nine of ten.
-_NINE_OF_TEN = 1.645
+#: Normal quantile of an interval that holds 19 of 20.
+MOST = 1.96
 #: An interval as wide as this says nothing any more.
 _WIDEST_MM = 9.0
 
@@ -82,7 +82,7 @@ def grade_found(screw: Screw, fitted: FittedShank, bone: Bone, sees_bone: bool) 
     reason = _hindrance(fitted, bone, sees_bone) or tried.not_graded
     if tried.grade is None or reason:
         return GradedScrew(None, "", "", nothing, bone.source, reason, canal)
-    spread = _NINE_OF_TEN * spread_mm(fitted, bone.error_mm[screw.level])
+    spread = MOST * spread_mm(fitted, bone.error_mm[screw.level])
     low, high = -tried.grade.margin_mm - spread, -tried.grade.margin_mm + spread
     if high - low > _WIDEST_MM:
         reason = "Screw and bone are known too roughly here."

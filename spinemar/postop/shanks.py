@@ -23,7 +23,9 @@ _SIDE_MM, _BEHIND_MM, _BEFORE_MM, _HEIGHT_MM = 32.0, 3.0, 60.0, 17.0
 _LINE_MM, _TRIED, _MOST = 2.5, 400, 6
 _LEAST_VOXELS, _LEAST_LONG_MM = 12, 12.0
 _STEEPEST_DEG = 60.0
-_REACH_MM, _CLEARED_MM, _GAP_MM, _TURNS = 4.0, 6.0, 8.0, 5
+_REACH_MM, _CLEARED_MM, _TURNS = 4.0, 6.0, 5
+# A longer gap parts two pieces; a thin shank between thick slices, or in lost rays, has such ones.
+_GAP_MM, _BEYOND_MM = 18.0, 4.0
 # Two lines so near each other are one screw.
 _SAME_MM, _SAME_DEG = 4.0, 20.0
 # Of a line's voxels so much lies near its axis; a plate, a cage or a tooth is wider.
@@ -158,7 +160,7 @@ def _beside_it(
 ) -> NDArray[np.bool_]:
     """Return which voxels lie on a line's piece or around it."""
     depth = (points - middle) @ axis
-    low, high = depth[on_it].min() - _GAP_MM / 2, depth[on_it].max() + _GAP_MM / 2
+    low, high = depth[on_it].min() - _BEYOND_MM, depth[on_it].max() + _BEYOND_MM
     away = _away(points, middle, axis)
     return np.asarray((away <= _CLEARED_MM) & (depth >= low) & (depth <= high), dtype=np.bool_)
 

@@ -24,6 +24,10 @@ from spinemar.spine.model import SpineModel
 from spinemar.volume import CTVolume
 
 
+class NoMetalError(InputError):
+    """There is no metal in the CT."""
+
+
 @dataclass(frozen=True)
 class StudySettings:
     """How a postoperative CT is gone through.
@@ -93,8 +97,10 @@ def study_after_operation(
 
     Raises
     ------
+    NoMetalError
+        If there is no metal.
     InputError
-        If there is no metal or no spine, the corrected CT is another scan's, or the earlier CT
+        If there is no spine, the corrected CT is another scan's, or the earlier CT
         another patient's.
 
     Examples
@@ -119,7 +125,7 @@ def study_after_operation(
         device = settings.correction.device
         metal = metal_share_of(scan, device, progress=progress, cancel=cancel)
     if not (metal.share >= LEAST_SHARE).any():
-        raise InputError("No metal was found in this CT.", "Give a CT from after the operation.")
+        raise NoMetalError("No metal was found in this CT.", "Give a CT from after the operation.")
     bone = _bone(corrected, metal, settings, spine, earlier, progress, cancel)
     found = find_implants(
         metal,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,9 @@ _HEADER = (
     "breach_low_mm", "breach_high_mm", "direction", "canal_intrusion_mm", "bone", "estimated",
     "reason", "planned_entry_mm", "planned_tip_mm", "planned_angle_deg",
 )  # fmt: skip
+
+COHORT_HEADER = ("source", "series", *_HEADER)
+"""Columns of `cohort_csv`."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,22 @@ def implants_facts(found: FoundImplants, deviations: Deviations | None = None) -
         facts["planned_not_found"] = deviations.not_found
         facts["found_not_planned"] = deviations.not_planned
     return facts
+
+
+def cohort_csv(found: Iterable[tuple[str, str, Sequence[Mapping[str, object]]]]) -> str:
+    """Return the screws of many CTs as CSV text.
+
+    Parameters
+    ----------
+    found : iterable of (str, str, sequence of mapping)
+        Source and series of each CT, and its screws as `implants_facts` says them.
+    """
+    rows = [
+        (source, series, *(screw.get(name) for name in _HEADER))
+        for source, series, screws in found
+        for screw in screws
+    ]
+    return csv_text(COHORT_HEADER, rows)
 
 
 def grade_lines(found: FoundImplants) -> str:

@@ -1,16 +1,18 @@
-"""``python -m Testing.benchmarks.postop make | score | page``."""
+"""``python -m Testing.benchmarks.postop make | score | page | calibrate``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from spinemar.errors import SpinemarError
-from Testing.benchmarks.postop.page import write_page
+from Testing.benchmarks.postop.calibrate import TRAINING, calibration
+from Testing.benchmarks.postop.page import read_rows, write_page
 from Testing.benchmarks.postop.pairs import read_operated_pair
-from Testing.benchmarks.postop.scans import HOME, all_specs, make_scan, read_scan
+from Testing.benchmarks.postop.scans import HOME, PATIENTS, all_specs, make_scan, read_scan
 from Testing.benchmarks.postop.score import CASES, score_scans
 
 
@@ -21,26 +23,30 @@ def main() -> int:
     )
     tasks = parser.add_subparsers(dest="task", required=True)
     make = tasks.add_parser("make", help="make the scans that are not there yet")
+    make.add_argument("--training", action="store_true", help="of the patients to calibrate on")
     make.add_argument("--draws", type=int, default=2, help="how many of each")
     score = tasks.add_parser("score", help="find the implants of every scan, and measure")
     score.add_argument("--pairs", type=Path, help="also pairs of Testing.benchmarks.earlier_ct")
     score.add_argument("--case", choices=CASES, action="append", help="all by default; repeatable")
     page = tasks.add_parser("page", help="fill the tables of Docs/postop.md")
     page.add_argument("--only-print", action="store_true")
-    for task in (make, score, page):
+    calibrate = tasks.add_parser("calibrate", help="how far the grades of a home folder are off")
+    for task in (make, score, page, calibrate):
         task.add_argument("--home", type=Path, default=HOME, help="folder of all that is made")
     for task in (make, score):
         task.add_argument("--only", default="", help="part of a scan's name")
     options = parser.parse_args()
     try:
-        return {"make": _make, "score": _score, "page": _page}[options.task](options)
+        return {"make": _make, "score": _score, "page": _page, "calibrate": _calibrate}[
+            options.task
+        ](options)
     except SpinemarError as error:
         print(error, file=sys.stderr)
         return error.exit_code
 
 
 def _make(options: argparse.Namespace) -> int:
-    for spec in all_specs(options.draws):
+    for spec in all_specs(options.draws, TRAINING if options.training else PATIENTS):
         if options.only in spec.name:
             started = time.monotonic()
             make_scan(spec, options.home)
@@ -54,7 +60,7 @@ def _score(options: argparse.Namespace) -> int:
     sources = [(own, read_scan)]
     if options.pairs is not None:
         sources.append((sorted(p.parent for p in options.pairs.glob("*/facts.json")),
-                        read_operated_pair))  # fmt: skip
+                        partial(read_operated_pair, home=options.home)))  # fmt: skip
     for scans, reader in sources:
         chosen = [scan for scan in scans if options.only in scan.name]
         for line in score_scans(chosen, reader, rows, options.case or CASES):
@@ -63,7 +69,12 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _page(options: argparse.Namespace) -> int:
-    print(write_page(options.home / "rows", only_print=options.only_print))
+    print(write_page(options.home, only_print=options.only_print))
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    print(calibration(read_rows(options.home)))
     return 0
 
 

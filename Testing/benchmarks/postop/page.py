@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +13,63 @@ import numpy as np
 from Testing.benchmarks.earlier_ct.making.patients import ROOT
 from Testing.benchmarks.marked_page import fill_between
 from Testing.benchmarks.postop.score import CASES, Row
+from Testing.benchmarks.postop.tallies import (
+    LETTERS,
+    counts,
+    graded,
+    holds_truth,
+    is_certain,
+    is_exact,
+    share,
+    weighted_kappa,
+    within_one,
+)
+from Testing.benchmarks.postop.targets import targets_table
+from Testing.benchmarks.postop.truth import doubtful_levels, patient_of
 
 PAGE = ROOT / "Docs" / "postop.md"
 _FIRST, _LAST = "<!-- tables: begin -->", "<!-- tables: end -->"
-_LETTERS = "ABCDE"
-_METALS = ("Ti-6Al-4V", "CoCrMo", "316L")
+_METALS = {"Ti-6Al-4V": "titanium", "CoCrMo": "cobalt-chrome", "316L": "steel"}
+_SEVERITIES = ("mild", "middle", "severe")
 
 
-def write_page(rows: Path, *, only_print: bool = False) -> str:
-    """Fill the page's tables from a folder of rows; returns them."""
-    found = [
-        Row(**one) for path in sorted(rows.glob("*.json")) for one in json.loads(path.read_text())
-    ]
-    text = tables(found)
+def write_page(home: Path, *, only_print: bool = False) -> str:
+    """Fill the page's tables from the rows of a home folder; returns them."""
+    text = tables(read_rows(home))
     if not only_print:
         fill_between(PAGE, _FIRST, _LAST, f"\n\n{text}\n")
     return text
 
 
+def read_rows(home: Path) -> list[Row]:
+    """Read all rows of a home folder; screws whose true grade is doubtful have none."""
+    rows = [
+        Row(**one)
+        for path in sorted((home / "rows").glob("*.json"))
+        for one in json.loads(path.read_text())
+    ]
+    doubtful = {name: doubtful_levels(name, home) for name in {patient_of(r.scan) for r in rows}}
+    return [
+        replace(row, true="") if row.level in doubtful[patient_of(row.scan)] else row
+        for row in rows
+    ]
+
+
 def tables(rows: Sequence[Row]) -> str:
     """Return all tables as Markdown."""
     return "\n".join(
-        [_places(rows), _grades(rows), _by_metal(rows),
-         *(_confusion(rows, case) for case in CASES)]
-    )  # fmt: skip
+        [
+            targets_table(rows),
+            _places(rows),
+            _grades(rows),
+            _grades_by("metal", rows, lambda row: _METALS[row.metal]),
+            _grades_by("slices", rows, lambda row: f"{row.slice_mm:g} mm"),
+            _grades_by("artifacts", rows, _severity_of(rows)),
+            _grades_by("scanner", rows, _scanner),
+            _refusals(rows),
+            *(_confusion(rows, case) for case in CASES),
+        ]
+    )
 
 
 def _places(rows: Sequence[Row]) -> str:
@@ -57,86 +92,126 @@ def _places(rows: Sequence[Row]) -> str:
         ]
         scans = len({r.scan for r in own})
         false = sum(not r.screw for r in own)
-        lines.append(f"| {metal} | {scans} | {len(true)} | {len(hit)} | {false} | "
-                     f"{' | '.join(cells)} |")  # fmt: skip
+        lines.append(f"| {_METALS.get(metal, metal)} | {scans} | {len(true)} | {len(hit)} | "
+                     f"{false} | {' | '.join(cells)} |")  # fmt: skip
     return "\n".join([*lines, ""])
 
 
 def _grades(rows: Sequence[Row]) -> str:
-    lines = ["Grades:", "", "| bone from | screws | not found | not gradable | exact | within one "
-             "| breach of 4 mm or more called A or B | certain | of them exact | kappa |",
-             "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    heads = ("bone from", "scans", "screws", "not found", "false", "truth doubtful",
+             "not gradable", "exact", "within one", "breach of 4 mm or more called A or B",
+             "true letter inside the interval", "certain", "of them exact", "kappa")  # fmt: skip
+    lines = ["Grades:", "", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for case in CASES:
-        own = [r for r in rows if r.case == case and r.screw]
+        own = [r for r in rows if r.case == case]
         if own:
             lines.append(_grade_line(case, own))
     return "\n".join([*lines, ""])
 
 
-def _by_metal(rows: Sequence[Row]) -> str:
-    lines = ["Grades by metal:", "", "| bone from | metal | screws | not gradable | exact | "
-             "within one |", "|---|---|---|---|---|---|"]  # fmt: skip
+def _grade_line(case: str, own: Sequence[Row]) -> str:
+    true, lettered = [r for r in own if r.screw], graded(own)
+    certain = [r for r in lettered if is_certain(r)]
+    large = [r for r in lettered if r.true_breach >= 4.0]
+    cells = [
+        len({r.scan for r in own}),
+        len(true),
+        sum(not r.found for r in true),
+        sum(not r.screw for r in own),
+        sum(not r.true for r in true),
+        sum(r.letter == "-" for r in true if r.true),
+        _percent(lettered, is_exact),
+        _percent(lettered, within_one),
+        f"{sum(r.letter in 'AB' for r in large)} of {len(large)}",
+        _percent(lettered, holds_truth),
+        len(certain),
+        _percent(certain, is_exact),
+        f"{weighted_kappa(lettered):.2f}",
+    ]
+    return f"| {case} | {' | '.join(map(str, cells))} |"
+
+
+def _grades_by(name: str, rows: Sequence[Row], group_of: Callable[[Row], str]) -> str:
+    lines = [f"Grades by {name}:", "", f"| bone from | {name} | screws | found | not gradable | "
+             "exact | within one |", "|---|---|---|---|---|---|---|"]  # fmt: skip
     for case in CASES:
-        for metal in _METALS:
-            own = [r for r in rows if r.case == case and r.screw and r.metal == metal]
-            graded = [r for r in own if r.letter in _LETTERS and r.letter]
-            if own:
-                lines.append(
-                    f"| {case} | {metal} | {len(own)} | {sum(r.letter == '-' for r in own)} | "
-                    f"{_share(graded, lambda r: r.letter == r.true)} | "
-                    f"{_share(graded, lambda r: _off(r) <= 1)} |"
-                )
+        own = [r for r in rows if r.case == case and r.screw]
+        for group in sorted({group_of(r) for r in own}):
+            some = [r for r in own if group_of(r) == group]
+            lettered = graded(some)
+            cells = [
+                len(some),
+                sum(bool(r.found) for r in some),
+                sum(r.letter == "-" for r in some if r.true),
+                _percent(lettered, is_exact),
+                _percent(lettered, within_one),
+            ]
+            lines.append(f"| {case} | {group} | {' | '.join(map(str, cells))} |")
     return "\n".join([*lines, ""])
 
 
-def _grade_line(case: str, own: Sequence[Row]) -> str:
-    graded = [r for r in own if r.letter and r.letter in _LETTERS]
-    certain = [r for r in graded if r.best == r.worst]
-    large = [r for r in graded if r.true_breach >= 4.0]
-    missed = sum(r.letter in "AB" for r in large)
-    return (
-        f"| {case} | {len(own)} | {sum(not r.found for r in own)} | "
-        f"{sum(r.letter == '-' for r in own)} | {_share(graded, lambda r: r.letter == r.true)} | "
-        f"{_share(graded, lambda r: _off(r) <= 1)} | {missed} of {len(large)} | {len(certain)} | "
-        f"{_share(certain, lambda r: r.letter == r.true)} | {weighted_kappa(graded):.2f} |"
-    )
+def _severity_of(rows: Sequence[Row]) -> Callable[[Row], str]:
+    """Put scans into thirds by how much their correction changed beside the metal."""
+    by_scan = {row.scan: row.severity_hu for row in rows if np.isfinite(row.severity_hu)}
+    edges = np.percentile(list(by_scan.values()), [100 / 3, 200 / 3]) if by_scan else [0.0, 0.0]
+
+    def severity(row: Row) -> str:
+        value = by_scan.get(row.scan)
+        if value is None:
+            return "not known"
+        third = int(np.searchsorted(edges, value))
+        ends = (f"below {edges[0]:.0f} HU", f"to {edges[1]:.0f} HU", f"above {edges[1]:.0f} HU")
+        return f"{third + 1}: {_SEVERITIES[third]}, {ends[third]}"
+
+    return severity
 
 
-def weighted_kappa(rows: Sequence[Row]) -> float:
-    """Agreement of letters beyond chance, disagreement weighted by its square (Cohen, 1968)."""
-    table = _counts(rows)
-    if not table.sum():
-        return float("nan")
-    off = np.subtract.outer(np.arange(5), np.arange(5)) ** 2
-    chance = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    expected = float((off * chance).sum())
-    return 1.0 - float((off * table).sum()) / expected if expected else float("nan")
+def _scanner(row: Row) -> str:
+    kinds = {"xcist": "XCIST", "own": "own, fan beam"}
+    return kinds.get(row.scan.split("-")[0], "own, parallel beam")
 
 
-def _counts(rows: Sequence[Row]) -> np.ndarray:
-    table = np.zeros((5, 5))
-    for row in rows:
-        table[_LETTERS.index(row.true), _LETTERS.index(row.letter)] += 1
-    return table
+def _refusals(rows: Sequence[Row]) -> str:
+    lines = ["Why screws are not gradable:", "", "| bone from | reason | screws |", "|---|---|---|"]
+    for case in CASES:
+        reasons = Counter(
+            _kind_of(r.reason) for r in rows if r.case == case and r.true and r.letter == "-"
+        )
+        lines += [f"| {case} | {reason} | {n} |" for reason, n in reasons.most_common()]
+    return "\n".join([*lines, ""])
+
+
+def _kind_of(reason: str) -> str:
+    """Return a reason without names and numbers."""
+    for words, kind in (
+        ("edge", "cut off by the volume's edge"),
+        ("leaves the volume", "cut off by the volume's edge"),
+        ("was not found", "pedicle not found, or with little confidence"),
+        ("pedicle of", "pedicle not found, or with little confidence"),
+        ("cannot be right", "labels do not agree with the CT"),
+        ("does not pass", "misses the pedicle of the bone"),
+        ("not among", "vertebra not found"),
+        ("Lost rays", "lost rays hide the bone"),
+        ("too roughly", "known too roughly"),
+    ):
+        if words in reason:
+            return kind
+    return "the level is in doubt, or else"
 
 
 def _confusion(rows: Sequence[Row], case: str) -> str:
-    own = [r for r in rows if r.case == case and r.letter and r.letter in _LETTERS]
+    own = graded([r for r in rows if r.case == case])
     if not own:
         return ""
     lines = [f"Bone from the {case}: true letter down, found across:", "",
              "| | A | B | C | D | E |", "|---|---|---|---|---|---|"]  # fmt: skip
-    for letter, counts in zip(_LETTERS, _counts(own), strict=True):
-        lines.append(f"| {letter} | {' | '.join(str(int(n)) for n in counts)} |")
+    for letter, row in zip(LETTERS, counts(own), strict=True):
+        lines.append(f"| {letter} | {' | '.join(str(int(n)) for n in row)} |")
     return "\n".join([*lines, ""])
 
 
-def _off(row: Row) -> int:
-    return abs(_LETTERS.index(row.letter) - _LETTERS.index(row.true))
-
-
-def _share(rows: Sequence[Row], right: Callable[[Row], bool]) -> str:
-    return f"{100 * sum(map(right, rows)) / len(rows):.0f} %" if rows else "-"
+def _percent(rows: Sequence[Row], right: Callable[[Row], bool]) -> str:
+    return f"{share(rows, right):.0f} %" if rows else "-"
 
 
 def _spread(rows: Sequence[Row], value: Callable[[Row], float]) -> str:

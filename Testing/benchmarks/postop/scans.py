@@ -71,7 +71,7 @@ class KnownScan:
     scan, earlier : CTVolume
         With metal; and the patient before, in another posture.
     corrected : CTVolume or None
-        The scan, its artifacts reduced; None where nobody corrected it yet.
+        The scan, its artifacts reduced; None where it was not asked for.
     metal : LabelVolume
         Percent of each voxel that the correction took for metal.
     labels : LabelVolume
@@ -136,13 +136,13 @@ def make_scan(spec: ScanSpec, home: Path = HOME) -> Path:
     return folder
 
 
-def read_scan(folder: Path) -> KnownScan:
-    """Read what `make_scan` made."""
-    scan, corrected, metal, labels, earlier = (folder / name for name in _FILES)
+def read_scan(folder: Path, corrected: bool = True) -> KnownScan:
+    """Read what `make_scan` made; its correction only where that is asked for."""
+    scan, made, metal, labels, earlier = (folder / name for name in _FILES)
     return KnownScan(
         folder.name,
         read_volume(scan),
-        read_volume(corrected),
+        read_volume(made) if corrected else None,
         read_labels(metal),
         read_labels(labels),
         read_volume(earlier),

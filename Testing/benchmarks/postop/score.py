@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import InputError, SpinemarError
@@ -19,6 +20,7 @@ from spinemar.planning.grades.gertzbein_robbins import assess_screw
 from spinemar.planning.vectors import angle_deg
 from spinemar.postop.bone import Bone, bone_from_corrected, bone_from_earlier, bone_from_labels
 from spinemar.postop.find import FoundImplants, FoundScrew, find_implants
+from spinemar.postop.grades import spread_mm
 from spinemar.postop.metal_share import LEAST_SHARE, MetalShare
 from spinemar.registration.register import lay_over
 from spinemar.spine.anatomy.frames import frames_from_labels
@@ -32,9 +34,11 @@ _SAME_SCREW_MM = 9.0
 
 @dataclass(frozen=True)
 class Row:
-    """One true screw, or one that is none (`true` is ""), in one case; lengths in mm.
+    """One true screw, or one that is none (`screw` is ""), in one case; lengths in mm.
 
-    `found` is "" where it was missed, `letter` "-" where it was not gradable.
+    `found` is "" where it was missed, `letter` "-" where it was not gradable, for `reason`.
+    `fit_error` and `bone_error` are standard deviations, as the grading takes them; `severity_hu`
+    says how much the scan's correction changed beside the metal.
     """
 
     scan: str
@@ -55,10 +59,22 @@ class Row:
     best: str = ""
     worst: str = ""
     true_screw_letter: str = ""
+    fit_error: float = float("nan")
+    bone_error: float = float("nan")
+    reason: str = ""
+    severity_hu: float = float("nan")
+
+    @property
+    def level(self) -> str:
+        """Of the true screw."""
+        return self.screw.split("-")[0]
 
 
 def score_scans(
-    scans: Sequence[Path], reader: Callable[[Path], KnownScan], rows: Path, cases: Sequence[str]
+    scans: Sequence[Path],
+    reader: Callable[[Path, bool], KnownScan],
+    rows: Path,
+    cases: Sequence[str],
 ) -> Iterator[str]:
     """Score every scan in the cases that it has no rows of yet; yields a line for each.
 
@@ -67,7 +83,7 @@ def score_scans(
     scans : sequence of Path
         Folders.
     reader : callable
-        From a folder to its `KnownScan`.
+        From a folder, and whether its correction is needed, to its `KnownScan`.
     rows : Path
         Folder of the rows, one JSON a scan and case.
     cases : sequence of str
@@ -79,11 +95,8 @@ def score_scans(
         missing = [case for case in cases if not targets[case].is_file()]
         if not missing:
             continue
-        known = reader(folder)
+        known = reader(folder, bool(set(missing) & set(CASES[1:3])))
         for case in missing:
-            if known.corrected is None and case in CASES[1:3]:
-                yield f"{folder.name}, {case}: left out, the scan is not corrected"
-                continue
             started = time.process_time()
             found = list(score_scan(known, case))
             with atomic_path(targets[case]) as temporary:
@@ -126,13 +139,14 @@ def _rows(
     bone: Bone | None,
 ) -> Iterator[Row]:
     matched = set()
-    spacing = known.scan.spacing_mm[2]
+    spacing = round(known.scan.spacing_mm[2], 2)
+    severity = _severity_hu(known)
     for screw in known.plan.screws:
         if screw.level not in fields:
             continue
         grade = assess_screw(screw, fields[screw.level]).grade
         row = Row(known.name, case, screw.material, spacing, screw.id, grade.letter,
-                  -grade.margin_mm)  # fmt: skip
+                  -grade.margin_mm, severity_hu=severity)  # fmt: skip
         one = None if found is None else _at(screw, found)
         if one is not None and bone is not None:
             matched.add(one.screw.id)
@@ -141,7 +155,19 @@ def _rows(
     for one in () if found is None else found.screws:
         if one.screw.id not in matched:
             yield Row(known.name, case, known.plan.screws[0].material, spacing, "",
-                      found=one.screw.id)  # fmt: skip
+                      found=one.screw.id, severity_hu=severity)  # fmt: skip
+
+
+def _severity_hu(known: KnownScan) -> float:
+    """RMS of what the correction changed in the box around the metal, without the metal."""
+    if known.corrected is None:
+        return float("nan")
+    inside = known.metal.labels > 0
+    if not inside.any():
+        return 0.0
+    box = ndimage.find_objects(inside.astype(np.uint8))[0]
+    change = (known.corrected.hu[box] - known.scan.hu[box])[~inside[box]]
+    return float(np.sqrt(np.mean(change.astype(np.float64) ** 2)))
 
 
 def _at(screw: Screw, found: FoundImplants) -> FoundScrew | None:
@@ -172,6 +198,9 @@ def _measured(row: Row, screw: Screw, one: FoundScrew, bone: Bone) -> Row:
         best=one.graded.best,
         worst=one.graded.worst,
         true_screw_letter=there,
+        fit_error=spread_mm(one.fitted, 0.0),
+        bone_error=bone.error_mm.get(one.screw.level, float("nan")),
+        reason=one.graded.reason,
     )  # fmt: skip
 
 

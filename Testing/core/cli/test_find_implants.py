@@ -7,29 +7,17 @@ import json
 import numpy as np
 import pytest
 
-from spinemar.io import write_labels, write_volume
 from spinemar.jobs.registry import function_of
 from spinemar.planning.plans.plan_json import read_plan
 from spinemar.progress import CancelToken, ignore_progress
-from spinemar.volume import CTVolume
 from Testing.core.postop import patient
+from Testing.core.postop.scan_files import write_operated
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("operated")
-    geometry = patient.grid((0.8, 0.8, 2.5))
-    labels = patient.labels_on(geometry)
-    points = patient.places(geometry)
-    inside = (points[..., 0] / 47) ** 2 + ((points[..., 1] + 15) / 57) ** 2 < 1
-    noise = np.random.default_rng(0).normal(0, 20, geometry.shape)
-    clean = np.where(inside, np.where(labels.labels > 0, 300.0, 40.0) + noise, -1000.0)
-    share = patient.metal_of(patient.operated(), geometry).share
-    scan = np.clip(clean + share * 9000.0, -1024, 3071)
-    for name, hu in (("scan", scan), ("corrected", np.where(share > 0.5, 3071.0, clean))):
-        whole = np.rint(hu).astype(np.float32)
-        write_volume(folder / f"{name}.nrrd", CTVolume(whole, geometry.ijk_to_ras))
-    write_labels(folder / "labels.nrrd", labels)
+    write_operated(folder)
     return folder
 
 

@@ -47,6 +47,7 @@ CALLS: tuple[tuple[str, str], ...] = (
     ("plan {spine}/ct.nrrd --labels {spine}/labels.nrrd --levels L1 -o p.json --report r", "mesh"),
     ("grade {plan} {spine}/ct.nrrd --labels {spine}/labels.nrrd", WORKS),
     ("find-implants --help", WORKS),  # its own tests run it; it needs metal in a spine
+    ("find-implants-batch --help", WORKS),
     ("find-implants {spine}/ct.nrrd --labels {spine}/labels.nrrd -o p.json --report r", "mesh"),
     ("voxelize {plan} {scan} -o metal.nrrd", WORKS),
     ("voxelize {surface} {scan} -o metal.nrrd", WORKS),

@@ -187,6 +187,8 @@ def test_command_line(study: Path, tmp_path: Path) -> None:
                str(tmp_path / "out"), "--method", "li", "--json"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1  # one of them failed
-    assert "broken.nrrd" in done.stdout
+    said = json.loads(done.stdout)  # one object, whatever failed
+    assert said["status"] == "failed"
+    assert "broken.nrrd" in said["rows"][-1]["source"]
     assert (tmp_path / "out" / "summary.csv").exists()
     assert "1 of 3 volumes" in done.stderr

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from Testing.benchmarks.postop.page import tables, weighted_kappa
+from Testing.benchmarks.postop.calibrate import calibration
+from Testing.benchmarks.postop.page import tables
 from Testing.benchmarks.postop.score import CASES, Row
+from Testing.benchmarks.postop.tallies import weighted_kappa
+from Testing.benchmarks.postop.targets import targets_table
+from Testing.benchmarks.postop.truth import patient_of
 
 
 def _row(true: str, letter: str, **others) -> Row:
@@ -24,12 +30,56 @@ def test_kappa_is_agreement_beyond_chance(pairs, kappa):
 
 
 def test_tables_count_what_was_missed_false_and_refused():
-    rows = [_row("A", "A"), _row("B", "D"), _row("C", "-"), _row("A", "")]
+    too_rough = "Screw and bone are known too roughly here."
+    rows = [_row("A", "A"), _row("B", "D"), _row("C", "-", reason=too_rough), _row("A", "")]
     rows.append(Row("scan", CASES[0], "316L", 5.0, "", found="T1-left"))
     lines = tables(rows).splitlines()
-    place = next(line for line in lines if line.startswith("| 316L | 1 |"))
-    assert place.startswith("| 316L | 1 | 4 | 3 | 1 | 0.4 (0.4) | 0.6 (0.6) |")
-    grade = next(line for line in lines if line.startswith("| known vertebrae | 4 |"))
-    assert grade.startswith("| known vertebrae | 4 | 1 | 1 | 50 % | 50 % | 0 of 0 | 2 | 50 % |")
+    place = next(line for line in lines if line.startswith("| steel | 1 |"))
+    assert place.startswith("| steel | 1 | 4 | 3 | 1 | 0.4 (0.4) | 0.6 (0.6) |")
+    grade = next(line for line in lines if line.startswith("| known vertebrae | 1 | 4 |"))
+    assert grade.startswith(
+        "| known vertebrae | 1 | 4 | 1 | 1 | 0 | 1 | 50 % | 50 % | 0 of 0 | 50 % | 2 | 50 % |"
+    )
     assert "| B | 0 | 0 | 0 | 1 | 0 |" in lines
+    assert "| known vertebrae | known too roughly | 1 |" in lines
     assert "uncorrected CT" not in "".join(lines)
+
+
+def test_a_screw_of_doubtful_truth_counts_as_found_and_not_as_graded():
+    rows = [_row("A", "A"), _row("", "D")]
+    lines = tables(rows).splitlines()
+    assert any(line.startswith("| steel | 1 | 2 | 2 | 0 |") for line in lines)
+    grade = next(line for line in lines if line.startswith("| known vertebrae | 1 | 2 |"))
+    assert grade.startswith("| known vertebrae | 1 | 2 | 0 | 0 | 1 | 0 | 100 % | 100 % |")
+
+
+def test_targets_say_plainly_what_is_not_met():
+    good = [replace(_row("A", "A"), case=CASES[1], metal="CoCrMo") for _ in range(49)]
+    missed = replace(_row("A", ""), case=CASES[1], metal="CoCrMo")
+    large = replace(_row("E", "B"), case=CASES[1], true_breach=7.0)
+    text = targets_table([*good, missed, large])
+    assert (
+        "| titanium and cobalt-chrome found | earlier CT | at least 98 % | 98.0 % | yes |" in text
+    )
+    assert (
+        "| breaches of 4 mm or more called A or B | earlier CT | at most 0 | 1.0 | **no** |" in text
+    )
+    assert "| within one letter | earlier CT | at least 98 % | 98.0 % | yes |" in text
+    assert "| grade exact | corrected CT | at least 65 % | - | not measured |" in text
+
+
+def test_calibration_is_of_the_breach_and_its_error():
+    rows = [_row("B", "B", breach=1.0 + off, fit_error=0.3, bone_error=0.4)
+            for off in (-0.5, 0.5, -0.5, 0.5, -2.0)]  # fmt: skip
+    line = calibration(rows).splitlines()[-1]
+    # RMS of (0.5, 0.5, 0.5, 0.5, 2) is 1; without the fit's 0.3 the bone's is 0.954; 2 > 1.96 * 0.5
+    assert line == "| known vertebrae | 5 | 0.40 | 1.00 | 0.95 | 0.40 | 80 % | 5 | 100 % |"
+
+
+@pytest.mark.parametrize(
+    ("scan", "patient"),
+    [("crlm_1006-0-steel-2", "crlm_1006"), ("lidc_idri_0001-1-cobalt-0", "lidc_idri_0001"),
+     ("own-test-03", "lidc_idri_0001"), ("xcist-validation-00", "crlm_1006")],
+)  # fmt: skip
+def test_scans_say_whose_they_are(scan, patient):
+    assert patient_of(scan) == patient

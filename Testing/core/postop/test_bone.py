@@ -77,7 +77,7 @@ def test_intervals_widen_with_doubt(found, bone, error):
     one = next(x for x in found.screws if x.screw.id == "L1-left")
     graded = grade_found(one.screw, one.fitted, replace(bone, error_mm={"L1": error}), True)
     low, high = graded.breach_mm
-    assert high - low == pytest.approx(2 * 1.645 * spread_mm(one.fitted, error))
+    assert high - low == pytest.approx(2 * 1.96 * spread_mm(one.fitted, error))
     assert graded.best == letter_for(max(low, 0.0) if low > 0.25 else 0.0)
     assert graded.worst == letter_for(high)
     assert graded.best <= graded.grade.letter <= graded.worst

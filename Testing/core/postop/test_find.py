@@ -118,6 +118,25 @@ def test_grades_are_those_of_the_screws_that_lie_there(spine, bone, shift):
             assert one.graded.grade.direction == "medial"
 
 
+@pytest.mark.parametrize("spacing", [GRIDS[1], GRIDS[3]])
+@pytest.mark.parametrize(("lost_mm", "from_entry_mm"), [(6, 12), (10, 8), (10, 16), (15, 10)])
+def test_a_screw_that_is_not_seen_in_the_middle_is_one_screw(bone, spacing, lost_mm, from_entry_mm):
+    """Thin shanks vanish from the metal's outline where most rays are lost, between the others."""
+    plan = patient.operated(diameter_mm=4.5)
+    metal = patient.metal_of(plan, patient.grid(spacing))
+    share, points = metal.share.copy(), patient.places(metal.geometry)
+    first = plan.screws[0].entry[1] + from_entry_mm
+    share[(points[..., 1] > first) & (points[..., 1] < first + lost_mm)] = 0.0
+    found = find_implants(MetalShare(share, metal.geometry), bone, load_catalogue())
+    assert {screw.id for screw in found.plan.screws} == {screw.id for screw in plan.screws}
+    for one in found.screws:
+        true = plan.screw(one.screw.id)
+        assert _sideways(one.screw.entry, true) < 1.0
+        assert _sideways(one.screw.tip, true) < 1.0
+        assert one.screw.length_mm == pytest.approx(true.length_mm, abs=2.5)
+        assert one.screw.diameter_mm == pytest.approx(true.diameter_mm, abs=0.8)
+
+
 def _scene(spacing=(0.8, 0.8, 2.0)):
     geometry = patient.grid(spacing)
     return geometry, patient.places(geometry), np.zeros(geometry.shape, np.float32)

@@ -15,8 +15,8 @@ from spinemar.cli.commands.correct import (
     MethodOption,
     Model,
 )
-from spinemar.cli.console import print_json, printable, progress_bars, stdout
-from spinemar.cli.options import Json
+from spinemar.cli.console import end_after_rows, print_json, printable, progress_bars, stdout
+from spinemar.cli.options import EarlierCts, Json, Scheduler, Workers
 from spinemar.errors import FaultError
 from spinemar.mar.settings import DEVICES, METHODS, THRESHOLD_RANGE_HU, CorrectionSettings
 
@@ -46,17 +46,10 @@ def correct_batch(
     ] = None,
     model: Model = None,
     device: DeviceOption = DEVICES[0],
-    earlier_cts: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="DICOM folder with earlier CTs; each scan takes its patient's. Repeatable."
-        ),
-    ] = None,
+    earlier_cts: EarlierCts = None,
     suffix: Annotated[str, typer.Option(help="Format of the results.")] = ".nrrd",
-    workers: Annotated[int, typer.Option(min=1, help="Local processes.")] = 1,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, for many machines.")
-    ] = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
     allow_reformatted: AllowReformatted = False,
     allow_corrected: AllowCorrected = False,
     json: Json = False,
@@ -105,29 +98,27 @@ def correct_batch(
     else:
         _show(rows, output / SUMMARY)
     if failed:
-        raise FaultError(
+        error = FaultError(
             f"{len(failed)} of {len(rows)} volumes could not be corrected.",
             f"See {output / SUMMARY}; what is done is kept.",
         )
-
-
-def _name(row: BatchRow) -> str:
-    name = Path(row.source).name
-    return f"{name}, series {row.series}" if row.series else name
+        end_after_rows(error, json=json)
 
 
 def _show(rows: Sequence[BatchRow], summary: Path) -> None:
     from rich.table import Table
+
+    from spinemar.jobs.batches.items import name_of
 
     table = Table(box=None, pad_edge=False)
     for name in ("volume", "status", "slices", "change HU", "s"):
         table.add_column(name, justify="right" if name in ("slices", "change HU", "s") else "left")
     for row in rows:
         cells = (str(row.slices_corrected), f"{row.change_hu:.1f}", f"{row.seconds:.1f}")
-        table.add_row(printable(_name(row)), row.status, *cells)
+        table.add_row(printable(name_of(row.source, row.series)), row.status, *cells)
     console = stdout()
     console.print(table)
     for row in rows:
         if row.status == "failed":
-            console.print(f"{_name(row)}: {row.message}", soft_wrap=True)
+            console.print(f"{name_of(row.source, row.series)}: {row.message}", soft_wrap=True)
     console.print(f"Summary: {summary}", highlight=False, soft_wrap=True)

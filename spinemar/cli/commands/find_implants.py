@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 
 TABLE = "implants.csv"
 
+ScrewModelOption = Annotated[
+    str, typer.Option(help="Screw of the catalogue that they are written down as.")
+]
+Material = Annotated[str, typer.Option(help="What they are made of; a CT does not tell.")]
+
 
 def find_implants(
     source: Annotated[
@@ -75,12 +80,8 @@ def find_implants(
         str | None,
         typer.Option(metavar="LEVEL", help="Uppermost vertebra, where this CT is segmented."),
     ] = None,
-    screw_model: Annotated[
-        str, typer.Option(help="Screw of the catalogue that they are written down as.")
-    ] = "generic-polyaxial",
-    material: Annotated[
-        str, typer.Option(help="What they are made of; a CT does not tell.")
-    ] = MATERIALS[0],
+    screw_model: ScrewModelOption = "generic-polyaxial",
+    material: Material = MATERIALS[0],
     catalogue: CatalogueFiles = None,
     method: MethodOption = METHODS[0],
     device: DeviceOption = DEVICES[0],

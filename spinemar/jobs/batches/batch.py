@@ -7,7 +7,7 @@ source, settings, model and software.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,18 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from spinemar.base.atomic_files import made_folder
 from spinemar.base.explain import explained
-from spinemar.base.extras import optional, require
-from spinemar.base.file_locks import output_lock
-from spinemar.errors import CancelledError, FaultError, InputError, SpinemarError
+from spinemar.errors import CancelledError, InputError, SpinemarError
 from spinemar.jobs.batches.earlier import with_earlier
-from spinemar.jobs.batches.items import (
-    SUMMARY,
-    BatchItem,
-    BatchRow,
-    check_summary,
-    plan_batch,
-    write_summary,
-)
+from spinemar.jobs.batches.items import SUMMARY, BatchItem, BatchRow, plan_batch
+from spinemar.jobs.batches.running import check_scheduler, run_batch
 from spinemar.jobs.batches.sidecar import (
     check_sidecar,
     read_current_sidecar,
@@ -36,19 +28,13 @@ from spinemar.jobs.batches.sidecar import (
     write_with_sidecar,
 )
 from spinemar.jobs.earlier_ct import EarlierFiles, read_earlier
-from spinemar.jobs.engine.ending import end_with_parent
 from spinemar.jobs.engine.request import request_of
 from spinemar.mar.settings import CorrectionSettings
-from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 
 if TYPE_CHECKING:
-    from concurrent.futures import ProcessPoolExecutor
-
     from spinemar.mar.result import CorrectionResult
     from spinemar.volume import CTVolume
-
-_DASK = "A batch on a Dask cluster"
-_STAGE = "Volumes"
 
 
 def correct_batch(
@@ -98,23 +84,19 @@ def correct_batch(
         After the summary was written.
     """
     chosen = settings or CorrectionSettings()
-    token = cancel or CancelToken()
-    if scheduler is not None:
-        require(_DASK, "distributed")
+    check_scheduler(scheduler)
     folder = made_folder(folder)
-    items = with_earlier(plan_batch(sources, folder, suffix), earlier)
-    rows: dict[BatchItem, BatchRow] = {}
-    check_summary(folder / SUMMARY)
-    with output_lock(folder / SUMMARY):
-        progress(Progress(_STAGE, 0, len(items)))
-        for item, row in _each(items, chosen, workers, scheduler, token):
-            rows[item] = row
-            write_summary(folder / SUMMARY, [rows[i] for i in items if i in rows])
-            progress(Progress(_STAGE, len(rows), len(items)))
-        if not rows:
-            write_summary(folder / SUMMARY, [])
-    token.raise_if_cancelled()
-    return tuple(rows[item] for item in items)
+    return run_batch(
+        with_earlier(plan_batch(sources, folder, f"_corrected{suffix}"), earlier),
+        folder / SUMMARY,
+        BatchRow,
+        partial(_correct_one, settings=chosen),
+        _failed,
+        workers=workers,
+        scheduler=scheduler,
+        progress=progress,
+        cancel=cancel or CancelToken(),
+    )
 
 
 def _correct_one(
@@ -125,7 +107,7 @@ def _correct_one(
     from spinemar.jobs.fed_back import read_scan
 
     try:
-        wanted = _fingerprint(item, settings)
+        wanted = fingerprint(item, settings)
         known = read_current_sidecar(item.output)
         if known is not None and known.get("batch") == wanted:
             return replace(_row(item, known), status="skipped", message="Done before.")
@@ -197,7 +179,8 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     return {"rows": [asdict(row) for row in rows], "summary": str(asked.folder / SUMMARY)}
 
 
-def _fingerprint(item: BatchItem, settings: CorrectionSettings) -> dict[str, Any]:
+def fingerprint(item: BatchItem, settings: CorrectionSettings) -> dict[str, Any]:
+    """Return what a result depends on: source, settings, model and software."""
     import spinemar
     from spinemar.mar.inpainters.methods import manifest_sha256
     from spinemar.mar.result import PIPELINE_VERSION
@@ -236,101 +219,3 @@ def _row(item: BatchItem, facts: Mapping[str, Any]) -> BatchRow:
         seconds=round(facts["seconds"].get("total", 0.0), 2),
         series=item.series,
     )
-
-
-Pairs = Iterator[tuple[BatchItem, BatchRow]]
-
-
-def _each(
-    items: Sequence[BatchItem],
-    settings: CorrectionSettings,
-    workers: int,
-    scheduler: str | None,
-    cancel: CancelToken,
-) -> Pairs:
-    if scheduler is not None:
-        return _on_dask(items, partial(_correct_one, settings=settings), scheduler, cancel)
-    if workers > 1:
-        return _in_processes(items, partial(_correct_one, settings=settings), workers, cancel)
-    return _one_by_one(items, settings, cancel)
-
-
-def _one_by_one(
-    items: Sequence[BatchItem], settings: CorrectionSettings, cancel: CancelToken
-) -> Pairs:
-    for item in items:
-        try:
-            row = _correct_one(item, settings, cancel)
-        except CancelledError:
-            return
-        yield item, row
-
-
-def _in_processes(
-    items: Sequence[BatchItem],
-    job: Callable[[BatchItem], BatchRow],
-    workers: int,
-    cancel: CancelToken,
-) -> Pairs:
-    from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-    from multiprocessing import get_context
-
-    # Spawned, not forked: transforms and runtimes keep threads that a fork would lose.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent)
-    try:
-        pending = {pool.submit(job, item): item for item in items}
-        while pending and not cancel.cancelled:
-            finished, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-            for future in finished:
-                item = pending.pop(future)
-                yield item, _result_or_row(future, item)
-    finally:
-        _end_pool(pool)
-
-
-def _end_pool(pool: ProcessPoolExecutor) -> None:
-    """End a pool at once, whatever its processes do."""
-    # Its own list of them is gone with the shutdown.
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.kill()
-    for process in processes:
-        process.join(timeout=1.0)
-
-
-def _on_dask(
-    items: Sequence[BatchItem],
-    job: Callable[[BatchItem], BatchRow],
-    scheduler: str,
-    cancel: CancelToken,
-) -> Pairs:
-    with optional(_DASK):
-        from distributed import Client, wait
-    try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"There is no Dask scheduler at {scheduler}.", "Start one, or check its address."
-        ) from error
-    with client:
-        pending = {client.submit(job, item, pure=False): item for item in items}
-        while pending and not cancel.cancelled:
-            try:
-                finished = wait(list(pending), timeout=0.5, return_when="FIRST_COMPLETED").done
-            except TimeoutError:
-                continue
-            for future in finished:
-                item = pending.pop(future)
-                yield item, _result_or_row(future, item)
-        client.cancel(list(pending))
-
-
-def _result_or_row(future: Any, item: BatchItem) -> BatchRow:
-    """Take a future's row; a worker that died becomes a row of its own."""
-    try:
-        row: BatchRow = future.result()
-    except Exception as error:  # the pool's and Dask's own: broken pool, lost worker
-        fault = FaultError(f"The worker was lost ({type(error).__name__}).", "Run the batch again.")
-        return _failed(item, str(fault))
-    return row

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from spinemar.base.atomic_files import atomic_path
 from spinemar.base.files.csv_text import csv_text
@@ -31,6 +32,8 @@ class BatchItem:
     earlier : Path or None
         The same patient's CT from before, which lends its detail.
     earlier_series : str
+    labels : Path or None
+        Vertebrae of this CT that somebody drew.
     """
 
     source: Path
@@ -38,6 +41,7 @@ class BatchItem:
     series: str = ""
     earlier: Path | None = None
     earlier_series: str = ""
+    labels: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class BatchRow:
 
 
 def plan_batch(
-    sources: Sequence[str | Path], folder: Path, suffix: str = ".nrrd"
+    sources: Sequence[str | Path], folder: Path, ending: str = "_corrected.nrrd"
 ) -> tuple[BatchItem, ...]:
     """Find the volumes and give each a target in `folder` that no other has.
 
@@ -89,8 +93,8 @@ def plan_batch(
         Volume files, or folders that are searched for such and for DICOM series.
     folder : Path
         For the results; what lies in it is no source.
-    suffix : str
-        Format of the results.
+    ending : str
+        What the results are called, behind their source's name.
 
     Raises
     ------
@@ -116,7 +120,7 @@ def plan_batch(
         while name in taken:
             name, number = f"{stem}_{number}", number + 1
         taken.add(name)
-        items.append(BatchItem(path, folder / f"{name}_corrected{suffix}", series))
+        items.append(BatchItem(path, folder / f"{name}{ending}", series))
     return tuple(items)
 
 
@@ -161,8 +165,14 @@ def _common_folder(series: CTSeries) -> Path:
     return Path(os.path.commonpath([f.path.parent for f in series.files]))
 
 
-def check_summary(path: Path) -> None:
-    """Refuse to replace a table of that name that is no summary of a batch.
+def name_of(source: str, series: str) -> str:
+    """Return what a volume of a batch is called to people."""
+    name = Path(source).name
+    return f"{name}, series {series}" if series else name
+
+
+def check_table(path: Path, header: Sequence[str]) -> None:
+    """Refuse to replace a table of that name that does not begin as a batch's does.
 
     Raises
     ------
@@ -170,7 +180,7 @@ def check_summary(path: Path) -> None:
     """
     if not os.path.lexists(path):
         return
-    head = csv_text([field.name for field in fields(BatchRow)], [])
+    head = csv_text(header, [])
     try:
         with open_regular(path, f"file {path.name}") as stream:
             ours = stream.read(len(head)).decode(errors="replace") == head
@@ -178,13 +188,17 @@ def check_summary(path: Path) -> None:
         ours = False
     if not ours:
         raise InputError(
-            f"{path} exists already and is no summary of a batch.", "Choose another folder."
+            f"{path} exists already and is no table of such a batch.", "Choose another folder."
         )
 
 
-def write_summary(path: Path, rows: Sequence[BatchRow]) -> None:
-    """Write the table of a batch as CSV, complete or not at all."""
-    header = [field.name for field in fields(BatchRow)]
-    text = csv_text(header, [tuple(asdict(row).values()) for row in rows])
+def header_of(row_type: type[Any]) -> tuple[str, ...]:
+    """Return the columns of a table whose rows are this dataclass."""
+    return tuple(field.name for field in fields(row_type))
+
+
+def write_summary(path: Path, row_type: type[Any], rows: Sequence[Any]) -> None:
+    """Write rows of a dataclass as CSV, complete or not at all."""
+    text = csv_text(header_of(row_type), [tuple(asdict(row).values()) for row in rows])
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
