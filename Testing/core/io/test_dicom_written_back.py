@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -201,6 +202,21 @@ EDITS: dict[str, Edit] = {
     "one-frame-said": tags(NumberOfFrames="1"),
 }
 
+_SET_ANEW = (
+    "ImageType", "PhotometricInterpretation", "SeriesDescription", "SeriesNumber", "ContentTime",
+    "ContributingEquipmentSequence", "PixelPaddingValue",
+)  # fmt: skip
+#: What a result sets anew, held as something else than the standard says: told by the file alone.
+OTHER_KINDS: dict[str, Edit] = {
+    "kind-of-image-is-numbers": raw(0x00280004, "SS", b"MONOCHROME2 "),
+    "type-of-image-is-numbers": raw(0x00080008, "US", b"ORIGINAL"),
+    "description-is-numbers": raw(0x0008103E, "US", b"Ax"),
+    "number-of-series-is-text": raw(0x00200011, "LO", b"12"),
+    "equipment-is-text": raw(0x0018A001, "LO", b"scanner "),
+    "padding-is-text": raw(0x00280120, "LO", b"-2000 "),
+    "time-is-numbers": raw(0x00080033, "FL", b"1200"),
+}
+
 
 def written(folder: Path, edit: Edit, syntax: str = "explicit") -> list[Path]:
     """Write a valid series, edited slice by slice, in one encoding."""
@@ -233,6 +249,16 @@ def written_back(tmp_path: Path, files: list[Path]) -> list[Path]:
         assert str(head.SeriesDescription).endswith("Metal artifacts reduced")
         assert len(str(head.SeriesDescription)) <= 64
     return result
+
+
+@pytest.mark.parametrize("name", OTHER_KINDS)
+def test_what_is_set_anew_is_of_the_standards_kind(tmp_path: Path, name: str) -> None:
+    files = written(tmp_path / "in", OTHER_KINDS[name])
+    for path in written_back(tmp_path, files):
+        data = pydicom.dcmread(path)
+        for element in data:
+            if element.keyword in _SET_ANEW:
+                assert element.VR in dictionary_VR(element.tag), element
 
 
 @pytest.mark.parametrize("syntax", ["explicit", "implicit", "big"])

@@ -117,9 +117,8 @@ def write_derived_series(
             if earlier:
                 _name_earlier(derived, earlier)
             _set_pixels(derived, volume.hu[k], scales[k], _padding_hu(header))
-            derived.SeriesInstanceUID = uids[0]
-            derived.SOPInstanceUID = uids[k + 1]
-            derived.InstanceNumber = k + 1
+            _put(derived, SeriesInstanceUID=uids[0], SOPInstanceUID=uids[k + 1])
+            _put(derived, InstanceNumber=k + 1)
             _save(derived, temporary / _file_name(k))
             progress(Progress("Writing DICOM", k + 1, len(headers)))
     return tuple(target / _file_name(k) for k in range(len(headers)))
@@ -188,20 +187,40 @@ def _derived(
     for name in _STALE:
         if name in derived:
             delattr(derived, name)
-    derived.SOPClassUID = _CT_IMAGE
-    derived.ImageType = _image_type(header, description)
-    derived.SeriesDescription = _series_description(header, description)
-    derived.SeriesNumber = _series_number(header)
-    derived.DerivationDescription = _ascii(_derivation(description, made))[:_MAX_SHORT_TEXT]
-    if text_of(header, "SOPInstanceUID"):
-        derived.SourceImageSequence = [_reference(header)]
-    known = list(header.get("ContributingEquipmentSequence") or [])
-    derived.ContributingEquipmentSequence = [*known, _equipment(description, made, now)]
+    equipment = _equipment(description, made, now)
     date, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S.%f")
-    derived.InstanceCreationDate, derived.InstanceCreationTime = date, time
-    derived.ContentDate, derived.ContentTime = date, time
-    derived.SeriesDate, derived.SeriesTime = date, time
+    _put(
+        derived,
+        SOPClassUID=_CT_IMAGE,
+        ImageType=_image_type(header, description),
+        SeriesDescription=_series_description(header, description),
+        SeriesNumber=_series_number(header),
+        DerivationDescription=_ascii(_derivation(description, made))[:_MAX_SHORT_TEXT],
+        ContributingEquipmentSequence=[*_items(header, "ContributingEquipmentSequence"), equipment],
+        InstanceCreationDate=date,
+        InstanceCreationTime=time,
+        ContentDate=date,
+        ContentTime=time,
+        SeriesDate=date,
+        SeriesTime=time,
+    )
+    if text_of(header, "SOPInstanceUID"):
+        _put(derived, SourceImageSequence=[_reference(header)])
     return derived
+
+
+def _put(derived: Dataset, **values: Any) -> None:
+    """Set elements anew, of the standard's kind: the source may hold them as of another."""
+    for name, value in values.items():
+        if name in derived:
+            delattr(derived, name)
+        setattr(derived, name, value)
+
+
+def _items(header: Dataset, name: str) -> list[Dataset]:
+    """Return a sequence's items; none of what is no sequence."""
+    found = header.get(name)
+    return list(found) if found and header[name].VR == "SQ" else []
 
 
 def _name_earlier(derived: Dataset, earlier: Mapping[str, str]) -> None:
@@ -217,15 +236,15 @@ def _name_earlier(derived: Dataset, earlier: Mapping[str, str]) -> None:
         related.StudyInstanceUID = earlier["study_uid"]
         related.SeriesInstanceUID = earlier["series_uid"]
         related.PurposeOfReferenceCodeSequence = [purpose]
-        known = list(derived.get("RelatedSeriesSequence") or [])
-        derived.RelatedSeriesSequence = [*known, related]
+        known = _items(derived, "RelatedSeriesSequence")
+        _put(derived, RelatedSeriesSequence=[*known, related])
     said = ["detail of an earlier CT of the patient"]
     if earlier.get("study_date"):
         said.append(f"of {earlier['study_date']}")
     if earlier.get("sha256"):
         said.append(f"SHA-256 of its voxels {earlier['sha256']}")
     text = "; ".join((derived.DerivationDescription, " ".join(said)))
-    derived.DerivationDescription = _ascii(text)[:_MAX_SHORT_TEXT]
+    _put(derived, DerivationDescription=_ascii(text)[:_MAX_SHORT_TEXT])
 
 
 def _image_type(header: Dataset, description: str) -> list[str]:
@@ -270,16 +289,22 @@ def _scale_of(header: Dataset) -> tuple[str, str]:
 def _set_pixels(
     derived: Dataset, hu: NDArray[np.float32], scale: StoredScale, padding_hu: float | None
 ) -> None:
-    derived.SamplesPerPixel = 1
-    derived.PhotometricInterpretation = "MONOCHROME2"
-    derived.BitsAllocated, derived.BitsStored, derived.HighBit = 16, 16, 15
-    derived.PixelRepresentation = int(scale.signed)
-    derived.RescaleSlope, derived.RescaleIntercept = scale.slope, scale.intercept
-    derived.RescaleType = "HU"
+    _put(
+        derived,
+        SamplesPerPixel=1,
+        PhotometricInterpretation="MONOCHROME2",
+        BitsAllocated=16,
+        BitsStored=16,
+        HighBit=15,
+        PixelRepresentation=int(scale.signed),
+        RescaleSlope=scale.slope,
+        RescaleIntercept=scale.intercept,
+        RescaleType="HU",
+        PixelData=scale.stored(hu).tobytes(),
+    )
     if padding_hu is not None:
         value = scale.stored(np.array([padding_hu], np.float32))
         derived.add_new("PixelPaddingValue", "SS" if scale.signed else "US", int(value[0]))
-    derived.PixelData = scale.stored(hu).tobytes()
     derived["PixelData"].VR = "OW"
 
 
