@@ -262,6 +262,27 @@ def average(
     average_weights(start, tuned, share, output)
 
 
+@app.command(name="continue")
+def continue_command(
+    config: Config,
+    output: Output,
+    model: Annotated[Path, typer.Option(help="Manifest of a model, or its folder.")],
+    minutes: Annotated[float, typer.Option(min=0.1, help="Of training.")] = 9.0,
+    share: Annotated[
+        list[float] | None, typer.Option(help="Of the tuned weights; may be given again.")
+    ] = None,
+) -> None:
+    """Go on from a model's weights for some minutes, average, and score each average.
+
+    One command for a machine that is lent: what is to be carried home lies in OUTPUT/home.
+    """
+    from spinemar_training.run_settings import load_settings
+    from spinemar_training.runs.continued import SHARES, continue_model
+
+    table = continue_model(load_settings(config), model, output, minutes, share or SHARES)
+    typer.echo(json.dumps(table, indent=1))
+
+
 @app.command()
 def curves(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from spinemar.evaluation.regions import BODY_HU, METAL_MARGIN_PX, NEAR_MM
+from spinemar.mar.pipeline.interpolation.prior_image import BONE_THRESHOLD_HU
 from spinemar_training.networks.features import near_metal
 
 _EDGE_SHARE = 0.1
@@ -38,6 +39,22 @@ def masked_rmse(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Root mean square error in HU a slice, (b,)."""
     square = (image - truth) ** 2 * weight
     return torch.sqrt(square.sum((1, 2)) / weight.sum((1, 2)).clamp(min=1) + 1e-6)
+
+
+def bone_near_metal(truth: Tensor, metal: Tensor, pixel_mm: Tensor) -> Tensor:
+    """Bone within about 20 mm of metal, metal excluded, (b, h, w) float."""
+    return close_to_metal(metal, pixel_mm) * (truth > BONE_THRESHOLD_HU)
+
+
+def gradient_rmse(image: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Root mean square difference of the gradients in HU a pixel, a slice, (b,)."""
+    parts = [
+        masked_rmse(found, wanted, weight).square()
+        for found, wanted in zip(
+            torch.gradient(image, dim=(1, 2)), torch.gradient(truth, dim=(1, 2)), strict=True
+        )
+    ]
+    return torch.sqrt(parts[0] + parts[1])
 
 
 def far_from_metal(truth: Tensor, metal: Tensor, pixel_mm: Tensor) -> Tensor:

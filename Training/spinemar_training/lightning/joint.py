@@ -14,8 +14,10 @@ from torch import Tensor
 
 from spinemar_training.correction.pipeline import Prefilled, correct_slabs
 from spinemar_training.correction.scores import (
+    bone_near_metal,
     close_to_metal,
     far_from_metal,
+    gradient_rmse,
     masked_rmse,
     outside_metal,
     steepness,
@@ -69,6 +71,11 @@ class JointTraining(ScheduledModule):
     sharpness_weight : float
         Weight of what the truth's edges far from metal lost in steepness. Squared error alone
         blurs what it is not sure of; near its minimum some steepness costs next to nothing.
+    bone_weight : float
+        Further weight of the image error in bone within 20 mm of metal, which a mean over bodies
+        draws too soft.
+    gradient_weight : float
+        Weight of the error of the image's gradient within 20 mm of metal.
     widening_mm : float
         By how much the lost-ray trace is widened.
     """
@@ -85,6 +92,8 @@ class JointTraining(ScheduledModule):
         sinogram_weight: float = 0.5,
         near_weight: float = 0.5,
         sharpness_weight: float = 0.0,
+        bone_weight: float = 0.0,
+        gradient_weight: float = 0.0,
         widening_mm: float = 0.0,
     ) -> None:
         super().__init__(budget)
@@ -93,6 +102,7 @@ class JointTraining(ScheduledModule):
         self.prior_rate, self.sinogram_weight = prior_rate, sinogram_weight
         self.near_weight, self.widening_mm = near_weight, widening_mm
         self.sharpness_weight = sharpness_weight
+        self.bone_weight, self.gradient_weight = bone_weight, gradient_weight
         self.track(prior=prior, generator=generator)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -134,6 +144,14 @@ class JointTraining(ScheduledModule):
         loss = (image.mean() + 0.5 * early.mean()) / SCALE_HU
         if self.sharpness_weight:
             loss = loss + self.sharpness_weight * self._blur(final, truth, metal, pixels)
+        if self.bone_weight:
+            bone = masked_rmse(final, truth, bone_near_metal(truth, metal, pixels)).mean()
+            self.log("joint/bone_near_hu", bone)
+            loss = loss + self.bone_weight * bone / SCALE_HU
+        if self.gradient_weight:
+            steps = gradient_rmse(final, truth, near).mean()
+            self.log("joint/gradient_near_hu", steps)
+            loss = loss + self.gradient_weight * steps / SCALE_HU
         sinogram = self._sinogram_loss(truth, before, inpainted, pixels)
         self.log("joint/rmse_hu", masked_rmse(final, truth, weight).mean(), prog_bar=True)
         self.log("joint/prior_only_hu", masked_rmse(first, truth, weight).mean())

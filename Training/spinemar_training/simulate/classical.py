@@ -19,6 +19,8 @@ from spinemar_training.projectors.projector import Projector
 
 _FLOOR_PIXELS = 10.0
 _FEW_PIXELS = 200
+_BODY_RAY = 0.4
+"""Line integral of 2 cm of water: rays with less do not pass through the body."""
 
 
 def _to_mu(hu: Tensor) -> Tensor:
@@ -174,3 +176,13 @@ def classical(
     difference = torch.where(trace, fill_trace(p / q, trace) * q - p, torch.zeros_like(p))
     nmar = hu + reconstruct_difference(difference, radon, pixels)
     return Classical(metal, saturated, li, nmar)
+
+
+@torch.no_grad()
+def lost_share(hu: Tensor, result: Classical, radon: Projector, pixel_mm: float) -> float:
+    """Share of the rays through the body that are lost, mean over the slices with metal."""
+    chosen = result.metal.flatten(1).any(1)
+    pixels = torch.full((int(chosen.sum()),), pixel_mm, device=hu.device)
+    lost = lost_rays_of(result.metal[chosen], result.saturated[chosen], radon)
+    body = (project(hu[chosen], radon, pixels) > _BODY_RAY) | lost
+    return float((lost.sum((1, 2)) / body.sum((1, 2))).mean())

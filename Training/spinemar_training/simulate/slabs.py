@@ -12,7 +12,7 @@ from torch import Tensor
 from spinemar_training.projectors.radon import TorchRadon
 from spinemar_training.simulate import placement
 from spinemar_training.simulate.anatomy import Patient, Pose, choose, cut_slab, vary_density
-from spinemar_training.simulate.classical import classical
+from spinemar_training.simulate.classical import classical, lost_share
 from spinemar_training.simulate.implants import Primitive, metal_fractions
 from spinemar_training.simulate.scan import Projectors, draw_scanner, scan
 
@@ -37,6 +37,10 @@ class SlabSettings:
         Views over half a turn of the simulated scan; not those of the correction.
     targeted_share : float
         Share of cases with a field of view of half the scanned one (a truncated body).
+    severe_share : float
+        Share of cases that are drawn again until at least `severe_lost_share` of the rays through
+        the body are lost in a slice with metal.
+    severe_lost_share : float
     """
 
     size: int = 512
@@ -45,16 +49,22 @@ class SlabSettings:
     realistic_share: float = 0.75
     targeted_share: float = 0.3
     scan_views: int = 840
+    severe_share: float = 0.0
+    severe_lost_share: float = 0.12
     pose: Pose = field(default_factory=Pose)
 
 
 @dataclass(frozen=True)
 class TrainingSlab:
-    """Images (slices, channels, size, size) in the order of `CHANNELS`, float16 HU or 0/1."""
+    """Images (slices, channels, size, size) in the order of `CHANNELS`, float16 HU or 0/1.
+
+    `lost_share` is that of the rays through the body, mean over the slices with metal.
+    """
 
     images: Tensor
     pixel_mm: float
     slice_mm: float
+    lost_share: float
 
 
 def _centre(patient: Patient, rng: np.random.Generator) -> tuple[np.ndarray, str, np.ndarray]:
@@ -149,7 +159,8 @@ def make_slab(
         ],
         1,
     ).half()
-    return TrainingSlab(images, pixel_mm, slice_mm)
+    lost = lost_share(dirty, result, radon, pixel_mm)
+    return TrainingSlab(images, pixel_mm, slice_mm, lost)
 
 
 def _window_start(

@@ -24,6 +24,10 @@ class Batch(NamedTuple):
     pixel_mm: Tensor
 
 
+_TRIES = 12
+"""So many slabs are made for a severe one, before the worst of them has to do."""
+
+
 class SlabMaker:
     """Makes slabs one after another from a seed."""
 
@@ -42,18 +46,24 @@ class SlabMaker:
         self._generator = torch.Generator(device=device).manual_seed(seed)
 
     def make(self) -> TrainingSlab:
-        """Make the next slab that holds metal."""
-        while True:
+        """Make the next slab that holds metal, as severe as it shall be."""
+        settings, most = self.settings, _TRIES
+        severe = settings.severe_share > 0 and self._rng.random() < settings.severe_share
+        least = settings.severe_lost_share if severe else 0.0
+        worst: TrainingSlab | None = None
+        while worst is None or (worst.lost_share < least and most > 0):
             slab = make_slab(
                 self._patients,
-                self.settings,
+                settings,
                 self._projectors,
                 self._radon,
                 self._rng,
                 self._generator,
             )
             if slab is not None:
-                return slab
+                most -= 1
+                worst = slab if worst is None else max(worst, slab, key=lambda one: one.lost_share)
+        return worst
 
 
 class SlabStream(IterableDataset):
