@@ -12,8 +12,6 @@ from pathlib import Path
 from spinemar.errors import InputError
 from Testing.fuzz import seeds
 
-_MAX_NETWORK_BYTES = 1 << 28
-
 
 @dataclass(frozen=True)
 class Target:
@@ -155,10 +153,10 @@ def _job(path: Path) -> None:
 
 
 def _network(path: Path) -> None:
-    from spinemar.base.files.regular import read_regular
+    from spinemar.mar.inpainters.models.manifest import _read_network
     from spinemar.mar.inpainters.models.onnx_scan import refuse_unsafe
 
-    refuse_unsafe(read_regular(path, path.name, _MAX_NETWORK_BYTES), path.name)
+    refuse_unsafe(_read_network(path), path.name)
 
 
 def _manifest(path: Path) -> None:

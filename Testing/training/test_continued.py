@@ -20,8 +20,8 @@ from spinemar_training.run_settings import (
     RunSettings,
     StreamSettings,
 )
-from spinemar_training.runs import continued
 from spinemar_training.runs.running import save_weights
+from spinemar_training.shipping import continued
 from spinemar_training.simulate.classical import Classical, lost_share
 from spinemar_training.simulate.slabs import SlabSettings
 from spinemar_training.simulate.stream import SlabMaker

@@ -277,7 +277,7 @@ def continue_command(
     One command for a machine that is lent: what is to be carried home lies in OUTPUT/home.
     """
     from spinemar_training.run_settings import load_settings
-    from spinemar_training.runs.continued import SHARES, continue_model
+    from spinemar_training.shipping.continued import SHARES, continue_model
 
     table = continue_model(load_settings(config), model, output, minutes, share or SHARES)
     typer.echo(json.dumps(table, indent=1))

@@ -29,7 +29,7 @@ def open_regular(path: Path, what: str, max_bytes: int | None = None) -> BinaryI
     Raises
     ------
     InputError
-        If it is a folder, a pipe, a socket or a device, or too large.
+        If it is a folder, a pipe, a socket, a device or a circle of links, or too large.
     OSError
         If it is missing or cannot be opened.
     """
@@ -38,7 +38,7 @@ def open_regular(path: Path, what: str, max_bytes: int | None = None) -> BinaryI
     try:
         number = os.open(path, flags)
     except OSError as error:
-        if error.errno == errno.ENXIO:  # a socket
+        if error.errno in (errno.ENXIO, errno.ELOOP):  # a socket; links in a circle
             raise _not_ordinary(what) from error
         raise
     try:
