@@ -171,6 +171,9 @@ def test_what_is_no_ordinary_file_is_refused(
 ) -> None:
     path = tmp_path / "thing"
     kind(path)
+    if (reader, kind) == (_record, _circle):
+        assert reader(path) is None  # as a record that is not there: its block is made again
+        return
     with at_once(), pytest.raises((InputError, IsADirectoryError)):
         reader(path)
 
