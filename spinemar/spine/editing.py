@@ -13,7 +13,14 @@ from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.agreement.compare import compared_with_ct
 from spinemar.spine.anatomy.agreement.level_evidence import UNCONFIRMED_LEVELS
 from spinemar.spine.anatomy.frames import frames_along
-from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, level_position, parse_level, shift_level
+from spinemar.spine.labels.levels import (
+    LEVELS,
+    SACRUM,
+    VERSE_IDS,
+    level_position,
+    parse_level,
+    shift_level,
+)
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.spine.segmentation.segment import GUESSED_LEVELS, segment_spine
 from spinemar.volume import CTVolume, LabelVolume
@@ -200,12 +207,14 @@ def refit_vertebrae(
     progress, cancel
         As everywhere.
     """
-    wanted = [VERSE_IDS[level] for level in levels]
+    # S1 is looked for below the vertebra above it.
+    context = ("L5", "L6") if SACRUM in levels else ()
+    wanted = [VERSE_IDS[level] for level in (*levels, *context)]
     numbers: NDArray[np.int16] = np.where(np.isin(labels.labels, wanted), labels.labels, 0)
     alone = LabelVolume(numbers.astype(np.int16), labels.ijk_to_ras)
     fitted = frames_along(alone, model.canal_ras, volume, progress=progress, cancel=cancel)
     kept = [frame for frame in model.vertebrae if frame.level not in levels]
-    new = [_named_as(frame, model) for frame in fitted.vertebrae]
+    new = [_named_as(frame, model) for frame in fitted.vertebrae if frame.level in levels]
     ordered = sorted([*kept, *new], key=lambda frame: level_position(frame.level))
     refitted = SpineModel(labels, tuple(ordered), model.canal_ras)
     return refitted if volume is None else compared_with_ct(refitted, volume, cancel=cancel)

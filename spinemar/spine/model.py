@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spinemar.errors import InputError
 from spinemar.spine.labels.boxes import Box, label_boxes
+from spinemar.spine.labels.levels import SACRUM, VERSE_IDS
 from spinemar.volume import LabelVolume
 
 #: Below this confidence a vertebra or a pedicle is reported as uncertain.
@@ -140,7 +141,7 @@ class VertebraFrame:
     axes_ras : array-like, shape (3, 3)
         Rows: unit vectors to the patient's right, anterior, superior, along the vertebra's axes.
     endplates : mapping of str to Endplate
-        "superior" and "inferior".
+        "superior" and "inferior"; S1, which is fused with what lies below, has the first alone.
     canal_centre_ras : array-like, shape (3,)
         Centre of the canal at the height of the pedicles.
     spinous_process_ras : array-like, shape (3,), or None
@@ -260,6 +261,12 @@ class SpineModel:
         for vertebra in self.vertebrae:
             if vertebra.level == level:
                 return vertebra
+        if VERSE_IDS.get(level) in self.boxes:
+            raise InputError(
+                f"{level} is labelled, but could not be measured: its body is not seen well enough"
+                + (", or there is no L5 above it." if level == SACRUM else "."),
+                f"Levels that can be planned: {', '.join(self.levels) or 'none'}.",
+            )
         raise InputError(
             f"{level} was not found in this volume.",
             f"Levels found: {', '.join(self.levels) or 'none'}.",

@@ -71,6 +71,7 @@ class AutomaticStep:
         ui = self.ui
         return PlanSettings(
             trajectory=ui.trajectoryCombo.currentText,
+            bicortical_sacrum=ui.bicorticalCheck.checked,
             screw_model=ui.screwModelCombo.currentText,
             material=ui.materialCombo.currentText,
             rod=self.panel.rods.settings(),

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 VALIDATION = "crlm_1006"
+WITH_SACRUM = "acrin_flt_breast_001_abd"
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +35,28 @@ def test_nine_of_ten_pedicles_get_a_good_screw(accuracy):
     assert len(results) == 14
     assert sum(r.good for r in results) >= 0.9 * len(results), accuracy.details(results)
     assert not any(r.medial_mm >= 2.0 for r in results)
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_a_whole_sacrum_gets_good_screws_in_dense_bone(accuracy):
+    from spinemar.implants.catalogue import load_catalogue
+    from spinemar.io import read_volume
+    from spinemar.planning.constructs.automatic import plan_construct
+    from spinemar.planning.grades.hu_profile import hu_profile
+    from spinemar.spine.segmentation.segment import segment_spine
+
+    path = accuracy.DATA / f"{WITH_SACRUM}.nii.gz"
+    if not path.exists():
+        pytest.skip("the one CT with a whole sacrum is not here")
+    volume = read_volume(path)
+    spine = segment_spine(volume, first_level="T9")
+    assert spine.vertebra("S1").agreement.doubts == ()
+    plan = plan_construct(spine, volume, "L4-S1", load_catalogue())
+    assert len(plan.rods) == 2
+    for side in ("left", "right"):
+        screw = plan.screw(f"S1-{side}")
+        assert screw.grade.letter in "AB"
+        assert screw.canal_intrusion_mm < 0.25
+        # The CT itself, not the labels, says that it lies in bone, and what is dense there.
+        assert hu_profile(screw, volume, spine.vertebra("S1")).mean_hu > 150

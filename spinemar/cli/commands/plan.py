@@ -50,6 +50,10 @@ def plan(
     trajectory: Annotated[
         TrajectoryKind, typer.Option(help="Along the pedicle, or cortical (T11 to L5).")
     ] = TRADITIONAL,
+    bicortical_sacrum: Annotated[
+        bool,
+        typer.Option(help="Let screws of S1 pass the cortex at the promontory by a millimetre."),
+    ] = False,
     screw_model: Annotated[str, typer.Option(help="Screw of the catalogue.")] = "generic-polyaxial",
     material: Annotated[str, typer.Option(help="Ti-6Al-4V, 316L or CoCrMo.")] = MATERIALS[0],
     rods: Annotated[bool, typer.Option(help="Contour rods through the screws.")] = True,
@@ -83,6 +87,8 @@ def plan(
 
       spinemar plan ct.nii.gz --labels vertebrae.nii.gz --levels T11-L2 -o plan.json
 
+      spinemar plan ct.nii.gz --levels L4-S1 --bicortical-sacrum -o plan.json
+
       spinemar plan ct.nrrd --levels L4-L5 --cage L4 --report report --stl stl -o plan.json
     """
     from spinemar.io import read_volume
@@ -110,6 +116,7 @@ def plan(
     same = material if material in models.rod(rod_model).materials else None
     settings = PlanSettings(
         trajectory=trajectory,
+        bicortical_sacrum=bicortical_sacrum,
         screw_model=screw_model,
         material=material,
         with_rods=rods,

@@ -59,7 +59,7 @@ class Alignment:
 
 @dataclass(frozen=True)
 class _Plates:
-    """Unit normals towards the head of one vertebra's endplates."""
+    """Unit normals towards the head of one vertebra's endplates; of S1 twice the upper one's."""
 
     level: str
     upper: FloatArray
@@ -67,8 +67,9 @@ class _Plates:
 
     @classmethod
     def of(cls, vertebra: VertebraFrame) -> _Plates:
-        upper, lower = (vertebra.endplates[name].normal_ras for name in ("superior", "inferior"))
-        return cls(vertebra.level, unit(upper), unit(lower))
+        upper = vertebra.endplates["superior"]
+        lower = vertebra.endplates.get("inferior", upper)
+        return cls(vertebra.level, unit(upper.normal_ras), unit(lower.normal_ras))
 
     def turned(self, turn: Rotation) -> _Plates:
         return _Plates(self.level, turn.apply(self.upper), turn.apply(self.lower))

@@ -22,7 +22,7 @@ from spinemar.planning.trajectories.search import Pedicle, Trajectory, Weights, 
 from spinemar.planning.trajectories.sites import usual_width_mm
 from spinemar.planning.trajectories.targets import TRADITIONAL, target_for
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
-from spinemar.spine.labels.levels import level_range, sort_levels
+from spinemar.spine.labels.levels import SACRUM, level_range, sort_levels
 from spinemar.spine.model import PedicleFrame, SpineModel
 from spinemar.volume import CTVolume
 
@@ -38,7 +38,8 @@ _KINK_COST = 0.004
 class PlanSettings:
     """Choices for an automatic plan; lengths in mm.
 
-    `aligned` lets tulips of a side line up at the price of slightly lower scores.
+    `aligned` lets tulips of a side line up at the price of slightly lower scores;
+    `bicortical_sacrum` lets screws of S1 pass the cortex before them by about a millimetre.
     """
 
     trajectory: str = TRADITIONAL
@@ -48,6 +49,7 @@ class PlanSettings:
     tip_gap_mm: float = 4.0
     alternatives: int = 8
     aligned: bool = True
+    bicortical_sacrum: bool = False
     with_rods: bool = True
     with_crosslink: bool = False
     crosslink_model: str = STANDARD_CROSSLINK
@@ -190,11 +192,17 @@ def _offers(
         settings.weights,
         settings.tip_gap_mm,
         settings.diameter_share,
+        bicortical=settings.bicortical_sacrum and vertebra.level == SACRUM,
     )
     offers = best_trajectories(search, settings.alternatives)
     safe = tuple(t for t in offers if t.margin_mm >= -_REFUSED_MM)
     if safe:
         return safe, _doubt(vertebra.level, pedicle)
+    if not offers and search.bicortical:
+        return (), (
+            f"The {side} pedicle of {vertebra.level} has no way for a screw that passes the cortex "
+            "at its tip: plan it without."
+        )
     if not offers:
         return (), (
             f"The {side} pedicle of {vertebra.level} has no way for a screw of "

@@ -88,7 +88,8 @@ def _usual_gap_mm(spine: SpineModel, upper_level: str) -> float:
     gaps = []
     for upper, lower in pairwise(known):
         near = abs(level_position(upper) - level_position(upper_level)) == 1
-        if near and level_position(lower) - level_position(upper) == 1:
+        seen = "inferior" in known[upper].endplates and "superior" in known[lower].endplates
+        if near and seen and level_position(lower) - level_position(upper) == 1:
             plates = known[upper].endplates["inferior"], known[lower].endplates["superior"]
             gaps.append(_gap_mm(*plates))
     return float(np.mean(gaps)) if gaps else 0.0

@@ -10,13 +10,15 @@ from scipy import ndimage
 
 from spinemar.errors import InputError
 from spinemar.implants.shapes.solids import FloatArray
-from spinemar.spine.labels.levels import VERSE_IDS
+from spinemar.spine.labels.levels import SACRUM, VERSE_IDS
 from spinemar.spine.model import VertebraFrame
 from spinemar.volume import GridGeometry, LabelVolume
 
 STEP_MM = 0.5
 # Reach to the right and left, forwards and backwards, up and down from the body's centre.
 _REACH_MM = ((-32.0, 32.0), (-50.0, 30.0), (-24.0, 24.0))
+# Screws of S1 start further out, below a body that is deeper than a lumbar one.
+_SACRAL_REACH_MM = ((-48.0, 48.0), (-50.0, 30.0), (-30.0, 24.0))
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,10 @@ def bone_field(labels: LabelVolume, frame: VertebraFrame) -> BoneField:
     InputError
         If the vertebra has no voxel near its frame.
     """
-    first = np.array([low for low, _ in _REACH_MM])
-    shape = tuple(round((high - low) / STEP_MM) + 1 for low, high in _REACH_MM)
-    coarse, grid = _coarse_distance(labels, frame)
+    reach = _SACRAL_REACH_MM if frame.level == SACRUM else _REACH_MM
+    first = np.array([low for low, _ in reach])
+    shape = tuple(round((high - low) / STEP_MM) + 1 for low, high in reach)
+    coarse, grid = _coarse_distance(labels, frame, reach)
     # One affine map takes fine local indices to coarse voxel indices.
     local_to_ras = frame.axes_ras.T
     matrix = grid.ras_to_ijk[:3, :3] @ local_to_ras * STEP_MM
@@ -94,11 +97,11 @@ def bone_field(labels: LabelVolume, frame: VertebraFrame) -> BoneField:
 
 
 def _coarse_distance(
-    labels: LabelVolume, frame: VertebraFrame
+    labels: LabelVolume, frame: VertebraFrame, reach_mm: tuple[tuple[float, float], ...]
 ) -> tuple[NDArray[np.float32], GridGeometry]:
     """Return the signed distance on the CT's own voxels (k, j, i) around the vertebra."""
     grid = labels.geometry
-    corners = np.array(np.meshgrid(*_REACH_MM)).reshape(3, -1).T
+    corners = np.array(np.meshgrid(*reach_mm)).reshape(3, -1).T
     ijk = grid.to_ijk(frame.to_ras(corners))
     low = np.maximum(np.floor(ijk.min(axis=0)).astype(int) - 1, 0)
     high = np.minimum(np.ceil(ijk.max(axis=0)).astype(int) + 2, grid.shape[::-1])

@@ -25,6 +25,8 @@ _LONGEST_ENTRY_MM = 30.0
 # So much bone beside a screw is as good as any more.
 _ENOUGH_MM = 1.0
 _BODY_EXTRA_MM = 1.0
+# A bicortical screw passes the cortex at its tip by this much; there it is to leave the bone.
+_THROUGH_MM, _EXIT_MM = (0.4, 1.6), 6.0
 # A mean of so many HU along the track is as good as any more.
 _DENSE_HU = 400.0
 
@@ -46,7 +48,8 @@ class Weights:
 class Pedicle:
     """What the search needs to know: field, pedicle, goals, sizes and CT.
 
-    `diameter_step` asks for so many catalogue sizes less than the width allows.
+    `diameter_step` asks for so many catalogue sizes less than the width allows; a `bicortical`
+    screw passes the cortex at its tip, instead of staying `tip_gap_mm` behind it.
     """
 
     field: BoneField
@@ -58,6 +61,7 @@ class Pedicle:
     tip_gap_mm: float = 4.0
     diameter_share: float = 0.8
     diameter_step: int = 0
+    bicortical: bool = False
 
     @property
     def side_sign(self) -> float:
@@ -129,12 +133,20 @@ def score(pedicle: Pedicle, candidates: FloatArray) -> Scores:
     depth = -pedicle.field.distance_local_mm(points)
     entry, front = _ends(depth, way)
     radius = pedicle.diameter_mm / 2
-    room = np.minimum(front - pedicle.tip_gap_mm, _midline(pedicle, candidates, axis)) - entry
-    length = _lengths(pedicle, room)
+    midline = _midline(pedicle, candidates, axis)
+    if pedicle.bicortical:
+        length = _lengths(pedicle, np.minimum(front + _THROUGH_MM[1], midline) - entry)
+        passes = entry + length >= front + _THROUGH_MM[0]
+        length = np.where(passes & _below_plate(pedicle, points, way, front), length, 0.0)
+        held = way < (front - _EXIT_MM)[:, None]
+    else:
+        length = _lengths(pedicle, np.minimum(front - pedicle.tip_gap_mm, midline) - entry)
+        held = np.ones(points.shape[:2], bool)
     in_pedicle = np.where(np.abs(way) <= _NARROW_MM, depth, np.inf).min(axis=1) - radius
     before = (entry + length)[:, None] - way
     tapered = radius * (0.25 + 0.75 * np.clip(before / 5.0, 0.0, 1.0))
-    in_body = np.where((way > _NARROW_MM) & (before >= 0), depth - tapered, np.inf).min(axis=1)
+    in_body = np.where((way > _NARROW_MM) & (before >= 0) & held, depth - tapered, np.inf)
+    in_body = in_body.min(axis=1)
     terms = {
         "margin": _margin_term(in_pedicle, in_body),
         "density": _density_term(pedicle, points, (way >= entry[:, None]) & (before >= 0)),
@@ -184,6 +196,17 @@ def _midline(pedicle: Pedicle, candidates: FloatArray, axis: FloatArray) -> Floa
     inwards = -axis[:, 0] * pedicle.side_sign
     gap = outwards - MIDLINE_GAP_MM / 2 - pedicle.diameter_mm / 2
     return np.where(inwards > 1e-3, gap / np.maximum(inwards, 1e-3), np.inf)
+
+
+def _below_plate(
+    pedicle: Pedicle, points: FloatArray, way: FloatArray, front: FloatArray
+) -> NDArray[np.bool_]:
+    """Tell whose axes leave the bone at the front, not through the upper endplate."""
+    plate = pedicle.field.frame.endplates["superior"]
+    index = np.searchsorted(way, np.nan_to_num(front)).clip(max=len(way) - 1)
+    exits = pedicle.field.frame.to_ras(points[np.arange(len(points)), index])
+    below = (plate.point_ras - exits) @ plate.normal_ras
+    return np.asarray(below >= _EXIT_MM)
 
 
 def _lengths(pedicle: Pedicle, room: FloatArray) -> FloatArray:

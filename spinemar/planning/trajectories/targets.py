@@ -4,7 +4,8 @@ References
 ----------
 Traditional: parallel to the upper endplate, converging with the pedicle (Zindrick et al.,
 Spine 1987). Cortical: from the pars upwards 25-30 deg and outwards 8-10 deg (Santoni et al.,
-Spine J 2009; Matsukawa et al., J Neurosurg Spine 2013).
+Spine J 2009; Matsukawa et al., J Neurosurg Spine 2013). S1: towards the promontory, 25 to 30 deg
+inwards (Lehman et al., Spine 2002; Mirkovic et al., Spine 1991).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Literal, get_args
 import numpy as np
 
 from spinemar.errors import InputError
-from spinemar.spine.labels.levels import LUMBAR, usual_convergence
+from spinemar.spine.labels.levels import LUMBAR, SACRUM, usual_convergence
 from spinemar.spine.model import PedicleFrame, VertebraFrame
 
 TrajectoryKind = Literal["traditional", "cortical"]
 TRAJECTORIES: tuple[TrajectoryKind, ...] = get_args(TrajectoryKind)
 TRADITIONAL, CORTICAL = TRAJECTORIES
+
+_SACRAL_CONVERGENCE_DEG = (20.0, 32.0)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ def target_for(kind: str, vertebra: VertebraFrame, pedicle: PedicleFrame) -> Tar
         For an unknown kind, or a cortical trajectory outside the lumbar spine and T11-T12.
     """
     if kind == TRADITIONAL:
+        if vertebra.level == SACRUM:
+            return _to_promontory(vertebra, pedicle)
         return Target(_convergence(vertebra, pedicle), _endplate_deg(vertebra))
     if kind != CORTICAL:
         raise InputError(
@@ -61,6 +66,15 @@ def target_for(kind: str, vertebra: VertebraFrame, pedicle: PedicleFrame) -> Tar
         )
     up = -0.15 * pedicle.height_mm
     return Target(-9.0, 25.0 + _endplate_deg(vertebra), up, 3.0, 40.0, follows_axis=False)
+
+
+def _to_promontory(vertebra: VertebraFrame, pedicle: PedicleFrame) -> Target:
+    """Return the way from the pedicle of S1 towards the promontory, which its axis shows."""
+    own = vertebra.axes_ras @ pedicle.axis_ras
+    inwards = -own[0] if pedicle.side == "right" else own[0]
+    convergence = float(np.clip(np.degrees(np.arctan2(inwards, own[1])), *_SACRAL_CONVERGENCE_DEG))
+    upwards = float(np.degrees(np.arcsin(np.clip(own[2], -1.0, 1.0))))
+    return Target(convergence, upwards)
 
 
 def _endplate_deg(vertebra: VertebraFrame) -> float:

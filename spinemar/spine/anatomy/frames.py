@@ -12,8 +12,10 @@ from scipy import ndimage
 from spinemar.errors import InputError
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.agreement.compare import compared, plausible_heights
+from spinemar.spine.anatomy.canal_contour import canal_contour
 from spinemar.spine.anatomy.pedicle import Expectation, find_pedicle
 from spinemar.spine.anatomy.pedicle_outlines import Density
+from spinemar.spine.anatomy.sacrum.frame import fit_sacrum
 from spinemar.spine.anatomy.shape import VertebraShape
 from spinemar.spine.anatomy.vertebral_body import BodyFit, canal_at, fit_body
 from spinemar.spine.labels.conventions import renumbered, required_naming
@@ -37,8 +39,10 @@ _CUT_OFF = 0.35
 _FEWEST_VOXELS_MM3 = 1500.0
 #: Left and right isthmus mirror each other within this, mm.
 _MIRROR_MM = 4.0
-#: Levels whose anatomy (no pedicle screw bridge, or a fused block) this fit does not describe.
-_NOT_FITTED = {"C1", "C2", SACRUM}
+#: Levels whose anatomy (no bridge for a pedicle screw) no fit describes.
+_NOT_FITTED = {"C1", "C2"}
+#: The vertebra below which a sacrum is looked for.
+_LAST_LUMBAR = {"L5", "L6"}
 
 
 def frames_from_labels(
@@ -169,11 +173,23 @@ def frames_along(
         shape = VertebraShape(mask, verse.geometry, [edge.start for edge in box])
         edge = verse.geometry if _touches_edge(box, verse.labels.shape) else None
         sure = (trust or {}).get(level, 1.0)
-        frame = _fit_vertebra(shape, canal_ras, level, edge=edge, density=density, trust=sure)
+        if level == SACRUM:
+            frame = _fit_below(found, shape, edge, sure)
+        else:
+            frame = _fit_vertebra(shape, canal_ras, level, edge=edge, density=density, trust=sure)
         if frame is not None:
             found.append(frame if ct is None else compared(frame, shape, verse, ct))
     progress(Progress("vertebrae", len(levels), len(levels)))
     return SpineModel(verse, plausible_heights(_without_stumps(found)), canal_ras)
+
+
+def _fit_below(
+    found: list[VertebraFrame], shape: VertebraShape, edge: GridGeometry | None, trust: float
+) -> VertebraFrame | None:
+    """Fit S1 below the last lumbar vertebra; None where that has no frame."""
+    if not found or found[-1].level not in _LAST_LUMBAR:
+        return None
+    return fit_sacrum(shape, found[-1], edge=edge, trust=trust)
 
 
 def _touches_edge(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
@@ -216,7 +232,7 @@ def _fit_vertebra(
     if pedicles:
         middle = np.mean([p.isthmus_ras for p in pedicles.values()], axis=0)
         beside, _ = canal_at(canal_ras, middle, body.axes[2])
-    contour = _canal_contour(shape, beside, body)
+    contour = canal_contour(shape, beside, body.axes)
     if len(contour):
         beside = contour.mean(axis=0)
     cut_off = edge is not None and _body_leaves(body, edge)
@@ -299,33 +315,17 @@ def _spinous_tip(shape: VertebraShape, body: BodyFit) -> NDArray[np.float64] | N
     return result
 
 
-def _canal_contour(
-    shape: VertebraShape, centre: NDArray[np.float64], body: BodyFit
-) -> NDArray[np.float64]:
-    """Return the closed contour of the canal in the plane of the pedicles, empty if open."""
-    angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    right, anterior, _ = body.axes
-    rays = np.cos(angles)[:, None] * right + np.sin(angles)[:, None] * anterior
-    t = np.arange(0.0, 20.0, 0.25)
-    inside = shape.distance(centre + t[:, None] * rays[:, None, :]) < 0
-    hit = inside.any(axis=1)
-    if hit.mean() < 0.6 or inside[:, 0].any():
-        return np.zeros((0, 3))
-    radius = t[inside.argmax(axis=1)]
-    # Gaps (foramina, between laminae) take the radius of their neighbours.
-    whole = np.interp(angles, angles[hit], radius[hit], period=2 * np.pi)
-    return np.asarray(centre + whole[:, None] * rays, dtype=np.float64)
-
-
 def _without_stumps(frames: list[VertebraFrame]) -> list[VertebraFrame]:
     """Drop cut-off vertebrae of which less than half the body's height is left."""
+    whole = [frame for frame in frames if "inferior" in frame.endplates]
     heights = [
         float(np.linalg.norm(f.endplates["superior"].point_ras - f.endplates["inferior"].point_ras))
-        for f in frames
+        for f in whole
     ]
     usual = float(np.median(heights)) if heights else 0.0
-    return [
+    stumps = [
         frame
-        for frame, height in zip(frames, heights, strict=True)
-        if frame.confidence > _CUT_OFF or height > 0.5 * usual
+        for frame, height in zip(whole, heights, strict=True)
+        if frame.confidence <= _CUT_OFF and height <= 0.5 * usual
     ]
+    return [frame for frame in frames if frame not in stumps]

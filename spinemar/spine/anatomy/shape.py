@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,25 @@ class VertebraShape:
         self._distance = (outside - inside).astype(np.float32)
         k, j, i = np.nonzero(mask)
         self.points_ras = geometry.to_ras(np.stack([i, j, k], axis=1) + np.array(offset)[::-1])
+
+    def part(
+        self, centre: NDArray[np.float64], axes: NDArray[np.float64], reach: NDArray[np.float64]
+    ) -> VertebraShape:
+        """Return the same surface, of which only the points in a box count.
+
+        Parameters
+        ----------
+        centre : ndarray, shape (3,)
+            RAS mm.
+        axes : ndarray, shape (3, 3)
+            Rows: right, anterior, superior.
+        reach : ndarray, shape (2, 3)
+            Lower and upper limits along the axes, mm.
+        """
+        local = (self.points_ras - centre) @ axes.T
+        found = copy(self)
+        found.points_ras = self.points_ras[((local >= reach[0]) & (local <= reach[1])).all(axis=1)]
+        return found
 
     def distance(self, ras: NDArray[np.float64]) -> NDArray[np.float32]:
         """Signed distance in mm at RAS points (..., 3); far outside it stays positive."""

@@ -31,9 +31,7 @@ class BodyFit:
     residual_mm: float
 
 
-def _frame_axes(
-    superior: NDArray[np.float64], anterior: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def frame_axes(superior: NDArray[np.float64], anterior: NDArray[np.float64]) -> NDArray[np.float64]:
     """Right-handed unit axes (rows right, anterior, superior) that keep `superior` exactly."""
     up = superior / np.linalg.norm(superior)
     front = anterior - up * (anterior @ up)
@@ -52,7 +50,7 @@ def fit_body(shape: VertebraShape, canal_ras: NDArray[np.float64]) -> BodyFit | 
     """
     middle = shape.points_ras.mean(axis=0)
     origin, superior = canal_at(canal_ras, middle)
-    axes = _frame_axes(superior, np.array([0.0, 1.0, 0.0]))
+    axes = frame_axes(superior, np.array([0.0, 1.0, 0.0]))
     fit: BodyFit | None = None
     for _ in range(_ROUNDS):
         fit = _fit_once(shape, origin, axes)
@@ -124,7 +122,7 @@ def _fit_once(
         normals.append(normal / np.linalg.norm(normal))
     centre = (points[0] + points[1]) / 2
     up = _limit_tilt(normals[0] + normals[1], 25.0)
-    new_axes = _frame_axes(up @ axes, np.array([centre[0], centre[1], 0.0]) @ axes)
+    new_axes = frame_axes(up @ axes, np.array([centre[0], centre[1], 0.0]) @ axes)
     return BodyFit(
         centre_ras=centre @ axes + origin,
         axes=new_axes,

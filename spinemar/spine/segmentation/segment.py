@@ -18,6 +18,7 @@ from scipy import ndimage
 from spinemar.errors import InputError
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.frames import frames_along
+from spinemar.spine.anatomy.sacrum.drawn import with_drawn_sacrum
 from spinemar.spine.labels.levels import (
     LEVELS,
     LUMBAR,
@@ -148,6 +149,7 @@ def segment_spine(
             "No vertebra is whole enough in this volume to be measured.",
             "Load a CT that shows more of the spine.",
         )
+    model = with_drawn_sacrum(model, volume, cancel)
     steps.done()
     return _finished(model, volume, guess)
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from spinemar.progress import CancelToken
 from spinemar.spine.anatomy.agreement.labels_on_ct import agreement_of
 from spinemar.spine.anatomy.shape import VertebraShape
-from spinemar.spine.labels.levels import USUAL_LENGTHS_MM, VERSE_IDS
+from spinemar.spine.labels.levels import SACRUM, USUAL_LENGTHS_MM, VERSE_IDS
 from spinemar.spine.model import Agreement, SpineModel, VertebraFrame
 from spinemar.volume import CTVolume, LabelVolume
 
@@ -19,6 +19,8 @@ from spinemar.volume import CTVolume, LabelVolume
 #: to 1.14).
 _PLAUSIBLE_HEIGHTS = (0.78, 1.35)
 _NEIGHBOURS = 2
+#: Where screws of S1 lie, from the middle of its body: right, anterior, superior, mm.
+_S1_REACH_MM = np.array([[-30.0, -34.0, -12.0], [30.0, 30.0, 14.0]])
 
 
 def compared_with_ct(
@@ -50,7 +52,12 @@ _ABSENT = "The labels do not hold this vertebra."
 def compared(
     frame: VertebraFrame, shape: VertebraShape, labels: LabelVolume, volume: CTVolume
 ) -> VertebraFrame:
-    """Return one frame with the comparison of its labels with the CT."""
+    """Return one frame with the comparison of its labels with the CT.
+
+    Of a sacrum only the part around S1 is looked at: the joints with the hips are no edge of bone.
+    """
+    if frame.level == SACRUM:
+        shape = shape.part(frame.body_centre_ras, frame.axes_ras, _S1_REACH_MM)
     return _with(frame, agreement_of(shape, labels, volume, frame))
 
 
@@ -83,6 +90,9 @@ def plausible_heights(frames: Sequence[VertebraFrame]) -> tuple[VertebraFrame, .
 
 
 def _height_mm(frame: VertebraFrame) -> float:
+    """Height of the body; NaN of S1, which is fused with what lies below."""
+    if "inferior" not in frame.endplates:
+        return float("nan")
     gap = frame.endplates["superior"].point_ras - frame.endplates["inferior"].point_ras
     return float(gap @ frame.superior)
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from spinemar.spine.anatomy.pedicle_outlines import Density
 from spinemar.spine.labels.level_likelihood import LevelSigns, naming_likelihood
-from spinemar.spine.labels.levels import LEVELS, level_position, shift_level
+from spinemar.spine.labels.levels import LEVELS, SACRUM, level_position, shift_level
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.volume import CTVolume
 
@@ -66,6 +66,8 @@ def naming_lead(frames: Sequence[VertebraFrame], volume: CTVolume) -> tuple[int,
 
     The lead is negative where the given names are the likeliest; 0 where nothing can be told.
     """
+    # A sacrum's own shape, not ribs and lengths, says that it is one.
+    frames = [frame for frame in frames if frame.level != SACRUM]
     whole = [frame for frame in frames if frame.level in LEVELS]
     if len(whole) < 3 or len(whole) < len(frames):
         return 0, 0.0
