@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,34 @@ def test_dicom_seg_of_another_grid_and_of_a_tilted_one(tmp_path: Path, tilt_deg:
     expected = mask.copy()
     expected[0], expected[:, :2], expected[:, :, 0] = 0, 0, 0
     np.testing.assert_array_equal(read_mask(path, grid), expected > 0)
+
+
+@pytest.mark.parametrize("number", [32767, 32768, 65535])
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_numbers_of_segments_are_read_or_refused(tmp_path: Path, kind: str, number: int) -> None:
+    """DICOM numbers to 65535, labels to 32767: none becomes another on the way."""
+
+    def renumber(data: Any) -> None:
+        data.SegmentSequence[1].SegmentNumber = number
+        if kind == "BINARY":
+            for group in data.PerFrameFunctionalGroupsSequence:
+                said = group.SegmentIdentificationSequence[0]
+                if said.ReferencedSegmentNumber == 2:
+                    said.ReferencedSegmentNumber = number
+        else:
+            wide = np.frombuffer(data.PixelData, np.uint8).astype("<u2")
+            wide[wide == 2] = number
+            data.BitsAllocated, data.BitsStored, data.HighBit = 16, 16, 15
+            data.PixelData = wide.tobytes()
+            data["PixelData"].VR = "OW"
+
+    path = dicom_seg(tmp_path / "s", masks(), LPS, kind=kind, edit=renumber)
+    if number <= 32767:
+        labels = read_labels(path)
+        np.testing.assert_array_equal(labels.labels == number, masks()["screw right"])
+    else:
+        with pytest.raises(InputError, match=f"numbers a segment {number}"):
+            read_mask(path, GRID)
 
 
 def test_dicom_seg_in_sagittal_frames(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ from spinemar.io.segmentations.vertebra_names import telling_name
 _SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 _LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 _MAX_INFLATED = 256 << 20
+# DICOM numbers segments up to 65535; labels are int16.
+_MAX_NUMBER = 2**15 - 1
 # As for a series of slices: positions are rounded to 0.1 mm.
 _ROUNDING_MM, _ROUNDING_SHARE = 0.12, 0.05
 _SAME_DIRECTION = 1e-3
@@ -264,6 +266,7 @@ def _painted(
         by_segment.setdefault(frame.segment, []).append(frame)
     picture = _Pictures(data, path)
     for segment, own in sorted(by_segment.items()):
+        _check_number(segment, path)
         if segment == 0 and not _is_binary_or_fractional(data):
             for frame in own:
                 layers[0][stack.slices[frame.number]] = picture.numbers(frame.number)
@@ -279,9 +282,17 @@ def _painted(
     found = tuple(
         Segment(layer_of.get(number, 0), number, name)
         for number, name in sorted(names.items())
-        if 0 < number < 2**15
+        if 0 < number <= _MAX_NUMBER
     )
     return np.stack(layers), found
+
+
+def _check_number(number: int, path: Path) -> None:
+    if number > _MAX_NUMBER:
+        raise InputError(
+            f"{path.name} numbers a segment {number}; up to {_MAX_NUMBER} are read.",
+            "Number its segments from 1 on.",
+        )
 
 
 def _meets(layer: NDArray[np.int16], marks: Iterable[tuple[Any, NDArray[np.bool_]]]) -> bool:
@@ -307,7 +318,9 @@ class _Pictures:
     def numbers(self, number: int) -> NDArray[np.int16]:
         """Return the segments' numbers in frame `number` of a label map, 0 for the background."""
         picture = self._picture(number)
-        return np.where(picture == self._background, 0, picture).astype(np.int16)
+        marked = np.where(picture == self._background, 0, picture)
+        _check_number(int(marked.max()), self._path)
+        return marked.astype(np.int16)
 
     def _picture(self, number: int) -> NDArray[np.int64]:
         try:
