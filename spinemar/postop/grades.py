@@ -99,6 +99,8 @@ def _hindrance(fitted: FittedShank, bone: Bone, sees_bone: bool) -> str:
     """Say what of the scan stands against a grade, nothing where nothing does."""
     if fitted.cut_off:
         return "The screw leaves the volume."
+    if not fitted.has_head:
+        return "No head was found behind it: it may be longer than what is seen of it."
     if bone.estimated and not sees_bone:
         return "Lost rays hide the bone around the screw."
     return ""

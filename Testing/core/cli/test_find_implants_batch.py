@@ -123,6 +123,19 @@ def test_it_goes_on_where_it_was_cancelled(cohort: Path) -> None:
     assert [row.status for row in run()] == ["skipped", "no metal"]
 
 
+def test_labels_among_the_cts_are_no_cts(spinemar, cohort: Path) -> None:
+    study = cohort / "cts"
+    for name in ("bert.nii.gz", "carl.nrrd"):
+        (study / name).unlink()
+    (study / "labels").mkdir()
+    shutil.copy(cohort / "labels" / "anna.nrrd", study / "labels" / "anna.nrrd")
+    run = spinemar("find-implants-batch", study, "-o", study / "out", "--labels", study / "labels",
+                   "--naming", "verse", "--method", "li", "--json")  # fmt: skip
+    assert [(Path(row["source"]).name, row["bone"]) for row in run.json["rows"]] == [
+        ("anna.nrrd", "labels")
+    ]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of another kind")
 def test_ctrl_c_leaves_a_summary_and_nothing_half(cohort: Path) -> None:
     command = [sys.executable, "-m", "spinemar.cli.main", *map(str, _arguments(cohort)), "--json"]

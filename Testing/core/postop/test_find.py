@@ -137,6 +137,20 @@ def test_a_screw_that_is_not_seen_in_the_middle_is_one_screw(bone, spacing, lost
         assert one.screw.diameter_mm == pytest.approx(true.diameter_mm, abs=0.8)
 
 
+def test_a_screw_without_its_head_is_found_and_not_graded(bone):
+    """What is behind the last metal that is seen is not known: it may have been longer."""
+    plan = patient.operated()
+    metal = patient.metal_of(plan, patient.grid((0.8, 0.8, 2.0)))
+    points, share = patient.places(metal.geometry), metal.share.copy()
+    share[points[..., 1] < plan.screws[0].entry[1] + 8.0] = 0.0
+    found = find_implants(MetalShare(share, metal.geometry), bone, load_catalogue())
+    assert {screw.id for screw in found.plan.screws} == {screw.id for screw in plan.screws}
+    for one in found.screws:
+        assert not one.fitted.has_head
+        assert one.screw.grade is None
+        assert "No head was found" in one.graded.reason
+
+
 def _scene(spacing=(0.8, 0.8, 2.0)):
     geometry = patient.grid(spacing)
     return geometry, patient.places(geometry), np.zeros(geometry.shape, np.float32)
