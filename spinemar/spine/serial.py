@@ -39,12 +39,12 @@ def spine_from_json(text: str, labels: LabelVolume) -> SpineModel:
     """
     try:
         document = parse_json(text, "file of frames")
-        known = document["schema"] == SCHEMA and document["version"] == _SCHEMA_VERSION
+        stated = document["schema"], document["version"]
     except (ValueError, KeyError, TypeError) as error:
         raise _unreadable() from error
-    if not known:
+    if stated != (SCHEMA, _SCHEMA_VERSION):
         raise InputError(
-            f"These frames are of schema {document['schema']} {document['version']}.",
+            f"These frames are of schema {stated[0]} {stated[1]}.",
             f"This software reads {SCHEMA} {_SCHEMA_VERSION}; segment the CT again.",
         )
     try:

@@ -76,6 +76,21 @@ def test_damaged_json_is_refused(damage):
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize("said", [{"schema": "other"}, {"version": 99}, {"version": [1]}, {}])
+@pytest.mark.parametrize("left_out", ["schema", "version", "vertebrae", "canal_ras", "units"])
+def test_frames_that_say_less_are_refused_or_read(said, left_out):
+    """Whatever is missing beside whatever is wrong: a sentence; units are for people."""
+    model = SpineModel(_LABELS, (_vertebra(np.ones(3), None),), np.zeros((0, 3)))
+    document = {**json.loads(spine_to_json(model)), **said}
+    del document[left_out]
+    if left_out == "units" and not said:
+        assert spine_from_json(json.dumps(document), _LABELS).levels == model.levels
+        return
+    with pytest.raises(InputError) as caught:
+        spine_from_json(json.dumps(document), _LABELS)
+    assert caught.value.remedy
+
+
 def test_unknown_level_names_the_found_ones():
     model = SpineModel(_LABELS, (_vertebra(np.ones(3), None),), np.zeros((0, 3)))
     with pytest.raises(InputError, match="L1"):
