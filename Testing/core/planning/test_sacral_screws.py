@@ -15,6 +15,7 @@ from spinemar.planning.constructs.cages import cage_for_disc
 from spinemar.planning.constructs.rods import seat_mismatch_mm
 from spinemar.planning.grades.collisions import FACET, find_collisions
 from spinemar.planning.grades.gertzbein_robbins import grade_plan
+from spinemar.planning.report.tables import alignment_rows
 from spinemar.planning.trajectories.angles import screw_angles
 from spinemar.spine.anatomy.frames import frames_from_labels
 from Testing.core.spine.sacrum_phantom import FORAMEN, SLOPE_DEG, phantom
@@ -135,6 +136,21 @@ def test_the_last_disc_opens_as_the_phantom_has_it(patient):
     _, spine = patient
     # The vertebrae above lean half as much as the sacrum.
     assert abs(alignment_of(spine.vertebrae).discs["L5/S1"] - SLOPE_DEG / 2) < 3.0
+
+
+def test_slope_and_the_whole_lordosis(patient):
+    _, spine = patient
+    assert abs(alignment_of(spine.vertebrae).sacral_slope_deg - SLOPE_DEG) < 3.0
+    assert ("Sacral slope", "-") in [
+        (n, after) for n, _, after in alignment_rows(spine.vertebrae, ())
+    ]
+    named = [replace(spine.vertebrae[0], level="L1"), *spine.vertebrae[1:]]
+    lordosis = alignment_of(named).lordosis
+    assert (lordosis.upper, lordosis.lower) == ("L1", "S1")
+    assert abs(lordosis.degrees - SLOPE_DEG / 2) < 3.0
+    *others, last = spine.vertebrae
+    for doubtful in ((), (replace(last, cut_off=True),), (replace(last, confidence=0.3),)):
+        assert alignment_of((*others, *doubtful)).sacral_slope_deg is None
 
 
 def test_there_is_no_cortical_trajectory_in_the_sacrum(patient):

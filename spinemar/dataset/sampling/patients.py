@@ -35,6 +35,8 @@ from spinemar.planning.trajectories.sites import (
     sites_from_landmarks,
 )
 from spinemar.progress import CancelToken
+from spinemar.spine.labels.levels import SACRUM
+from spinemar.spine.model import CONFIDENT
 from spinemar.volume import CTVolume, GridGeometry
 
 _OWN_METAL_HU = 2200.0
@@ -43,6 +45,10 @@ _MARGIN_MM = 4.0
 _LONGEST_GAP_MM = 2.0
 _HU_RANGE = (-1024.0, 3071.0)
 _BODY_SLICES = 9
+#: An L5 that is found so near to the landmark's is the same.
+_SAME_MM = 12.0
+#: Changes when patients are prepared in another way.
+_RECIPE = "with S1"
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,7 @@ def _find_sites(
     """
     if entry.landmarks is not None:
         document = read_json(entry.landmarks, f"file {entry.landmarks.name}")
-        sites = sites_from_landmarks(document)
+        sites = with_sacrum(sites_from_landmarks(document), volume, cancel)
     elif entry.labels is not None:
         from spinemar.io import read_labels
         from spinemar.spine.anatomy.frames import frames_from_labels
@@ -198,6 +204,30 @@ def _find_sites(
             f"No pedicle is known in {entry.name}.", "Give landmarks, labels or a plan for it."
         )
     return sites
+
+
+def with_sacrum(
+    sites: tuple[PedicleSite, ...], volume: CTVolume, cancel: CancelToken | None = None
+) -> tuple[PedicleSite, ...]:
+    """Return sites that end at L5 with those of S1, where the planner finds it below that L5.
+
+    Landmarks are set by hand and hold no S1; a sacrum that is cut off or in doubt adds none.
+    """
+    last = next((site for site in sites if site.level == "L5"), None)
+    if last is None or any(site.level == SACRUM for site in sites):
+        return sites
+    from spinemar.spine.segmentation.segment import segment_spine
+
+    try:
+        spine = segment_spine(volume, cancel=cancel)
+        above, sacrum = spine.vertebra("L5"), spine.vertebra(SACRUM)
+    except InputError:
+        return sites
+    apart = float(np.linalg.norm(above.body_centre_ras - last.body_centre))
+    agreed = sacrum.agreement is not None and not sacrum.agreement.doubts
+    if apart > _SAME_MM or sacrum.cut_off or sacrum.confidence < CONFIDENT or not agreed:
+        return sites
+    return (*sites, *sites_from_frames([sacrum]))
 
 
 def clean_range(volume: CTVolume, stated: tuple[float, float] | None) -> tuple[float, float]:
@@ -265,7 +295,7 @@ def _body_extent(volume: CTVolume) -> tuple[float, float, float, float]:
 
 def _key(entry: CtEntry) -> str:
     """Return a text that changes with the entry and with its files."""
-    parts = [repr(entry)]
+    parts = [_RECIPE, repr(entry)]
     for path in (entry.ct, entry.labels, entry.landmarks, entry.plan, entry.catalogue):
         for file in sorted(path.iterdir()) if path is not None and path.is_dir() else [path]:
             if file is not None and file.exists():

@@ -21,11 +21,12 @@ from scipy.spatial.transform import Rotation
 
 from spinemar.implants.placement import Cage
 from spinemar.implants.shapes.solids import FloatArray, unit
-from spinemar.spine.labels.levels import level_position
+from spinemar.spine.labels.levels import SACRUM, level_position
 from spinemar.spine.model import CONFIDENT, VertebraFrame
 
 #: Whose upper and lower endplate a curve lies between; the first pair that is seen is measured.
-_LORDOSIS = (("L1", "L5"), ("L1", "L4"), ("L2", "L5"))
+#: Of S1 it is the upper one.
+_LORDOSIS = (("L1", "S1"), ("L1", "L5"), ("L1", "L4"), ("L2", "L5"))
 _KYPHOSIS = (("T4", "T12"), ("T5", "T12"))
 #: A tilt of fewer degrees between any two endplates is no curve to name.
 _STRAIGHT_DEG = 5.0
@@ -48,12 +49,14 @@ class Curve:
 class Alignment:
     """What can be measured of a spine; None where the vertebrae are not seen.
 
-    `discs` maps "L4/L5" to the degrees by which the disc opens forwards.
+    `sacral_slope_deg` is that of the upper endplate of S1 against the horizontal; `discs` maps
+    "L4/L5" to the degrees by which the disc opens forwards.
     """
 
     lordosis: Curve | None = None
     kyphosis: Curve | None = None
     cobb: Curve | None = None
+    sacral_slope_deg: float | None = None
     discs: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -99,6 +102,7 @@ def alignment_of(vertebrae: Sequence[VertebraFrame], cages: Sequence[Cage] = ())
         _sagittal(known, _LORDOSIS, 1.0),
         _sagittal(known, _KYPHOSIS, -1.0),
         _frontal(plates),
+        _lean(known[SACRUM].upper) if SACRUM in known else None,
         {
             f"{above.level}/{below.level}": _lean(below.upper) - _lean(above.lower)
             for above, below in pairwise(plates)

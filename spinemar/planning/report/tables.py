@@ -139,8 +139,10 @@ def alignment_rows(
         for cage in cages
         if cage.level in now.discs
     ]
+    slope = now.sacral_slope_deg
     return [
         *((name, f"{a.degrees:.0f}", _after(a, b, cages)) for name, a, b in rows),
+        *([] if slope is None else [("Sacral slope", f"{slope:.0f}", "-")]),
         *((name, f"{a:.0f}", f"{b:.0f}") for name, a, b in planned),
     ]
 
