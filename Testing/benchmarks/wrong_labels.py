@@ -74,7 +74,7 @@ def without_sacrum(spine: SpineModel) -> SpineModel:
     """Leave the sacrum and L5 out, which have no name one level further down."""
     kept = ~np.isin(spine.labels.labels, [VERSE_IDS["S1"], VERSE_IDS["L5"]])
     labels = LabelVolume(np.where(kept, spine.labels.labels, 0), spine.labels.ijk_to_ras)
-    frames = tuple(f for f in spine.vertebrae if f.level != "L5")
+    frames = tuple(f for f in spine.vertebrae if f.level not in ("L5", "S1"))
     return replace(spine, labels=labels, vertebrae=frames)
 
 
