@@ -53,7 +53,8 @@ FirstLevel = Annotated[
     str | None,
     typer.Option(
         metavar="LEVEL",
-        help="Name of the uppermost vertebra: it settles the levels, whatever LABELS say.",
+        help="Name of the uppermost vertebra: it settles the levels, but a sacrum in LABELS "
+        "stays S1.",
     ),
 ]
 PlanReport = Annotated[

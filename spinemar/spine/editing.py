@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +14,13 @@ from spinemar.spine.anatomy.agreement.compare import compared_with_ct
 from spinemar.spine.anatomy.agreement.level_evidence import UNCONFIRMED_LEVELS
 from spinemar.spine.anatomy.frames import frames_along
 from spinemar.spine.labels.levels import (
-    LEVELS,
     SACRUM,
     VERSE_IDS,
     level_position,
     parse_level,
     shift_level,
+    sort_levels,
+    steps_between,
 )
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.spine.segmentation.segment import GUESSED_LEVELS, segment_spine
@@ -34,24 +35,51 @@ def shift_levels(model: SpineModel, steps: int) -> SpineModel:
     Raises
     ------
     InputError
-        If a vertebra would run past C1 or the sacrum.
+        If a vertebra would run past C1, if two would get one name, or if a sacrum would become a
+        vertebra or a vertebra the sacrum.
     """
-    labels = _shifted(model, steps) if steps else model.labels
-    frames = tuple(
-        replace(_level_stated(f), level=shift_level(f.level, steps)) for f in model.vertebrae
-    )
+    labels, frames = model.labels, tuple(_level_stated(frame) for frame in model.vertebrae)
+    if steps:
+        names = _new_names(model, steps)
+        labels = _renamed(model, names)
+        frames = tuple(replace(frame, level=names[frame.level]) for frame in frames)
     return SpineModel(labels, frames, model.canal_ras)
 
 
-def _shifted(model: SpineModel, steps: int) -> LabelVolume:
+_ANEW = "If that is wrong, segment the CT with its first level named (segment --first-level)."
+
+
+def _new_names(model: SpineModel, steps: int) -> dict[str, str]:
+    """Return the new name of every level that has labels or a frame."""
+    labelled = {level for level, number in VERSE_IDS.items() if number in model.boxes}
+    levels = sort_levels(labelled | set(model.levels))
+    # A sacrum is found and measured by its own shape, and so are vertebrae by theirs.
+    if SACRUM in levels:
+        raise InputError(
+            "S1 is labelled here: a sacrum does not become a vertebra, and the vertebrae are "
+            "counted from it.",
+            _ANEW,
+        )
+    names = {level: shift_level(level, steps) for level in levels}
+    if SACRUM in names.values():
+        raise InputError(f"{levels[-1]} would become S1, but it was not found as a sacrum.", _ANEW)
+    twice = [name for name in names.values() if list(names.values()).count(name) > 1]
+    if twice:
+        raise InputError(
+            f"Two vertebrae would be called {twice[0]}.",
+            "Name the vertebrae one by one in the segmentation, and read it again.",
+        )
+    return names
+
+
+def _renamed(model: SpineModel, names: Mapping[str, str]) -> LabelVolume:
     """Return the labels renamed, vertebra by vertebra: most of a large volume is empty."""
     old = model.labels.labels
     numbers = np.zeros(old.shape, old.dtype)  # not zeros_like, which writes to all of it
-    for level in LEVELS:
+    for level, name in names.items():
         box = model.boxes.get(VERSE_IDS[level])
         if box is not None:
-            number = VERSE_IDS[shift_level(level, steps)]
-            np.copyto(numbers[box], number, where=old[box] == VERSE_IDS[level])
+            np.copyto(numbers[box], VERSE_IDS[name], where=old[box] == VERSE_IDS[level])
     return LabelVolume(numbers, model.labels.ijk_to_ras)
 
 
@@ -66,7 +94,7 @@ def renamed_by(old: SpineModel, new: SpineModel) -> int | None:
     pairs = list(zip(old.vertebrae, new.vertebrae, strict=False))
     if len(old.vertebrae) != len(new.vertebrae) or not pairs:
         return None
-    steps = int(level_position(new.levels[0]) - level_position(old.levels[0]))
+    steps = steps_between(old.levels[0], new.levels[0])
     moved = (_levels_on(a.level, steps) != b.level or not _same_place(a, b) for a, b in pairs)
     return None if steps == 0 or any(moved) else steps
 
@@ -91,12 +119,18 @@ def with_first_level(model: SpineModel, level: str) -> SpineModel:
     Raises
     ------
     InputError
-        If this is no level, there is no vertebra, or one would run past C1 or the sacrum.
+        If this is no level, there is no vertebra, or they cannot be renamed so (`shift_levels`).
     """
     if not model.vertebrae:
         raise InputError("No vertebra was found to be named.", "Segment the spine first.")
-    steps = level_position(parse_level(level)) - level_position(model.levels[0])
-    return shift_levels(model, int(steps))
+    wanted = parse_level(level)
+    named = shift_levels(model, steps_between(model.levels[0], wanted))
+    if named.levels[0] != wanted:
+        raise InputError(
+            f"Levels are not counted from {wanted}, which few people have.",
+            "Name the first level as a regular one.",
+        )
+    return named
 
 
 def _level_stated(frame: VertebraFrame) -> VertebraFrame:

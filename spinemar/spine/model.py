@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spinemar.errors import InputError
 from spinemar.spine.labels.boxes import Box, label_boxes
-from spinemar.spine.labels.levels import SACRUM, VERSE_IDS
+from spinemar.spine.labels.levels import SACRUM, VERSE_IDS, WITHOUT_FRAME
 from spinemar.volume import LabelVolume
 
 #: Below this confidence a vertebra or a pedicle is reported as uncertain.
@@ -263,11 +263,16 @@ class SpineModel:
                 return vertebra
         if VERSE_IDS.get(level) in self.boxes:
             raise InputError(
-                f"{level} is labelled, but could not be measured: its body is not seen well enough"
-                + (", or there is no L5 above it." if level == SACRUM else "."),
+                f"{level} is labelled, but "
+                + ("is not measured." if level in WITHOUT_FRAME else _unmeasured(level)),
                 f"Levels that can be planned: {', '.join(self.levels) or 'none'}.",
             )
         raise InputError(
             f"{level} was not found in this volume.",
             f"Levels found: {', '.join(self.levels) or 'none'}.",
         )
+
+
+def _unmeasured(level: str) -> str:
+    reason = "could not be measured: its body is not seen well enough"
+    return f"{reason}, or there is no L5 above it." if level == SACRUM else f"{reason}."

@@ -88,7 +88,7 @@ def settled_levels(
     Raises
     ------
     InputError
-        If the stated level is none, or a vertebra would run past C1 or the sacrum.
+        If the stated level is none, or the vertebrae cannot be renamed so (`shift_levels`).
     """
     if first_level is not None:
         return with_first_level(model, first_level)

@@ -10,7 +10,7 @@ from SpineImplantPlannerLib.panel import reasons, tables, totalsegmentator
 from SpineImplantPlannerLib.panel.detour import Detour, isInstalled
 from SpineImplantPlannerLib.panel.runner import CT, SPINE
 from spinemar.errors import InputError
-from spinemar.spine.labels.levels import LEVELS, level_position
+from spinemar.spine.labels.levels import LEVELS, steps_between
 from spinemar.spine.model import CONFIDENT
 
 _WEAK = (1.0, 0.82, 0.55)
@@ -173,7 +173,7 @@ class SpineStep:
             if not 0 <= row < len(spine.levels):
                 raise InputError("No vertebra is selected.", "Click its row in the table first.")
             wanted = self.ui.relabelCombo.currentText
-            steps = int(level_position(wanted) - level_position(spine.levels[row]))
+            steps = steps_between(spine.levels[row], wanted)
             # The present name, chosen again, confirms it.
             return logic.plannerJobs.shiftLevels(spine, steps)
 

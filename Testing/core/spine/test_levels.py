@@ -60,6 +60,19 @@ def test_shift_walks_the_spine_and_stops_at_its_ends():
         levels.shift_level("C1", -1)
 
 
+@pytest.mark.parametrize("level", ["T11", "T12", "T13", "L1", "L5", "L6", "S1"])
+@pytest.mark.parametrize("other", ["T10", "T12", "L1", "L4", "L5", "S1"])
+def test_as_many_steps_as_are_between_two_levels_lead_there(level, other):
+    steps = levels.steps_between(level, other)
+    assert levels.shift_level(level, steps) == other
+    assert (steps == 0) == (level == other)
+
+
+@pytest.mark.parametrize("level", levels.VERSE_IDS)
+def test_no_step_leads_nowhere(level):
+    assert levels.shift_level(level, 0) == level
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

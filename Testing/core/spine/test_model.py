@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from spinemar.errors import InputError
+from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.spine.model import Endplate, PedicleFrame, SpineModel, VertebraFrame
 from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import LabelVolume
@@ -95,3 +97,16 @@ def test_unknown_level_names_the_found_ones():
     model = SpineModel(_LABELS, (_vertebra(np.ones(3), None),), np.zeros((0, 3)))
     with pytest.raises(InputError, match="L1"):
         model.vertebra("T5")
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [("L2", "not seen well enough."), ("S1", "no L5 above it."), ("C2", "is not measured.")],
+)
+def test_a_level_that_is_labelled_alone_says_why(level, said):
+    labels = _LABELS.labels.copy()
+    labels[0, 0, 0] = VERSE_IDS[level]
+    model = SpineModel(replace(_LABELS, labels=labels), (), np.zeros((0, 3)))
+    with pytest.raises(InputError) as caught:
+        model.vertebra(level)
+    assert caught.value.problem.endswith(said)

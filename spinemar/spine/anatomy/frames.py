@@ -13,7 +13,7 @@ from spinemar.errors import InputError
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.agreement.compare import compared, plausible_heights
 from spinemar.spine.anatomy.canal_contour import canal_contour
-from spinemar.spine.anatomy.pedicle import Expectation, find_pedicle
+from spinemar.spine.anatomy.pedicle import Expectation, find_pedicle, pedicle_doubts
 from spinemar.spine.anatomy.pedicle_outlines import Density
 from spinemar.spine.anatomy.sacrum.frame import fit_sacrum
 from spinemar.spine.anatomy.shape import VertebraShape
@@ -23,11 +23,12 @@ from spinemar.spine.labels.levels import (
     RIBBED_WIDTH_MM,
     SACRUM,
     VERSE_IDS,
+    WITHOUT_FRAME,
     level_position,
     usual_convergence,
     usual_isthmus_mm,
 )
-from spinemar.spine.model import CONFIDENT, Endplate, PedicleFrame, SpineModel, VertebraFrame
+from spinemar.spine.model import Endplate, PedicleFrame, SpineModel, VertebraFrame
 from spinemar.spine.straightening.canal import best_path, canal_score, ray_distances, smooth_track
 from spinemar.spine.straightening.grid import PatientGrid
 from spinemar.volume import CTVolume, GridGeometry, LabelVolume
@@ -39,8 +40,6 @@ _CUT_OFF = 0.35
 _FEWEST_VOXELS_MM3 = 1500.0
 #: Left and right isthmus mirror each other within this, mm.
 _MIRROR_MM = 4.0
-#: Levels whose anatomy (no bridge for a pedicle screw) no fit describes.
-_NOT_FITTED = {"C1", "C2"}
 #: The vertebra below which a sacrum is looked for.
 _LAST_LUMBAR = {"L5", "L6"}
 
@@ -165,7 +164,7 @@ def frames_along(
             cancel.raise_if_cancelled()
         number = VERSE_IDS[level]
         box = boxes[number - 1] if number <= len(boxes) else None
-        if box is None or level in _NOT_FITTED:
+        if box is None or level in WITHOUT_FRAME:
             continue
         mask = verse.labels[box] == number
         if mask.sum() * voxel < _FEWEST_VOXELS_MM3:
@@ -278,14 +277,8 @@ def _judge(
     if not 8.0 <= height <= 42.0 or body.residual_mm > 2.0:
         confidence *= 0.6
         warnings.append("The endplates are unclear.")
-    for side in ("left", "right"):
-        if side not in pedicles:
-            confidence *= 0.7
-            warnings.append(f"The {side} pedicle was not found.")
-        elif pedicles[side].confidence < CONFIDENT:
-            confidence *= 0.85
-            warnings.append(f"The {side} pedicle is uncertain.")
-    return confidence, warnings
+    doubt, said = pedicle_doubts(pedicles)
+    return confidence * doubt, [*warnings, *said]
 
 
 def _scaled(pedicle: PedicleFrame, trust: float, cut_off: bool) -> PedicleFrame:

@@ -6,6 +6,7 @@ axis, are smallest at the isthmus; body and articular pillar make them larger on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy import ndimage
 from spinemar.spine.anatomy.pedicle_outlines import BoneSections, Density, calipers, without_rib
 from spinemar.spine.anatomy.shape import VertebraShape
 from spinemar.spine.anatomy.vertebral_body import BodyFit
-from spinemar.spine.model import PedicleFrame
+from spinemar.spine.model import CONFIDENT, PedicleFrame
 
 _STEP_MM = 0.5
 #: Search box beside the canal in the vertebra's frame, mm.
@@ -298,3 +299,16 @@ def _confidence(width: float, height: float, sections: list[_Section], narrow: _
     rises = [max(side, default=0.0) / max(narrow.area, 1.0) for side in (before, after)]
     clear = float(np.clip((min(rises) - 1.0) / 0.25, 0, 1))
     return 0.15 + 0.5 * size + 0.35 * clear
+
+
+def pedicle_doubts(pedicles: Mapping[str, PedicleFrame]) -> tuple[float, list[str]]:
+    """Return a factor for a vertebra's confidence, and a sentence for each doubtful pedicle."""
+    factor, said = 1.0, []
+    for side in ("left", "right"):
+        if side not in pedicles:
+            factor *= 0.7
+            said.append(f"The {side} pedicle was not found.")
+        elif pedicles[side].confidence < CONFIDENT:
+            factor *= 0.85
+            said.append(f"The {side} pedicle is uncertain.")
+    return factor, said

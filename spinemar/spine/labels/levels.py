@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from math import ceil, floor
 from types import MappingProxyType
 
 from spinemar.errors import InputError
@@ -26,6 +27,9 @@ SACRUM = "S1"
 
 #: The regular levels from head to foot; T13 and L6 are variants and stand outside this order.
 LEVELS: tuple[str, ...] = (*CERVICAL, *THORACIC, *LUMBAR, SACRUM)
+
+#: Levels whose anatomy (no bridge for a pedicle screw) no frame describes.
+WITHOUT_FRAME: tuple[str, ...] = ("C1", "C2")
 
 #: VerSe number of every level, the label value SpineMAR writes.
 VERSE_IDS: Mapping[str, int] = MappingProxyType(
@@ -79,6 +83,8 @@ def level_position(level: str) -> float:
 def shift_level(level: str, steps: int) -> str:
     """Return the level `steps` further towards the feet (negative: towards the head).
 
+    A variant is a step from both of its neighbours: T13 from T12 and from L1.
+
     Raises
     ------
     InputError
@@ -86,13 +92,21 @@ def shift_level(level: str, steps: int) -> str:
 
     Examples
     --------
-    >>> shift_level("T12", 1), shift_level("T12", -1)
-    ('L1', 'T11')
+    >>> shift_level("T12", 1), shift_level("T12", -1), shift_level("L6", -1)
+    ('L1', 'T11', 'L5')
     """
-    place = int(level_position(level)) + steps
+    if steps == 0:
+        return level
+    place = (floor if steps > 0 else ceil)(level_position(level)) + steps
     if not 0 <= place < len(LEVELS):
         raise InputError(f"There is no level {steps:+d} from {level}.", "Name another first level.")
     return LEVELS[place]
+
+
+def steps_between(level: str, other: str) -> int:
+    """Return the steps of `shift_level` that lead from a level to another, regular one."""
+    way = level_position(other) - level_position(level)
+    return ceil(way) if way > 0 else floor(way)
 
 
 def level_range(text: str) -> tuple[str, ...]:

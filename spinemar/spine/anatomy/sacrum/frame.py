@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.spine.anatomy.canal_contour import canal_contour
+from spinemar.spine.anatomy.pedicle import pedicle_doubts
 from spinemar.spine.anatomy.sacrum.endplate import SacralPlate, fit_plate
 from spinemar.spine.anatomy.shape import LocalGrid, VertebraShape
 from spinemar.spine.labels.levels import SACRUM
@@ -153,7 +154,7 @@ def _way_out(shape: VertebraShape, start: FloatArray, direction: FloatArray) -> 
 def _judge(
     plate: SacralPlate, pedicles: Mapping[str, PedicleFrame], canal_seen: bool, cut_off: bool
 ) -> tuple[float, tuple[str, ...]]:
-    confidence, warnings = 1.0, []
+    confidence, warnings = 1.0, list[str]()
     if cut_off:
         confidence *= _DOUBT**2
         warnings.append("S1 is cut off by the volume's edge.")
@@ -164,13 +165,9 @@ def _judge(
         # Nothing could be said of the canal, which is what a screw must spare.
         confidence *= 0.8 * CONFIDENT
         warnings.append("The sacral canal is not seen in its labels.")
-    for side in ("left", "right"):
-        if side not in pedicles:
-            confidence *= 0.7
-            warnings.append(f"The {side} pedicle was not found.")
-        elif pedicles[side].confidence < CONFIDENT:
-            confidence *= 0.85
-            warnings.append(f"The {side} pedicle is uncertain.")
+    doubt, said = pedicle_doubts(pedicles)
+    confidence *= doubt
+    warnings += said
     if len(pedicles) == 2 and _apart(pedicles, plate) > _MIRROR_MM:
         confidence *= 0.85
         warnings.append("The pedicles do not mirror each other.")
