@@ -132,6 +132,12 @@ def test_a_cage_fits_the_last_disc(patient):
     assert 2 < (np.array(cage.centre) - plate.point_ras) @ plate.normal_ras < 8
 
 
+def test_there_is_no_disc_below_s1(patient):
+    _, spine = patient
+    with pytest.raises(InputError, match="no disc below S1"):
+        cage_for_disc(spine, "S1", load_catalogue().cage("generic-alif"))
+
+
 def test_the_last_disc_opens_as_the_phantom_has_it(patient):
     _, spine = patient
     # The vertebrae above lean half as much as the sacrum.

@@ -14,7 +14,7 @@ from spinemar.spine.editing import refit_vertebrae
 from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.spine.model import CONFIDENT
 from spinemar.spine.serial import spine_from_json, spine_to_json
-from spinemar.volume import LabelVolume
+from spinemar.volume import CTVolume, LabelVolume
 from Testing.core.spine.sacrum_phantom import BACK_MM, FORAMEN, PLATE, phantom
 from Testing.core.spine.spine_phantom import dice
 
@@ -105,9 +105,8 @@ def test_a_sacrum_that_the_field_cuts_says_so(patient, below_mm):
     affine = made.labels.ijk_to_ras.copy()
     affine[:3, 3] += affine[:3, 2] * first
     model = frames_from_labels(LabelVolume(made.labels.labels[first:], affine), naming="verse")
-    if "S1" in model.levels:
-        assert model.vertebra("S1").cut_off
-        assert model.vertebra("S1").confidence < CONFIDENT
+    assert model.vertebra("S1").cut_off
+    assert model.vertebra("S1").confidence < CONFIDENT
 
 
 def rough(made):
@@ -147,6 +146,27 @@ def test_the_drawn_sacrum_has_its_alae_and_keeps_what_is_open_open(patient, draw
     assert np.array_equal(
         drawn.labels.labels == VERSE_IDS["L5"], made.labels.labels == VERSE_IDS["L5"]
     )
+
+
+def test_a_sacrum_that_the_ct_does_not_show_stays_as_it_is(patient):
+    made, model = patient
+    empty = replace(made.ct, hu=np.full_like(made.ct.hu, -1000.0))
+    assert with_drawn_sacrum(model, empty) is model
+
+
+def test_a_sacrum_drawn_up_to_the_edge_is_cut_off(patient):
+    made, model = patient
+    first = int(made.labels.geometry.to_ijk(PLATE - [0.0, 0.0, 20.0])[2])
+    affine = made.labels.ijk_to_ras.copy()
+    affine[:3, 3] += affine[:3, 2] * first
+    numbers = made.labels.labels[first:].copy()
+    numbers[:3][numbers[:3] == S1] = 0  # a rough one that ends before the edge
+    labels, ct = LabelVolume(numbers, affine), CTVolume(made.ct.hu[first:], affine)
+    start = replace(model, labels=labels)
+    assert not start.vertebra("S1").cut_off
+    sacrum = with_drawn_sacrum(start, ct).vertebra("S1")
+    assert sacrum.cut_off
+    assert sacrum.confidence < CONFIDENT
 
 
 def test_a_spine_without_a_sacrum_stays_as_it_is(patient):

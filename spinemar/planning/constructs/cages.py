@@ -11,7 +11,7 @@ from spinemar.implants.catalogue import CageModel
 from spinemar.implants.placement import Cage
 from spinemar.implants.shapes.solids import FloatArray, perpendicular, unit
 from spinemar.planning.vectors import as_point
-from spinemar.spine.labels.levels import level_position, shift_level
+from spinemar.spine.labels.levels import SACRUM, level_position, shift_level
 from spinemar.spine.model import Endplate, SpineModel
 
 # A cage is chosen up to this much higher than the disc: it distracts. A collapsed disc is opened
@@ -37,8 +37,10 @@ def cage_for_disc(spine: SpineModel, upper_level: str, model: CageModel) -> Cage
     Raises
     ------
     InputError
-        If an endplate is missing or no cage is low enough.
+        If there is no such disc, an endplate is missing or no cage is low enough.
     """
+    if upper_level == SACRUM:
+        raise InputError("There is no disc below S1.", "Name the vertebra above the disc.")
     lower_level = shift_level(upper_level, 1)
     above, below = spine.vertebra(upper_level), spine.vertebra(lower_level)
     disc = f"{upper_level}/{lower_level}"

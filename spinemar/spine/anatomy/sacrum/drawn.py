@@ -23,23 +23,25 @@ def with_drawn_sacrum(
 ) -> SpineModel:
     """Return the spine with the outline of its sacrum in the CT, and the frame of S1 in that.
 
-    A spine without a frame of S1 stays as it is. The canal's centre line has to run through the
-    sacrum.
+    A spine without a frame of S1 stays as it is, and so does one whose sacrum the CT does not show.
+    The canal's centre line has to run through the sacrum.
     """
     if len(model.vertebrae) < 2 or model.vertebrae[-1].level != SACRUM:
         return model
-    *others, rough = model.vertebrae
+    others = model.vertebrae[:-1]
     plate = fit_plate(_sacrum(model.labels), others[-1])
     if plate is None:
         return model
     if cancel is not None:
         cancel.raise_if_cancelled()
     labels = outlined_sacrum(model.labels, volume, plate, model.canal_ras)
+    if not (labels.labels == VERSE_IDS[SACRUM]).any():
+        return model
     shape = _sacrum(labels)
-    edge = labels.geometry if rough.cut_off else None
-    frame = fit_sacrum(shape, others[-1], edge=edge)
+    # Drawn anew it may reach an edge that the rough one did not.
+    frame = fit_sacrum(shape, others[-1], edge=labels.geometry)
     if frame is None:
-        return replace(model, labels=labels, vertebrae=tuple(others))
+        return replace(model, labels=labels, vertebrae=others)
     return replace(
         model, labels=labels, vertebrae=(*others, compared(frame, shape, labels, volume))
     )

@@ -21,8 +21,8 @@ _HALF_WIDTH_MM = 14.0
 _RIM = 0.15
 #: The walls are looked for so far below the plate, mm.
 _WALL_BELOW_MM = 4.0
-#: From front to back; adults have 25 to 42.
-_DEPTH_MM = (20.0, 48.0)
+#: From front to back; adults have 25 to 42. Half of this has to be seen.
+_LEAST_DEPTH_MM = 20.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _fit_once(shape: VertebraShape, centre: FloatArray, axes: FloatArray) -> Sac
     thick = bone.sum(axis=0) * _STEP_MM >= 8.0
     ahead = np.flatnonzero((thick[:, middle] & np.isfinite(top[:, middle])).mean(axis=1) > 0.5)
     run = _longest_run(ahead, int(np.abs(grid.anterior).argmin()))
-    if len(run) * _STEP_MM < _DEPTH_MM[0] / 2:
+    if len(run) * _STEP_MM < _LEAST_DEPTH_MM / 2:
         return None
     first, last = grid.anterior[run[0]], grid.anterior[run[-1]]
     rim = _RIM * (last - first)
