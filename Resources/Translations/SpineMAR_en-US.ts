@@ -499,6 +499,14 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Bicortical screws in S1</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Automatic screws of S1 pass the cortex at the promontory by about a millimetre; otherwise they end behind it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Plan automatically (P)</source>
             <translation type="unfinished" />
         </message>
