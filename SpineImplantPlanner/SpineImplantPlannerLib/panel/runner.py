@@ -72,6 +72,7 @@ class Runner:
 
     def _end(self, run):
         finish, self._finish = self._finish, None
+        about, self._about = self._about, {}
         self._show(False)
         if isinstance(run.error, CancelledError):
             self.ui.statusLabel.text = _("Cancelled; nothing was changed.")
@@ -80,11 +81,10 @@ class Runner:
             self.showError(run.error, run.log)
         else:
             self.ui.statusLabel.text = _("Done.")
-            self.guarded(lambda: self._take(finish, run))
+            self.guarded(lambda: self._take(finish, about, run))
         self._onChange()
 
-    def _take(self, finish, run):
-        about, self._about = self._about, {}
+    def _take(self, finish, about, run):
         for name, was in about.items():
             if self._subjects[name]() is not was:
                 raise InputError(_CHANGED[name], "Nothing was taken over: start it again.")
