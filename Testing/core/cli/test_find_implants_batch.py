@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +125,30 @@ def test_it_goes_on_where_it_was_cancelled(cohort: Path) -> None:
     assert [row.status for row in run()] == ["skipped", "no metal"]
 
 
+def test_both_tables_say_nothing_where_it_was_cancelled_before_the_first(cohort: Path) -> None:
+    run = {"naming": "verse", "labels": cohort / "labels"}
+    (cohort / "cts" / "carl.nrrd").unlink()
+    find_implants_batch([cohort / "cts"], cohort / "out", LI, **run)
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        find_implants_batch(
+            [cohort / "cts"], cohort / "out", replace(LI, material="CoCrMo"), cancel=token, **run
+        )
+    assert _table(cohort / "out" / "summary.csv") == []
+    assert _table(cohort / "out" / "implants.csv") == []
+
+
+@pytest.mark.parametrize("twice", ["cts/other/anna.nii.gz", "labels/anna.seg.nrrd"])
+def test_labels_of_a_name_that_several_have_are_refused(spinemar, cohort: Path, twice) -> None:
+    (cohort / twice).parent.mkdir(exist_ok=True)
+    shutil.copy(cohort / "cts" / "bert.nii.gz", cohort / twice)
+    run = spinemar(*_arguments(cohort))
+    assert run.code == 2
+    assert "are called anna" in " ".join(run.err.split())
+    assert not list(cohort.glob("out/*"))
+
+
 def test_labels_among_the_cts_are_no_cts(spinemar, cohort: Path) -> None:
     study = cohort / "cts"
     for name in ("bert.nii.gz", "carl.nrrd"):
@@ -140,14 +166,16 @@ def test_labels_among_the_cts_are_no_cts(spinemar, cohort: Path) -> None:
 def test_ctrl_c_leaves_a_summary_and_nothing_half(cohort: Path) -> None:
     command = [sys.executable, "-m", "spinemar.cli.main", *map(str, _arguments(cohort)), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
-        summary, facts = cohort / "out" / "summary.csv", cohort / "out" / "anna_implants_facts.json"
-        while run.poll() is None and not (cohort / "out").exists():
-            pass
+        out = cohort / "out"
+        summary, facts = out / "summary.csv", out / "anna_implants_facts.json"
+        while run.poll() is None and not (out / ".summary.csv.lock").exists():
+            time.sleep(0.01)
         run.send_signal(signal.SIGINT)
         said = json.loads(run.communicate(timeout=60)[0] or b"{}")
-    if run.returncode == 3:  # it may have come before the first line of ours, or after the last
+    if run.returncode == 3:  # it may have come after the last line of ours
         assert said["error"] == "CancelledError"
-        assert summary.exists()
+        # A library that computes for seconds on a busy machine is ended without a last word.
+        assert summary.exists() or "did not stop by itself" in said["problem"]
     assert (cohort / "out" / "anna_implants.json").exists() == facts.exists()
     assert not list((cohort / "out").glob(".*part"))
 

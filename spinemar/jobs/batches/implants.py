@@ -272,7 +272,7 @@ def _with_labels(items: Sequence[BatchItem], folder: Path) -> list[BatchItem]:
     Raises
     ------
     InputError
-        If the folder does not exist or has no labels of any CT.
+        If the folder does not exist, has no labels of any CT, or such of two.
     """
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}.", "Check the path of the labels.")
@@ -287,7 +287,22 @@ def _with_labels(items: Sequence[BatchItem], folder: Path) -> list[BatchItem]:
             f"{folder} has no labels with the name of a CT.",
             "Name them as their CTs, say a.nii.gz for the CT a.nrrd.",
         )
+    _check_one_each(labelled, [path for path in folder.iterdir() if is_image_file(path)])
     return labelled
+
+
+def _check_one_each(items: Sequence[BatchItem], files: Sequence[Path]) -> None:
+    """Refuse names by which a CT would get the vertebrae of another one."""
+    sources = {item.source for item in items if item.labels is not None}
+    wanted = {_stem(source) for source in sources}
+    for paths, what in ((sources, "CTs"), (files, "files of labels")):
+        names = [_stem(path) for path in paths if _stem(path) in wanted]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(
+                f"Several {what} are called {twice[0]}: which labels are whose cannot be told.",
+                "Give each CT a name of its own, and its labels the same.",
+            )
 
 
 def _stem(path: Path) -> str:

@@ -67,7 +67,8 @@ def run_batch(
     progress, cancel
         Volumes that are not finished when cancelled have no row.
     tell : callable
-        Called with all rows so far after each, to write more tables.
+        Called with all rows so far after each, and with none where none is done, to write more
+        tables.
 
     Returns
     -------
@@ -93,6 +94,7 @@ def run_batch(
             progress(Progress(_STAGE, len(rows), len(items)))
         if not rows:
             write_summary(summary, row_type, [])
+            tell([])
     cancel.raise_if_cancelled()
     return tuple(rows[item] for item in items)
 
