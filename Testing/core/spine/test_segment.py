@@ -189,6 +189,13 @@ def test_wrong_seeds_are_refused(plain):
         segment_spine(volume, first_level="nonsense")
 
 
+@pytest.mark.parametrize("named", [{"first_level": "T13"}, {"seeds": {"L6": [0, 22, 0]}}])
+def test_levels_are_not_counted_from_one_that_few_have(plain, named):
+    with pytest.raises(InputError, match=r"not counted from (T13|L6)") as caught:
+        segment_spine(plain[0], **named)
+    assert "C1 to L5" in caught.value.remedy
+
+
 @pytest.mark.parametrize("kind", ["constant", "coarse", "thin"])
 def test_unfit_volumes_are_refused_with_a_remedy(plain, kind):
     volume = plain[0]

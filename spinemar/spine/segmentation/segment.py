@@ -124,8 +124,11 @@ def segment_spine(
     Raises
     ------
     InputError
-        If there is no spine to be seen, or seeds contradict each other.
+        If there is no spine to be seen, seeds contradict each other, or levels cannot be counted
+        from those that are named.
     """
+    for name in (*(seeds or {}), *(() if first_level is None else (first_level,))):
+        _check_countable(parse_level(name))
     volume = usable(volume)
     steps = _Steps(progress, cancel)
     coarse = coarse_canal(volume, cancel)
@@ -152,6 +155,15 @@ def segment_spine(
     model = with_drawn_sacrum(model, volume, cancel)
     steps.done()
     return _finished(model, volume, guess)
+
+
+def _check_countable(level: str) -> None:
+    """Refuse a T13 or L6 to count from: what lies beside it is not told by its name."""
+    if level not in LEVELS:
+        raise InputError(
+            f"Vertebrae are not counted from {level}.",
+            "Name one from C1 to L5 that you are sure of.",
+        )
 
 
 def _place_seeds(spine: StraightSpine, seeds: Mapping[str, ArrayLike]) -> dict[str, int]:
