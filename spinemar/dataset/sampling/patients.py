@@ -219,7 +219,7 @@ def with_sacrum(
     from spinemar.spine.segmentation.segment import segment_spine
 
     try:
-        spine = segment_spine(volume, cancel=cancel)
+        spine = segment_spine(volume, seeds={"L5": last.body_centre}, cancel=cancel)
         above, sacrum = spine.vertebra("L5"), spine.vertebra(SACRUM)
     except InputError:
         return sites
