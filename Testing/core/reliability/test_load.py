@@ -68,3 +68,7 @@ def test_soak_script_sees_a_leak(tmp_path: Path) -> None:
     blocks = [20e6 * (n % 8 > 5 or n > 190) for n in range(200)]  # what an allocator holds
     assert abs(growth_percent(np.add(flat, blocks), 100)) < 0.5
     assert growth_percent(np.add(leaking, blocks), 100) > 1.5
+    for seed in range(20):
+        moments = np.random.default_rng(seed).exponential(25e6, 200)  # held for a moment
+        assert abs(growth_percent(np.add(flat, moments), 100)) < 1.0
+        assert growth_percent(np.add(leaking, moments), 100) > 1.0
