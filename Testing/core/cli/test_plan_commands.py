@@ -215,7 +215,8 @@ def test_labels_are_compared_with_the_ct_and_it_is_told(spinemar, patient, plann
         assert told["agreement"]["border_share"] > 0.9
         assert abs(told["agreement"]["growth_mm"]) <= 0.5
     assert run.json["summary"].startswith("6 screws (")
-    assert set(run.json["alignment"]) == {"lordosis", "kyphosis", "cobb", "discs"}
+    names = {"lordosis", "kyphosis", "cobb", "sacral_slope_deg", "discs"}
+    assert set(run.json["alignment"]) == names
 
 
 def test_shifted_labels_give_no_grade_but_words(spinemar, patient, planned):

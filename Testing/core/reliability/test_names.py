@@ -74,7 +74,7 @@ def test_output_that_is_a_folder(refused, tmp_path: Path) -> None:
 def test_a_table_never_holds_formulas(tmp_path: Path) -> None:
     """What a spreadsheet would compute is written as text."""
     row = BatchRow("=cmd|' /C calc'!A0", "@out", "failed", "+1 is no CT")
-    write_summary(tmp_path / "summary.csv", [row])
+    write_summary(tmp_path / "summary.csv", BatchRow, [row])
     cells = (tmp_path / "summary.csv").read_text(encoding="utf-8").splitlines()[1]
     assert cells.startswith("'=cmd")
     assert ",'@out,failed,'+1 is no CT," in cells
