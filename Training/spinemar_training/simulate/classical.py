@@ -179,10 +179,12 @@ def classical(
 
 
 @torch.no_grad()
-def lost_share(hu: Tensor, result: Classical, radon: Projector, pixel_mm: float) -> float:
+def lost_share(
+    hu: Tensor, metal: Tensor, saturated: Tensor, radon: Projector, pixel_mm: float
+) -> float:
     """Share of the rays through the body that are lost, mean over the slices with metal."""
-    chosen = result.metal.flatten(1).any(1)
+    chosen = metal.flatten(1).any(1)
     pixels = torch.full((int(chosen.sum()),), pixel_mm, device=hu.device)
-    lost = lost_rays_of(result.metal[chosen], result.saturated[chosen], radon)
+    lost = lost_rays_of(metal[chosen], saturated[chosen], radon)
     body = (project(hu[chosen], radon, pixels) > _BODY_RAY) | lost
     return float((lost.sum((1, 2)) / body.sum((1, 2))).mean())

@@ -12,7 +12,7 @@ from torch import Tensor
 from spinemar_training.projectors.radon import TorchRadon
 from spinemar_training.simulate import placement
 from spinemar_training.simulate.anatomy import Patient, Pose, choose, cut_slab, vary_density
-from spinemar_training.simulate.classical import classical, lost_share
+from spinemar_training.simulate.classical import classical
 from spinemar_training.simulate.implants import Primitive, metal_fractions
 from spinemar_training.simulate.scan import Projectors, draw_scanner, scan
 
@@ -56,15 +56,11 @@ class SlabSettings:
 
 @dataclass(frozen=True)
 class TrainingSlab:
-    """Images (slices, channels, size, size) in the order of `CHANNELS`, float16 HU or 0/1.
-
-    `lost_share` is that of the rays through the body, mean over the slices with metal.
-    """
+    """Images (slices, channels, size, size) in the order of `CHANNELS`, float16 HU or 0/1."""
 
     images: Tensor
     pixel_mm: float
     slice_mm: float
-    lost_share: float
 
 
 def _centre(patient: Patient, rng: np.random.Generator) -> tuple[np.ndarray, str, np.ndarray]:
@@ -159,8 +155,7 @@ def make_slab(
         ],
         1,
     ).half()
-    lost = lost_share(dirty, result, radon, pixel_mm)
-    return TrainingSlab(images, pixel_mm, slice_mm, lost)
+    return TrainingSlab(images, pixel_mm, slice_mm)
 
 
 def _window_start(

@@ -13,6 +13,7 @@ from torch.utils.data import IterableDataset
 
 from spinemar_training.projectors.radon import TorchRadon
 from spinemar_training.simulate.anatomy import Patient, load_patient
+from spinemar_training.simulate.classical import lost_share
 from spinemar_training.simulate.scan import Projectors, detector_bins, make_projectors
 from spinemar_training.simulate.slabs import CHANNELS, SlabSettings, TrainingSlab, make_slab
 
@@ -47,23 +48,40 @@ class SlabMaker:
 
     def make(self) -> TrainingSlab:
         """Make the next slab that holds metal, as severe as it shall be."""
-        settings, most = self.settings, _TRIES
-        severe = settings.severe_share > 0 and self._rng.random() < settings.severe_share
-        least = settings.severe_lost_share if severe else 0.0
-        worst: TrainingSlab | None = None
-        while worst is None or (worst.lost_share < least and most > 0):
+        settings = self.settings
+        worst = self._make()
+        if settings.severe_share > 0 and self._rng.random() < settings.severe_share:
+            share = self.lost_share(worst)
+            for _ in range(_TRIES - 1):
+                if share >= settings.severe_lost_share:
+                    break
+                slab = self._make()
+                share, worst = max((share, worst), (self.lost_share(slab), slab), key=_first)
+        return worst
+
+    def _make(self) -> TrainingSlab:
+        """Make the next slab that holds metal."""
+        while True:
             slab = make_slab(
                 self._patients,
-                settings,
+                self.settings,
                 self._projectors,
                 self._radon,
                 self._rng,
                 self._generator,
             )
             if slab is not None:
-                most -= 1
-                worst = slab if worst is None else max(worst, slab, key=lambda one: one.lost_share)
-        return worst
+                return slab
+
+    def lost_share(self, slab: TrainingSlab) -> float:
+        """Share of the rays through the body that are lost, mean over the slices with metal."""
+        images = dict(zip(CHANNELS, slab.images.float().unbind(1), strict=True))
+        metal, saturated = images["metal"] > 0, images["saturated"] > 0
+        return lost_share(images["input"], metal, saturated, self._radon, slab.pixel_mm)
+
+
+def _first(pair: tuple[float, TrainingSlab]) -> float:
+    return pair[0]
 
 
 class SlabStream(IterableDataset):
