@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from spinemar.cli.progress_lines import ProgressLines
-from spinemar.errors import SpinemarError
+from spinemar.errors import FaultError, SpinemarError
 from spinemar.jobs.engine.ending import ended_cancel, signals_cancel
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 
@@ -90,13 +92,30 @@ def tell_error(error: SpinemarError, *, json: bool) -> int:
     return error.exit_code
 
 
-def end_after_rows(error: SpinemarError, *, json: bool) -> NoReturn:
-    """End with an error of some of many volumes, whose rows were printed.
+def end_batch(
+    rows: Sequence[Any], show: Callable[[], None], problem: str, summary: Path, *, json: bool
+) -> None:
+    """Tell the rows of a batch, by `show` or as JSON, and end with an error where some failed.
 
-    As JSON they were the one object; it says what failed, and nothing may follow it on stdout.
+    As JSON the rows are the one object; it says what failed, and nothing may follow it on stdout.
+
+    Parameters
+    ----------
+    problem : str
+        What is said of those that failed: takes `failed` and `all`, their numbers.
     """
     import typer
 
+    failed = sum(row.status == "failed" for row in rows)
+    if json:
+        status = "failed" if failed else "done"
+        print_json({"status": status, "rows": [asdict(row) for row in rows]})
+    else:
+        show()
+    if not failed:
+        return
+    remedy = f"See {summary}; what is done is kept."
+    error = FaultError(problem.format(failed=failed, all=len(rows)), remedy)
     if json:
         raise typer.Exit(tell_error(error, json=False))
     raise error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +14,8 @@ from spinemar.cli.commands.correct import (
     MethodOption,
     Model,
 )
-from spinemar.cli.console import end_after_rows, print_json, printable, progress_bars, stdout
+from spinemar.cli.console import end_batch, printable, progress_bars, stdout
 from spinemar.cli.options import EarlierCts, Json, Scheduler, Workers
-from spinemar.errors import FaultError
 from spinemar.mar.settings import DEVICES, METHODS, THRESHOLD_RANGE_HU, CorrectionSettings
 
 if TYPE_CHECKING:
@@ -91,18 +89,13 @@ def correct_batch(
             progress=progress,
             cancel=cancel,
         )
-    failed = [row for row in rows if row.status == "failed"]
-    if json:
-        status = "failed" if failed else "done"
-        print_json({"status": status, "rows": [asdict(r) for r in rows]})
-    else:
-        _show(rows, output / SUMMARY)
-    if failed:
-        error = FaultError(
-            f"{len(failed)} of {len(rows)} volumes could not be corrected.",
-            f"See {output / SUMMARY}; what is done is kept.",
-        )
-        end_after_rows(error, json=json)
+    end_batch(
+        rows,
+        lambda: _show(rows, output / SUMMARY),
+        "{failed} of {all} volumes could not be corrected.",
+        output / SUMMARY,
+        json=json,
+    )
 
 
 def _show(rows: Sequence[BatchRow], summary: Path) -> None:

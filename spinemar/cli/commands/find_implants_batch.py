@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +9,9 @@ import typer
 
 from spinemar.cli.commands.correct import AllowReformatted, DeviceOption, MethodOption
 from spinemar.cli.commands.find_implants import Material, ScrewModelOption
-from spinemar.cli.console import end_after_rows, print_json, printable, progress_bars, stdout
+from spinemar.cli.console import end_batch, printable, progress_bars, stdout
 from spinemar.cli.options import CatalogueFiles, EarlierCts, Json, Naming, Scheduler, Workers
 from spinemar.cli.plan_inputs import read_catalogue
-from spinemar.errors import FaultError
 from spinemar.implants.checks import MATERIALS
 from spinemar.mar.settings import DEVICES, METHODS, CorrectionSettings
 
@@ -88,18 +86,13 @@ def find_implants_batch(
             progress=progress,
             cancel=cancel,
         )
-    failed = [row for row in rows if row.status == "failed"]
-    if json:
-        status = "failed" if failed else "done"
-        print_json({"status": status, "rows": [asdict(row) for row in rows]})
-    else:
-        _show(rows, output / SUMMARY, output / SCREWS)
-    if failed:
-        error = FaultError(
-            f"The implants of {len(failed)} of {len(rows)} CTs could not be looked for.",
-            f"See {output / SUMMARY}; what is done is kept.",
-        )
-        end_after_rows(error, json=json)
+    end_batch(
+        rows,
+        lambda: _show(rows, output / SUMMARY, output / SCREWS),
+        "The implants of {failed} of {all} CTs could not be looked for.",
+        output / SUMMARY,
+        json=json,
+    )
 
 
 def _show(rows: Sequence[ImplantsRow], *files: Path) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from spinemar.base.atomic_files import made_folder
 from spinemar.base.explain import explained
-from spinemar.errors import CancelledError, InputError, SpinemarError
-from spinemar.jobs.batches.earlier import with_earlier
+from spinemar.errors import CancelledError, InputError
+from spinemar.jobs.batches.earlier import with_earlier, with_or_without_earlier
 from spinemar.jobs.batches.items import SUMMARY, BatchItem, BatchRow, plan_batch
 from spinemar.jobs.batches.running import check_scheduler, run_batch
 from spinemar.jobs.batches.sidecar import (
@@ -27,7 +27,6 @@ from spinemar.jobs.batches.sidecar import (
     stamp_of,
     write_with_sidecar,
 )
-from spinemar.jobs.earlier_ct import EarlierFiles, read_earlier
 from spinemar.jobs.engine.request import request_of
 from spinemar.mar.settings import CorrectionSettings
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
@@ -136,17 +135,12 @@ def _corrected(
     """Correct with the item's earlier CT; without it where it does not fit, and say so."""
     from spinemar.mar.correct import correct_volume
 
-    if item.earlier is None:
-        return correct_volume(volume, settings, cancel=cancel), ""
-    files = EarlierFiles(item.earlier, item.earlier_series or None)
-    try:
-        earlier = read_earlier(files, item.source, item.series or None, volume, settings)
-        return correct_volume(volume, settings, earlier=earlier, cancel=cancel), ""
-    except CancelledError:
-        raise
-    except SpinemarError as error:
-        said = f"The earlier CT was not used: {error}"
-    return correct_volume(volume, settings, cancel=cancel), said
+    return with_or_without_earlier(
+        item,
+        volume,
+        settings,
+        lambda earlier: correct_volume(volume, settings, earlier=earlier, cancel=cancel),
+    )
 
 
 @dataclass(frozen=True)

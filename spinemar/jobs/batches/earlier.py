@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-from spinemar.errors import InputError
+from spinemar.errors import CancelledError, InputError, SpinemarError
 from spinemar.io.dicom.identity import SeriesIdentity, identity_of
 from spinemar.jobs.batches.items import BatchItem, volumes_in
+from spinemar.jobs.earlier_ct import EarlierFiles, read_earlier
+
+if TYPE_CHECKING:
+    from spinemar.mar.earlier.given import EarlierCt
+    from spinemar.mar.settings import CorrectionSettings
+    from spinemar.volume import CTVolume
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,40 @@ def with_earlier(
             "Give DICOM folders; for other formats correct one by one with --earlier-ct.",
         )
     return tuple(_matched(item, known) for item in items)
+
+
+def with_or_without_earlier(
+    item: BatchItem,
+    scan: CTVolume,
+    settings: CorrectionSettings,
+    make: Callable[[EarlierCt | None], Made],
+    passes: tuple[type[SpinemarError], ...] = (),
+) -> tuple[Made, str]:
+    """Return what is made with an item's earlier CT, without it where it does not fit, and a word.
+
+    Parameters
+    ----------
+    item : BatchItem
+    scan : CTVolume
+        Of the item.
+    settings : CorrectionSettings
+    make : callable
+        Takes the earlier CT, or None.
+    passes : tuple of exception types
+        What says nothing against the earlier CT.
+    """
+    if item.earlier is None:
+        return make(None), ""
+    files = EarlierFiles(item.earlier, item.earlier_series or None)
+    try:
+        return make(read_earlier(files, item.source, item.series or None, scan, settings)), ""
+    except CancelledError:
+        raise
+    except passes:
+        raise
+    except SpinemarError as error:
+        said = f"The earlier CT was not used: {error}"
+    return make(None), said
 
 
 def _candidates(folders: Sequence[str | Path]) -> list[_Candidate]:

@@ -16,19 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from spinemar.base.atomic_files import atomic_path, made_folder
 from spinemar.base.explain import explained
-from spinemar.base.files.left_over import full_suffix, settle_left_over
+from spinemar.base.files.left_over import full_suffix
 from spinemar.base.files.sets import file_set, is_current
-from spinemar.base.json_text import read_json
-from spinemar.errors import CancelledError, InputError, SpinemarError
+from spinemar.errors import CancelledError, InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.io.formats import is_image_file
 from spinemar.jobs.batches.batch import fingerprint
-from spinemar.jobs.batches.earlier import with_earlier
+from spinemar.jobs.batches.earlier import with_earlier, with_or_without_earlier
 from spinemar.jobs.batches.items import SUMMARY, BatchItem, check_table, plan_batch
 from spinemar.jobs.batches.running import check_scheduler, run_batch
-from spinemar.jobs.batches.sidecar import stamp_of
-from spinemar.jobs.earlier_ct import EarlierFiles, read_earlier
-from spinemar.jobs.engine.protocol import finite
+from spinemar.jobs.batches.sidecar import facts_text, read_facts, stamp_of
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_to_json
 from spinemar.postop.find import model_of
@@ -37,7 +34,6 @@ from spinemar.postop.table import COHORT_HEADER, cohort_csv, grade_lines, implan
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 
 if TYPE_CHECKING:
-    from spinemar.mar.earlier.given import EarlierCt
     from spinemar.mar.settings import CorrectionSettings
     from spinemar.postop.study import PostopStudy
     from spinemar.spine.model import SpineModel
@@ -225,17 +221,10 @@ def _found(
 
     Where the item's earlier CT does not fit, it is done without, and the facts say so.
     """
-    message = ""
     try:
-        try:
-            made = study(earlier=_earlier(item, scan, settings))
-        except (CancelledError, NoMetalError):
-            raise
-        except SpinemarError as error:
-            if item.earlier is None:
-                raise
-            message = f"The earlier CT was not used: {error}"
-            made = study()
+        made, message = with_or_without_earlier(
+            item, scan, settings, lambda earlier: study(earlier=earlier), passes=(NoMetalError,)
+        )
     except NoMetalError as error:
         return Plan(levels=()), {"status": "no metal", "message": error.problem, "bone": ""}
     found = made.found
@@ -248,13 +237,6 @@ def _found(
         "bone": made.bone.source,
         **implants_facts(found),
     }
-
-
-def _earlier(item: BatchItem, scan: CTVolume, settings: CorrectionSettings) -> EarlierCt | None:
-    if item.earlier is None:
-        return None
-    files = EarlierFiles(item.earlier, item.earlier_series or None)
-    return read_earlier(files, item.source, item.series or None, scan, settings)
 
 
 def _drawn_spine(item: BatchItem, naming: str) -> SpineModel | None:
@@ -276,7 +258,8 @@ def _with_labels(items: Sequence[BatchItem], folder: Path) -> list[BatchItem]:
     """
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}.", "Check the path of the labels.")
-    by_name = {_stem(path): path for path in sorted(folder.iterdir()) if is_image_file(path)}
+    files = [path for path in sorted(folder.iterdir()) if is_image_file(path)]
+    by_name = {_stem(path): path for path in files}
     labelled = [
         replace(item, labels=by_name.get(_stem(item.source)))
         for item in items
@@ -287,7 +270,7 @@ def _with_labels(items: Sequence[BatchItem], folder: Path) -> list[BatchItem]:
             f"{folder} has no labels with the name of a CT.",
             "Name them as their CTs, say a.nii.gz for the CT a.nrrd.",
         )
-    _check_one_each(labelled, [path for path in folder.iterdir() if is_image_file(path)])
+    _check_one_each(labelled, files)
     return labelled
 
 
@@ -327,15 +310,10 @@ def _facts_path(output: Path) -> Path:
     return output.with_name(f"{output.stem}_facts.json")
 
 
-def _read_facts(output: Path) -> dict[str, Any] | None:
+def _read_facts(output: Path) -> Mapping[str, Any] | None:
     """Read what was said of a result; None where there is nothing of ours to be read."""
-    path = _facts_path(output)
-    try:
-        settle_left_over(path)
-        content = read_json(path, f"file {path.name}")
-    except (OSError, InputError):
-        return None
-    return content if isinstance(content, dict) and content.get("kind") == _KIND else None
+    facts = read_facts(_facts_path(output))
+    return facts if facts is not None and facts.get("kind") == _KIND else None
 
 
 def _refuse_foreign(output: Path) -> None:
@@ -355,7 +333,7 @@ def _write(item: BatchItem, plan: Plan, facts: Mapping[str, Any]) -> None:
         said = {"kind": _KIND, "input": str(item.source), "series": item.series, **facts,
                 "sha256": files.sha256()}  # fmt: skip
         with files.place(path) as temporary:
-            temporary.write_text(json.dumps(finite(said), indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(facts_text(said), encoding="utf-8")
 
 
 def _failed(item: BatchItem, message: str) -> ImplantsRow:

@@ -86,7 +86,7 @@ def write_with_sidecar(
         write_volume(output, result.volume, place=files.place)
         said = {**facts, "sha256": files.sha256()}
         with files.place(sidecar_path(output)) as temporary:
-            temporary.write_text(json.dumps(finite(said), indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(facts_text(said), encoding="utf-8")
     return said
 
 
@@ -103,7 +103,16 @@ def read_current_sidecar(output: Path) -> Mapping[str, Any] | None:
 
 def read_sidecar(output: Path) -> Mapping[str, Any] | None:
     """Read what lies beside `output` as facts; None where there are none to be read."""
-    path = sidecar_path(output)
+    return read_facts(sidecar_path(output))
+
+
+def facts_text(said: Mapping[str, Any]) -> str:
+    """Return facts as the text of their file."""
+    return json.dumps(finite(said), indent=2) + "\n"
+
+
+def read_facts(path: Path) -> Mapping[str, Any] | None:
+    """Read a file of facts, what a killed writer left of its set settled first; None of no such."""
     try:
         settle_left_over(path)
         content = read_json(path, f"file {path.name}")
