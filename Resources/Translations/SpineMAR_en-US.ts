@@ -507,6 +507,14 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Screws into the ilium:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Automatic plans of a construct add a screw on both sides: S2-alar-iliac, or iliac from the posterior superior spine. They need a CT that shows the pelvis.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Plan automatically (P)</source>
             <translation type="unfinished" />
         </message>
@@ -1741,6 +1749,14 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>{mm} mm from the greater sciatic notch</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{mm} mm from the hip joint</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>on the earlier CT</source>
             <translation type="unfinished" />
         </message>
@@ -1815,6 +1831,10 @@ white: brighter after; black: darker</source>
         </message>
         <message>
             <source>pedicle</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>none</source>
             <translation type="unfinished" />
         </message>
         <message>

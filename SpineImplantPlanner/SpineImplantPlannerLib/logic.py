@@ -120,7 +120,7 @@ class PlannerLogic:
         self.spineNode = spinenodes.addSpine(self.scene, self.volumeNode, spine, node)
         if not spine.labels.geometry.same_as(geometryOf(self.volumeNode)):
             labels, _ = spinenodes.labelsOf(self.spineNode, self.volumeNode)
-            spine = SpineModel(labels, spine.vertebrae, spine.canal_ras)
+            spine = replace(spine, labels=labels)
         self.session.setSpine(spine, description)
         self._changed()
         return self.spineNode

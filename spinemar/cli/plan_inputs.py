@@ -121,6 +121,8 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
                 "breach_mm": None if screw.grade is None else screw.grade.breach_mm,
                 "direction": None if screw.grade is None else screw.grade.direction,
                 "canal_intrusion_mm": screw.canal_intrusion_mm,
+                "notch_mm": None if screw.grade is None else screw.grade.notch_mm,
+                "acetabulum_mm": None if screw.grade is None else screw.grade.acetabulum_mm,
                 "not_graded": screw.not_graded,
             }
             for screw in plan.screws
@@ -136,11 +138,15 @@ def spine_facts(spine: SpineModel, plan: Plan) -> dict[str, Any]:
     from dataclasses import asdict
 
     from spinemar.planning.alignment.curves import alignment_of
+    from spinemar.spine.serial import heads_facts
 
     return {
         "labels": _label_facts(spine, plan),
-        "alignment": asdict(alignment_of(spine.vertebrae)),
-        "alignment_with_cages": asdict(alignment_of(spine.vertebrae, plan.cages)),
+        "alignment": asdict(alignment_of(spine.vertebrae, heads=spine.femoral_heads)),
+        "alignment_with_cages": asdict(
+            alignment_of(spine.vertebrae, plan.cages, spine.femoral_heads)
+        ),
+        **heads_facts(spine),
     }
 
 

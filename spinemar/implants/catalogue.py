@@ -17,6 +17,7 @@ from spinemar.errors import InputError
 from spinemar.implants.checks import as_point, check_choice, check_material, check_range
 from spinemar.implants.placement import CAGE_SHAPES, SCREW_KINDS, Screw
 
+SCREW_PLACES = ("pedicle", "pelvis")
 _CATALOGUE_VERSION = 1
 _FORMAT = "spinemar-catalogue"
 
@@ -80,7 +81,7 @@ class Head:
 
 @dataclass(frozen=True)
 class ScrewModel:
-    """One family of screws in its sizes."""
+    """One family of screws in its sizes, for pedicles or for the pelvis."""
 
     id: str
     name: str
@@ -91,8 +92,10 @@ class ScrewModel:
     head_material: str | None
     thread: Thread
     head: Head
+    place: str = "pedicle"
 
     def __post_init__(self) -> None:
+        check_choice(f"place of screw model {self.id!r}", self.place, SCREW_PLACES)
         check_choice(f"kind of screw model {self.id!r}", self.kind, SCREW_KINDS)
         _check_sizes(f"diameters of {self.id!r}", self.diameters_mm, 2.0, 12.0)
         _check_sizes(f"lengths of {self.id!r}", self.lengths_mm, 10.0, 120.0)
@@ -117,6 +120,7 @@ class ScrewModel:
         direction: ArrayLike,
         size_mm: tuple[float, float],
         material: str,
+        course: str = "",
     ) -> Screw:
         """Return a screw of this model where it lies; whoever places screws calls this.
 
@@ -126,7 +130,7 @@ class ScrewModel:
         entry, direction : array_like, shape (3,)
             RAS mm; the direction, of any length, points from the entry to the tip.
         size_mm : (diameter, length)
-        material : str
+        material, course : str
 
         Raises
         ------
@@ -147,6 +151,7 @@ class ScrewModel:
             material=material,
             kind=self.kind,
             model=self.id,
+            course=course,
         )
 
 
@@ -224,6 +229,11 @@ class Catalogue:
     cages: tuple[CageModel, ...] = ()
     crosslinks: tuple[CrosslinkModel, ...] = ()
     version: int = _CATALOGUE_VERSION
+
+    @property
+    def pedicle_screws(self) -> tuple[ScrewModel, ...]:
+        """The screw models that are made for pedicles."""
+        return tuple(model for model in self.screws if model.place == "pedicle")
 
     def screw(self, model_id: str) -> ScrewModel:
         """Return the screw model of that id."""

@@ -21,6 +21,10 @@ GRADE_LETTERS = ("A", "B", "C", "D", "E")
 DIRECTIONS = ("medial", "lateral", "superior", "inferior", "anterior")
 SIDES = ("left", "right")
 BONE_SOURCES = ("earlier CT", "labels", "corrected CT")
+#: Ways of a screw that is no pedicle screw: through sacrum and its joint into the ilium, or there.
+COURSES = ("S2AI", "iliac")
+#: Where such screws lie, in place of a level.
+PELVIS = "pelvis"
 SCREW_KINDS = ("polyaxial", "monoaxial")
 CAGE_SHAPES = ("block", "curved", "wedge")
 
@@ -48,6 +52,9 @@ class Grade:
         pedicle and body; negative with a breach.
     canal_intrusion_mm : float
         How far the screw reaches into the spinal canal.
+    notch_mm, acetabulum_mm : float or None
+        Of a screw in the ilium: how far its surface is from the roof of the greater sciatic notch
+        and from the joint of the hip (negative: in it); None where that is not known.
     """
 
     letter: str
@@ -55,12 +62,17 @@ class Grade:
     direction: str | None
     margin_mm: float
     canal_intrusion_mm: float = 0.0
+    notch_mm: float | None = None
+    acetabulum_mm: float | None = None
 
     def __post_init__(self) -> None:
         check_choice("grade", self.letter, GRADE_LETTERS)
         check_range("breach", self.breach_mm, 0.0, 100.0)
         check_range("margin", self.margin_mm, -100.0, 100.0)
         check_range("canal intrusion", self.canal_intrusion_mm, 0.0, 100.0)
+        for name, gap in (("notch", self.notch_mm), ("acetabulum", self.acetabulum_mm)):
+            if gap is not None:
+                check_range(f"distance from the {name}", gap, -300.0, 300.0)
         if self.direction is not None:
             check_choice("breach direction", self.direction, DIRECTIONS)
 
@@ -129,6 +141,8 @@ class Screw:
         How far a screw without a grade reaches into a spinal canal that is known; 0 with a grade.
     found : Sighting or None
         Of a screw that was found in a CT; `sighting` says whether it still holds.
+    course : str
+        One of `COURSES` for a screw that ends in the ilium, which has no level; "" for others.
     """
 
     id: str
@@ -148,11 +162,15 @@ class Screw:
     not_graded: str = ""
     ungraded_canal_mm: float = 0.0
     found: Sighting | None = None
+    course: str = ""
 
     def __post_init__(self) -> None:
         name = f"screw {self.id!r}"
         check_choice(f"side of {name}", self.side, SIDES)
         check_choice(f"kind of {name}", self.kind, SCREW_KINDS)
+        check_choice(f"course of {name}", self.course, ("", *COURSES))
+        if self.course and self.level:
+            raise InputError(f"The {name} has a level and a course.", "Give it one of both.")
         check_material(name, self.material)
         check_point(f"entry of {name}", self.entry)
         check_point(f"tip of {name}", self.tip)
@@ -168,6 +186,11 @@ class Screw:
         for axis in (self.head_axis, self.slot_axis):
             if axis is not None:
                 check_unit(f"head of {name}", axis)
+
+    @property
+    def site(self) -> str:
+        """Whose bone it is graded in: its level, or `PELVIS`."""
+        return PELVIS if self.course else self.level
 
     @property
     def canal_intrusion_mm(self) -> float:

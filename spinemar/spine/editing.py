@@ -43,7 +43,7 @@ def shift_levels(model: SpineModel, steps: int) -> SpineModel:
         names = _new_names(model, steps)
         labels = _renamed(model, names)
         frames = tuple(replace(frame, level=names[frame.level]) for frame in frames)
-    return SpineModel(labels, frames, model.canal_ras)
+    return replace(model, labels=labels, vertebrae=frames)
 
 
 _ANEW = "If that is wrong, segment the CT with its first level named (segment --first-level)."
@@ -250,7 +250,7 @@ def refit_vertebrae(
     kept = [frame for frame in model.vertebrae if frame.level not in levels]
     new = [_named_as(frame, model) for frame in fitted.vertebrae if frame.level in levels]
     ordered = sorted([*kept, *new], key=lambda frame: level_position(frame.level))
-    refitted = SpineModel(labels, tuple(ordered), model.canal_ras)
+    refitted = replace(model, labels=labels, vertebrae=tuple(ordered))
     return refitted if volume is None else compared_with_ct(refitted, volume, cancel=cancel)
 
 

@@ -219,6 +219,29 @@ class VertebraFrame:
 
 
 @dataclass(frozen=True, eq=False)
+class FemoralHead:
+    """A femoral head, as a sphere.
+
+    Parameters
+    ----------
+    side : str
+        "left" or "right", the patient's.
+    centre_ras : array-like, shape (3,)
+    radius_mm : float
+    residual_mm : float
+        How far the rim that was seen lies off the sphere (root mean square).
+    """
+
+    side: str
+    centre_ras: FloatArray
+    radius_mm: float
+    residual_mm: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "centre_ras", _frozen(self.centre_ras, (3,), "femoral head"))
+
+
+@dataclass(frozen=True, eq=False)
 class SpineModel:
     """A segmented spine.
 
@@ -230,15 +253,22 @@ class SpineModel:
         From head to foot.
     canal_ras : array-like, shape (n, 3)
         Centre line of the canal, from head to foot.
+    femoral_heads : tuple of FemoralHead
+        Left and right; empty where they were not found.
+    heads_doubt : str
+        Why not, as a sentence; "" where nobody looked for them.
     """
 
     labels: LabelVolume
     vertebrae: tuple[VertebraFrame, ...]
     canal_ras: FloatArray
+    femoral_heads: tuple[FemoralHead, ...] = ()
+    heads_doubt: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vertebrae", tuple(self.vertebrae))
         object.__setattr__(self, "canal_ras", _frozen(self.canal_ras, (None, 3), "canal"))
+        object.__setattr__(self, "femoral_heads", tuple(self.femoral_heads))
 
     @cached_property
     def boxes(self) -> dict[int, Box]:

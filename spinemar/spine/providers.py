@@ -17,6 +17,7 @@ from spinemar.io.segmentations.vertebra_names import level_in_name
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.agreement.level_evidence import with_level_evidence
 from spinemar.spine.anatomy.frames import frames_along, frames_from_labels
+from spinemar.spine.anatomy.pelvis.femoral_heads import with_femoral_heads
 from spinemar.spine.editing import with_first_level
 from spinemar.spine.labels.conventions import names_vertebrae
 from spinemar.spine.model import SpineModel
@@ -62,7 +63,8 @@ def spine_from_segmentation(
     """
     if names_vertebrae(labels, naming):
         model = frames_from_labels(labels, volume, naming=naming, progress=progress, cancel=cancel)
-        return settled_levels(model, volume, first_level)
+        model = settled_levels(model, volume, first_level)
+        return model if volume is None else with_femoral_heads(model, volume)
     mask = _whole_spine(labels, naming)
     if volume is None:
         raise InputError(

@@ -10,7 +10,14 @@ import numpy as np
 
 from spinemar.base.json_text import parse_json
 from spinemar.errors import InputError
-from spinemar.spine.model import Agreement, Endplate, PedicleFrame, SpineModel, VertebraFrame
+from spinemar.spine.model import (
+    Agreement,
+    Endplate,
+    FemoralHead,
+    PedicleFrame,
+    SpineModel,
+    VertebraFrame,
+)
 from spinemar.volume import LabelVolume
 
 SCHEMA = "spinemar.spine"
@@ -25,6 +32,7 @@ def spine_to_json(model: SpineModel, indent: int | None = 1) -> str:
         "units": "RAS mm",
         "vertebrae": [_vertebra_to_dict(vertebra) for vertebra in model.vertebrae],
         "canal_ras": model.canal_ras.tolist(),
+        **heads_facts(model),
     }
     return json.dumps(document, indent=indent, allow_nan=False)
 
@@ -50,9 +58,37 @@ def spine_from_json(text: str, labels: LabelVolume) -> SpineModel:
     try:
         vertebrae = tuple(_vertebra_from_dict(item) for item in document["vertebrae"])
         canal = np.reshape(np.array(document["canal_ras"], dtype=np.float64), (-1, 3))
+        # Earlier files have none of these.
+        heads = tuple(_head_from_dict(item) for item in document.get("femoral_heads", ()))
+        doubt = str(document.get("heads_doubt", ""))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise _unreadable() from error
-    return SpineModel(labels, vertebrae, canal)
+    return SpineModel(labels, vertebrae, canal, heads, doubt)
+
+
+def heads_facts(model: SpineModel) -> dict[str, Any]:
+    """Return the femoral heads, and why there are none, as JSON can hold it."""
+    return {
+        "femoral_heads": [
+            {
+                "side": head.side,
+                "centre_ras": head.centre_ras.tolist(),
+                "radius_mm": float(head.radius_mm),
+                "residual_mm": float(head.residual_mm),
+            }
+            for head in model.femoral_heads
+        ],
+        "heads_doubt": model.heads_doubt,
+    }
+
+
+def _head_from_dict(item: Mapping[str, Any]) -> FemoralHead:
+    return FemoralHead(
+        side=str(item["side"]),
+        centre_ras=item["centre_ras"],
+        radius_mm=float(item["radius_mm"]),
+        residual_mm=float(item["residual_mm"]),
+    )
 
 
 def _unreadable() -> InputError:

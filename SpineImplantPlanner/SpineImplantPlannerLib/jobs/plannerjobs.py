@@ -11,6 +11,7 @@ import numpy as np
 
 from SpineImplantPlannerLib.jobs.handing import Ct, giveLabels, giveSpine, takeSpine
 from spinemar.implants.catalogue import Catalogue, catalogue_to_json
+from spinemar.implants.placement import PELVIS
 from spinemar.jobs.engine.standby import StandbyWorker
 from spinemar.jobs.requests.plan import read_field
 from spinemar.planning.constructs.automatic import PlanSettings
@@ -18,6 +19,7 @@ from spinemar.planning.grades.bone import BoneField
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_to_json, read_plan
 from spinemar.spine.editing import shift_levels
+from spinemar.spine.labels.levels import SACRUM
 from spinemar.spine.labels.pieces import LabelPiece
 from spinemar.spine.model import SpineModel
 from spinemar.spine.serial import spine_to_json
@@ -213,8 +215,8 @@ class PlannerJobs:
 
         def take(folder: Path, facts: Mapping[str, Any]) -> Planned:
             fields = {
-                level: read_field(named, spine.vertebra(level))
-                for level, named in facts["fields"].items()
+                site: read_field(named, spine.vertebra(SACRUM if site == PELVIS else site))
+                for site, named in facts["fields"].items()
             }
             return Planned(read_plan(folder / "plan.json"), fields)
 

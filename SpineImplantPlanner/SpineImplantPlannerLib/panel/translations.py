@@ -8,6 +8,8 @@ from spinemar.planning.report.wording import (
     BREACH,
     CERTAIN,
     IN_CANAL,
+    NEAR_HIP,
+    NEAR_NOTCH,
     NOT_GRADED,
 )
 
@@ -33,6 +35,8 @@ def translated(text):
         BREACH: _("{letter}: {mm} mm {direction}"),
         CERTAIN: _("certain"),
         BETWEEN: _("between {best} and {worst}"),
+        NEAR_NOTCH: _("{mm} mm from the greater sciatic notch"),
+        NEAR_HIP: _("{mm} mm from the hip joint"),
         BONE["earlier CT"]: _("on the earlier CT"),
         BONE["labels"]: _("on the labels"),
         BONE["corrected CT"]: _("estimated on the corrected CT"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.checks import Point
-from spinemar.implants.placement import Screw
+from spinemar.implants.placement import PELVIS, Screw
 from spinemar.planning.constructs.rods import RodSettings, contour_rod
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.findings import with_findings
@@ -20,6 +20,7 @@ from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.relevel import shift_plan_levels
 from spinemar.planning.trajectories.mirror import Plane, midsagittal_plane
 from spinemar.spine.editing import renamed_by
+from spinemar.spine.labels.levels import SACRUM
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.volume import CTVolume
 
@@ -131,6 +132,9 @@ class PlanningSession:
             for was, to in zip(self.spine.vertebrae, shifted.vertebrae, strict=True)
             if was.level in fields
         }
+        pelvis = fields.get(PELVIS)
+        if pelvis is not None and SACRUM in shifted.levels:
+            renamed[PELVIS] = replace(pelvis, frame=shifted.vertebra(SACRUM))
         plan = shift_plan_levels(self.plan, steps)
         self._keep(shifted, renamed)
         self._putGraded(Step(plan, "Rename levels", shifted))
@@ -160,11 +164,16 @@ class PlanningSession:
         return fields
 
     def field(self, level: str) -> BoneField | None:
-        """Return the bone field of a level; None where it is not known."""
+        """Return the bone field of a level, or of `PELVIS`; None where it is not known.
+
+        That of the pelvis is known where screws into it were planned or graded by a job.
+        """
         spine = self.spine
+        fields = self._known()
+        if level == PELVIS:
+            return fields.get(level)
         if spine is None or level not in spine.levels:
             return None
-        fields = self._known()
         if level not in fields:
             fields[level] = bone_field(spine.labels, spine.vertebra(level))
         return fields[level]
@@ -226,7 +235,7 @@ class PlanningSession:
 
     def gradedScrew(self, screw: Screw) -> Screw:
         """Return the screw with its grade, or with the reason why it has none."""
-        return graded_screw(screw, self.field(screw.level), self.frames().values())
+        return graded_screw(screw, self.field(screw.site), self.frames().values())
 
     def graded(self, plan: Plan) -> Plan:
         """Return the plan with those screws graded that are not, and with what is to check."""

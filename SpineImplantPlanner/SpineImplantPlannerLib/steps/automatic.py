@@ -8,6 +8,7 @@ from SpineImplantPlannerLib import probe
 from SpineImplantPlannerLib.panel import reasons, tables
 from SpineImplantPlannerLib.panel.runner import CT, SPINE
 from spinemar.errors import InputError
+from spinemar.implants.placement import COURSES
 from spinemar.planning.constructs.automatic import PlanSettings
 from spinemar.planning.plans.commands import ReplacePlan
 from spinemar.planning.trajectories.targets import TRAJECTORIES
@@ -24,6 +25,7 @@ class AutomaticStep:
         tables.choices(ui.trajectoryCombo, TRAJECTORIES)
         tables.choices(ui.scopeCombo, [_("construct"), _("level"), _("pedicle")])
         tables.choices(ui.siteSideCombo, ["left", "right"])
+        tables.choices(ui.pelvicCombo, [_("none"), *COURSES])
         self.onScope()
         ui.scopeCombo.connect("activated(int)", self.onScope)
         ui.planButton.connect("clicked()", self.onPlan)
@@ -54,6 +56,7 @@ class AutomaticStep:
         self.ui.upperCombo.visible = self.ui.lowerCombo.visible = scope == _CONSTRUCT
         self.ui.siteLevelCombo.visible = scope != _CONSTRUCT
         self.ui.siteSideCombo.visible = scope == _PEDICLE
+        self.ui.pelvicLabel.visible = self.ui.pelvicCombo.visible = scope == _CONSTRUCT
 
     def fillSites(self, levels):
         """Offer the levels that have pedicles."""
@@ -72,10 +75,17 @@ class AutomaticStep:
         return PlanSettings(
             trajectory=ui.trajectoryCombo.currentText,
             bicortical_sacrum=ui.bicorticalCheck.checked,
+            pelvic=self._pelvic(),
             screw_model=ui.screwModelCombo.currentText,
             material=ui.materialCombo.currentText,
             rod=self.panel.rods.settings(),
         )
+
+    def _pelvic(self):
+        """Return the way into the ilium that a construct's plan adds; "" for none."""
+        index = self.ui.pelvicCombo.currentIndex
+        chosen = index > 0 and self.ui.scopeCombo.currentIndex == _CONSTRUCT
+        return COURSES[index - 1] if chosen else ""
 
     def onPlan(self):
         planner = self.panel.planner

@@ -77,7 +77,10 @@ class ScrewsStep:
         """Fill the table with the plan's screws."""
         planner, ui = self.panel.planner, self.ui
         plan = planner.plan
-        order = {level: n for n, level in enumerate(sort_levels([s.level for s in plan.screws]))}
+        order = {
+            level: n
+            for n, level in enumerate(sort_levels({s.level for s in plan.screws if s.level}))
+        }
         screws = sorted(plan.screws, key=lambda s: (order.get(s.level, 99), s.side))
         self._ids = [screw.id for screw in screws]
         profiles = planner.session.profiles(screws)

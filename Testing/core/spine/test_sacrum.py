@@ -154,6 +154,28 @@ def test_a_sacrum_that_the_ct_does_not_show_stays_as_it_is(patient):
     assert with_drawn_sacrum(model, empty) is model
 
 
+@pytest.mark.parametrize("below_mm", [34.0, 42.0])
+def test_the_marrow_of_a_sacrum_cut_below_s1_stays_within(patient, below_mm):
+    made, model = patient
+    first = int(made.labels.geometry.to_ijk(PLATE - [0.0, 0.0, below_mm])[2])
+    affine = made.labels.ijk_to_ras.copy()
+    affine[:3, 3] += affine[:3, 2] * first
+    labels, ct = rough(made), CTVolume(made.ct.hu[first:], affine)
+    start = frames_from_labels(LabelVolume(labels.labels[first:], affine), ct, naming="verse")
+    down = PLATE + np.array([[0.0, -23.0, -z] for z in np.arange(0.0, 50.0)]) @ made.axes
+    start = replace(start, canal_ras=np.concatenate([model.canal_ras, down]))
+    drawn = with_drawn_sacrum(start, ct).labels
+    true = LabelVolume(made.labels.labels[first:], affine)
+    assert dice(drawn, true, S1) > 0.88
+    # The open end too: nothing is hollow there, and nothing is drawn beside it.
+    assert dice(*(replace(one, labels=one.labels[:8]) for one in (drawn, true)), S1) > 0.85
+    k, j, i = np.indices(true.labels.shape)
+    local = made.local(true.geometry.to_ras(np.stack([i, j, k], -1)))
+    marrow = (true.labels == S1) & (np.abs(local[..., 0]) > 30) & (np.abs(local[..., 0]) < 40)
+    marrow &= (np.abs(local[..., 1] + 4) < 8) & (local[..., 2] < -8)
+    assert (drawn.labels[marrow] == S1).mean() > 0.95
+
+
 def test_a_sacrum_drawn_up_to_the_edge_is_cut_off(patient):
     made, model = patient
     first = int(made.labels.geometry.to_ijk(PLATE - [0.0, 0.0, 20.0])[2])

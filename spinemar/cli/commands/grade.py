@@ -60,6 +60,7 @@ def grade(
     from spinemar.planning.grades.findings import with_findings
     from spinemar.planning.grades.gertzbein_robbins import grade_plan
     from spinemar.planning.grades.hu_profile import hu_profile
+    from spinemar.planning.grades.pelvic_bone import pelvic_fields
     from spinemar.planning.plans.plan_json import read_plan, write_plan
     from spinemar.planning.report.page import (
         REPORT_FILES,
@@ -86,7 +87,8 @@ def grade(
             progress=progress,
             cancel=cancel,
         )
-        graded = with_findings(grade_plan(plan, spine), spine, models)
+        fields = pelvic_fields(plan, spine, ct)
+        graded = with_findings(grade_plan(plan, spine, fields), spine, models)
         collisions = find_collisions(graded, models, spine.labels)
         files: dict[str, Path] = {}
         if output is not None:
@@ -100,6 +102,7 @@ def grade(
                 ct,
                 models,
                 identity=plan_identity(graded, read_study(volume)),
+                fields=fields,
                 progress=progress,
                 cancel=cancel,
             )

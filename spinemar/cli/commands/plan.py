@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -32,6 +32,8 @@ from spinemar.implants.checks import MATERIALS
 from spinemar.implants.placement import STANDARD_CROSSLINK, STANDARD_ROD
 from spinemar.planning.trajectories.targets import TRADITIONAL, TrajectoryKind
 
+PelvicCourse = Literal["S2AI", "iliac"]
+
 if TYPE_CHECKING:
     from spinemar.implants.catalogue import CageModel, Catalogue
     from spinemar.planning.constructs.automatic import PlanSettings
@@ -54,7 +56,14 @@ def plan(
         bool,
         typer.Option(help="Let screws of S1 pass the cortex at the promontory by a millimetre."),
     ] = False,
+    pelvic_screws: Annotated[
+        PelvicCourse | None,
+        typer.Option(help="Add screws into both iliac bones: S2-alar-iliac, or iliac."),
+    ] = None,
     screw_model: Annotated[str, typer.Option(help="Screw of the catalogue.")] = "generic-polyaxial",
+    pelvic_model: Annotated[
+        str, typer.Option(help="Screw of the catalogue for the iliac bones.")
+    ] = "generic-iliac",
     material: Annotated[str, typer.Option(help="Ti-6Al-4V, 316L or CoCrMo.")] = MATERIALS[0],
     rods: Annotated[bool, typer.Option(help="Contour rods through the screws.")] = True,
     rod_model: Annotated[str, typer.Option(help="Rod of the catalogue.")] = STANDARD_ROD,
@@ -89,6 +98,8 @@ def plan(
 
       spinemar plan ct.nii.gz --levels L4-S1 --bicortical-sacrum -o plan.json
 
+      spinemar plan ct.nii.gz --levels L4-S1 --pelvic-screws S2AI --report report -o plan.json
+
       spinemar plan ct.nrrd --levels L4-L5 --cage L4 --report report --stl stl -o plan.json
     """
     from spinemar.io import read_volume
@@ -117,6 +128,8 @@ def plan(
     settings = PlanSettings(
         trajectory=trajectory,
         bicortical_sacrum=bicortical_sacrum,
+        pelvic=pelvic_screws or "",
+        pelvic_model=pelvic_model,
         screw_model=screw_model,
         material=material,
         with_rods=rods,
@@ -176,6 +189,7 @@ def _check(settings: PlanSettings, catalogue: Catalogue, levels: str, cages: lis
 
     model = catalogue.screw(settings.screw_model)
     check_choice(f"material of {model.id}", settings.material, model.materials)
+    catalogue.screw(settings.pelvic_model)
     level_range(levels)
     for text in cages:
         _cage_request(text, catalogue)

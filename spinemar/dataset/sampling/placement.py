@@ -126,7 +126,7 @@ def _draw_construct(
     """Draw implants and metals of a construct."""
     weights = np.array([weight for _, _, weight in _METALS])
     screw_metal, rod_metal, _ = _METALS[int(rng.choice(len(_METALS), p=weights / weights.sum()))]
-    models = [m for m in catalogue.screws if screw_metal in m.materials]
+    models = [m for m in catalogue.pedicle_screws if screw_metal in m.materials]
     model = models[int(rng.integers(len(models)))]
     rods = [m for m in catalogue.rods if rod_metal in m.materials]
     rod = rods[int(rng.integers(len(rods)))]
@@ -246,7 +246,7 @@ def _varied(plan: Plan, catalogue: Catalogue, rng: np.random.Generator) -> Plan:
 def _mildest(plan: Plan, catalogue: Catalogue, rng: np.random.Generator) -> Plan:
     """Return one screw of the plan alone, of titanium as a whole where that is sold."""
     screw: Screw = plan.screws[int(rng.integers(len(plan.screws)))]
-    models = [catalogue.screw(screw.model), *catalogue.screws]
+    models = [catalogue.screw(screw.model), *catalogue.pedicle_screws]
     titanium = next((model for model in models if _is_titanium(model)), None)
     alone = replace(screw, head_axis=None, slot_axis=None)
     if titanium is not None:

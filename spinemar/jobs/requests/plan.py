@@ -23,6 +23,7 @@ from spinemar.jobs.engine.request import request_of
 from spinemar.jobs.plan_context import catalogue_of, spine_of
 from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
 from spinemar.planning.grades.bone import BoneField
+from spinemar.planning.grades.pelvic_bone import PelvicField, landmark_facts
 from spinemar.planning.plans.plan_json import plan_from_json, write_plan
 from spinemar.progress import CancelToken, Progress, ProgressCallback
 from spinemar.spine.model import VertebraFrame
@@ -60,20 +61,33 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     )
     folder, fields = asked.fields_folder, {}
     if folder is not None:
-        fields = {n: _save_field(folder / f"{n}.npy", field) for n, field in made.fields.items()}
+        fields = {n: save_field(folder / f"{n}.npy", field) for n, field in made.fields.items()}
     write_plan(asked.plan_output, made.plan)
     return {"warnings": list(made.plan.warnings), "fields": fields}
 
 
-def _save_field(path: Path, field: BoneField) -> dict[str, Any]:
+def save_field(path: Path, field: BoneField) -> dict[str, Any]:
     """Write a bone field and return what `read_field` needs; the frame comes from the spine."""
     save_array(path, field.values)
-    return {
+    named: dict[str, Any] = {
         "npy": str(path), "first_local": field.first_local.tolist(), "step_mm": field.step_mm
     }  # fmt: skip
+    if isinstance(field, PelvicField):
+        parts = path.with_name(f"{path.stem}-parts.npy")
+        save_array(parts, field.parts)
+        named |= {"parts": str(parts), **landmark_facts(field)}
+    return named
 
 
 def read_field(named: Mapping[str, Any], frame: VertebraFrame) -> BoneField:
-    """Read what `_save_field` wrote."""
-    values = load_npy(Path(named["npy"]))
-    return BoneField(values, np.array(named["first_local"]), frame, float(named["step_mm"]))
+    """Read what `save_field` wrote."""
+    values, first = load_npy(Path(named["npy"])), np.array(named["first_local"])
+    step_mm = float(named["step_mm"])
+    if "parts" not in named:
+        return BoneField(values, first, frame, step_mm)
+    notches, heads = (
+        {side: np.array(place) for side, place in named[what].items()}
+        for what in ("notches", "heads")
+    )
+    parts = load_npy(Path(named["parts"]))
+    return PelvicField(values, first, frame, step_mm, parts, notches, heads)

@@ -7,7 +7,7 @@ References
 ----------
 Cobb, Outline for the study of scoliosis, AAOS Instr Course Lect 1948 (endplates of the most tilted
 vertebrae); Scoliosis Research Society, radiographic measurement manual, 2008 (kyphosis T5 or T4 to
-T12).
+T12). Legaye et al., Pelvic incidence: a fundamental pelvic parameter, Eur Spine J 1998.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 from spinemar.implants.placement import Cage
 from spinemar.implants.shapes.solids import FloatArray, unit
 from spinemar.spine.labels.levels import SACRUM, level_position
-from spinemar.spine.model import CONFIDENT, VertebraFrame
+from spinemar.spine.model import CONFIDENT, FemoralHead, VertebraFrame
 
 #: Whose upper and lower endplate a curve lies between; the first pair that is seen is measured.
 #: Of S1 it is the upper one.
@@ -49,14 +49,19 @@ class Curve:
 class Alignment:
     """What can be measured of a spine; None where the vertebrae are not seen.
 
-    `sacral_slope_deg` is that of the upper endplate of S1 against the horizontal; `discs` maps
-    "L4/L5" to the degrees by which the disc opens forwards.
+    `sacral_slope_deg` is that of the upper endplate of S1 against the horizontal, and
+    `pelvic_tilt_deg` that of the line from the middle of the hips to the middle of that plate
+    against the vertical; `pelvic_incidence_deg`, between this line and the plate's normal, is
+    their sum and the same in any posture. `discs` maps "L4/L5" to the degrees by which the disc
+    opens forwards.
     """
 
     lordosis: Curve | None = None
     kyphosis: Curve | None = None
     cobb: Curve | None = None
     sacral_slope_deg: float | None = None
+    pelvic_tilt_deg: float | None = None
+    pelvic_incidence_deg: float | None = None
     discs: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -78,7 +83,11 @@ class _Plates:
         return _Plates(self.level, turn.apply(self.upper), turn.apply(self.lower))
 
 
-def alignment_of(vertebrae: Sequence[VertebraFrame], cages: Sequence[Cage] = ()) -> Alignment:
+def alignment_of(
+    vertebrae: Sequence[VertebraFrame],
+    cages: Sequence[Cage] = (),
+    heads: Sequence[FemoralHead] = (),
+) -> Alignment:
     """Measure the curves of a spine, as it is or with cages in its discs.
 
     A cage gives its disc its own lordosis and takes away its frontal wedge: all that is above
@@ -89,6 +98,8 @@ def alignment_of(vertebrae: Sequence[VertebraFrame], cages: Sequence[Cage] = ())
     ----------
     vertebrae : sequence of VertebraFrame
     cages : sequence of Cage
+    heads : sequence of FemoralHead
+        Both; without them the pelvis is not measured.
     """
     plates = [
         _Plates.of(v)
@@ -98,17 +109,38 @@ def alignment_of(vertebrae: Sequence[VertebraFrame], cages: Sequence[Cage] = ())
     for cage in cages:
         plates = _with_cage(plates, cage)
     known = {p.level: p for p in plates}
+    sacrum = next((v for v in vertebrae if v.level == SACRUM and SACRUM in known), None)
+    tilt, incidence = (None, None) if sacrum is None else _pelvis(sacrum, heads)
     return Alignment(
         _sagittal(known, _LORDOSIS, 1.0),
         _sagittal(known, _KYPHOSIS, -1.0),
         _frontal(plates),
         _lean(known[SACRUM].upper) if SACRUM in known else None,
+        tilt,
+        incidence,
         {
             f"{above.level}/{below.level}": _lean(below.upper) - _lean(above.lower)
             for above, below in pairwise(plates)
             if level_position(below.level) - level_position(above.level) == 1
         },
     )
+
+
+def _pelvis(
+    sacrum: VertebraFrame, heads: Sequence[FemoralHead]
+) -> tuple[float | None, float | None]:
+    """Pelvic tilt and incidence in the lateral projection; None without both heads."""
+    if len(heads) != 2:
+        return None, None
+    plate = sacrum.endplates["superior"]
+    middle = np.mean([head.centre_ras for head in heads], axis=0)
+    _, forwards, upwards = plate.point_ras - middle
+    tilt = float(np.degrees(np.arctan2(-forwards, upwards)))
+    # The angle at the plate itself, measured on its own: it equals tilt and slope together.
+    to_hips, normal = -np.array([forwards, upwards]), -plate.normal_ras[1:]
+    cross = normal[0] * to_hips[1] - normal[1] * to_hips[0]
+    incidence = float(np.degrees(np.arctan2(cross, normal @ to_hips)))
+    return tilt, incidence
 
 
 def _lean(normal: FloatArray) -> float:

@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, ScrewModel
-from spinemar.implants.placement import STANDARD_CROSSLINK, Screw
+from spinemar.implants.checks import check_choice
+from spinemar.implants.placement import COURSES, PELVIS, STANDARD_CROSSLINK, Screw
 from spinemar.implants.shapes.solids import FloatArray, unit
 from spinemar.planning.constructs.assemble import with_rods
 from spinemar.planning.constructs.rods import RodSettings
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.findings import with_findings
 from spinemar.planning.grades.gertzbein_robbins import grade_plan
+from spinemar.planning.grades.pelvic_bone import PelvicField, pelvic_field
 from spinemar.planning.plans.plan import Plan
+from spinemar.planning.trajectories.pelvic import pelvic_trajectories
 from spinemar.planning.trajectories.search import Pedicle, Trajectory, Weights, best_trajectories
 from spinemar.planning.trajectories.sites import usual_width_mm
 from spinemar.planning.trajectories.targets import TRADITIONAL, target_for
@@ -39,7 +42,9 @@ class PlanSettings:
     """Choices for an automatic plan; lengths in mm.
 
     `aligned` lets tulips of a side line up at the price of slightly lower scores;
-    `bicortical_sacrum` lets screws of S1 pass the cortex before them by about a millimetre.
+    `bicortical_sacrum` lets screws of S1 pass the cortex before them by about a millimetre;
+    `pelvic` ("S2AI" or "iliac", "" for none) adds a screw into the ilium on both sides, of
+    `pelvic_model`.
     """
 
     trajectory: str = TRADITIONAL
@@ -50,6 +55,8 @@ class PlanSettings:
     alternatives: int = 8
     aligned: bool = True
     bicortical_sacrum: bool = False
+    pelvic: str = ""
+    pelvic_model: str = "generic-iliac"
     with_rods: bool = True
     with_crosslink: bool = False
     crosslink_model: str = STANDARD_CROSSLINK
@@ -62,7 +69,7 @@ class AutomaticPlan:
     """A plan with what was weighed for it.
 
     `alternatives` maps a screw's id to its trajectories, best first; `fields` maps a
-    level to its bone field, for grading on.
+    level, or `PELVIS`, to its bone field, for grading on.
     """
 
     plan: Plan
@@ -82,6 +89,8 @@ def plan_construct(
     cancel: CancelToken | None = None,
 ) -> Plan:
     """Plan screws in both pedicles of some levels, rods through them, and grade them.
+
+    Screws into the ilium come with them where the settings ask for them.
 
     Parameters
     ----------
@@ -138,8 +147,15 @@ def plan_with_alternatives(
     wanted = level_range(levels) if isinstance(levels, str) else sort_levels(list(levels))
     if not wanted:
         raise InputError("There is no level to plan.", "Name levels such as T11-L2.")
-    kept = {s.id: s for s in (locked.screws if locked else ()) if s.locked and s.level in wanted}
-    known, found, warnings = {}, {}, []
+    check_choice("way into the pelvis", settings.pelvic, ("", *COURSES))
+    kept = {
+        s.id: s
+        for s in (locked.screws if locked else ())
+        if s.locked and (s.level in wanted or (s.course and s.course == settings.pelvic))
+    }
+    known: dict[str, BoneField] = {}
+    found: dict[str, tuple[Trajectory, ...]] = {}
+    warnings: list[str] = []
     for n, level in enumerate(wanted):
         if cancel is not None:
             cancel.raise_if_cancelled()
@@ -155,6 +171,15 @@ def plan_with_alternatives(
                 found[f"{level}-{side}"] = offers
     progress(Progress("planning screws", len(wanted), len(wanted)))
     screws = [*kept.values(), *_screws(found, settings, model)]
+    if settings.pelvic:
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        field_ = _field_of_pelvis(spine, volume)
+        known[PELVIS] = field_
+        ways, unplaced = _pelvic_offers(field_, settings, catalogue, kept)
+        found |= ways
+        warnings += unplaced
+        screws += [_pelvic_screw(n, w[0], settings, catalogue) for n, w in ways.items()]
     order = {f"{level}-{side}": n for n, (level, side) in enumerate(_places(wanted))}
     screws.sort(key=lambda s: order.get(s.id, order.get(f"{s.level}-{s.side}", len(order))))
     plan = Plan(levels=wanted, screws=tuple(screws), warnings=tuple(warnings))
@@ -278,3 +303,43 @@ def _head(trajectory: Trajectory, model: ScrewModel) -> FloatArray:
     axis = unit(trajectory.tip - trajectory.entry)
     result: FloatArray = trajectory.entry - axis * model.head.neck_mm
     return result
+
+
+def _field_of_pelvis(spine: SpineModel, volume: CTVolume | None) -> PelvicField:
+    if volume is None:
+        raise InputError(
+            "Screws into the ilium need the CT: the hips are outlined in it.", "Load the CT too."
+        )
+    return pelvic_field(spine, volume)
+
+
+def _pelvic_offers(
+    field_: PelvicField, settings: PlanSettings, catalogue: Catalogue, kept: Mapping[str, Screw]
+) -> tuple[dict[str, tuple[Trajectory, ...]], list[str]]:
+    """Return the ways into both iliac bones by the screws' ids, and why there is none."""
+    model, offers, warnings = catalogue.screw(settings.pelvic_model), {}, []
+    for side in ("left", "right"):
+        name = f"{settings.pelvic}-{side}"
+        if name in kept:
+            continue
+        ways = pelvic_trajectories(field_, side, settings.pelvic, model)
+        ways = tuple(way for way in ways if way.margin_mm >= -_REFUSED_MM)
+        if ways:
+            offers[name] = ways
+        else:
+            warnings.append(
+                f"The {side} ilium has no way for a screw of {min(model.diameters_mm):g} x "
+                f"{min(model.lengths_mm):g} mm, or is not seen: it has no {settings.pelvic} screw."
+            )
+    return offers, warnings
+
+
+def _pelvic_screw(
+    name: str, way: Trajectory, settings: PlanSettings, catalogue: Catalogue
+) -> Screw:
+    model, side = catalogue.screw(settings.pelvic_model), name.rsplit("-", 1)[1]
+    material = settings.material if settings.material in model.materials else model.materials[0]
+    size = (way.diameter_mm, way.length_mm)
+    return model.placed(
+        name, "", side, way.entry, way.tip - way.entry, size, material, settings.pelvic
+    )

@@ -93,7 +93,7 @@ def bone_field(labels: LabelVolume, frame: VertebraFrame) -> BoneField:
     fine = ndimage.affine_transform(
         coarse.transpose(2, 1, 0), matrix, offset, output_shape=shape, order=1, mode="nearest"
     )
-    return BoneField(_distance_to_surface(fine < 0.0, STEP_MM), first, frame, STEP_MM)
+    return BoneField(distance_to_surface(fine < 0.0, STEP_MM), first, frame, STEP_MM)
 
 
 def _coarse_distance(
@@ -121,7 +121,8 @@ def _coarse_distance(
     return signed.astype(np.float32), GridGeometry((k, j, i), affine)
 
 
-def _distance_to_surface(mask: NDArray[np.bool_], step_mm: float) -> NDArray[np.float32]:
+def distance_to_surface(mask: NDArray[np.bool_], step_mm: float) -> NDArray[np.float32]:
+    """Return the signed distance in mm to the surface of a mask, negative inside."""
     import SimpleITK as sitk
 
     if not mask.any() or mask.all():

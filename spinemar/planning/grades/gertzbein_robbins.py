@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.implants.placement import Grade, Screw
+from spinemar.implants.placement import PELVIS, Grade, Screw
 from spinemar.implants.shapes.screw import shank_axis
 from spinemar.implants.shapes.solids import FloatArray, perpendicular
 from spinemar.planning.grades.bone import BoneField, bone_field
@@ -24,8 +24,8 @@ from spinemar.spine.model import SpineModel, VertebraFrame
 #: Lower limits in mm of grades B to E by the largest breach; A is no breach.
 _GRADE_LIMITS_MM = ((6.0, "E"), (4.0, "D"), (2.0, "C"))
 _GOOD = ("A", "B")
-# A screw can be dragged away from its vertebra altogether; farther than this says no more.
-_FAR_MM = 100.0
+#: A screw can be dragged away from its vertebra altogether; farther than this says no more.
+FAR_MM = 100.0
 #: A breach below this cannot be told from the voxels' edge and counts as none.
 RESOLVED_MM = 0.25
 
@@ -93,12 +93,12 @@ def assess_screw(screw: Screw, field: BoneField) -> Assessment:
     field : BoneField
         Of the screw's own vertebra.
     """
-    points = _screw_points(screw, field.frame, _start_mm(screw, field.frame))
+    points = screw_points(screw, field.frame, _start_mm(screw, field.frame))
     outside = field.distance_local_mm(points.local)
     breach = float(outside.max())
     breaches: dict[str, float] = {}
     if breach > RESOLVED_MM:
-        breaches = _by_direction(points.local, outside, screw, field)
+        breaches = breaches_by_direction(points.local, outside, screw, field)
     largest = max(breaches.values(), default=0.0)
     canal = canal_intrusion_mm(screw, field.frame)
     towards = max(breaches, key=lambda name: breaches[name]) if breaches else None
@@ -106,9 +106,9 @@ def assess_screw(screw: Screw, field: BoneField) -> Assessment:
         towards = "medial"  # whatever else the screw leaves, the canal is what matters
     grade = Grade(
         letter=letter_for(largest),
-        breach_mm=min(largest, _FAR_MM),
+        breach_mm=min(largest, FAR_MM),
         direction=towards,
-        margin_mm=float(np.clip(-breach, -_FAR_MM, _FAR_MM)),
+        margin_mm=float(np.clip(-breach, -FAR_MM, FAR_MM)),
         canal_intrusion_mm=canal,
     )
     return Assessment(grade, breaches)
@@ -137,6 +137,8 @@ def graded_screw(
     frames : iterable of VertebraFrame, optional
         Of the other vertebrae, whose canals a screw without a grade may lie in.
     """
+    if screw.course:
+        return _graded_in_pelvis(screw, field)
     own = () if field is None else (field.frame,)
     seen = screw.sighting
     reason = "" if seen is None else seen.hindrance
@@ -152,7 +154,7 @@ def graded_screw(
 def _ungraded_screw(screw: Screw, reason: str, frames: Iterable[VertebraFrame]) -> Screw:
     """Return the screw without a grade, with the reason and how deep it lies in a canal."""
     found = [canal_intrusion_mm(screw, frame) for frame in frames]
-    return screw.without_grade(reason, min(max(found, default=0.0), _FAR_MM))
+    return screw.without_grade(reason, min(max(found, default=0.0), FAR_MM))
 
 
 def grade_plan(
@@ -160,11 +162,15 @@ def grade_plan(
 ) -> Plan:
     """Return the plan with every screw graded that can be; see `graded_screw`.
 
-    Locks do not matter: grading moves nothing.
+    Locks do not matter: grading moves nothing. Screws that end in the ilium need the field of the
+    pelvis (`pelvic_field`) under `PELVIS`.
     """
     known = dict(fields or {})
     screws = []
     for screw in plan.screws:
+        if screw.course:
+            screws.append(_graded_in_pelvis(screw, known.get(PELVIS)))
+            continue
         frame = spine.vertebra(screw.level) if screw.level in spine.levels else None
         reason = unsafe_ground(screw, frame)
         if frame is None or reason:
@@ -176,7 +182,15 @@ def grade_plan(
     return replace(plan, screws=tuple(screws))
 
 
-def _screw_points(screw: Screw, frame: VertebraFrame, start_mm: float) -> ScrewPoints:
+def _graded_in_pelvis(screw: Screw, field: BoneField | None) -> Screw:
+    # Not above: that file counts with this one's points and letters.
+    from spinemar.planning.grades.pelvic import graded_in_pelvis
+    from spinemar.planning.grades.pelvic_bone import PelvicField
+
+    return graded_in_pelvis(screw, field if isinstance(field, PelvicField) else None)
+
+
+def screw_points(screw: Screw, frame: VertebraFrame, start_mm: float) -> ScrewPoints:
     """Return rings of surface points from a depth to the tip, and the tip itself."""
     axis = shank_axis(screw)
     length = screw.length_mm
@@ -209,7 +223,7 @@ def _start_mm(screw: Screw, frame: VertebraFrame) -> float:
     return float(np.clip(isthmus - _BEHIND_ISTHMUS_MM, 0.0, 0.5 * screw.length_mm))
 
 
-def _by_direction(
+def breaches_by_direction(
     local: FloatArray, outside: FloatArray, screw: Screw, field: BoneField
 ) -> dict[str, float]:
     """Return the largest breach per direction: anatomy tells in the canal, the bone elsewhere."""
@@ -242,7 +256,7 @@ def canal_intrusion_mm(screw: Screw, frame: VertebraFrame) -> float:
 
     The canal is the prism over its contour at the height of the pedicles.
     """
-    points = _screw_points(screw, frame, 0.0).local
+    points = screw_points(screw, frame, 0.0).local
     inside = points[_in_canal(points, frame), :2]
     if len(inside) == 0:
         return 0.0

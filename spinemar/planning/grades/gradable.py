@@ -29,7 +29,7 @@ def unsafe_ground(screw: Screw, frame: VertebraFrame | None) -> str:
     if frame is None:
         return f"{screw.level or 'Its vertebra'} is not among the segmented vertebrae."
     pedicle = frame.pedicles.get(screw.side)
-    return _vertebra_doubt(frame) or _pedicle_doubt(frame.level, screw.side, pedicle)
+    return vertebra_doubt(frame) or _pedicle_doubt(frame.level, screw.side, pedicle)
 
 
 def missed_pedicle(screw: Screw, frame: VertebraFrame) -> str:
@@ -52,7 +52,8 @@ def missed_pedicle(screw: Screw, frame: VertebraFrame) -> str:
     return ""
 
 
-def _vertebra_doubt(frame: VertebraFrame) -> str:
+def vertebra_doubt(frame: VertebraFrame) -> str:
+    """Return why nothing in a vertebra can be graded, as a sentence; "" if it can."""
     if frame.agreement is not None and frame.agreement.doubts:
         return f"The segmentation of {frame.level} cannot be right. {frame.agreement.doubts[0]}"
     if frame.level_doubt:

@@ -69,7 +69,7 @@ def hu_profile(screw: Screw, volume: CTVolume, frame: VertebraFrame | None = Non
     points = entry + depth[:, None, None] * axis + offsets
     hu = sample_hu(volume, points).mean(axis=1)
     pedicle = body = float("nan")
-    if frame is not None and screw.side in frame.pedicles:
+    if frame is not None and not screw.course and screw.side in frame.pedicles:
         isthmus = float((frame.pedicles[screw.side].isthmus_ras - entry) @ axis)
         pedicle = _mean(hu[np.abs(depth - isthmus) <= _PEDICLE_HALF_MM])
         body = _mean(hu[depth > isthmus + _PEDICLE_HALF_MM])

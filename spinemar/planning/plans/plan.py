@@ -22,7 +22,7 @@ __all__ = [
     "Screw",
 ]
 
-PLAN_VERSION = 5
+PLAN_VERSION = 6
 
 
 @dataclass(frozen=True)

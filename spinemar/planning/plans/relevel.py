@@ -6,9 +6,10 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from spinemar.errors import InputError
 from spinemar.implants.kinds import KINDS
 from spinemar.planning.plans.plan import Plan
-from spinemar.spine.labels.levels import VERSE_IDS, shift_level
+from spinemar.spine.labels.levels import SACRUM, VERSE_IDS, shift_level
 
 
 def shift_plan_levels(plan: Plan, steps: int) -> Plan:
@@ -21,7 +22,7 @@ def shift_plan_levels(plan: Plan, steps: int) -> Plan:
     Raises
     ------
     InputError
-        If a level would run past C1 or the sacrum.
+        If a level would run past C1, or a sacrum become a vertebra or a vertebra the sacrum.
     """
     moved = {item.id: _shifted(item.id, steps) for item in plan.items() if hasattr(item, "level")}
     groups: dict[str, Any] = {
@@ -46,6 +47,14 @@ def _shifted(text: str, steps: int) -> str:
     """Rename every level that stands in a text as a word of its own."""
 
     def shifted(word: re.Match[str]) -> str:
-        return shift_level(word[0], steps) if word[0] in VERSE_IDS else word[0]
+        if word[0] not in VERSE_IDS:
+            return word[0]
+        level = shift_level(word[0], steps)
+        if steps and SACRUM in (word[0], level):
+            raise InputError(
+                f"{word[0]} does not become {level}: a sacrum is none of the vertebrae.",
+                "Plan anew on a spine whose levels are right.",
+            )
+        return level
 
     return re.sub(r"[A-Za-z0-9]+", shifted, text)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from spinemar.base.atomic_files import atomic_path
 from spinemar.base.extras import require
 from spinemar.implants.catalogue import Catalogue
-from spinemar.implants.placement import Screw
+from spinemar.implants.placement import PELVIS, Screw
 from spinemar.io.study import Study
 from spinemar.pages import template
 from spinemar.pages.identity import Identity, content_hash
@@ -105,7 +105,9 @@ def write_plan_report(
     frames = {vertebra.level: vertebra for vertebra in spine.vertebrae}
     for level in {screw.level for screw in plan.screws} & set(frames):
         known[level] = known.get(level) or bone_field(spine.labels, frames[level])
-    profiles = {s.id: hu_profile(s, volume, frames.get(s.level)) for s in plan.screws}
+    if PELVIS in known:
+        frames[PELVIS] = known[PELVIS].frame
+    profiles = {s.id: hu_profile(s, volume, frames.get(s.site)) for s in plan.screws}
     progress(Progress("rendering", 0, len(plan.screws) + 1))
     views = render_views(spine, plan, catalogue, tuple(_VIEW_CAPTIONS))
     pictured = []
@@ -113,12 +115,12 @@ def write_plan_report(
         if cancel is not None:
             cancel.raise_if_cancelled()
         progress(Progress("rendering", n + 1, len(plan.screws) + 1))
-        if screw.level in known:
-            found = screw_pictures(screw, volume, known[screw.level], plan.screws)
-            pictured.append(_screw_page(screw, found, profiles[screw.id], frames[screw.level]))
-    rows = [screw_row(s, profiles[s.id], frames.get(s.level)) for s in plan.screws]
+        if screw.site in known:
+            found = screw_pictures(screw, volume, known[screw.site], plan.screws)
+            pictured.append(_screw_page(screw, found, profiles[screw.id], frames[screw.site]))
+    rows = [screw_row(s, profiles[s.id], frames.get(s.site)) for s in plan.screws]
     contacts = [collision_line(c) for c in find_collisions(plan, catalogue, spine.labels)]
-    alignment = alignment_rows(spine.vertebrae, plan.cages)
+    alignment = alignment_rows(spine.vertebrae, plan.cages, spine.femoral_heads)
     shown = [Picture(_png(views[name]), text) for name, text in _VIEW_CAPTIONS.items()]
     facts = {
         "identity": identity or plan_identity(plan),

@@ -20,7 +20,9 @@ from spinemar.planning.report.colours import NEUTRAL, grade_colour, is_thick
 from spinemar.spine.model import VertebraFrame
 from spinemar.volume import CTVolume
 
-_SIZE_MM, _PIXEL_MM = 76.0, 0.2
+_PIXELS, _PIXEL_MM = 380, 0.2
+#: Of a screw in the ilium, which is longer.
+_PELVIC_PIXEL_MM = 0.34
 # Level and width of the window: bone.
 _WINDOW_HU = (-250.0, 1050.0)
 _CONTOUR = tuple(round(255 * part) for part in NEUTRAL)
@@ -36,24 +38,23 @@ class Plane:
     centre: FloatArray
     right: FloatArray
     up: FloatArray
+    pixel_mm: float = _PIXEL_MM
 
-    def points(self, size_mm: float = _SIZE_MM) -> FloatArray:
+    def points(self) -> FloatArray:
         """Return the RAS points of its pixels, shape (n, n, 3), top left first."""
-        count = int(size_mm / _PIXEL_MM)
-        step = (np.arange(count) - (count - 1) / 2) * _PIXEL_MM
+        step = (np.arange(_PIXELS) - (_PIXELS - 1) / 2) * self.pixel_mm
         across, down = np.meshgrid(step, -step)
         points: FloatArray = (
             self.centre + across[..., None] * self.right + down[..., None] * self.up
         )
         return points
 
-    def pixel(self, ras: FloatArray, size_mm: float = _SIZE_MM) -> FloatArray:
+    def pixel(self, ras: FloatArray) -> FloatArray:
         """Return pixel coordinates (..., 2) of RAS points projected onto the plane."""
         relative = np.asarray(ras, float) - self.centre
-        middle = (int(size_mm / _PIXEL_MM) - 1) / 2
+        middle, pixel = (_PIXELS - 1) / 2, self.pixel_mm
         return np.stack(
-            [middle + relative @ self.right / _PIXEL_MM, middle - relative @ self.up / _PIXEL_MM],
-            axis=-1,
+            [middle + relative @ self.right / pixel, middle - relative @ self.up / pixel], axis=-1
         )
 
 
@@ -85,27 +86,35 @@ def screw_pictures(
     """
     frame, axis = field.frame, shank_axis(screw)
     middle = np.asarray(screw.entry) + axis * 0.45 * screw.length_mm
+    pixel_mm = _PELVIC_PIXEL_MM if screw.course else _PIXEL_MM
     left = perpendicular(axis, -frame.right)
     superior = perpendicular(axis, frame.superior)
+    if screw.course:
+        # It runs far from the sagittal plane: the one direction follows from the other.
+        left = np.cross(superior, axis)
+        left = left if left @ frame.right < 0 else -left
     planes = {
-        "axial, along the screw": Plane(middle - 0.4 * _lateral(frame, middle), left, axis),
-        "sagittal, along the screw": Plane(middle, -axis, superior),
+        "axial, along the screw": Plane(
+            middle if screw.course else middle - 0.4 * _lateral(frame, middle), left, axis, pixel_mm
+        ),
+        "sagittal, along the screw": Plane(middle, -axis, superior, pixel_mm),
     }
     pictures = [
         ScrewPicture(name, _marked(plane, _picture(plane, screw, volume, field, others)))
         for name, plane in planes.items()
     ]
-    depth = _isthmus_depth_mm(screw, frame)
+    depth = 0.6 * screw.length_mm if screw.course else _isthmus_depth_mm(screw, frame)
     across = Plane(np.asarray(screw.entry) + depth * axis, left, superior)
     cut = _across(across, screw, volume, field, others)
+    place = "in the ilium" if screw.course else "at the isthmus"
     pictures.append(
-        ScrewPicture(f"across, at the isthmus, {depth:.0f} mm from entry", _marked(across, cut))
+        ScrewPicture(f"across, {place}, {depth:.0f} mm from entry", _marked(across, cut))
     )
     return tuple(pictures)
 
 
 def _marked(plane: Plane, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return mark_orientation(picture, plane.right, plane.up, _PIXEL_MM)
+    return mark_orientation(picture, plane.right, plane.up, plane.pixel_mm)
 
 
 def _lateral(frame: VertebraFrame, ras: FloatArray) -> FloatArray:

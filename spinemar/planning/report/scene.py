@@ -18,7 +18,7 @@ from spinemar.implants.surfaces.mesh import Mesh
 from spinemar.pages.orientation import mark_orientation
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import grade_colour
-from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, level_position
+from spinemar.spine.labels.levels import LEVELS, SACRUM, VERSE_IDS, level_position
 from spinemar.spine.model import SpineModel
 from spinemar.volume import GridGeometry, LabelVolume
 
@@ -93,6 +93,7 @@ def shown_levels(spine: SpineModel, plan: Plan) -> tuple[str, ...]:
     there = set(np.unique(spine.labels.labels).tolist())
     planned = [level for level in plan.levels if level in VERSE_IDS]
     planned += [screw.level for screw in plan.screws if screw.level in VERSE_IDS]
+    planned += [SACRUM for screw in plan.screws if screw.course]
     if not planned:
         return tuple(level for level in LEVELS if VERSE_IDS[level] in there)
     places = [level_position(level) for level in planned]

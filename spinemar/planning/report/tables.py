@@ -21,7 +21,7 @@ from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import css, grade_colour, ink_on
 from spinemar.planning.report.wording import NOT_GRADED, canal_mm, millimetres
 from spinemar.planning.trajectories.angles import pedicle_width_mm, screw_angles
-from spinemar.spine.model import VertebraFrame
+from spinemar.spine.model import FemoralHead, VertebraFrame
 
 HEADINGS = ("Screw", "Diameter, mm", "Length, mm", "Grade", "Canal, mm", "Breach, mm", "Towards",
             "Margin, mm", "Converges, deg", "Cranial, deg", "In pedicle", "HU mean",
@@ -124,10 +124,12 @@ def _towards(bend: Bend) -> str:
 
 
 def alignment_rows(
-    vertebrae: Sequence[VertebraFrame], cages: Sequence[Cage]
+    vertebrae: Sequence[VertebraFrame],
+    cages: Sequence[Cage],
+    heads: Sequence[FemoralHead] = (),
 ) -> list[tuple[str, str, str]]:
     """Return name, degrees now and degrees with the cages of every curve that can be measured."""
-    now, then = alignment_of(vertebrae), alignment_of(vertebrae, cages)
+    now, then = alignment_of(vertebrae, (), heads), alignment_of(vertebrae, cages, heads)
     curves = (
         ("Lordosis", now.lordosis, then.lordosis),
         ("Kyphosis", now.kyphosis, then.kyphosis),
@@ -139,10 +141,14 @@ def alignment_rows(
         for cage in cages
         if cage.level in now.discs
     ]
-    slope = now.sacral_slope_deg
+    pelvis = (
+        ("Sacral slope", now.sacral_slope_deg),
+        ("Pelvic tilt", now.pelvic_tilt_deg),
+        ("Pelvic incidence", now.pelvic_incidence_deg),
+    )
     return [
         *((name, f"{a.degrees:.0f}", _after(a, b, cages)) for name, a, b in rows),
-        *([] if slope is None else [("Sacral slope", f"{slope:.0f}", "-")]),
+        *((name, f"{degrees:.0f}", "-") for name, degrees in pelvis if degrees is not None),
         *((name, f"{a:.0f}", f"{b:.0f}") for name, a, b in planned),
     ]
 
@@ -193,12 +199,12 @@ def plan_csv(
     header = [
         "id", "level", "side", "kind", "model", "material", "diameter_mm", "length_mm", *points,
         "locked", "grade", "canal_intrusion_mm", "breach_mm", "direction", "margin_mm",
-        "convergence_deg", "cranial_deg", "pedicle_width_mm",
+        "notch_mm", "acetabulum_mm", "convergence_deg", "cranial_deg", "pedicle_width_mm",
         "hu_mean", "hu_minimum", "hu_pedicle", "hu_body",
     ]  # fmt: skip
     rows: list[list[object]] = []
     for s in plan.screws:
-        p, frame = (profiles or {}).get(s.id), (frames or {}).get(s.level)
+        p, frame = (profiles or {}).get(s.id), (frames or {}).get(s.site)
         hu = [p.mean_hu, p.minimum_hu, p.pedicle_hu, p.body_hu] if p else []
         known = [round(v, 1) if np.isfinite(v) else "" for v in hu] or [""] * 4
         rows.append([
@@ -212,13 +218,15 @@ def plan_csv(
 def _graded_cells(screw: Screw) -> list[object]:
     grade = screw.grade
     if grade is None:
-        return [NOT_GRADED, round(screw.ungraded_canal_mm, 3) or "", "", "", ""]
+        return [NOT_GRADED, round(screw.ungraded_canal_mm, 3) or "", "", "", "", "", ""]
+    gaps = (grade.notch_mm, grade.acetabulum_mm)
     return [
         grade.letter,
         round(grade.canal_intrusion_mm, 3),
         round(grade.breach_mm, 3),
         grade.direction or "",
         round(grade.margin_mm, 3),
+        *("" if gap is None else round(gap, 1) for gap in gaps),
     ]
 
 

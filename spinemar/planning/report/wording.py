@@ -14,13 +14,17 @@ IN_CANAL = "{letter}: {mm} mm in the canal, medial"
 BREACH = "{letter}: {mm} mm {direction}"
 CERTAIN = "certain"
 BETWEEN = "between {best} and {worst}"
+NEAR_NOTCH = "{mm} mm from the greater sciatic notch"
+NEAR_HIP = "{mm} mm from the hip joint"
 BONE = {
     "earlier CT": "on the earlier CT",
     "labels": "on the labels",
     "corrected CT": "estimated on the corrected CT",
 }
 #: What `screw_line` asks its `word` for, to be translated.
-PHRASES = (NOT_GRADED, IN_CANAL, BREACH, CERTAIN, BETWEEN, *BONE.values())
+PHRASES = (
+    NOT_GRADED, IN_CANAL, BREACH, CERTAIN, BETWEEN, NEAR_NOTCH, NEAR_HIP, *BONE.values()
+)  # fmt: skip
 
 
 def millimetres(breach_mm: float) -> str:
@@ -68,11 +72,14 @@ def grade_line(screw: Screw, word: Callable[[str], str] = str) -> str:
 def screw_line(screw: Screw, word: Callable[[str], str] = str) -> str:
     """Say a screw's grade as `grade_line` does, how sure it is, and why it has none.
 
+    Of a screw in the ilium the distances of the notch and of the hip joint are said too.
+
     How sure it is is known of a screw that was found in a CT and still lies there.
     """
     line = grade_line(screw, word)
     if screw.not_graded:
         return f"{line}{'.' if canal_mm(screw) else ':'} {screw.not_graded}"
+    line = "; ".join([line, *_near_screw(screw, word)])
     seen = screw.sighting
     if seen is None or not seen.best:
         return line
@@ -80,9 +87,18 @@ def screw_line(screw: Screw, word: Callable[[str], str] = str) -> str:
     return f"{line}, {sure.format(best=seen.best, worst=seen.worst)}; {word(BONE[seen.bone])}"
 
 
+def _near_screw(screw: Screw, word: Callable[[str], str]) -> list[str]:
+    """Say how far a screw in the ilium is from notch and hip joint, where that is known."""
+    if screw.grade is None:
+        return []
+    gaps = ((NEAR_NOTCH, screw.grade.notch_mm), (NEAR_HIP, screw.grade.acetabulum_mm))
+    return [word(text).format(mm=f"{gap:.0f}") for text, gap in gaps if gap is not None]
+
+
 def short_name(screw: Screw) -> str:
-    """Return a screw's name as it is said: "L1 R"; its id outside the spine."""
-    return f"{screw.level} {screw.side[0].upper()}" if screw.level else screw.id
+    """Return a screw's name as it is said: "L1 R", "S2AI L"; its id outside the spine."""
+    place = screw.level or screw.course
+    return f"{place} {screw.side[0].upper()}" if place else screw.id
 
 
 def head_label(screw: Screw, *, touches: bool = False) -> str:

@@ -147,7 +147,7 @@ class _Draw:
 
     def screw(self, n: int, material: str) -> Screw:
         """Return a screw of random model, size and pose, its tulip leaning at random."""
-        model = self._pick(self.catalogue.screws)
+        model = self._pick(self.catalogue.pedicle_screws)
         diameter = float(self.rng.choice(model.diameters_mm))
         length = float(self.rng.choice(model.lengths_mm))
         middle, axis = self.place(), self.direction()

@@ -53,8 +53,11 @@ def tip_at_angles(screw: Screw, frame: VertebraFrame, angles: ScrewAngles) -> Po
 
 
 def pedicle_width_mm(screw: Screw, frame: VertebraFrame | None) -> float | None:
-    """Return the inner width of the pedicle on the screw's side; None where it is not known."""
-    pedicle = None if frame is None else frame.pedicles.get(screw.side)
+    """Return the inner width of the pedicle on the screw's side; None where it is not known.
+
+    A screw that ends in the ilium passes none.
+    """
+    pedicle = None if frame is None or screw.course else frame.pedicles.get(screw.side)
     return None if pedicle is None else pedicle.width_mm
 
 

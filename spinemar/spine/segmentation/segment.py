@@ -18,6 +18,7 @@ from scipy import ndimage
 from spinemar.errors import InputError
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.frames import frames_along
+from spinemar.spine.anatomy.pelvis.femoral_heads import with_femoral_heads
 from spinemar.spine.anatomy.sacrum.drawn import with_drawn_sacrum
 from spinemar.spine.labels.levels import (
     LEVELS,
@@ -288,7 +289,7 @@ def _trust(column: _Column, levels: tuple[str, ...]) -> dict[str, float]:
 
 
 def _finished(model: SpineModel, volume: CTVolume, guess: LevelGuess) -> SpineModel:
-    """Take metal out of the labels and say what is uncertain."""
+    """Take metal out of the labels, say what is uncertain, look for the femoral heads."""
     labels, frames = model.labels, list(model.vertebrae)
     metal = volume.hu > METAL_HU
     voxel = float(abs(np.linalg.det(volume.ijk_to_ras[:3, :3])))
@@ -305,7 +306,8 @@ def _finished(model: SpineModel, volume: CTVolume, guess: LevelGuess) -> SpineMo
         ]
     if guess.confidence < _SURE_GUESS:
         frames = [_doubted(f, GUESSED_LEVELS, 1.0) for f in frames]
-    return SpineModel(labels, tuple(frames), model.canal_ras)
+    finished = replace(model, labels=labels, vertebrae=tuple(frames))
+    return with_femoral_heads(finished, volume)
 
 
 def _doubted(frame: VertebraFrame, note: str, factor: float) -> VertebraFrame:

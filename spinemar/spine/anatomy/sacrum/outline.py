@@ -52,12 +52,15 @@ class _Scene:
         Smoothed.
     taken : ndarray of bool
         What is no sacrum for sure: other vertebrae, the disc.
+    unseen : ndarray of bool
+        What the CT does not show.
     """
 
     plate: SacralPlate
     grid: LocalGrid
     hu: NDArray[np.float32]
     taken: NDArray[np.bool_]
+    unseen: NDArray[np.bool_]
 
     def index_of(self, ras: FloatArray) -> FloatArray:
         """Fractional index (..., 3) of points (..., 3), RAS mm."""
@@ -90,6 +93,8 @@ def outlined_sacrum(
 def _scene(labels: LabelVolume, volume: CTVolume, plate: SacralPlate) -> _Scene:
     grid = LocalGrid.box(*_REACH_MM, _STEP_MM)
     ras = grid.points() @ plate.axes + plate.centre_ras
+    kji = volume.geometry.to_ijk(ras)[..., ::-1]
+    unseen = ((kji < -0.5) | (kji > np.array(volume.hu.shape) - 0.5)).any(axis=-1)
     hu = ndimage.gaussian_filter(_sampled(volume.hu, volume.geometry, ras, 1, -1000.0), _SMOOTH)
     found = _sampled(labels.labels, labels.geometry, ras, 0, 0.0)
     others = (found > 0) & (found != VERSE_IDS[SACRUM])
@@ -97,7 +102,7 @@ def _scene(labels: LabelVolume, volume: CTVolume, plate: SacralPlate) -> _Scene:
         np.abs(grid.right) < _BODY_HALF_MM
     )
     disc = (grid.superior > 0.0)[:, None, None] & body
-    return _Scene(plate, grid, hu, ndimage.binary_dilation(others) | disc)
+    return _Scene(plate, grid, hu, ndimage.binary_dilation(others) | disc, unseen)
 
 
 def _sampled(
@@ -113,16 +118,19 @@ def _sampled(
 
 
 def _enclosed(scene: _Scene, canal_ras: FloatArray) -> NDArray[np.bool_]:
-    """Return what balls from outside, or from the canal, do not reach, and all bone."""
+    """Return what balls from outside, or from the canal, do not reach, and all bone.
+
+    Where the CT ends they do not pass: a sacrum that it cuts is open there, down to its marrow.
+    """
     bone = (scene.hu > _BONE_HU) & ~scene.taken
     seeds = np.pad(np.zeros(np.subtract(bone.shape, 2), bool), 1, constant_values=True)
     index = np.rint(scene.index_of(canal_ras)).astype(int)
     index = index[((index >= 0) & (index < bone.shape)).all(axis=1)]
     seeds[tuple(index.T)] = True
-    outside = _rolled(bone, _BALL_MM, seeds)
-    recesses = _beside_canal(scene)
+    outside = _rolled(bone | scene.unseen, _BALL_MM, seeds & ~scene.unseen)
+    recesses = _beside_canal(scene) & ~scene.unseen
     outside |= _rolled(bone | ~recesses, _SMALL_BALL_MM, outside)
-    return np.asarray((bone | ~outside) & ~scene.taken)
+    return np.asarray((bone | ~outside) & ~scene.taken & ~scene.unseen)
 
 
 def _rolled(

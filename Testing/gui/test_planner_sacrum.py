@@ -1,0 +1,79 @@
+"""The planner's panel on a spine with a sacrum and a pelvis."""
+
+from __future__ import annotations
+
+import pytest
+
+from spinemar.implants.catalogue import load_catalogue
+from spinemar.implants.placement import PELVIS
+from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
+from spinemar.spine.anatomy.frames import frames_from_labels
+from Testing.core.spine.pelvis_phantom import phantom
+from Testing.gui import plannerpanel
+from Testing.gui.plannerpanel import chip, click, finish, openPanel, select
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture(scope="module")
+def patient():
+    made = phantom()
+    spine = frames_from_labels(made.labels, made.ct)
+    settings = PlanSettings(pelvic="S2AI")
+    return spine, plan_with_alternatives(spine, made.ct, "L5-S1", load_catalogue(), settings)
+
+
+@pytest.fixture
+def panel(host, patient, monkeypatch):
+    monkeypatch.setattr(plannerpanel, "_spine", lambda *_: patient)
+    return openPanel(host, "L5-S1")
+
+
+def rename(host, panel, row, level):
+    panel.ui.spineTable.setCurrentCell(row, 0)
+    panel.spine.onCell(row, 0)
+    panel.ui.relabelCombo.setCurrentText(level)
+    click(panel.ui.relabelButton)
+    finish(host, panel)
+
+
+def test_a_spine_with_s1_is_counted_from_it(host, panel):
+    plan, spine = panel.planner.plan, panel.planner.session.spine
+    assert spine.levels == ("L4", "L5", "S1")
+    rename(host, panel, 0, "L3")
+    assert panel.planner.session.spine.levels == ("L4", "L5", "S1")
+    assert panel.planner.plan == plan
+    assert "a sacrum does not become a vertebra" in panel.ui.statusLabel.text
+
+
+def test_its_names_confirmed_keep_every_grade(host, panel):
+    grades = {screw.id: screw.grade for screw in panel.planner.plan.screws}
+    assert grades["S2AI-left"].letter == "A"
+    rename(host, panel, 0, "L4")
+    now = panel.planner.plan
+    assert {screw.id: screw.grade for screw in now.screws} == grades
+    assert panel.planner.session.gradedScrew(now.screw("S2AI-left").without_grade()).grade
+
+
+def test_screws_into_the_ilium_are_asked_for_shown_and_graded_while_moved(host, panel):
+    ui = panel.ui
+    ui.scopeCombo.setCurrentIndex(0)
+    for index, course in enumerate(("", "S2AI", "iliac")):
+        ui.pelvicCombo.setCurrentIndex(index)
+        assert panel.automatic.settings().pelvic == course
+    # They belong to a construct, not to a level or one pedicle.
+    ui.scopeCombo.setCurrentIndex(1)
+    assert panel.automatic.settings().pelvic == ""
+    assert [ui.screwTable.item(n, 0).text() for n in (4, 5)] == ["S2AI L", "S2AI R"]
+    select(host, panel, "S2AI-left")
+    assert chip(panel, "S2AI-left").startswith("A")
+    # 12 mm outwards it leaves the ilium.
+    ui.entryR.value = ui.entryR.value - 12.0
+    host.process(0.05)
+    assert not chip(panel, "S2AI-left").startswith("A")
+    click(ui.undoButton)
+    assert chip(panel, "S2AI-left").startswith("A")
+    # Another spine, whose hips nobody outlined, says why there is no grade.
+    panel.planner.session._known().pop(PELVIS)
+    screw = panel.planner.session.gradedScrew(panel.planner.plan.screw("S2AI-left").without_grade())
+    assert "hips were not outlined" in screw.not_graded
