@@ -1749,6 +1749,10 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Heary {name}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>{mm} mm from the greater sciatic notch</source>
             <translation type="unfinished" />
         </message>

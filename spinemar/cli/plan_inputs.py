@@ -121,6 +121,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
                 "breach_mm": None if screw.grade is None else screw.grade.breach_mm,
                 "direction": None if screw.grade is None else screw.grade.direction,
                 "canal_intrusion_mm": screw.canal_intrusion_mm,
+                "heary": "" if screw.grade is None else screw.grade.heary,
                 "notch_mm": None if screw.grade is None else screw.grade.notch_mm,
                 "acetabulum_mm": None if screw.grade is None else screw.grade.acetabulum_mm,
                 "not_graded": screw.not_graded,

@@ -18,6 +18,7 @@ from spinemar.implants.checks import (
 )
 
 GRADE_LETTERS = ("A", "B", "C", "D", "E")
+HEARY = ("I", "II", "III", "IV")
 DIRECTIONS = ("medial", "lateral", "superior", "inferior", "anterior")
 SIDES = ("left", "right")
 BONE_SOURCES = ("earlier CT", "labels", "corrected CT")
@@ -55,6 +56,8 @@ class Grade:
     notch_mm, acetabulum_mm : float or None
         Of a screw in the ilium: how far its surface is from the roof of the greater sciatic notch
         and from the joint of the hip (negative: in it); None where that is not known.
+    heary : str
+        Class of Heary, "I" to "IV", of a pedicle screw; "" where it has none.
     """
 
     letter: str
@@ -64,9 +67,11 @@ class Grade:
     canal_intrusion_mm: float = 0.0
     notch_mm: float | None = None
     acetabulum_mm: float | None = None
+    heary: str = ""
 
     def __post_init__(self) -> None:
         check_choice("grade", self.letter, GRADE_LETTERS)
+        check_choice("class of Heary", self.heary, ("", *HEARY))
         check_range("breach", self.breach_mm, 0.0, 100.0)
         check_range("margin", self.margin_mm, -100.0, 100.0)
         check_range("canal intrusion", self.canal_intrusion_mm, 0.0, 100.0)

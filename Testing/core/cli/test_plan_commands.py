@@ -216,6 +216,8 @@ def test_labels_are_compared_with_the_ct_and_it_is_told(spinemar, patient, plann
         assert abs(told["agreement"]["growth_mm"]) <= 0.5
     assert run.json["summary"].startswith("6 screws (")
     names = {"lordosis", "kyphosis", "cobb", "sacral_slope_deg", "discs"}
+    names |= {"pelvic_tilt_deg", "pelvic_incidence_deg"}
+    assert run.json["femoral_heads"] == []
     assert set(run.json["alignment"]) == names
 
 

@@ -118,3 +118,22 @@ def test_a_screw_that_stands_out_by_half_its_length_has_no_good_grade(column, sc
     )
     assert grade.letter in "CD"
     assert grade.breach_mm == pytest.approx(4.0, abs=1.0)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize(
+    ("shift", "length", "name"),
+    [
+        ((0, 0, 0), None, "I"),
+        ((3.0, 0, 0), None, "II"),
+        ((0, 0, 0), 61.0, "III"),
+        ((-3.0, 0, 0), None, "IV"),
+        ((0, 0, -7.0), None, "IV"),
+        ((0, 0, 7.0), None, ""),
+    ],
+)
+def test_heary_says_where_a_screw_leaves_the_bone(column, screw_in, side, shift, length, name):
+    vertebra = column.vertebrae[1]
+    field = bone_field(column.labels, vertebra)
+    size = {} if length is None else {"length": length}
+    assert grade_screw(screw_in(vertebra, side, shift, **size), field).heary == name

@@ -122,7 +122,7 @@ def _coarse_distance(
 
 
 def distance_to_surface(mask: NDArray[np.bool_], step_mm: float) -> NDArray[np.float32]:
-    """Return the signed distance in mm to the surface of a mask, negative inside."""
+    """Return the signed distance in mm to the surface of a mask (a, b, c), negative inside."""
     import SimpleITK as sitk
 
     if not mask.any() or mask.all():

@@ -2,7 +2,9 @@
 
 References
 ----------
-Gertzbein and Robbins, Accuracy of pedicular screw placement in vivo, Spine 1990.
+Gertzbein and Robbins, Accuracy of pedicular screw placement in vivo, Spine 1990. Heary et al.,
+Thoracic pedicle screws: postoperative computerized tomography scanning assessment, J Neurosurg
+Spine 2004.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ _TIP_MM, _TIP_SHARE = 5.0, 0.25
 # The canal's wall counts from here behind the isthmus: further back a screw enters.
 _BEHIND_ISTHMUS_MM = 8.0
 _CANAL_HALF_HEIGHT_MM = 10.0
+# Between canal and body lies a wall; so far before the canal's middle without its contour.
+_WALL_MM, _USUAL_WALL_MM = 2.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,47 @@ def assess_screw(screw: Screw, field: BoneField) -> Assessment:
         direction=towards,
         margin_mm=float(np.clip(-breach, -FAR_MM, FAR_MM)),
         canal_intrusion_mm=canal,
+        heary=_heary(points, outside, screw, field, canal),
     )
     return Assessment(grade, breaches)
+
+
+def _heary(
+    points: ScrewPoints, outside: FloatArray, screw: Screw, field: BoneField, canal_mm: float
+) -> str:
+    """Return the class of Heary by where a screw leaves the bone, the gravest; "" if it has none.
+
+    I nowhere; II laterally at the pedicle, with its tip in the body; III at the body, to the front
+    or the side; IV medially or inferiorly at the pedicle. V, what endangers nerves or vessels, is
+    for a surgeon to say; of a breach upwards Heary says nothing.
+    """
+    chosen = np.flatnonzero(outside > RESOLVED_MM)
+    if len(chosen) == 0:
+        return "I"
+    local = points.local[chosen]
+    names = np.array(_direction_names(field.outward_local(local), screw.side))
+    at_pedicle = local[:, 1] <= _back_wall_mm(field.frame)
+
+    def leaves(where: NDArray[np.bool_], *ways: str) -> bool:
+        """Whether it leaves there mainly in one of these ways: edges have normals of their own."""
+        if not where.any():
+            return False
+        deepest = outside[chosen][where].max()
+        main = where & np.isin(names, ways)
+        return bool(main.any() and outside[chosen][main].max() > 0.8 * deepest)
+
+    if canal_mm > RESOLVED_MM or leaves(at_pedicle, "medial", "inferior"):
+        return "IV"
+    if leaves(~at_pedicle, "anterior", "lateral"):
+        return "III"
+    return "II" if leaves(at_pedicle, "lateral") else ""
+
+
+def _back_wall_mm(frame: VertebraFrame) -> float:
+    """Return where the body begins before the canal, local mm."""
+    if len(frame.canal_contour_ras):
+        return float(frame.to_local(frame.canal_contour_ras)[:, 1].max()) + _WALL_MM
+    return float(frame.to_local(frame.canal_centre_ras)[1]) + _USUAL_WALL_MM
 
 
 def grade_screw(screw: Screw, field: BoneField) -> Grade:
@@ -226,7 +269,10 @@ def _start_mm(screw: Screw, frame: VertebraFrame) -> float:
 def breaches_by_direction(
     local: FloatArray, outside: FloatArray, screw: Screw, field: BoneField
 ) -> dict[str, float]:
-    """Return the largest breach per direction: anatomy tells in the canal, the bone elsewhere."""
+    """Return the largest breach per direction: anatomy tells in the canal, the bone elsewhere.
+
+    Of local points (n, 3) and their distances outside of the bone (n,), mm.
+    """
     chosen = np.flatnonzero(outside > RESOLVED_MM)
     normal = field.outward_local(local[chosen])
     names = _direction_names(normal, screw.side)

@@ -199,7 +199,7 @@ def plan_csv(
     header = [
         "id", "level", "side", "kind", "model", "material", "diameter_mm", "length_mm", *points,
         "locked", "grade", "canal_intrusion_mm", "breach_mm", "direction", "margin_mm",
-        "notch_mm", "acetabulum_mm", "convergence_deg", "cranial_deg", "pedicle_width_mm",
+        "heary", "notch_mm", "acetabulum_mm", "convergence_deg", "cranial_deg", "pedicle_width_mm",
         "hu_mean", "hu_minimum", "hu_pedicle", "hu_body",
     ]  # fmt: skip
     rows: list[list[object]] = []
@@ -218,7 +218,7 @@ def plan_csv(
 def _graded_cells(screw: Screw) -> list[object]:
     grade = screw.grade
     if grade is None:
-        return [NOT_GRADED, round(screw.ungraded_canal_mm, 3) or "", "", "", "", "", ""]
+        return [NOT_GRADED, round(screw.ungraded_canal_mm, 3) or "", "", "", "", "", "", ""]
     gaps = (grade.notch_mm, grade.acetabulum_mm)
     return [
         grade.letter,
@@ -226,6 +226,7 @@ def _graded_cells(screw: Screw) -> list[object]:
         round(grade.breach_mm, 3),
         grade.direction or "",
         round(grade.margin_mm, 3),
+        grade.heary,
         *("" if gap is None else round(gap, 1) for gap in gaps),
     ]
 

@@ -14,6 +14,7 @@ IN_CANAL = "{letter}: {mm} mm in the canal, medial"
 BREACH = "{letter}: {mm} mm {direction}"
 CERTAIN = "certain"
 BETWEEN = "between {best} and {worst}"
+HEARY_CLASS = "Heary {name}"
 NEAR_NOTCH = "{mm} mm from the greater sciatic notch"
 NEAR_HIP = "{mm} mm from the hip joint"
 BONE = {
@@ -23,7 +24,8 @@ BONE = {
 }
 #: What `screw_line` asks its `word` for, to be translated.
 PHRASES = (
-    NOT_GRADED, IN_CANAL, BREACH, CERTAIN, BETWEEN, NEAR_NOTCH, NEAR_HIP, *BONE.values()
+    NOT_GRADED, IN_CANAL, BREACH, CERTAIN, BETWEEN, HEARY_CLASS, NEAR_NOTCH, NEAR_HIP,
+    *BONE.values(),
 )  # fmt: skip
 
 
@@ -72,14 +74,15 @@ def grade_line(screw: Screw, word: Callable[[str], str] = str) -> str:
 def screw_line(screw: Screw, word: Callable[[str], str] = str) -> str:
     """Say a screw's grade as `grade_line` does, how sure it is, and why it has none.
 
-    Of a screw in the ilium the distances of the notch and of the hip joint are said too.
+    With a breach goes its class of Heary; of a screw in the ilium the distances of the notch and of
+    the hip joint are said too.
 
     How sure it is is known of a screw that was found in a CT and still lies there.
     """
     line = grade_line(screw, word)
     if screw.not_graded:
         return f"{line}{'.' if canal_mm(screw) else ':'} {screw.not_graded}"
-    line = "; ".join([line, *_near_screw(screw, word)])
+    line = "; ".join([line, *_further(screw, word)])
     seen = screw.sighting
     if seen is None or not seen.best:
         return line
@@ -87,12 +90,14 @@ def screw_line(screw: Screw, word: Callable[[str], str] = str) -> str:
     return f"{line}, {sure.format(best=seen.best, worst=seen.worst)}; {word(BONE[seen.bone])}"
 
 
-def _near_screw(screw: Screw, word: Callable[[str], str]) -> list[str]:
-    """Say how far a screw in the ilium is from notch and hip joint, where that is known."""
-    if screw.grade is None:
+def _further(screw: Screw, word: Callable[[str], str]) -> list[str]:
+    """Say the class of Heary of a breach, and how far from notch and hip joint a screw is."""
+    grade = screw.grade
+    if grade is None:
         return []
-    gaps = ((NEAR_NOTCH, screw.grade.notch_mm), (NEAR_HIP, screw.grade.acetabulum_mm))
-    return [word(text).format(mm=f"{gap:.0f}") for text, gap in gaps if gap is not None]
+    told = [word(HEARY_CLASS).format(name=grade.heary)] if grade.heary not in ("", "I") else []
+    gaps = ((NEAR_NOTCH, grade.notch_mm), (NEAR_HIP, grade.acetabulum_mm))
+    return told + [word(text).format(mm=f"{gap:.0f}") for text, gap in gaps if gap is not None]
 
 
 def short_name(screw: Screw) -> str:
