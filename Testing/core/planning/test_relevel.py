@@ -74,3 +74,10 @@ def test_there_and_back(steps: int) -> None:
 def test_no_level_runs_past_the_sacrum() -> None:
     with pytest.raises(InputError):
         shift_plan_levels(whole_plan(), 9)
+
+
+@pytest.mark.parametrize(("levels", "steps"), [(("L4", "L5"), 1), (("L5", "S1"), -1)])
+def test_a_vertebra_never_becomes_the_sacrum_nor_the_sacrum_one(levels, steps):
+    with pytest.raises(InputError, match="a sacrum is none of the vertebrae"):
+        shift_plan_levels(Plan(levels=levels), steps)
+    assert shift_plan_levels(Plan(levels=levels), 0).levels == levels

@@ -24,6 +24,7 @@ def shift_plan_levels(plan: Plan, steps: int) -> Plan:
     InputError
         If a level would run past C1, or a sacrum become a vertebra or a vertebra the sacrum.
     """
+    _check_sacrum({*plan.levels, *(screw.level for screw in plan.screws if screw.level)}, steps)
     moved = {item.id: _shifted(item.id, steps) for item in plan.items() if hasattr(item, "level")}
     groups: dict[str, Any] = {
         kind.group: tuple(_moved(item, moved, steps) for item in getattr(plan, kind.group))
@@ -31,6 +32,17 @@ def shift_plan_levels(plan: Plan, steps: int) -> Plan:
     }
     levels = tuple(_shifted(level, steps) for level in plan.levels)
     return replace(plan, levels=levels, warnings=(), **groups)
+
+
+def _check_sacrum(levels: set[str], steps: int) -> None:
+    """Refuse to make a vertebra with pedicles of a sacrum, or a sacrum of one; discs may move."""
+    for level in sorted(levels) if steps else ():
+        becomes = shift_level(level, steps)
+        if SACRUM in (level, becomes):
+            raise InputError(
+                f"{level} does not become {becomes}: a sacrum is none of the vertebrae.",
+                "Plan anew on a spine whose levels are right.",
+            )
 
 
 def _moved(item: Any, names: dict[str, str], steps: int) -> Any:
@@ -47,14 +59,6 @@ def _shifted(text: str, steps: int) -> str:
     """Rename every level that stands in a text as a word of its own."""
 
     def shifted(word: re.Match[str]) -> str:
-        if word[0] not in VERSE_IDS:
-            return word[0]
-        level = shift_level(word[0], steps)
-        if steps and SACRUM in (word[0], level):
-            raise InputError(
-                f"{word[0]} does not become {level}: a sacrum is none of the vertebrae.",
-                "Plan anew on a spine whose levels are right.",
-            )
-        return level
+        return shift_level(word[0], steps) if word[0] in VERSE_IDS else word[0]
 
     return re.sub(r"[A-Za-z0-9]+", shifted, text)

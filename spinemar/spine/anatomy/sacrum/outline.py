@@ -94,7 +94,8 @@ def _scene(labels: LabelVolume, volume: CTVolume, plate: SacralPlate) -> _Scene:
     grid = LocalGrid.box(*_REACH_MM, _STEP_MM)
     ras = grid.points() @ plate.axes + plate.centre_ras
     kji = volume.geometry.to_ijk(ras)[..., ::-1]
-    unseen = ((kji < -0.5) | (kji > np.array(volume.hu.shape) - 0.5)).any(axis=-1)
+    beyond = (kji < -0.5) | (kji > np.array(volume.hu.shape) - 0.5)
+    unseen = np.asarray(beyond.any(axis=-1))
     hu = ndimage.gaussian_filter(_sampled(volume.hu, volume.geometry, ras, 1, -1000.0), _SMOOTH)
     found = _sampled(labels.labels, labels.geometry, ras, 0, 0.0)
     others = (found > 0) & (found != VERSE_IDS[SACRUM])
