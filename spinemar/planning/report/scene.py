@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,7 @@ def render_views(
     renderer.SetUseDepthPeeling(True)
     renderer.SetMaximumNumberOfPeels(6)
     renderer.SetUseFXAA(True)
+    _driver()
     window = _window(vtk, size, renderer)
     pictures = {}
     for name in viewpoints:
@@ -177,6 +179,16 @@ def _vtk() -> dict[str, Any]:
     classes = (vtkPoints, vtkCellArray, vtkPolyData, vtkPolyDataNormals, vtkActor, vtkLight,
                vtkPolyDataMapper, vtkRenderer, vtkRenderWindow, vtkWindowToImageFilter)  # fmt: skip
     return {c.__name__: c for c in classes}
+
+
+@cache
+def _driver() -> Any:
+    """Return a window that nothing is drawn in; it keeps the driver loaded.
+
+    VTK unloads the driver with the last window, and each time some 15 kB are never given back.
+    """
+    vtk = _vtk()
+    return _window(vtk, (16, 16), vtk["vtkRenderer"]())
 
 
 def _window(vtk: dict[str, Any], size: tuple[int, int], renderer: Any) -> Any:
