@@ -34,6 +34,7 @@ from MetalArtifactReductionLib.panel import samples  # noqa: E402
 from MetalArtifactReductionLib.panel.batch import BatchPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.earlier import EarlierPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.firstrun import FirstRunPanel  # noqa: E402
+from MetalArtifactReductionLib.panel.maps import MapsPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.metal import MetalPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.model import ModelPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.outcome.quality import QualityPanel  # noqa: E402
@@ -120,6 +121,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.qualityPanel = QualityPanel(self.ui)
         self.batchPanel = BatchPanel(self.ui, self.prepareBatch)
         self.earlierPanel = EarlierPanel(self.ui, self.patientOf, self.onEarlierChosen)
+        self.mapsPanel = MapsPanel(self.ui)
         self.metalPanel = MetalPanel(self.ui, slicer.mrmlScene, self.findMetal)
         self.firstRunPanel = FirstRunPanel(self.ui, self.missingPackages, self.ensurePackages)
         self._watch = JobWatch(self.showProgress, self.onRunEnded)
@@ -191,6 +193,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
             self.ui.progressLabel.text = ""
             self.resultPanel.setNode(None)
             self.earlierPanel.setResult(None)
+            self.mapsPanel.setResult(None)
             self.qualityPanel.close()
             return
         self._guiTag = parameterNode.connectGui(self.ui)
@@ -221,6 +224,7 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
             self.resultPanel.setNode(p.outputVolume)
             self.qualityPanel.setNode(self.resultPanel.node)
         self.earlierPanel.setResult(self.resultPanel.node)
+        self.mapsPanel.setResult(self.resultPanel.node)
         self.offerEarlier()
         self.updateButtons()
 

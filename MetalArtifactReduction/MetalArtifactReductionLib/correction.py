@@ -6,7 +6,7 @@ Plain Python: no Slicer, no Qt.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,10 @@ class Corrected:
         Provenance, slices, seconds, message.
     agreement, registered : ndarray or None
         Percent to which the earlier CT was believed, and that CT in HU, on the source's grid.
+    uncertainty : ndarray of int16
+        HU within which 95 of 100 errors lie, cropped to where something was changed.
+    uncertaintyOrigin : tuple of int
+        (k, j, i) of the crop's first voxel.
     """
 
     voxels: np.ndarray
@@ -68,6 +72,8 @@ class Corrected:
     facts: Mapping[str, Any]
     agreement: np.ndarray | None = None
     registered: np.ndarray | None = None
+    uncertainty: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0), np.int16))
+    uncertaintyOrigin: tuple[int, int, int] = (0, 0, 0)
 
 
 def startCorrection(
@@ -92,6 +98,7 @@ def startCorrection(
             "output": str(folder / "output.npy"),
             "agreement_output": str(folder / "agreement.npy"),
             "registered_output": str(folder / "registered.npy"),
+            "uncertainty_output": str(folder / "uncertainty.npy"),
             "metal_output": str(folder / "metal.npy"),
             "stored_as": source.voxels.dtype.name,
             "settings": settings.to_json(),
@@ -103,8 +110,17 @@ def startCorrection(
         change = after.astype(np.float32) - source.voxels.astype(np.float32)
         kind = source.voxels.dtype.name if source.voxels.dtype.kind == "i" else "int16"
         crop, origin = _cropped(metal)
-        ofEarlier = (_loaded(folder / f"{name}.npy") for name in ("agreement", "registered"))
-        return Corrected(after, stored_like(change, kind), crop, origin, facts, *ofEarlier)
+        unsure = _cropped(np.load(folder / "uncertainty.npy", allow_pickle=False))
+        return Corrected(
+            after,
+            stored_like(change, kind),
+            crop,
+            origin,
+            facts,
+            _loaded(folder / "agreement.npy"),
+            _loaded(folder / "registered.npy"),
+            *unsure,
+        )
 
     return JobRun(make, take, temporaryFolder, command)
 
@@ -160,10 +176,10 @@ def _loaded(path: Path) -> np.ndarray | None:
     return np.load(path, allow_pickle=False) if path.is_file() else None
 
 
-def _cropped(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """Cut a mask down to where it holds something; return it with its first voxel (k, j, i)."""
-    box = bounding_box(mask > 0)
+def _cropped(values: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Cut an array down to where it holds something; return it with its first voxel (k, j, i)."""
+    box = bounding_box(values > 0)
     if box is None:
-        return np.zeros((0, 0, 0), np.uint8), (0, 0, 0)
+        return np.zeros((0, 0, 0), values.dtype), (0, 0, 0)
     k, j, i = (side.start for side in box)
-    return np.ascontiguousarray(mask[box]), (k, j, i)
+    return np.ascontiguousarray(values[box]), (k, j, i)

@@ -10,6 +10,7 @@ from typing import Any
 from MetalArtifactReductionLib.correction import Source, startCorrection, startFinding
 from MetalArtifactReductionLib.nodes import results
 from MetalArtifactReductionLib.nodes.earlier import addEarlier
+from MetalArtifactReductionLib.nodes.maps import addUncertainty
 from spinemar.errors import FaultError, InputError
 from spinemar.mar.settings import CorrectionSettings
 from SpineMARLib.jobrun import JobRun
@@ -91,6 +92,7 @@ class CorrectionLogic:
         if not run.result.facts["slices"]:
             return None
         nodes = results.addResult(self.scene, inputNode, run.result)
+        addUncertainty(self.scene, inputNode, nodes.volume, run.result)
         addEarlier(self.scene, inputNode, earlierNode, nodes.volume, run.result)
         return nodes
 

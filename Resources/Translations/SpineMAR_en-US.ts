@@ -208,6 +208,14 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Show where &amp;not to read</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Colours the corrected volume red by how far its values may be off: from 100 HU on, fullest from 300 HU on.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Show where the earlier CT was &amp;believed</source>
             <translation type="unfinished" />
         </message>

@@ -117,7 +117,8 @@ def test_a_run_gets_the_chosen_earlier_ct(host, panel, monkeypatch, index):
 def test_a_result_says_which_vertebrae_were_used_and_shows_where(host, panel):
     import slicer
     from MetalArtifactReductionLib.correction import Corrected
-    from MetalArtifactReductionLib.nodes.earlier import AGREEMENT_ROLE, addEarlier
+    from MetalArtifactReductionLib.nodes.earlier import addEarlier
+    from MetalArtifactReductionLib.nodes.maps import AGREEMENT_ROLE
 
     hu = slicer.util.arrayFromVolume(host.scan)
     result = bare(host, "result")
@@ -127,6 +128,7 @@ def test_a_result_says_which_vertebrae_were_used_and_shows_where(host, panel):
     panel.ui.resultCollapsibleButton.collapsed = False
     assert not panel.ui.earlierLabel.visible
     panel.earlierPanel.setResult(result)
+    panel.mapsPanel.setResult(result)
     host.process()
     assert "laid over: L1; believed to 80 %" in panel.ui.earlierLabel.text
     assert "ends in L2" in panel.ui.earlierLabel.text
@@ -138,7 +140,8 @@ def test_a_result_says_which_vertebrae_were_used_and_shows_where(host, panel):
     panel.ui.agreementCheckBox.click()
     assert view.GetForegroundVolumeID() is None
     panel.ui.agreementCheckBox.click()
-    panel.earlierPanel.setResult(None)  # another result takes it away
+    panel.earlierPanel.setResult(None)
+    panel.mapsPanel.setResult(None)  # another result takes it away
     assert view.GetForegroundVolumeID() is None
     assert not panel.ui.agreementCheckBox.visible
     assert not panel.ui.earlierLabel.visible

@@ -153,6 +153,39 @@ def test_the_outline_switch(host, panel):
 # One volume a run; compare any two.
 
 
+def reddish(picture):
+    """Count pixels that are redder than grey."""
+    red, green, blue = (picture[..., n].astype(int) for n in range(3))
+    return int(np.count_nonzero((red > green + 20) & (red > blue + 20) & (abs(green - blue) < 10)))
+
+
+def test_red_says_where_not_to_read_over_the_result_alone(host, panel):
+    assert not panel.ui.uncertaintyCheckBox.visible
+    result = correct(host, panel)
+    panel.ui.resultCollapsibleButton.collapsed = False
+    panel.ui.outlineCheckBox.checked = False
+    host.process()
+    assert panel.ui.uncertaintyCheckBox.visible
+    show(result)
+    host.process()
+    before = reddish(pixels(host, "Red"))
+    panel.ui.uncertaintyCheckBox.click()
+    host.process()
+    assert reddish(pixels(host, "Red")) > before + 200
+    show(host.volume)
+    panel.ui.uncertaintyCheckBox.click()
+    panel.ui.uncertaintyCheckBox.click()  # asked for over another volume than it is about
+    host.process()
+    assert reddish(pixels(host, "Red")) <= before
+    show(result)
+    panel.ui.uncertaintyCheckBox.click()
+    panel.ui.uncertaintyCheckBox.click()
+    panel._parameterNode.outputVolume = None
+    host.process()
+    assert not panel.ui.uncertaintyCheckBox.visible
+    assert reddish(pixels(host, "Red")) <= before
+
+
 def test_two_runs_are_two_volumes_and_can_be_compared(host, panel):
     from MetalArtifactReductionLib.choices.settings import Method
 

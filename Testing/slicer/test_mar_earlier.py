@@ -17,15 +17,15 @@ pytestmark = pytest.mark.slicer
 def lib(host):
     """Return the modules under test; imported late, since a closing host unloads them."""
     from MetalArtifactReductionLib import correction, logic
-    from MetalArtifactReductionLib.nodes import earlier
+    from MetalArtifactReductionLib.nodes import earlier, maps
     from MetalArtifactReductionLib.panel import selftest
 
     from SpineMARLib.nodes import earlier as candidates
     from SpineMARLib.nodes import volumes
 
     return SimpleNamespace(
-        correction=correction, logic=logic, earlier=earlier, candidates=candidates,
-        selftest=selftest, volumes=volumes,
+        correction=correction, logic=logic, earlier=earlier, maps=maps,
+        candidates=candidates, selftest=selftest, volumes=volumes,
     )  # fmt: skip
 
 
@@ -119,6 +119,7 @@ def test_the_job_gets_the_earlier_ct(lib, slicerScene, tmp_path, monkeypatch):
     )
     np.save(tmp_path / "output.npy", lib.selftest.drawnHu())
     np.save(tmp_path / "metal.npy", (lib.selftest.drawnHu() > 2500).astype(np.uint8))
+    np.save(tmp_path / "uncertainty.npy", np.zeros(lib.selftest.drawnHu().shape, np.int16))
     assert run.take(tmp_path, {}).agreement is None
     np.save(tmp_path / "agreement.npy", np.full(lib.selftest.drawnHu().shape, 40, np.uint8))
     np.save(tmp_path / "registered.npy", lib.selftest.drawnHu())
@@ -137,7 +138,7 @@ def test_a_result_keeps_what_was_laid_over_and_how_far_it_was_believed(lib, slic
         hu, hu, hu[:0], (0, 0, 0), {"earlier_ct": FACTS}, agreement, hu.astype(np.int16)
     )
     lib.earlier.addEarlier(slicerScene, scan, before, result, done)
-    shown = result.GetNodeReference(lib.earlier.AGREEMENT_ROLE)
+    shown = result.GetNodeReference(lib.maps.AGREEMENT_ROLE)
     np.testing.assert_array_equal(lib.volumes.arrayOf(shown), agreement)
     laid = result.GetNodeReference(lib.earlier.REGISTERED_ROLE)
     np.testing.assert_array_equal(lib.volumes.ijkToRas(laid), lib.volumes.ijkToRas(scan))
@@ -174,11 +175,50 @@ def test_agreement_lies_over_the_result_alone(lib, slicerScene):
         view.SetLayoutName(node.GetName())
         view.SetBackgroundVolumeID(node.GetID())
         views.append(view)
-    agreement = result.GetNodeReference(lib.earlier.AGREEMENT_ROLE).GetID()
-    lib.earlier.showAgreement(slicerScene, result, True)
+    agreement = result.GetNodeReference(lib.maps.AGREEMENT_ROLE).GetID()
+    lib.maps.showMap(slicerScene, result, lib.maps.AGREEMENT_ROLE, True)
     assert [view.GetForegroundVolumeID() for view in views] == [agreement, None]
-    lib.earlier.showAgreement(slicerScene, result, False)
+    lib.maps.showMap(slicerScene, result, lib.maps.AGREEMENT_ROLE, False)
     assert [view.GetForegroundVolumeID() for view in views] == [None, None]
+
+
+def test_how_far_values_may_be_off_lies_where_it_was_cut_out(lib, slicerScene, tmp_path):
+    scan = lib.selftest.drawnVolume(slicerScene, "scan")
+    result = bare(lib, slicerScene, "result")
+    hu = lib.selftest.drawnHu()
+    unsure = np.zeros(hu.shape, np.int16)
+    unsure[1:3, 20:50, 30:60] = 250
+    for name, array in (("output", hu), ("metal", hu > 2500), ("uncertainty", unsure)):
+        np.save(tmp_path / f"{name}.npy", np.asarray(array, np.int16))
+    taken = {}
+
+    def caught(make, take, folder, command=None):
+        taken["take"] = take
+
+    lib.correction.JobRun, old = caught, lib.correction.JobRun
+    try:
+        lib.logic.CorrectionLogic(slicerScene, tmp_path).start(scan, CorrectionSettings())
+    finally:
+        lib.correction.JobRun = old
+    done = taken["take"](tmp_path, {})
+    lib.maps.addUncertainty(slicerScene, scan, result, done)
+    shown = lib.maps.mapOf(result, lib.maps.UNCERTAINTY_ROLE)
+    np.testing.assert_array_equal(lib.volumes.arrayOf(shown), unsure[1:3, 20:50, 30:60])
+    first = lib.volumes.ijkToRas(scan) @ np.array([30, 20, 1, 1])
+    np.testing.assert_allclose(lib.volumes.ijkToRas(shown)[:, 3], first)
+    assert shown.GetDisplayNode().GetLowerThreshold() == 100
+    assert names(lib.candidates.Candidates(slicerScene).of(scan)) == ["result"]
+
+
+def test_where_nothing_was_changed_nothing_is_said(lib, slicerScene):
+    scan = lib.selftest.drawnVolume(slicerScene, "scan")
+    result, hu = bare(lib, slicerScene, "result"), lib.selftest.drawnHu()
+    count = slicerScene.GetNumberOfNodes()
+    lib.maps.addUncertainty(
+        slicerScene, scan, result, lib.correction.Corrected(hu, hu, hu[:0], (0, 0, 0), {})
+    )
+    assert slicerScene.GetNumberOfNodes() == count
+    assert lib.maps.mapOf(result, lib.maps.UNCERTAINTY_ROLE) is None
 
 
 def test_words_name_every_vertebra_by_how_it_was_found(lib):

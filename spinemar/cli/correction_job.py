@@ -26,6 +26,7 @@ class CorrectionJob:
     mask: Path | None
     series: str | None = None
     earlier: EarlierFiles | None = None
+    uncertainty: bool = False
 
     @property
     def is_raw(self) -> bool:
@@ -54,6 +55,7 @@ class CorrectionJob:
             self.settings,
             metal_mask=mask,
             earlier=earlier,
+            uncertainty=self.uncertainty,
             progress=progress,
             cancel=cancel,
         )
@@ -83,4 +85,5 @@ class CorrectionJob:
             metal_mask=mask,
             progress=progress,
             cancel=cancel,
+            uncertainty=self.uncertainty,
         )

@@ -11,9 +11,8 @@ Memory: the result, the mask, and about 15 MB for each slice that is in work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,48 +20,30 @@ from numpy.typing import NDArray
 
 from spinemar.axial import AxialSlices, find_axial_slices
 from spinemar.errors import GeometryError, InputError
-from spinemar.mar.correction.proposal import Proposal, propose
+from spinemar.mar.correction.passes import Corrected, CorrectionPasses
 from spinemar.mar.correction.provenance import geometry_facts, make_provenance
+from spinemar.mar.correction.uncertainty import SCALES, UncertaintyScale
 from spinemar.mar.earlier.given import EarlierCt
-from spinemar.mar.earlier.slices import LaidSlices
 from spinemar.mar.earlier.use import EarlierUse
 from spinemar.mar.inpainters.learned import LearnedInpainter
 from spinemar.mar.inpainters.learned.pictures import FusedPictures, KeptPictures
 from spinemar.mar.inpainters.methods import make_inpainter, make_outliner
 from spinemar.mar.inpainters.protocol import Inpainter
-from spinemar.mar.pipeline.gate import GateParameters, decide
-from spinemar.mar.pipeline.slab import Slab
-from spinemar.mar.pipeline.slice_cache import SliceCache
+from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.mar.pipeline.stopwatch import Stopwatch
-from spinemar.mar.pipeline.threads import ThreadPlan, in_order
+from spinemar.mar.pipeline.threads import ThreadPlan
 from spinemar.mar.result import CorrectionResult, SliceReport
 from spinemar.mar.segmentation.metal import (
     MetalSegmentation,
     refuse_metal_everywhere,
     segment_metal,
 )
-from spinemar.mar.segmentation.outline import (
-    GivenOutline,
-    Outline,
-    Outliner,
-    inscribed_width_mm,
-    scale_end_hu,
-    whole_percent,
-)
-from spinemar.mar.segmentation.padding import padding_mask
+from spinemar.mar.segmentation.outline import GivenOutline, Outliner, whole_percent
 from spinemar.mar.settings import CorrectionSettings
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
-from spinemar.registration.laid import Laid
 from spinemar.tomography.cuda import make_radon
 from spinemar.tomography.geometry import SinogramGeometry
-from spinemar.tomography.radon import RadonTransform
 from spinemar.volume import CTVolume
-
-_SLICES_AT_A_TIME = 2  # what one complex transform carries
-_STAGE = "Correcting"
-_Done = tuple[NDArray[np.float32], NDArray[np.uint8], tuple[SliceReport, ...]]
-"""HU, metal that was put back in percent, and a report of each slice."""
-_AIR_HU = -1000
 
 
 def correct_volume(
@@ -75,6 +56,7 @@ def correct_volume(
     gate: GateParameters | None = None,
     measured: NDArray[np.float32] | None = None,
     earlier: EarlierCt | None = None,
+    uncertainty: bool = False,
     threads: int | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
@@ -103,6 +85,8 @@ def correct_volume(
         The same patient's CT from before the metal, for the learned method: where it agrees
         with the measured rays, its detail fills the lost ones. The result says in `earlier`
         how it was registered and how far it was believed.
+    uncertainty : bool
+        Whether the result says how far each corrected value may be off.
     threads : int, optional
         By default the processors this process may use; the result is the same with any number.
     progress : callable
@@ -159,7 +143,7 @@ def correct_volume(
         edge = outliner or _outliner_for(metal, chosen)
     plan = ThreadPlan.for_machine(threads, getattr(worker, "most_workers", None))
     radon = make_radon(layout.shape, layout.pixel_mm, rays, plan.threads_each, chosen.device)
-    run = _Run(
+    run = CorrectionPasses(
         volume,
         metal.mask,
         layout,
@@ -169,12 +153,12 @@ def correct_volume(
         watch=watch,
         threads=plan,
         measured=measured,
+        uncertainty=_scale_of(worker) if uncertainty else None,
     )
     if earlier is None or learned is None:
-        hu, percent, reports = run.all_slices(worker, touched, progress, cancel)
-        use = None
+        done, use = run.all_slices(worker, touched, progress, cancel), None
     else:
-        hu, percent, reports, use = _with_earlier(run, learned, earlier, touched, progress, cancel)
+        done, use = _with_earlier(run, learned, earlier, touched, progress, cancel)
     geometry = {**geometry, "transforms": radon.engine}
     provenance = make_provenance(
         chosen.method,
@@ -182,18 +166,19 @@ def correct_volume(
         geometry,
         worker,
         radon.fallback,
-        outlines=[report.outline for report in reports],
+        outlines=[report.outline for report in done.reports],
         outliner=edge,
     )
     return CorrectionResult(
-        volume.with_hu(hu),
+        volume.with_hu(done.hu),
         metal.mask,
-        percent,
-        reports,
+        done.metal_percent,
+        done.reports,
         provenance,
         watch.finished(),
-        _message(reports, use),
+        _message(done.reports, use),
         use,
+        done.uncertainty_hu,
     )
 
 
@@ -205,13 +190,13 @@ def _outliner_for(metal: MetalSegmentation, settings: CorrectionSettings) -> Out
 
 
 def _with_earlier(
-    run: _Run,
+    run: CorrectionPasses,
     worker: LearnedInpainter,
     earlier: EarlierCt,
     touched: NDArray[np.intp],
     progress: ProgressCallback,
     cancel: CancelToken | None,
-) -> tuple[NDArray[np.float32], NDArray[np.uint8], tuple[SliceReport, ...], EarlierUse]:
+) -> tuple[Corrected, EarlierUse]:
     """Correct, lay the earlier CT over the result, and correct again with its detail.
 
     What the gate refuses with the earlier CT's detail is left to the network's own picture: an
@@ -219,18 +204,28 @@ def _with_earlier(
     """
     kept = KeptPictures(worker.pictures)
     first = worker.with_pictures(kept).without_generator()
-    hu, _, _ = run.all_slices(first, touched, progress, cancel, "Correcting for the registration")
+    plain = run.all_slices(first, touched, progress, cancel, "Correcting for the registration")
     with run.watch.stage("registration"):
-        laid = run.lay_over(hu, earlier, progress, cancel)
+        laid = run.lay_over(plain.hu, earlier, progress, cancel)
         slices = run.laid_slices(laid, touched)
     pictures = FusedPictures(kept, slices)
     done = run.all_slices(worker.with_pictures(pictures), touched, progress, cancel)
-    refused = run.left_alone(done[2])
+    refused = run.left_alone(done.reports)
     if refused.size:
-        plain = worker.with_pictures(kept)
-        done = run.completed(done, run.all_slices(plain, refused, progress, cancel))
+        without = worker.with_pictures(kept)
+        done = run.completed(done, run.all_slices(without, refused, progress, cancel))
         pictures.disbelieve(refused)
-    return *done, run.use_of(earlier, laid, pictures.slices)
+    return done, run.use_of(earlier, laid, pictures.slices)
+
+
+def _scale_of(inpainter: Inpainter) -> UncertaintyScale:
+    scale = SCALES.get(inpainter.name)
+    if scale is None:
+        raise InputError(
+            f"How far the method {inpainter.name} may be off was never measured.",
+            "Correct without the uncertainty, or with another method.",
+        )
+    return scale
 
 
 def _able_to_use(inpainter: Inpainter) -> LearnedInpainter:
@@ -260,177 +255,6 @@ def _message(reports: Sequence[SliceReport], use: EarlierUse | None = None) -> s
             else (" The earlier CT was registered, but nowhere did the measured rays bear it out.")
         )
     return message
-
-
-class _Run:
-    """One pass over the slices with metal."""
-
-    def __init__(
-        self,
-        volume: CTVolume,
-        mask: NDArray[np.bool_],
-        layout: AxialSlices,
-        *,
-        radon: RadonTransform,
-        outliner: Outliner,
-        gate: GateParameters,
-        watch: Stopwatch,
-        threads: ThreadPlan,
-        measured: NDArray[np.float32] | None = None,
-    ) -> None:
-        self._new_cache = partial(
-            SliceCache.of_volume, volume, mask, layout, radon, measured=measured, watch=watch
-        )
-        self._outliner = outliner
-        self._threads = threads
-        self._source = layout.of(volume.hu)
-        self._metal = layout.of(mask)
-        self._volume = volume
-        self._layout = layout
-        self._gate = gate
-        self.watch = watch
-
-    def all_slices(
-        self,
-        inpainter: Inpainter,
-        touched: NDArray[np.intp],
-        progress: ProgressCallback,
-        cancel: CancelToken | None,
-        stage: str = _STAGE,
-    ) -> _Done:
-        """Correct the slices with metal in a copy of the volume."""
-        out = self._volume.hu.copy()
-        percent = np.zeros(out.shape, dtype=np.uint8)
-        targets = self._layout.of(out), self._layout.of(percent)
-        top = scale_end_hu(self._source, self._metal)
-        slice_cache = self._new_cache()
-        slice_cache.cancel = cancel
-        neighbours = inpainter.neighbours
-        reports: list[SliceReport] = []
-        progress(Progress(stage, 0, len(touched)))
-
-        def one_run(run: tuple[int, int]) -> list[SliceReport]:
-            slice_cache.raise_if_cancelled()
-            slab = Slab.around(slice_cache, *run, neighbours)
-            proposals = propose(slab, inpainter)
-            return [self._apply(one, slice_cache, targets, top) for one in proposals]
-
-        size = getattr(inpainter, "slices_at_a_time", _SLICES_AT_A_TIME)
-        runs = _runs(touched, size)
-        for n, finished in enumerate(in_order(one_run, runs, self._threads.workers)):
-            reports += finished
-            if n + 1 < len(runs):
-                slice_cache.forget_before(runs[n + 1][0] - neighbours - 1)
-            progress(Progress(stage, len(reports), len(touched)))
-        return out, percent, tuple(sorted(reports, key=lambda report: report.index))
-
-    def left_alone(self, reports: Sequence[SliceReport]) -> NDArray[np.intp]:
-        """Return the slices, counted from one end of the stack, that were not corrected."""
-        count = len(self._source)
-        left = [self._layout.stored_index(one.index, count) for one in reports if not one.corrected]
-        return np.array(sorted(left), dtype=np.intp)
-
-    def completed(self, done: _Done, again: _Done) -> _Done:
-        """Take the slices of a second pass that it corrected."""
-        better = {one.index: one for one in again[2] if one.corrected}
-        for stored in better:
-            k = self._layout.stored_index(stored, len(self._source))
-            self._layout.of(done[0])[k] = self._layout.of(again[0])[k]
-            self._layout.of(done[1])[k] = self._layout.of(again[1])[k]
-        return done[0], done[1], tuple(better.get(one.index, one) for one in done[2])
-
-    def lay_over(
-        self,
-        corrected: NDArray[np.float32],
-        earlier: EarlierCt,
-        progress: ProgressCallback,
-        cancel: CancelToken | None,
-    ) -> Laid:
-        """Register an earlier CT with a corrected volume."""
-        from spinemar.registration.register import lay_over
-
-        upright = self._layout.geometry_of(self._volume.geometry)
-        return lay_over(
-            CTVolume(self._layout.of(corrected), upright.ijk_to_ras),
-            self._metal,
-            earlier.volume,
-            labels=earlier.labels,
-            given=earlier.transforms,
-            progress=progress,
-            cancel=cancel,
-        )
-
-    def laid_slices(self, laid: Laid, touched: NDArray[np.intp]) -> LaidSlices:
-        """Return the slices of an earlier CT that was laid over the scan."""
-        return LaidSlices(laid, self._layout.geometry_of(self._volume.geometry), touched)
-
-    def use_of(
-        self,
-        earlier: EarlierCt,
-        laid: Laid,
-        slices: Mapping[int, tuple[NDArray[np.float32], NDArray[np.float32]]],
-    ) -> EarlierUse:
-        """Return what became of an earlier CT, on the scan's grid as it is stored."""
-        shape = self._volume.hu.shape
-        registered = np.full(shape, _AIR_HU, dtype=np.int16)
-        believed = np.zeros(shape, dtype=np.uint8)
-        for k, (hu, weight) in slices.items():
-            self._layout.of(registered)[k] = np.clip(np.rint(hu), -32768, 32767)
-            self._layout.of(believed)[k] = np.rint(100.0 * weight)
-        labels = laid.labels_on(self._volume.geometry)
-        return EarlierUse(laid.registration, registered, believed, labels, earlier.facts)
-
-    def _apply(
-        self,
-        proposal: Proposal,
-        slice_cache: SliceCache,
-        targets: tuple[NDArray[np.float32], NDArray[np.uint8]],
-        top_hu: float,
-    ) -> SliceReport:
-        """Write as much of a proposal as the gate lets through; return what was done."""
-        k = proposal.index
-        outline = self._outline(k, slice_cache, top_hu)
-        decision = decide(proposal.features, self._gate)
-        applied = np.float32(decision.strength) * proposal.change
-        if decision.corrected:
-            applied *= 1 - outline.put_back
-            applied[padding_mask(self._source[k])] = 0.0
-            targets[0][k] = self._source[k] + applied
-        targets[1][k] = outline.percent
-        body = slice_cache.get("body", [k])[0]
-        seen = applied[body.mask & ~outline.mask]
-        pixel_mm2 = self._layout.pixel_mm[0] * self._layout.pixel_mm[1]
-        return SliceReport(
-            index=self._layout.stored_index(k, len(self._source)),
-            metal_area_mm2=float(outline.mask.sum()) * pixel_mm2,
-            metal_width_mm=inscribed_width_mm(outline.percent, self._layout.pixel_mm),
-            mask_area_mm2=float(self._metal[k].sum()) * pixel_mm2,
-            outline=outline.source,
-            trace_share=float(proposal.rays.trace.mean()),
-            saturated_share=proposal.rays.added_share,
-            saturated_capped=proposal.rays.capped,
-            corrected=decision.corrected,
-            strength=decision.strength,
-            change_hu=float(np.sqrt(np.mean(seen**2))) if seen.size else 0.0,
-            reason=decision.reason,
-            features=proposal.features,
-        )
-
-    def _outline(self, k: int, slice_cache: SliceCache, top_hu: float) -> Outline:
-        around = Slab.around(slice_cache, k, k + 1, 1)
-        generous = np.ascontiguousarray(self._metal[k])
-        hu = around.hu
-        with self.watch.stage("metal"):
-            return self._outliner.outline(hu, generous, self._layout.pixel_mm, top_hu)
-
-
-def _runs(touched: NDArray[np.intp], size: int) -> list[tuple[int, int]]:
-    """Split slice indices into runs (start, stop) of consecutive slices.
-
-    Runs end at multiples of `size`, so that slices that share a transform stay together.
-    """
-    breaks = np.flatnonzero((np.diff(touched) > 1) | (touched[1:] % size == 0)) + 1
-    return [(int(part[0]), int(part[-1]) + 1) for part in np.split(touched, breaks)]
 
 
 def _refuse_constant(volume: CTVolume) -> None:

@@ -135,6 +135,9 @@ class CorrectionResult:
         One sentence for the user.
     earlier : EarlierUse or None
         What became of the earlier CT, where one was given and there was metal.
+    uncertainty_hu : ndarray of int16, shape (k, j, i), or None
+        HU within which 95 of 100 errors lie; 0 in the metal, around the body, and where nothing was
+        changed. None where it was not asked for, and without metal.
     """
 
     volume: CTVolume
@@ -145,6 +148,7 @@ class CorrectionResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
     earlier: EarlierUse | None = None
+    uncertainty_hu: NDArray[np.int16] | None = None
 
     @property
     def agreement_percent(self) -> NDArray[np.uint8]:
@@ -152,6 +156,13 @@ class CorrectionResult:
         if self.earlier is None:
             return np.zeros(self.volume.hu.shape, dtype=np.uint8)
         return self.earlier.agreement_percent
+
+    @property
+    def uncertainty_in_every_slice(self) -> NDArray[np.int16]:
+        """How far each value may be off, shape (k, j, i); 0 everywhere where nothing says it."""
+        if self.uncertainty_hu is None:
+            return np.zeros(self.volume.hu.shape, dtype=np.int16)
+        return self.uncertainty_hu
 
     @property
     def metal_outline(self) -> NDArray[np.bool_]:

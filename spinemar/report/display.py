@@ -23,6 +23,7 @@ _VIEWS: dict[Plane, tuple[int, tuple[int, int], tuple[int, int]]] = {
     "sagittal": (0, (2, -1), (1, -1)),
 }
 _LARGEST_PX = 460
+_MOST_RED = 0.55
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
@@ -154,6 +155,16 @@ def shown(
         (width, height), Image.Resampling.BICUBIC
     )
     return np.asarray(image), 1.0 / float(scale)
+
+
+def reddened(grey: NDArray[np.uint8], share: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Lay red over a grey picture: none where `share` is 0, most at 1; what lies below is seen.
+
+    Shape (rows, columns, 3).
+    """
+    over = (_MOST_RED * np.clip(share, 0.0, 1.0))[..., None]
+    colours = grey[..., None] * (1 - over) + np.array([255.0, 0.0, 0.0]) * over
+    return np.asarray(colours + 0.5, dtype=np.uint8)
 
 
 def anatomy_uri(grey: NDArray[np.uint8], view: View) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.evaluation.regions import filled_body
+from spinemar.mar.correction.uncertainty import DO_NOT_READ_HU, SHOWN_FROM_HU
 from spinemar.report.content import ReportContent, ReportedCorrection, Sinogram
 from spinemar.report.display import (
     BONE,
@@ -21,6 +22,7 @@ from spinemar.report.display import (
     anatomy_uri,
     box_around,
     png_uri,
+    reddened,
     shown,
 )
 from spinemar.volume import CTVolume
@@ -105,6 +107,9 @@ def _axial_group(content: ReportContent, view: View, k: int) -> Group:
         _row(SOFT_TISSUE, "soft-tissue window", named, view=view, k=k, box=body),
         _differences(content, view, k, body),
     ]
+    unsure = _uncertainty_row(content, view, k, spine)
+    if unsure is not None:
+        rows.append(unsure)
     earlier = _earlier_row(content, view, k, spine)
     if earlier is not None:
         rows.insert(0, earlier)
@@ -133,6 +138,24 @@ def _earlier_row(content: ReportContent, view: View, k: int, box: Box) -> Row | 
     ]
     row = tuple(Picture(anatomy_uri(grey, view), name) for name, grey in pictures)
     return Row("The patient's earlier CT, bone window", row)
+
+
+def _uncertainty_row(content: ReportContent, view: View, k: int, box: Box) -> Row | None:
+    """Show where the result's values may be far off; None where nothing was changed."""
+    final = content.corrected[-1]
+    unsure = final.result.uncertainty_hu
+    if unsure is None or not view.cut(unsure, k).any():
+        return None
+    grey = BONE.apply(view.cut(final.result.volume.hu, k)[box])
+    share = (view.cut(unsure, k)[box] - SHOWN_FROM_HU) / (DO_NOT_READ_HU - SHOWN_FROM_HU)
+    pictures = (
+        Picture(anatomy_uri(grey, view), final.name),
+        Picture(
+            anatomy_uri(reddened(grey, share), view),
+            f"Red from {SHOWN_FROM_HU} HU, full from {DO_NOT_READ_HU} HU",
+        ),
+    )
+    return Row("How far values may be off: not to be read where it is red", pictures)
 
 
 def _box(mask: NDArray[np.bool_], margin_mm: float, view: View) -> Box:

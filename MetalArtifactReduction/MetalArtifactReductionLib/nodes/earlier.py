@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from MetalArtifactReductionLib.correction import Corrected
+from MetalArtifactReductionLib.nodes.maps import AGREEMENT_ROLE, colourMap
 from SpineMARLib.nodes import hierarchy
 from SpineMARLib.nodes.earlier import PART_ATTRIBUTE
-from SpineMARLib.nodes.transient import sliceComposites
 from SpineMARLib.nodes.volumes import copyPlace, copyWindow, setArray
 
 EARLIER_ROLE = "SpineMAR.EarlierCT"
 REGISTERED_ROLE = "SpineMAR.EarlierCTLaidOver"
-AGREEMENT_ROLE = "SpineMAR.Agreement"
 _FACTS_ATTRIBUTE = "SpineMAR.EarlierCTFacts"
-_COLOUR, _OPACITY = "vtkMRMLColorTableNodeGreen", 0.4
+_GREEN = "vtkMRMLColorTableNodeGreen"
 
 
 def addEarlier(
@@ -46,7 +45,7 @@ def addEarlier(
         copyWindow(inputNode, node)
         hierarchy.putUnder(scene, node, correctedNode)
         correctedNode.SetNodeReferenceID(role, node.GetID())
-    _colour(correctedNode.GetNodeReference(AGREEMENT_ROLE))
+    colourMap(correctedNode.GetNodeReference(AGREEMENT_ROLE), _GREEN, 1.0, 100.0)
     if earlierNode is not None and scene.IsNodePresent(earlierNode):
         correctedNode.SetNodeReferenceID(EARLIER_ROLE, earlierNode.GetID())
 
@@ -55,36 +54,6 @@ def factsOf(correctedNode: Any) -> Mapping[str, Any] | None:
     """Read what became of the earlier CT of a result; None where it had none."""
     text = correctedNode.GetAttribute(_FACTS_ATTRIBUTE)
     return json.loads(text) if text else None
-
-
-def _colour(agreementNode: Any) -> None:
-    """Green by percent, clear where the earlier CT was not believed."""
-    display = agreementNode.GetDisplayNode()
-    modifying = display.StartModify()
-    display.SetAndObserveColorNodeID(_COLOUR)
-    display.SetAutoWindowLevel(False)
-    display.SetWindowLevel(100.0, 50.0)
-    display.SetAutoThreshold(False)
-    display.SetThreshold(1.0, 100.0)
-    display.SetApplyThreshold(True)
-    display.EndModify(modifying)
-
-
-def showAgreement(scene: Any, correctedNode: Any, shown: bool) -> None:
-    """Lay the agreement over every view that shows the result, or take it away."""
-    agreement = correctedNode.GetNodeReference(AGREEMENT_ROLE)
-    if agreement is None:
-        return
-    for composite in sliceComposites(scene):
-        over = composite.GetForegroundVolumeID() == agreement.GetID()
-        wanted = shown and composite.GetBackgroundVolumeID() == correctedNode.GetID()
-        if over == wanted:
-            continue
-        linked = composite.GetLinkedControl()
-        composite.SetLinkedControl(False)  # a linked view would hand it on to its neighbours
-        composite.SetForegroundVolumeID(agreement.GetID() if wanted else None)
-        composite.SetForegroundOpacity(_OPACITY)
-        composite.SetLinkedControl(linked)
 
 
 def earlierWords(facts: Mapping[str, Any] | None) -> str:

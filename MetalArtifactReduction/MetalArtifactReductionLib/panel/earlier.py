@@ -3,17 +3,12 @@
 import slicer
 from slicer.i18n import tr as _
 
-from MetalArtifactReductionLib.nodes.earlier import (
-    AGREEMENT_ROLE,
-    earlierWords,
-    factsOf,
-    showAgreement,
-)
+from MetalArtifactReductionLib.nodes.earlier import earlierWords, factsOf
 from SpineMARLib.nodes.earlier import Candidates
 
 
 class EarlierPanel:
-    """Keeps the earlier CT's combo box and the parameter in step; shows a result's agreement.
+    """Keeps the earlier CT's combo box and the parameter in step; says what a result made of it.
 
     Parameters
     ----------
@@ -30,9 +25,7 @@ class EarlierPanel:
         self.nodes = [None]
         self._candidates = Candidates(slicer.mrmlScene, patientOf)
         self._onChosen = onChosen
-        self._result = None
         ui.earlierCombo.connect("currentIndexChanged(int)", self._choose)
-        ui.agreementCheckBox.connect("toggled(bool)", self._showAgreement)
         self.setResult(None)
 
     def refresh(self, inputNode, chosen):
@@ -55,21 +48,10 @@ class EarlierPanel:
 
     def setResult(self, correctedNode):
         """Show what a correction made of its earlier CT; nothing where it had none."""
-        if self._result is not None and self._result is not correctedNode:
-            self.ui.agreementCheckBox.checked = False
-        self._result = correctedNode
         facts = None if correctedNode is None else factsOf(correctedNode)
         self.ui.earlierLabel.text = earlierWords(facts)
         self.ui.earlierLabel.visible = facts is not None
-        agreement = (
-            None if correctedNode is None else correctedNode.GetNodeReference(AGREEMENT_ROLE)
-        )
-        self.ui.agreementCheckBox.visible = agreement is not None
 
     def _choose(self, index):
         if 0 <= index < len(self.nodes):
             self._onChosen(self.nodes[index])
-
-    def _showAgreement(self, shown):
-        if self._result is not None and self._result.GetScene() is not None:
-            showAgreement(self._result.GetScene(), self._result, shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 from scipy import ndimage
 
 from spinemar.io import read_labels, read_mask, read_volume, write_labels, write_volume
+from spinemar.mar.correct import correct_volume
 from spinemar.registration import Registration, registration_to_json
 from spinemar.volume import CTVolume, LabelVolume
 
@@ -93,14 +95,33 @@ def test_the_outline_is_written_as_it_was_put_back(spinemar, scan, tmp_path: Pat
     assert not (tmp_path / "d.nrrd").exists()
 
 
-@pytest.mark.parametrize("taken", ["input", "output"])
-def test_the_outline_may_not_replace_the_ct_or_the_result(
-    spinemar, scan, tmp_path: Path, taken
+def test_it_is_written_how_far_values_may_be_off(spinemar, scan, tmp_path: Path) -> None:
+    output, unsure = tmp_path / "c.nrrd", tmp_path / "unsure.nii.gz"
+    command = ["correct", scan.scan, "-o", output, "--method", "nmar", "--uncertainty-out", unsure]
+    assert spinemar(*command).code == 0
+    before, after, said = read_volume(scan.scan), read_volume(output), read_labels(unsure)
+    np.testing.assert_allclose(said.ijk_to_ras, after.ijk_to_ras, atol=1e-5)
+    expected = correct_volume(before, method="nmar", uncertainty=True)
+    np.testing.assert_array_equal(said.labels, expected.uncertainty_hu)
+    assert said.labels.max() > 30
+    facts = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert facts["sha256"][unsure.name] == hashlib.sha256(unsure.read_bytes()).hexdigest()
+    kept = unsure.read_bytes()
+    assert spinemar(*command[:3], tmp_path / "d.nrrd", *command[4:]).code == 2
+    assert unsure.read_bytes() == kept
+
+
+@pytest.mark.parametrize("option", ["--metal-mask-out", "--uncertainty-out"])
+@pytest.mark.parametrize("taken", ["input", "output", "map"])
+def test_a_map_may_not_replace_the_ct_the_result_or_another_map(
+    spinemar, scan, tmp_path: Path, taken, option
 ) -> None:
-    output = tmp_path / "c.nrrd"
-    outline = scan.scan if taken == "input" else output
+    output, other = tmp_path / "c.nrrd", tmp_path / "map.nrrd"
+    path = {"input": scan.scan, "output": output, "map": other}[taken]
+    second = "--agreement-out" if option == "--uncertainty-out" else "--uncertainty-out"
+    more = [second, other] if taken == "map" else []
     kept = scan.scan.read_bytes()
-    run = spinemar("correct", scan.scan, "-o", output, "--metal-mask-out", outline, "--overwrite")
+    run = spinemar("correct", scan.scan, "-o", output, option, path, *more, "--overwrite")
     assert run.code == 2
     assert "Choose another name" in run.err
     assert scan.scan.read_bytes() == kept
@@ -295,9 +316,9 @@ def test_interrupt_is_code_3(scan, tmp_path: Path, number: int) -> None:
     arguments = ["correct", str(tmp_path / "many.nrrd"), "-o", str(output), "--json"]
     worker = subprocess.Popen(
         [sys.executable, "-c", "import sys; from spinemar.cli.main import main; "
-         "import spinemar.mar.correct as c; old = c._Run.all_slices\n"
+         "import spinemar.mar.correct as c; old = c.CorrectionPasses.all_slices\n"
          "def told(*a): print('running', file=sys.stderr, flush=True); return old(*a)\n"
-         "c._Run.all_slices = told; sys.exit(main(sys.argv[1:]))", *arguments],
+         "c.CorrectionPasses.all_slices = told; sys.exit(main(sys.argv[1:]))", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
@@ -329,6 +350,7 @@ def test_an_earlier_ct_is_laid_over_and_reported(spinemar, scan, tmp_path: Path)
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "Earlier CT, registered" in page
     assert "Agreement" in page
+    assert "not to be read where it is red" in page
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def ct(tmp_path: Path) -> Path:
 
 def _correct(ct: Path, out: Path) -> list[object]:
     return ["correct", ct, "-o", out / "o.nrrd", "--metal-mask-out", out / "metal.nrrd",
-            "--report", out / "report"]  # fmt: skip
+            "--uncertainty-out", out / "unsure.nrrd", "--report", out / "report"]  # fmt: skip
 
 
 def _segment(ct: Path, out: Path) -> list[object]:
@@ -63,7 +63,7 @@ def _inspect(ct: Path, out: Path) -> list[object]:
 
 
 WRITES = [
-    *((_correct, name) for name in ("o.nrrd", "metal.nrrd", "report/report.html")),
+    *((_correct, name) for name in ("o.nrrd", "metal.nrrd", "unsure.nrrd", "report/report.html")),
     *((_segment, name) for name in ("o.nrrd", "f.json", "s.png", "surfaces/L1.stl")),
     *((_plan, name) for name in ("plan.json", "stl/L1-left.stl", "report/plan.html",
                                  "report/screws.csv", "report/view-left.png")),

@@ -51,6 +51,7 @@ def job(tmp_path: Path) -> dict[str, object]:
         "input": {"npy": str(tmp_path / "in.npy"), "ijk_to_ras": AFFINE.tolist()},
         "output": str(tmp_path / "out.npy"),
         "metal_output": str(tmp_path / "metal.npy"),
+        "uncertainty_output": str(tmp_path / "unsure.npy"),
         "stored_as": "int16",
         "settings": {"method": "li"},
     }
@@ -74,6 +75,9 @@ def test_arrays_in_arrays_out(job: dict[str, object], tmp_path: Path) -> None:
     changed = np.flatnonzero((before != after).any(axis=(1, 2)))
     assert set(changed) <= set(result["corrected"])
     np.testing.assert_array_equal(after[metal > 0], before[metal > 0])
+    unsure = np.load(tmp_path / "unsure.npy")
+    assert set(np.flatnonzero(unsure.any(axis=(1, 2)))) == set(result["corrected"])
+    assert not unsure[metal > 0].any()
 
 
 def test_files_in_files_out(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ from spinemar.mar.settings import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -99,6 +101,12 @@ def correct(
         Path | None,
         typer.Option(help="Write how far the earlier CT was believed, in percent, as label map."),
     ] = None,
+    uncertainty_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write how far each value may be off, as label map: HU that hold 95 of 100 errors."
+        ),
+    ] = None,
     model: Model = None,
     device: DeviceOption = DEVICES[0],
     sinogram: Annotated[
@@ -147,9 +155,11 @@ def correct(
     threshold = _threshold(metal_threshold)
     with output_lock(output), progress_bars(quiet=json) as (progress, cancel):
         _check_paths(source, output, report, overwrite=overwrite)
-        for extra in (metal_mask_out, agreement_out):
+        taken = [source, output]
+        for extra in (metal_mask_out, agreement_out, uncertainty_out):
             if extra is not None:
-                _check_mask_out(extra, (source, output), overwrite=overwrite)
+                _check_map_out(extra, taken, overwrite=overwrite)
+                taken.append(extra)
         job = CorrectionJob(
             source,
             output,
@@ -167,6 +177,7 @@ def correct(
             _earlier_files(
                 earlier_ct, earlier_series, earlier_labels, earlier_transforms, agreement_out
             ),
+            uncertainty=report is not None or uncertainty_out is not None,
         )
         measured = None
         if sinogram or job.is_raw:
@@ -193,7 +204,12 @@ def correct(
         cancel.raise_if_cancelled()
         # All or none, and last of all, when nothing else can fail.
         facts = write_with_sidecar(
-            output, result, facts, outline=metal_mask_out, agreement=agreement_out
+            output,
+            result,
+            facts,
+            outline=metal_mask_out,
+            agreement=agreement_out,
+            uncertainty=uncertainty_out,
         )
     if json:
         print_json(facts)
@@ -233,7 +249,7 @@ def _check_paths(source: Path, output: Path, report: Path | None, *, overwrite: 
         refuse_existing_in(report, [REPORT_NAME], overwrite=overwrite)
 
 
-def _check_mask_out(path: Path, others: tuple[Path, Path], *, overwrite: bool) -> None:
+def _check_map_out(path: Path, others: Sequence[Path], *, overwrite: bool) -> None:
     from spinemar.io.formats import check_writable_format
 
     check_writable_format(path)
@@ -241,7 +257,7 @@ def _check_mask_out(path: Path, others: tuple[Path, Path], *, overwrite: bool) -
         path == one or (path.exists() and one.exists() and path.samefile(one)) for one in others
     ):
         raise InputError(
-            f"{path} is the CT or the result.", "Choose another name for the metal's outline."
+            f"{path} is the CT, the result or another map.", "Choose another name for each."
         )
     refuse_existing([path], overwrite=overwrite)
 

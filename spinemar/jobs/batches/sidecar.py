@@ -50,6 +50,7 @@ def write_with_sidecar(
     *,
     outline: Path | None = None,
     agreement: Path | None = None,
+    uncertainty: Path | None = None,
 ) -> dict[str, Any]:
     """Write a corrected volume and the facts about it, to appear together.
 
@@ -63,6 +64,8 @@ def write_with_sidecar(
         Label map of the metal's outline, as it was put back.
     agreement : Path, optional
         Label map of how far the earlier CT was believed, percent.
+    uncertainty : Path, optional
+        Label map of how far each value may be off, HU.
 
     Returns
     -------
@@ -77,7 +80,11 @@ def write_with_sidecar(
     from spinemar.io import write_labels, write_volume
     from spinemar.volume import LabelVolume
 
-    maps = {outline: result.metal_outline, agreement: result.agreement_percent}
+    maps = {
+        outline: result.metal_outline,
+        agreement: result.agreement_percent,
+        uncertainty: result.uncertainty_in_every_slice,
+    }
     with file_set(sidecar_path(output)) as files:
         for path, values in maps.items():
             if path is not None:

@@ -11,6 +11,7 @@
                          "transforms": null or PATH.json},
      "agreement_output": PATH.npy (optional; percent, uint8),
      "registered_output": PATH.npy (optional; the earlier CT on the scan's grid, int16 HU),
+     "uncertainty_output": PATH.npy (optional; how far each value may be off, int16 HU),
      "settings": {CorrectionSettings by name}}
 """
 
@@ -47,6 +48,7 @@ class CorrectRequest:
     earlier: EarlierFiles | None = None
     agreement_output: Path | None = None
     registered_output: Path | None = None
+    uncertainty_output: Path | None = None
     settings: CorrectionSettings = field(default_factory=CorrectionSettings)
 
 
@@ -75,6 +77,7 @@ def _run(asked: CorrectRequest, progress: ProgressCallback, cancel: CancelToken)
         asked.settings,
         metal_mask=mask,
         earlier=earlier,
+        uncertainty=asked.uncertainty_output is not None,
         progress=progress,
         cancel=cancel,
     )
@@ -90,6 +93,8 @@ def _write(asked: CorrectRequest, result: CorrectionResult) -> None:
 
     if asked.metal_output is not None:
         save_array(asked.metal_output, result.metal_outline.astype(np.uint8))
+    if asked.uncertainty_output is not None:
+        save_array(asked.uncertainty_output, result.uncertainty_in_every_slice)
     if result.earlier is not None:
         use = result.earlier
         if asked.agreement_output is not None:
