@@ -34,9 +34,9 @@ from MetalArtifactReductionLib.panel import samples  # noqa: E402
 from MetalArtifactReductionLib.panel.batch import BatchPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.earlier import EarlierPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.firstrun import FirstRunPanel  # noqa: E402
-from MetalArtifactReductionLib.panel.maps import MapsPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.metal import MetalPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.model import ModelPanel  # noqa: E402
+from MetalArtifactReductionLib.panel.outcome.maps import MapsPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.outcome.quality import QualityPanel  # noqa: E402
 from MetalArtifactReductionLib.panel.outcome.result import ResultPanel  # noqa: E402
 
