@@ -1,4 +1,4 @@
-"""``python -m Testing.benchmarks.xcist install | make | score``."""
+"""``python -m Testing.benchmarks.xcist install | make | score | arms``."""
 
 from __future__ import annotations
 
@@ -28,11 +28,15 @@ def main() -> int:
     score.add_argument("--method", action="append", choices=METHODS, help="repeatable; auto")
     score.add_argument("--scale", action="append", choices=list(SCALES), help="repeatable; 12-bit")
     score.add_argument("--output", type=Path, default=HOME / "scores.json")
-    for task in (make, score):
+    arms = tasks.add_parser("arms", help="what each part of the learned correction adds")
+    arms.add_argument("--scale", choices=list(SCALES), default="12-bit")
+    for task in (make, score, arms):
         task.add_argument("--cases", type=Path, default=CASES, help="folder of the cases")
     options = parser.parse_args()
     try:
-        return {"install": _install, "make": _make, "score": _score}[options.task](options)
+        return {"install": _install, "make": _make, "score": _score, "arms": _arms}[options.task](
+            options
+        )
     except SpinemarError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -63,6 +67,16 @@ def _score(options: argparse.Namespace) -> int:
     print("", *summary(rows), sep="\n")
     with atomic_path(options.output) as path:
         path.write_text(json.dumps([row.to_json() for row in rows], indent=1) + "\n", "utf-8")
+    return 0
+
+
+def _arms(options: argparse.Namespace) -> int:
+    from Testing.benchmarks.xcist.arms import score_arms, table
+
+    rows = score_arms(
+        read_cases(options.cases), options.scale, told=lambda row: print(row, flush=True)
+    )
+    print("", *table(rows), sep="\n")
     return 0
 
 
