@@ -125,6 +125,22 @@ def test_it_goes_on_where_it_was_cancelled(cohort: Path) -> None:
     assert [row.status for row in run()] == ["skipped", "no metal"]
 
 
+@pytest.mark.parametrize("gone", ["", "out/anna_implants.json"])
+def test_a_cancelled_rerun_keeps_what_still_holds(cohort: Path, gone: str) -> None:
+    (cohort / "cts" / "carl.nrrd").unlink()
+    run = {"naming": "verse", "labels": cohort / "labels"}
+    find_implants_batch([cohort / "cts"], cohort / "out", LI, **run)
+    if gone:  # to be made again: what comes after it is not reached
+        (cohort / gone).unlink()
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        find_implants_batch([cohort / "cts"], cohort / "out", LI, cancel=token, **run)
+    kept = ["bert.nii.gz"] if gone else ["anna.nrrd", "bert.nii.gz"]
+    assert [Path(row["source"]).name for row in _table(cohort / "out" / "summary.csv")] == kept
+    assert len(_table(cohort / "out" / "implants.csv")) == (0 if gone else 6)
+
+
 def test_both_tables_say_nothing_where_it_was_cancelled_before_the_first(cohort: Path) -> None:
     run = {"naming": "verse", "labels": cohort / "labels"}
     (cohort / "cts" / "carl.nrrd").unlink()

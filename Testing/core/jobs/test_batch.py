@@ -78,6 +78,23 @@ def test_goes_on_where_it_stopped(study: Path, tmp_path: Path) -> None:
     assert (out / "a_corrected.nrrd").stat().st_mtime_ns == made
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_cancelled_rerun_keeps_what_was_done_before(
+    study: Path, tmp_path: Path, workers: int
+) -> None:
+    out, token = tmp_path / "out", CancelToken()
+    correct_batch([study], out, LI)
+    (out / "a_corrected.nrrd").unlink()  # to be made again; what comes after it is not reached
+
+    with pytest.raises(CancelledError):
+        correct_batch([study], out, LI, progress=lambda _: token.cancel(), cancel=token,
+                      workers=workers)  # fmt: skip
+    with (out / "summary.csv").open() as stream:
+        table = [(Path(row["source"]).name, row["status"]) for row in csv.DictReader(stream)]
+    assert table == [("a.nii.gz", "skipped")]
+    assert statuses(correct_batch([study], out, LI))["a.nrrd"] == "done"
+
+
 def test_changed_source_or_settings_are_done_again(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     correct_batch([study / "a.nrrd"], out, LI)

@@ -91,6 +91,7 @@ def correct_batch(
         BatchRow,
         partial(_correct_one, settings=chosen),
         _failed,
+        partial(_done_before, settings=chosen),
         workers=workers,
         scheduler=scheduler,
         progress=progress,
@@ -107,9 +108,9 @@ def _correct_one(
 
     try:
         wanted = fingerprint(item, settings)
-        known = read_current_sidecar(item.output)
-        if known is not None and known.get("batch") == wanted:
-            return replace(_row(item, known), status="skipped", message="Done before.")
+        before = _done_before(item, settings)
+        if before is not None and read_current_sidecar(item.output) is not None:
+            return before
         check_sidecar(item.output)
         if item.output.exists() and read_sidecar(item.output) is None:
             raise InputError(
@@ -127,6 +128,16 @@ def _correct_one(
     except Exception as error:  # a fault of ours with one volume must not stop the others
         return _failed(item, str(explained(error)))
     return _row(item, facts)
+
+
+def _done_before(item: BatchItem, settings: CorrectionSettings) -> BatchRow | None:
+    """Return the row of a result of the same source and settings; its file is not looked into."""
+    known = read_sidecar(item.output)
+    if known is None or known.get("batch") != fingerprint(item, settings):
+        return None
+    if not item.output.is_file():
+        return None
+    return replace(_row(item, known), status="skipped", message="Done before.")
 
 
 def _corrected(

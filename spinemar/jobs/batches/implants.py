@@ -165,6 +165,7 @@ def find_implants_batch(
         ImplantsRow,
         partial(_find_one, settings=chosen, catalogue=models, naming=naming),
         _failed,
+        partial(_done_before, settings=chosen, catalogue=models, naming=naming),
         workers=workers,
         scheduler=scheduler,
         progress=progress,
@@ -184,12 +185,12 @@ def _find_one(
     from spinemar.jobs.fed_back import read_scan
 
     try:
-        wanted = _fingerprint(item, settings, catalogue) | {"naming": naming}
+        wanted = _fingerprint(item, settings, catalogue, naming)
         known = _read_facts(item.output)
-        if known is not None and known.get("batch") == wanted:
-            if is_current(item.output, known.get("sha256")):
-                return replace(_row(item, known), status="skipped", message="Done before.")
-        elif known is None:
+        before = _done_before(item, settings, catalogue, naming)
+        if before is not None and is_current(item.output, (known or {}).get("sha256")):
+            return before
+        if known is None:
             _refuse_foreign(item.output)
         started = perf_counter()
         scan = read_scan(item.source, item.series or None, settings.correction)
@@ -209,6 +210,18 @@ def _find_one(
     except Exception as error:  # a fault of ours with one CT must not stop the others
         return _failed(item, str(explained(error)))
     return _row(item, facts)
+
+
+def _done_before(
+    item: BatchItem, settings: StudySettings, catalogue: Catalogue, naming: str
+) -> ImplantsRow | None:
+    """Return the row of a result of the same CT and settings; its file is not looked into."""
+    known = _read_facts(item.output)
+    if known is None or known.get("batch") != _fingerprint(item, settings, catalogue, naming):
+        return None
+    if not item.output.is_file():
+        return None
+    return replace(_row(item, known), status="skipped", message="Done before.")
 
 
 def _found(
@@ -294,13 +307,16 @@ def _stem(path: Path) -> str:
     return path.name.removesuffix(full_suffix(path)).removesuffix(".seg")
 
 
-def _fingerprint(item: BatchItem, settings: StudySettings, catalogue: Catalogue) -> dict[str, Any]:
+def _fingerprint(
+    item: BatchItem, settings: StudySettings, catalogue: Catalogue, naming: str
+) -> dict[str, Any]:
     wanted = {
         **fingerprint(item, settings.correction),
         "labels": None if item.labels is None else stamp_of(item.labels),
         "screw": asdict(catalogue.screw(settings.screw_model)),
         "material": settings.material,
         "first_level": settings.first_level,
+        "naming": naming,
     }
     known: dict[str, Any] = json.loads(json.dumps(wanted))  # as it reads back: lists, no tuples
     return known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,6 +39,7 @@ def run_batch(
     row_type: type[Row],
     one: Callable[..., Row],
     lost: Callable[[BatchItem, str], Row],
+    done_before: Callable[[BatchItem], Row | None],
     *,
     workers: int,
     scheduler: str | None,
@@ -60,15 +61,17 @@ def run_batch(
         returns its row. Every problem but a cancel becomes a row.
     lost : callable
         The row of a volume whose worker died, and the sentence in it.
+    done_before : callable
+        The row of a volume whose result of an earlier run still holds; None of any other. A cancel
+        leaves these in the tables.
     workers : int
         Local processes, each with a volume in memory.
     scheduler : str or None
         Address of a Dask scheduler whose workers see the same paths; overrides `workers`.
     progress, cancel
-        Volumes that are not finished when cancelled have no row.
+        Volumes that are not finished when cancelled have no row, unless they were done before.
     tell : callable
-        Called with all rows so far after each, and with none where none is done, to write more
-        tables.
+        Called with all rows so far after each, and when it was cancelled, to write more tables.
 
     Returns
     -------
@@ -88,15 +91,33 @@ def run_batch(
         progress(Progress(_STAGE, 0, len(items)))
         for item, row in _each(items, one, lost, workers, scheduler, cancel):
             rows[item] = row
-            known = [rows[i] for i in items if i in rows]
-            write_summary(summary, row_type, known)
-            tell(known)
+            _write_tables(items, rows, summary, row_type, tell)
             progress(Progress(_STAGE, len(rows), len(items)))
-        if not rows:
-            write_summary(summary, row_type, [])
-            tell([])
+        if len(rows) < len(items):
+            kept = {item: _row_of_before(item, done_before) for item in items if item not in rows}
+            known = rows | {item: row for item, row in kept.items() if row is not None}
+            _write_tables(items, known, summary, row_type, tell)
     cancel.raise_if_cancelled()
     return tuple(rows[item] for item in items)
+
+
+def _write_tables(
+    items: Sequence[BatchItem],
+    rows: Mapping[BatchItem, Row],
+    summary: Path,
+    row_type: type[Row],
+    tell: Callable[[Sequence[Row]], None],
+) -> None:
+    known = [rows[item] for item in items if item in rows]
+    write_summary(summary, row_type, known)
+    tell(known)
+
+
+def _row_of_before(item: BatchItem, done_before: Callable[[BatchItem], Row | None]) -> Row | None:
+    try:
+        return done_before(item)
+    except Exception:  # a source that is gone, facts of another make: nothing that still holds
+        return None
 
 
 def _each(
