@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,33 @@ def startWriting(
     provenance : mapping, optional
         How the volume was made.
     """
-    name, voxels, matrix = node.GetName(), arrayOf(node), ijkToRas(node)
+    series = seriesOf(node, files, folder, description=description, provenance=provenance)
 
     def make(handed: Path) -> dict[str, Any]:
+        return {"kind": "write-series", **series(handed)}
+
+    def take(_handed: Path, facts: Mapping[str, Any]) -> list[Path]:
+        return [Path(name) for name in facts["files"]]
+
+    return JobRun(make, take, temporaryFolder, command)
+
+
+def seriesOf(
+    node: Any,
+    files: Sequence[str],
+    folder: Path,
+    *,
+    description: str,
+    provenance: Mapping[str, Any] | None = None,
+) -> Callable[[Path], dict[str, Any]]:
+    """Return what makes a "write-series" by name of a folder for what is handed over.
+
+    Parameters are those of `startWriting`. The node is read at once.
+    """
+    name, voxels, matrix = node.GetName(), arrayOf(node), ijkToRas(node)
+
+    def series(handed: Path) -> dict[str, Any]:
         return {
-            "kind": "write-series",
             "input": handOver(handed, "input", voxels, matrix, name),
             "sources": list(files),
             "folder": str(folder),
@@ -50,7 +72,4 @@ def startWriting(
             "provenance": dict(provenance or {}),
         }
 
-    def take(_handed: Path, facts: Mapping[str, Any]) -> list[Path]:
-        return [Path(name) for name in facts["files"]]
-
-    return JobRun(make, take, temporaryFolder, command)
+    return series

@@ -971,6 +971,14 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>DICOM SEG</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The implants as a DICOM Segmentation, a named segment for each. Of a CT from DICOM it holds what the CT says about the patient.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Patient's data in report</source>
             <translation type="unfinished" />
         </message>
@@ -2001,6 +2009,10 @@ Export this plan all the same?</source>
         </message>
         <message>
             <source>Wait for what runs, or cancel it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Choose the CT in step 1.</source>
             <translation type="unfinished" />
         </message>
     </context>

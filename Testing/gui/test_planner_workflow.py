@@ -114,7 +114,7 @@ def test_one_click_writes_a_valid_series_of_the_cts_study(host, dicomPanel, tmp_
     panel, _node, voxels, database = dicomPanel
     ui = panel.ui
     assert ui.dicomCheckBox.enabled
-    for box in (ui.dicomCheckBox, ui.vtkCheckBox, ui.sceneCheckBox):
+    for box in (ui.dicomCheckBox, ui.segmentsCheckBox, ui.vtkCheckBox, ui.sceneCheckBox):
         box.checked = True
     click(ui.exportButton)
     finish(host, panel)
@@ -124,12 +124,17 @@ def test_one_click_writes_a_valid_series_of_the_cts_study(host, dicomPanel, tmp_
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"spine_plan.json", "spine_plan_screws.csv", "spine_plan.stl", "stl/L1-left.stl",
             "vtk/L1-left.vtk", "spine_plan.mrb"} <= names  # fmt: skip
-    written = sorted((folder / "dicom").glob("*.dcm"))
+    segments = folder / "dicom" / "implants.dcm"
+    written = sorted(set((folder / "dicom").glob("*.dcm")) - {segments})
     assert len(written) == 5
+    marked = pydicom.dcmread(segments)
+    assert [one.SegmentLabel for one in marked.SegmentSequence] == ["screw L1 left"]
     # Nothing in a name tells the patient, whose name and id are in the DICOM files alone.
     assert not any("Spine^" in name or "T-1" in name or "Test" in name for name in names)
     for name in (
-        names - {path.relative_to(folder).as_posix() for path in written} - {"spine_plan.mrb"}
+        names
+        - {path.relative_to(folder).as_posix() for path in (*written, segments)}
+        - {"spine_plan.mrb"}
     ):
         content = (folder / name).read_bytes()
         assert b"Test^Spine" not in content, name
@@ -140,15 +145,34 @@ def test_one_click_writes_a_valid_series_of_the_cts_study(host, dicomPanel, tmp_
     source = pydicom.dcmread(next(iter(database._files.values())))
     assert header.StudyInstanceUID == source.StudyInstanceUID
     assert header.SeriesInstanceUID != source.SeriesInstanceUID
+    assert marked.StudyInstanceUID == source.StudyInstanceUID
+    assert marked.PatientID == source.PatientID
     assert "Simulated scan with planned implants" in header.SeriesDescription
     assert header.ImageType[0] == "DERIVED"
     if shutil.which("dciodvfy"):
-        for path in written:
+        for path in (*written, segments):
             done = subprocess.run(
                 ["dciodvfy", str(path)], capture_output=True, text=True, check=False
             )
             said = (done.stdout + done.stderr).splitlines()
             assert [line for line in said if line.startswith("Error")] == [], path.name
+
+
+def test_segments_alone_and_of_a_ct_that_is_not_from_dicom(host, tmp_path):
+    from spinemar.io.segmentations.dicom_seg import read_dicom_segmentation
+
+    panel = openPanel(host)
+    ui = panel.ui
+    ui.exportStep.collapsed = False
+    ui.exportPath.currentPath = str(tmp_path)
+    ui.reportCheckBox.checked = False
+    ui.segmentsCheckBox.checked = True
+    host.process(0.05)
+    click(ui.exportButton)
+    finish(host, panel)
+    assert host.messages == []
+    found = read_dicom_segmentation(tmp_path / "spine_plan" / "dicom" / "implants.dcm")
+    assert {one.name for one in found.segments} >= {"screw T12 left", "screw L1 right", "rod left"}
 
 
 def test_an_export_that_fails_leaves_nothing(host, dicomPanel, tmp_path):

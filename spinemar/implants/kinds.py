@@ -41,6 +41,8 @@ class ImplantKind:
         From an implant and the catalogue to its solids.
     surfaces : callable
         From an implant and the catalogue to the surfaces of its parts.
+    code : (value, meaning)
+        Of SNOMED CT, as DICOM has it (PS3.16, CID 7157 and 7193): what segments are marked with.
     """
 
     group: str
@@ -48,6 +50,7 @@ class ImplantKind:
     title: str
     parts: Callable[[Any, Catalogue], Iterator[Part]]
     surfaces: Callable[[Any, Catalogue], Iterator[PartMesh]]
+    code: tuple[str, str] = ("40388003", "Implant")
 
 
 KINDS: tuple[ImplantKind, ...] = (
@@ -57,6 +60,7 @@ KINDS: tuple[ImplantKind, ...] = (
         "Screws",
         lambda screw, catalogue: screw_parts(screw, catalogue.screw(screw.model)),
         lambda screw, catalogue: screw_meshes(screw, catalogue.screw(screw.model)),
+        ("68183006", "Bone Screw"),
     ),
     ImplantKind(
         "rods",

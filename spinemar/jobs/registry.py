@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "plan-report": "spinemar.jobs.requests.plan_report:run",
     "find-implants": "spinemar.jobs.requests.find_implants:run",
     "write-series": "spinemar.jobs.requests.write_series:run",
+    "write-implants": "spinemar.jobs.requests.write_implants:run",
     "pairs": "spinemar.jobs.requests.pairs:run",
 }
 

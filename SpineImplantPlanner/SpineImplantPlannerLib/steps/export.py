@@ -7,6 +7,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from SpineImplantPlannerLib.jobs import segments
 from SpineImplantPlannerLib.nodes.metal import CT_ROLE
 from SpineImplantPlannerLib.panel import reasons
 from SpineImplantPlannerLib.panel.translations import translated
@@ -16,8 +17,9 @@ from spinemar.errors import InputError
 from spinemar.planning.plans.commands import ReplacePlan
 from spinemar.planning.plans.plan_json import read_plan
 from spinemar.planning.report.wording import danger_line, in_canal
-from SpineMARLib.derivedseries import startWriting
+from SpineMARLib.derivedseries import seriesOf, startWriting
 from SpineMARLib.nodes.dicomfiles import INSTANCE_UIDS, sourceFiles
+from SpineMARLib.nodes.volumes import geometryOf
 from SpineMARLib.panel.fields import chooseFolders
 from SpineMARLib.panel.worker import workerCommand
 
@@ -55,6 +57,12 @@ class ExportStep:
                 "" if fromDicom else _("DICOM needs a simulated scan of a CT from DICOM."),
             ),
             (
+                (ui.segmentsCheckBox,),
+                reasons.first(
+                    (self.panel.planner.volumeNode is None, _("Choose the CT in step 1.")),
+                ),
+            ),
+            (
                 (ui.patientCheckBox,),
                 "" if known else _("The patient's data are known only of a CT from DICOM."),
             ),
@@ -88,14 +96,20 @@ class ExportStep:
         target = self.panel.runner.guarded(self._target)
         if target is None:
             return
-        if not (ui.dicomCheckBox.checked and ui.dicomCheckBox.enabled):
+        scan, segments = (self._ticked(box) for box in (ui.dicomCheckBox, ui.segmentsCheckBox))
+        if not scan and not segments:
             self.panel.runner.guarded(lambda: self._export(*target))
             return
-        # A worker writes the series beside the folder, which then takes all in at once.
-        series = exporting.newFolder(target[0].parent, f".{target[1]}-dicom")
+        # A worker writes DICOM beside the folder, which then takes all in at once.
+        dicom = exporting.newFolder(target[0].parent, f".{target[1]}-dicom")
+        start = self._startSegments if segments else self._startScan
         self.panel.runner.start(
-            lambda: self._startDicom(series), lambda _files: self._export(*target, series)
+            lambda: start(dicom, withScan=scan), lambda _files: self._export(*target, dicom)
         )
+
+    @staticmethod
+    def _ticked(box):
+        return box.checked and box.enabled
 
     def _target(self):
         """Return the new folder to write into, and what its files are called."""
@@ -163,22 +177,41 @@ class ExportStep:
                 raise InputError(f"{files[-1].name} could not be written.", "Check the disk.")
         return files
 
-    def _startDicom(self, folder):
+    def _startScan(self, folder, withScan=True):
         """Start writing the simulated scan as a derived series of the CT's study."""
+        scan, sources, said = self._scanSaid()
+        return startWriting(
+            scan, sources, folder, slicer.app.temporaryPath, workerCommand(), **said
+        )
+
+    def _startSegments(self, folder, withScan):
+        """Start writing the implants as segments of the CT, and the scan beside them."""
+        planner, series = self.panel.planner, None
+        if withScan:
+            scan, sources, said = self._scanSaid()
+            series = seriesOf(scan, sources, folder, **said)
+        node = planner.volumeNode
+        known = self._seriesFile() is not None
+        images = sourceFiles(node, getattr(slicer, "dicomDatabase", None)) if known else ()
+        return segments.start(
+            planner.plannerJobs, planner.plan, geometryOf(node), folder, images, series
+        )
+
+    def _scanSaid(self):
+        """Return the simulated scan, the files of its CT, and what is said of the series."""
         from spinemar import __version__
 
         scan = self.panel.scan.chosenScan()
         sources = sourceFiles(
             scan.GetNodeReference(CT_ROLE), getattr(slicer, "dicomDatabase", None)
         )
-        return startWriting(
+        return (
             scan,
             sources,
-            folder,
-            slicer.app.temporaryPath,
-            workerCommand(),
-            description="Simulated scan with planned implants",
-            provenance={"software_version": __version__},
+            {
+                "description": "Simulated scan with planned implants",
+                "provenance": {"software_version": __version__},
+            },
         )
 
     def startReport(self, folder):

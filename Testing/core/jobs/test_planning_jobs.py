@@ -95,6 +95,8 @@ WHOLE = {
                     "folder": "out"},
     "write-series": {"input": {"npy": "x.npy", "ijk_to_ras": MATRIX.tolist()},
                      "sources": ["a.dcm"], "folder": "out"},
+    "write-implants": {"plan": "{}", "shape": [9, 64, 48], "ijk_to_ras": MATRIX.tolist(),
+                       "folder": "out"},
     "pairs": {"store": "store.zarr", "inputs": [{"ct": "ct.nrrd", "patient": "p"}]},
 }  # fmt: skip
 

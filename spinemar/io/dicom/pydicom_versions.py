@@ -64,6 +64,8 @@ def frame_of(data: Dataset, index: int) -> np.ndarray:
     -------
     ndarray, shape (rows, columns)
     """
+    if _has_unaligned_bits(data):
+        return _bits_of(data, index)
     if _major() >= 3:
         from pydicom.pixels import pixel_array
 
@@ -71,6 +73,22 @@ def frame_of(data: Dataset, index: int) -> np.ndarray:
     frames = data.pixel_array
     one = int(data.get("NumberOfFrames") or 1) == 1
     return np.asarray(frames if one else frames[index])
+
+
+def _has_unaligned_bits(data: Dataset) -> bool:
+    """Whether frames of single bits begin in the middle of a byte: pydicom 3 cuts them wrongly."""
+    bits = int(data.Rows) * int(data.Columns)
+    packed = str(data.file_meta.TransferSyntaxUID.name).find("Little Endian") >= 0
+    return packed and int(data.get("BitsAllocated", 0)) == 1 and bits % 8 > 0
+
+
+def _bits_of(data: Dataset, index: int) -> np.ndarray:
+    """Unpack one frame of single bits, which follow each other without a gap."""
+    count = int(data.Rows) * int(data.Columns)
+    first = index * count
+    stored = np.frombuffer(data.PixelData, np.uint8)[first // 8 : (first + count + 7) // 8]
+    bits = np.unpackbits(stored, bitorder="little")[first % 8 : first % 8 + count]
+    return bits.reshape(int(data.Rows), int(data.Columns))
 
 
 def _major() -> int:

@@ -32,10 +32,17 @@ class WriteSeriesRequest:
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
     """Run the job; return the files, in slice order."""
+    written = write(request_of(WriteSeriesRequest, job), progress, cancel)
+    return {"files": [str(path) for path in written]}
+
+
+def write(
+    asked: WriteSeriesRequest, progress: ProgressCallback, cancel: CancelToken
+) -> tuple[Path, ...]:
+    """Write the series that was asked for; see `write_derived_series`."""
     from spinemar.io.dicom.export import write_derived_series
 
-    asked = request_of(WriteSeriesRequest, job)
-    written = write_derived_series(
+    return write_derived_series(
         handed_volume(asked.input),
         asked.sources,
         asked.folder,
@@ -44,4 +51,3 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
         progress=progress,
         cancel=cancel,
     )
-    return {"files": [str(path) for path in written]}
