@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.base.boxes import bounding_box
 from spinemar.errors import InputError
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.postop.metal_share import MetalShare
@@ -31,10 +32,16 @@ BoneSource = Literal["earlier CT", "labels", "corrected CT"]
 # (`Testing.benchmarks.postop calibrate`, Docs/postop.md): 0.4 in the earlier CT's bone, of which a
 # little more is taken, for patients differ, and 1.6 in the corrected CT's.
 _ERROR_MM: Mapping[BoneSource, float] = {"earlier CT": 0.6, "labels": 0.8, "corrected CT": 1.6}
+#: Where the earlier CT's vertebrae were given: what is left is their registration.
+GIVEN_ERROR_MM = 0.45
 #: Where a vertebra's own registration failed and it moved as its neighbours do.
 _NEIGHBOURS_ERROR_MM = 2.5
 # Metal and its glow around it are taken out so far, and filled from so far beside.
 _GLOW_SHARE, _GLOW_MM, _FILL_MM = 0.1, 1.2, 3.0
+_WIDER = (4.0, 2.0, 1.0)
+# What lies farther than so many widths of the narrowest mean from metal fills nothing: four of the
+# widest, which is as far as the filter looks, and the glow.
+_SEEN_SIGMAS = 4.0 * _WIDER[0] + _GLOW_MM / _FILL_MM
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +114,9 @@ def bone_from_corrected(
     return bone_from_labels(spine, "corrected CT")
 
 
-def bone_from_earlier(laid: Laid, scan: CTVolume, earlier: CTVolume) -> Bone:
+def bone_from_earlier(
+    laid: Laid, scan: CTVolume, earlier: CTVolume, error_mm: float = _ERROR_MM["earlier CT"]
+) -> Bone:
     """Take the bone of an earlier CT that was laid over the scan.
 
     Parameters
@@ -116,6 +125,9 @@ def bone_from_earlier(laid: Laid, scan: CTVolume, earlier: CTVolume) -> Bone:
         Of `spinemar.registration.register.lay_over`.
     scan, earlier : CTVolume
         That it was laid over, and itself.
+    error_mm : float
+        Standard deviation of the bone's surface; `GIVEN_ERROR_MM` where somebody gave the
+        vertebrae of the earlier CT, and grades are meant in these.
 
     Raises
     ------
@@ -146,7 +158,7 @@ def bone_from_earlier(laid: Laid, scan: CTVolume, earlier: CTVolume) -> Bone:
         frames.append(there)
         fields[frame.level] = replace(bone_field(before.labels, frame), frame=there)
         sure = motion.found != "neighbours"
-        error = _ERROR_MM["earlier CT"] if sure else _NEIGHBOURS_ERROR_MM
+        error = error_mm if sure else _NEIGHBOURS_ERROR_MM
         errors[frame.level] = error
     if not frames:
         raise InputError(
@@ -171,12 +183,18 @@ def without_implants(volume: CTVolume, metal: MetalShare) -> CTVolume:
     hu = volume.hu.copy()
     sigma = (_FILL_MM / rows, _FILL_MM / columns)
     for k, share in enumerate(metal.share):
-        inside = share >= _GLOW_SHARE
-        if not inside.any():
+        cut = bounding_box(share >= _GLOW_SHARE)
+        if cut is None:
             continue
+        j, i = (
+            slice(max(side.start - reach, 0), side.stop + reach)
+            for side, reach in zip(cut, (int(_SEEN_SIGMAS * s) + 2 for s in sigma), strict=True)
+        )
+        inside = share[j, i] >= _GLOW_SHARE
         away = ndimage.distance_transform_edt(~inside, sampling=(rows, columns))
         taken = away <= _GLOW_MM
-        hu[k][taken] = _filled(hu[k], taken, sigma)[taken]
+        part = hu[k, j, i]
+        part[taken] = _filled(part, taken, sigma)[taken]
     return volume.with_hu(hu)
 
 
@@ -186,7 +204,7 @@ def _filled(
     """Average what is not taken around each pixel, wider where nothing is near."""
     result = np.zeros_like(hu)
     known = np.zeros_like(hu)
-    for wider in (4.0, 2.0, 1.0):
+    for wider in _WIDER:
         around = tuple(s * wider for s in sigma)
         weight = ndimage.gaussian_filter((~taken).astype(np.float32), around)
         mean = ndimage.gaussian_filter(np.where(taken, np.float32(0), hu), around)

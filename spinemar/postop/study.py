@@ -10,6 +10,7 @@ from spinemar.mar.correct import correct_volume
 from spinemar.mar.earlier.given import EarlierCt
 from spinemar.mar.settings import CorrectionSettings
 from spinemar.postop.bone import (
+    GIVEN_ERROR_MM,
     Bone,
     bone_from_corrected,
     bone_from_earlier,
@@ -160,7 +161,9 @@ def _bone(
             progress=progress,
             cancel=cancel,
         )
-        return bone_from_earlier(laid, corrected, earlier.volume)
+        if earlier.labels is None:
+            return bone_from_earlier(laid, corrected, earlier.volume)
+        return bone_from_earlier(laid, corrected, earlier.volume, GIVEN_ERROR_MM)
     if spine is not None:
         seen = without_implants(corrected, metal)
         return bone_from_labels(compared_with_ct(spine, seen, cancel=cancel))

@@ -12,21 +12,24 @@ from spinemar.planning.plans.plan_json import read_plan
 from spinemar.postop.metal_share import metal_share_of
 from spinemar.volume import CTVolume, LabelVolume
 from Testing.benchmarks.earlier_ct.making.pair import read_pair
+from Testing.benchmarks.postop.before import vertebrae_before
 from Testing.benchmarks.postop.scans import KnownScan
 
 
 def read_operated_pair(folder: Path, corrected: bool, home: Path) -> KnownScan:
     """Read a pair; its correction is that of its own benchmark, or one made once for `home`."""
     pair = read_pair(folder)
+    labels = LabelVolume(pair.labels, pair.scan.ijk_to_ras)
     percent = np.rint(100.0 * metal_share_of(pair.scan).share).astype(np.int16)
     return KnownScan(
         pair.name,
         pair.scan,
         _corrected(folder, pair.scan, home) if corrected else None,
         LabelVolume(percent, pair.scan.ijk_to_ras),
-        LabelVolume(pair.labels, pair.scan.ijk_to_ras),
+        labels,
         pair.earlier,
         read_plan(folder / "plan.json"),
+        vertebrae_before(labels, pair.posture, pair.earlier.geometry),
     )
 
 

@@ -24,9 +24,15 @@ from spinemar.planning.plans.plan_json import read_plan, write_plan
 from spinemar.planning.sampling.variation import Spread, vary_plan
 from spinemar.planning.trajectories.sites import PedicleSite
 from spinemar.volume import CTVolume, LabelVolume
-from Testing.benchmarks.earlier_ct.making.earlier import body_width_mm, draw_earlier, draw_protocol
-from Testing.benchmarks.earlier_ct.making.patients import ROOT, SAMPLE, load_patient
-from Testing.benchmarks.earlier_ct.making.posture import draw_posture
+from Testing.benchmarks.earlier_ct.making.earlier import (
+    EarlierProtocol,
+    body_width_mm,
+    draw_earlier,
+    draw_protocol,
+)
+from Testing.benchmarks.earlier_ct.making.patients import ROOT, SAMPLE, CleanPatient, load_patient
+from Testing.benchmarks.earlier_ct.making.posture import Posture, draw_posture
+from Testing.benchmarks.postop.before import vertebrae_before
 
 HOME = ROOT / "build" / "postop"
 METALS = {"titanium": "Ti-6Al-4V", "cobalt": "CoCrMo", "steel": "316L"}
@@ -40,6 +46,7 @@ _SPREAD = Spread(
     misplaced_mm=(2.0, 7.0),
 ).scaled(0.6)
 _FILES = ("scan.nii.gz", "corrected.nii.gz", "metal.nii.gz", "labels.nii.gz", "earlier.nii.gz")
+_EARLIER_LABELS = "earlier_labels.nii.gz"
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,9 @@ class KnownScan:
         True vertebrae in the scan, VerSe numbers.
     plan : Plan
         The implants as they lie.
+    earlier_labels : LabelVolume
+        The same vertebrae in the earlier CT, where the patient lay as then: what somebody has who
+        planned the operation on it.
     """
 
     name: str
@@ -87,6 +97,20 @@ class KnownScan:
     labels: LabelVolume
     earlier: CTVolume
     plan: Plan
+    earlier_labels: LabelVolume
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """What is drawn of a scan before anything is scanned."""
+
+    patient: CleanPatient
+    ends_mm: tuple[float, float]
+    plan: Plan
+    scanner: ScannerSettings
+    posture: Posture
+    protocol: EarlierProtocol
+    rng: np.random.Generator
 
 
 def all_specs(draws: int, patients: Sequence[str] = PATIENTS) -> Iterator[ScanSpec]:
@@ -99,10 +123,23 @@ def all_specs(draws: int, patients: Sequence[str] = PATIENTS) -> Iterator[ScanSp
 def make_scan(spec: ScanSpec, home: Path = HOME) -> Path:
     """Make a scan, unless it is there already; returns its folder."""
     folder = home / "scans" / spec.name
-    if (folder / "plan.json").is_file():
+    whole = (folder / "plan.json").is_file()
+    if whole and (folder / _EARLIER_LABELS).is_file():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     mark_as_judge(home / "scans")
+    drawn = _drawn(spec, home)
+    if not whole:
+        _scan(spec, drawn, folder)
+    before = vertebrae_before(
+        drawn.patient.labels, drawn.posture, read_volume(folder / _FILES[-1]).geometry
+    )
+    write_labels(folder / _EARLIER_LABELS, before)
+    return folder
+
+
+def _drawn(spec: ScanSpec, home: Path) -> _Drawn:
+    """Draw all of a scan in one order, the same whatever of it is made."""
     rng = np.random.default_rng(spec.seed)
     whole = load_patient(spec.patient, home)
     levels = _levels(whole.sites, spec.part)
@@ -111,7 +148,6 @@ def make_scan(spec: ScanSpec, home: Path = HOME) -> Path:
     low, high = min(heights) - _BEYOND_MM, max(heights) + _BEYOND_MM
     patient = whole.between(low, high)
     plan = _plan(spec, sites, rng)
-    implants = voxelize_plan(plan, patient.volume.geometry, load_catalogue())
     scanner = ScannerSettings(
         photons_per_ray=float(np.exp(rng.uniform(np.log(3e5), np.log(1.5e6)))),
         kernel=str(rng.choice(["soft", "standard", "bone"])),  # type: ignore[arg-type]
@@ -120,20 +156,27 @@ def make_scan(spec: ScanSpec, home: Path = HOME) -> Path:
         scatter=float(rng.uniform(0.03, 0.15)),
         scatter_correction=float(rng.uniform(0.7, 1.0)),
     )
-    made = simulate_scan(patient.volume, implants, scanner, spec.seed, with_truth=False)
-    result = correct_volume(made.volume)
     posture, _ = draw_posture(patient.labels, rng)
     protocol = draw_protocol(body_width_mm(patient.volume), rng)
+    return _Drawn(patient, (low, high), plan, scanner, posture, protocol, rng)
+
+
+def _scan(spec: ScanSpec, drawn: _Drawn, folder: Path) -> None:
+    """Scan the patient after the operation and before it, and correct the former."""
+    patient = drawn.patient
+    implants = voxelize_plan(drawn.plan, patient.volume.geometry, load_catalogue())
+    made = simulate_scan(patient.volume, implants, drawn.scanner, spec.seed, with_truth=False)
+    result = correct_volume(made.volume)
+    low, high = drawn.ends_mm
     ends = (low + _EARLIER_BEYOND_MM, high - _EARLIER_BEYOND_MM)
-    earlier = draw_earlier(patient.volume, posture, protocol, ends, rng)
+    earlier = draw_earlier(patient.volume, drawn.posture, drawn.protocol, ends, drawn.rng)
     write_volume(folder / "scan.nii.gz", _plain(made.volume))
     write_volume(folder / "corrected.nii.gz", _plain(result.volume))
     percent = LabelVolume(result.metal_percent.astype(np.int16), made.volume.ijk_to_ras)
     write_labels(folder / "metal.nii.gz", percent)
     write_labels(folder / "labels.nii.gz", patient.labels)
     write_volume(folder / "earlier.nii.gz", _plain(earlier))
-    write_plan(folder / "plan.json", plan)  # last: a folder with a plan is whole
-    return folder
+    write_plan(folder / "plan.json", drawn.plan)  # last: with a plan a scan is whole
 
 
 def read_scan(folder: Path, corrected: bool = True) -> KnownScan:
@@ -147,6 +190,7 @@ def read_scan(folder: Path, corrected: bool = True) -> KnownScan:
         read_labels(labels),
         read_volume(earlier),
         read_plan(folder / "plan.json"),
+        read_labels(folder / _EARLIER_LABELS),
     )
 
 

@@ -18,7 +18,13 @@ from spinemar.implants.placement import Screw
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.gertzbein_robbins import assess_screw
 from spinemar.planning.vectors import angle_deg
-from spinemar.postop.bone import Bone, bone_from_corrected, bone_from_earlier, bone_from_labels
+from spinemar.postop.bone import (
+    GIVEN_ERROR_MM,
+    Bone,
+    bone_from_corrected,
+    bone_from_earlier,
+    bone_from_labels,
+)
 from spinemar.postop.find import FoundImplants, FoundScrew, find_implants
 from spinemar.postop.grades import spread_mm
 from spinemar.postop.metal_share import LEAST_SHARE, MetalShare
@@ -26,9 +32,10 @@ from spinemar.registration.register import lay_over
 from spinemar.spine.anatomy.frames import frames_from_labels
 from Testing.benchmarks.postop.scans import KnownScan
 
-CASES = ("known vertebrae", "earlier CT", "corrected CT", "uncorrected CT")
+CASES = ("known vertebrae", "planned earlier CT", "earlier CT", "corrected CT", "uncorrected CT")
 """Where the bone is from: the truth, which costs seconds and shows what the fit alone does; or
-what users have."""
+what users have: an earlier CT with the vertebrae that were planned on, or without any; none."""
+_OF_CORRECTED = CASES[1:4]
 _SAME_SCREW_MM = 9.0
 
 
@@ -95,7 +102,7 @@ def score_scans(
         missing = [case for case in cases if not targets[case].is_file()]
         if not missing:
             continue
-        known = reader(folder, bool(set(missing) & set(CASES[1:3])))
+        known = reader(folder, bool(set(missing) & set(_OF_CORRECTED)))
         for case in missing:
             started = time.process_time()
             found = list(score_scan(known, case))
@@ -127,8 +134,12 @@ def _bone(known: KnownScan, metal: MetalShare, case: str) -> Bone:
         raise InputError("The scan is not corrected.", "Correct it first.")
     if case == "corrected CT":
         return bone_from_corrected(known.corrected, metal)
-    laid = lay_over(known.corrected, metal.share >= LEAST_SHARE, known.earlier)
-    return bone_from_earlier(laid, known.corrected, known.earlier)
+    inside = metal.share >= LEAST_SHARE
+    if case == "earlier CT":
+        laid = lay_over(known.corrected, inside, known.earlier)
+        return bone_from_earlier(laid, known.corrected, known.earlier)
+    laid = lay_over(known.corrected, inside, known.earlier, labels=known.earlier_labels)
+    return bone_from_earlier(laid, known.corrected, known.earlier, GIVEN_ERROR_MM)
 
 
 def _rows(

@@ -10,7 +10,7 @@ import numpy as np
 from Testing.benchmarks.postop.score import CASES, Row
 from Testing.benchmarks.postop.tallies import graded, is_certain, is_exact, share, within_one
 
-_USERS = _KNOWN, _EARLIER, _CORRECTED = CASES[:3]
+_USERS = _KNOWN, _PLANNED, _EARLIER, _CORRECTED = CASES[:4]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def targets_table(rows: Sequence[Row]) -> str:
 def _targets() -> list[_Target]:
     return [
         _Target("screws", 200, "", lambda rows: len(_true(rows)), _KNOWN),
+        _Target("screws", 200, "", lambda rows: len(_true(rows)), _PLANNED),
         _Target("screws", 200, "", lambda rows: len(_true(rows)), _EARLIER),
         *(_Target("titanium and cobalt-chrome found", 98, "%", _found, case) for case in _USERS),
         *(_Target("false screws", 1, "%", _false, case, at_most=True) for case in _USERS),
@@ -53,10 +54,15 @@ def _targets() -> list[_Target]:
         _Target("angle, median", 1.5, "degrees", _median("angle_deg"), _KNOWN, at_most=True),
         _Target("diameter off, median", 0.5, "mm", _median("diameter"), _KNOWN, at_most=True),
         _Target("length off, median", 2.5, "mm", _median("length"), _KNOWN, at_most=True),
-        *_grade_targets(_EARLIER, 80, 98),
-        _Target("breaches of 4 mm or more called A or B", 0, "", _missed, _EARLIER, at_most=True),
+        *_with_earlier(_PLANNED),
+        *_with_earlier(_EARLIER),
         *_grade_targets(_CORRECTED, 65, 92),
     ]
+
+
+def _with_earlier(case: str) -> list[_Target]:
+    missed = _Target("breaches of 4 mm or more called A or B", 0, "", _missed, case, at_most=True)
+    return [*_grade_targets(case, 80, 98), missed]
 
 
 def _grade_targets(case: str, exact: float, near: float) -> list[_Target]:

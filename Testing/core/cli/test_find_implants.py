@@ -43,6 +43,25 @@ def test_screws_are_written_as_a_plan(spinemar, files):
     assert "exists already" in again.err
 
 
+def test_the_implants_are_written_as_a_dicom_segmentation(spinemar, files):
+    from spinemar.io.segmentations.dicom_seg import read_dicom_segmentation
+
+    run = spinemar(*_arguments(files), "-o", files / "segmented.json", "--json",
+                   "--segmentation", files / "found.dcm")  # fmt: skip
+    assert run.code == 0
+    assert run.json["files"]["segmentation"] == str(files / "found.dcm")
+    names = {one.name for one in read_dicom_segmentation(files / "found.dcm").segments}
+    assert {"screw L1 left", "screw T12 right"} <= names
+    assert len(names) == 8  # six screws and two rods
+    again = spinemar(*_arguments(files), "-o", files / "other.json",
+                     "--segmentation", files / "found.dcm")  # fmt: skip
+    assert again.code == 2
+    assert not (files / "other.json").exists()
+    drawn = spinemar("voxelize", files / "segmented.json", files / "scan.nrrd",
+                     "-o", files / "drawn.dcm", "--json")  # fmt: skip
+    assert set(drawn.json["volume_mm3"]) == names
+
+
 @pytest.mark.slow  # renders in software
 def test_report_and_table(spinemar, files):
     pytest.importorskip("vtkmodules")
@@ -51,6 +70,7 @@ def test_report_and_table(spinemar, files):
     assert "certain" in run.out or "between" in run.out
     page = (files / "report" / "plan.html").read_text(encoding="utf-8")
     assert "L1-left: " in page
+    assert page.count("before the correction") == 6
     assert (files / "report" / "implants.csv").read_text().count("\n") == 7
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from spinemar.planning.grades.bone import bone_field
+from spinemar.spine.anatomy.frames import frames_from_labels
+from spinemar.spine.labels.levels import VERSE_IDS
+from spinemar.volume import GridGeometry
+from Testing.benchmarks.earlier_ct.making.posture import Posture
+from Testing.benchmarks.postop.before import vertebrae_before
 from Testing.benchmarks.postop.calibrate import calibration
 from Testing.benchmarks.postop.page import tables
 from Testing.benchmarks.postop.score import CASES, Row
 from Testing.benchmarks.postop.tallies import weighted_kappa
 from Testing.benchmarks.postop.targets import targets_table
 from Testing.benchmarks.postop.truth import patient_of
+from Testing.core.postop import patient
 
 
 def _row(true: str, letter: str, **others) -> Row:
@@ -54,18 +62,18 @@ def test_a_screw_of_doubtful_truth_counts_as_found_and_not_as_graded():
 
 
 def test_the_correction_is_judged_on_the_same_scans_and_by_all_screws():
-    alone = replace(_row("A", "B"), case=CASES[2], scan="other")
-    with_it = [replace(_row("A", letter), case=CASES[2]) for letter in ("A", "-")]
-    without = [replace(_row("A", letter), case=CASES[3]) for letter in ("C", "")]
+    alone = replace(_row("A", "B"), case=CASES[3], scan="other")
+    with_it = [replace(_row("A", letter), case=CASES[3]) for letter in ("A", "-")]
+    without = [replace(_row("A", letter), case=CASES[4]) for letter in ("C", "")]
     lines = tables([alone, *with_it, *without]).splitlines()
     assert "| corrected CT | 1 | 2 | 2 | 1 | 1 | 1 |" in lines
     assert "| uncorrected CT | 1 | 2 | 1 | 1 | 0 | 0 |" in lines
 
 
 def test_targets_say_plainly_what_is_not_met():
-    good = [replace(_row("A", "A"), case=CASES[1], metal="CoCrMo") for _ in range(49)]
-    missed = replace(_row("A", ""), case=CASES[1], metal="CoCrMo")
-    large = replace(_row("E", "B"), case=CASES[1], true_breach=7.0)
+    good = [replace(_row("A", "A"), case=CASES[2], metal="CoCrMo") for _ in range(49)]
+    missed = replace(_row("A", ""), case=CASES[2], metal="CoCrMo")
+    large = replace(_row("E", "B"), case=CASES[2], true_breach=7.0)
     text = targets_table([*good, missed, large])
     assert "| titanium and cobalt-chrome found | earlier CT | at least 98 % | 98 % | yes |" in text
     assert (
@@ -84,9 +92,28 @@ def test_calibration_is_of_the_breach_and_its_error():
 
 
 @pytest.mark.parametrize(
-    ("scan", "patient"),
+    ("scan", "whose"),
     [("crlm_1006-0-steel-2", "crlm_1006"), ("lidc_idri_0001-1-cobalt-0", "lidc_idri_0001"),
      ("own-test-03", "lidc_idri_0001"), ("xcist-validation-00", "crlm_1006")],
 )  # fmt: skip
-def test_scans_say_whose_they_are(scan, patient):
-    assert patient_of(scan) == patient
+def test_scans_say_whose_they_are(scan, whose):
+    assert patient_of(scan) == whose
+
+
+def test_vertebrae_lie_in_the_earlier_ct_as_the_patient_lay_then():
+    """Coarse labels carried onto a fine grid keep their surface, moved as the posture says."""
+    labels = patient.labels_on(patient.grid((1.0, 1.0, 2.5)))
+    body = np.eye(4)
+    body[:3, 3] = (3.0, -6.0, 11.0)
+    lattice = GridGeometry((2, 2, 2), np.diag([200.0, 200.0, 200.0, 1.0]))
+    posture = Posture(body, lattice, np.zeros((3, 2, 2, 2), np.float32))
+    found = vertebrae_before(labels, posture, patient.grid((0.8, 0.8, 1.0)))
+    spine = frames_from_labels(labels, naming="verse")
+    field = bone_field(labels, spine.vertebra("L1"))
+    voxels = np.argwhere(found.labels == VERSE_IDS["L1"])[:, ::-1]
+    later = found.geometry.to_ras(voxels.astype(float)) + body[:3, 3]
+    held = later[later[:, 1] > -40.0]  # the field ends in the spinous process
+    assert field.distance_mm(held).max() < 1.0
+    volume = len(voxels) * 0.8 * 0.8
+    wanted = (labels.labels == VERSE_IDS["L1"]).sum() * 2.5
+    assert volume == pytest.approx(wanted, rel=0.03)

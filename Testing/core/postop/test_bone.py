@@ -15,9 +15,10 @@ from spinemar.planning.grades.gertzbein_robbins import letter_for
 from spinemar.postop.bone import Bone, bone_from_labels, moved_frame, without_implants
 from spinemar.postop.find import find_implants
 from spinemar.postop.grades import grade_found, spread_mm
+from spinemar.postop.metal_share import MetalShare
 from spinemar.postop.table import deviations_of, implants_csv, implants_facts, said
 from spinemar.registration.motions import inverse, moved
-from spinemar.volume import CTVolume
+from spinemar.volume import CTVolume, GridGeometry
 from Testing.core.postop import patient
 
 
@@ -70,6 +71,25 @@ def test_metal_is_filled_from_beside_it():
     assert np.abs(filled - clean)[far].max() < 120.0
     assert np.array_equal(filled[metal.share.max(axis=(1, 2)) == 0],
                           scan.hu[metal.share.max(axis=(1, 2)) == 0])  # fmt: skip
+
+
+def test_metal_is_filled_alike_however_far_the_picture_reaches():
+    """Only what lies near metal is looked at, and that is all that counts."""
+    grid = patient.grid((2.0, 2.0, 30.0))
+    count, around = np.array(grid.shape), 60
+    affine = grid.ijk_to_ras.copy()
+    affine[:3, 3] = grid.to_ras(np.array([-around, -around, 0.0]))
+    wide = GridGeometry((int(count[0]), *(int(n) + 2 * around for n in count[1:])), affine)
+    share = patient.metal_of(patient.operated(rods=False), wide).share
+    hu = np.random.default_rng(3).normal(0, 200, wide.shape).astype(np.float32)
+    whole = without_implants(CTVolume(hu, wide.ijk_to_ras), MetalShare(share, wide)).hu
+    assert (whole != hu).any()
+    inner = (slice(None), slice(around // 2, -around // 2), slice(around // 2, -around // 2))
+    affine = wide.ijk_to_ras.copy()
+    affine[:3, 3] = wide.to_ras(np.array([around / 2, around / 2, 0.0]))
+    less = CTVolume(np.ascontiguousarray(hu[inner]), affine)
+    metal = MetalShare(np.ascontiguousarray(share[inner]), less.geometry)
+    np.testing.assert_allclose(without_implants(less, metal).hu, whole[inner], atol=0.01)
 
 
 @pytest.mark.parametrize("error", [0.05, 0.6, 1.3, 2.0])

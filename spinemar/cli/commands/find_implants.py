@@ -89,6 +89,13 @@ def find_implants(
         Path | None,
         typer.Option(metavar="DIR", help="Folder for plan.html with pictures, and implants.csv."),
     ] = None,
+    segmentation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The implants as a DICOM Segmentation (.dcm) too, in the study of a DICOM CT.",
+        ),
+    ] = None,
     json: Json = False,
     overwrite: Overwrite = False,
     allow_reformatted: AllowReformatted = False,
@@ -106,7 +113,10 @@ def find_implants(
       spinemar find-implants after.nii.gz --earlier-ct before.nii.gz -o implants.json
 
       spinemar find-implants after.nrrd --corrected corrected.nrrd -o implants.json --json
+
+      spinemar find-implants dicom-folder -o implants.json --segmentation implants.dcm
     """
+    from spinemar.implants.marked import write_implants_segmentation
     from spinemar.io import read_volume
     from spinemar.jobs.fed_back import read_scan
     from spinemar.planning.plans.plan_json import read_plan, write_plan
@@ -114,7 +124,7 @@ def find_implants(
     from spinemar.postop.study import StudySettings, study_after_operation
     from spinemar.postop.table import deviations_of, grade_lines, implants_facts
 
-    refuse_existing([output], overwrite=overwrite)
+    refuse_existing([output, segmentation], overwrite=overwrite)
     refuse_existing_in(report, [*REPORT_FILES, TABLE], overwrite=overwrite)
     _check_inputs(earlier_ct, earlier_series, earlier_labels, plan)
     if report is not None:
@@ -134,6 +144,7 @@ def find_implants(
     planned = None if plan is None else read_plan(plan)
     with progress_bars(quiet=json) as (progress, cancel):
         scan = read_scan(source, series, settings.correction)
+        images = () if segmentation is None else _images_of(source, series, scan)
         earlier = _read_earlier(
             (earlier_ct, earlier_series, earlier_labels), source, series, scan, settings.correction
         )
@@ -163,12 +174,18 @@ def find_implants(
             files |= _write_report(
                 report,
                 replace(made, found=replace(made.found, plan=result)),
+                scan,
                 models,
                 deviations,
                 progress,
                 cancel,
             )
         cancel.raise_if_cancelled()
+        if segmentation is not None:
+            write_implants_segmentation(
+                segmentation, result, scan.geometry, models, images, description="Implants found"
+            )
+            files["segmentation"] = segmentation
         write_plan(output, result)
     facts = implants_facts(made.found, deviations)
     if json:
@@ -178,6 +195,16 @@ def find_implants(
     _tell(console, made, deviations)
     for path in files.values():
         console.print(str(path), highlight=False, soft_wrap=True)
+
+
+def _images_of(source: Path, series: str | None, scan: CTVolume) -> tuple[Path, ...]:
+    """Return the CT's DICOM files; refused before the long work where none can be named in them."""
+    from spinemar.io.dicom.derived import files_of_series, source_slices
+
+    files = files_of_series(source, series)
+    if files:
+        source_slices(scan.geometry, files)
+    return files
 
 
 def _check_inputs(
@@ -207,6 +234,7 @@ def _read_earlier(
 def _write_report(
     folder: Path,
     made: PostopStudy,
+    scan: CTVolume,
     models: Catalogue,
     deviations: Deviations | None,
     progress: ProgressCallback,
@@ -223,6 +251,7 @@ def _write_report(
         made.corrected,
         models,
         fields=made.bone.fields,
+        uncorrected=scan,
         progress=progress,
         cancel=cancel,
     )

@@ -87,12 +87,14 @@ def write_plan_report(
     *,
     identity: Identity | None = None,
     fields: Mapping[str, BoneField] | None = None,
+    uncorrected: CTVolume | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> Path:
     """Write plan.html, screws.csv and the 3-D views as PNG into a folder, made if needed.
 
-    The head of every page says the `identity`; by default that is only the plan's own hash.
+    The head of every page says the `identity`; by default that is only the plan's own hash. Of a
+    CT whose artifacts were reduced, every screw has a page in the `uncorrected` one too.
 
     Returns
     -------
@@ -118,6 +120,9 @@ def write_plan_report(
         if screw.site in known:
             found = screw_pictures(screw, volume, known[screw.site], plan.screws)
             pictured.append(_screw_page(screw, found, profiles[screw.id], frames[screw.site]))
+            if uncorrected is not None:
+                found = screw_pictures(screw, uncorrected, known[screw.site], plan.screws)
+                pictured.append(_before_page(screw, found))
     rows = [screw_row(s, profiles[s.id], frames.get(s.site)) for s in plan.screws]
     contacts = [collision_line(c) for c in find_collisions(plan, catalogue, spine.labels)]
     alignment = alignment_rows(spine.vertebrae, plan.cages, spine.femoral_heads)
@@ -208,6 +213,14 @@ def _screw_page(
         "entry": _place(screw.entry),
         "tip": _place(screw.tip),
         "chart": profile_chart(profile),
+    }
+
+
+def _before_page(screw: Screw, pictures: Sequence[ScrewPicture]) -> dict[str, Any]:
+    return {
+        "kind": "before",
+        "heading": screw.id,
+        "pictures": [Picture(_png(p.pixels), p.caption) for p in pictures],
     }
 
 
