@@ -78,7 +78,8 @@ def automatic_leans(name: str, path: Path) -> Leans:
     return {
         (frame.level, which): float(np.degrees(np.arctan2(*plate.normal_ras[1:])))
         for frame in spine.vertebrae
-        for which, plate in frame.endplates.items()
+        for which in frame.endplates
+        if (plate := frame.endplate(which)) is not None
     }
 
 

@@ -235,6 +235,7 @@ def moved_frame(frame: VertebraFrame, motion: FloatArray) -> VertebraFrame:
             name: Endplate(moved(motion, one.point_ras), turn @ one.normal_ras)
             for name, one in frame.endplates.items()
         },
+        seen_endplates={},
         canal_centre_ras=moved(motion, frame.canal_centre_ras),
         spinous_process_ras=None if spinous is None else moved(motion, spinous),
         pedicles={side: pedicle(one) for side, one in frame.pedicles.items()},

@@ -160,6 +160,8 @@ class VertebraFrame:
         What the comparison of its labels with the CT says; None where there was no CT.
     level_doubt : str
         What speaks against its name, as a sentence; "" where nothing does.
+    seen_endplates : mapping of str to Endplate
+        Those endplates whose edge the CT shows, fitted to it: angles are measured between them.
     """
 
     level: str
@@ -175,6 +177,7 @@ class VertebraFrame:
     cut_off: bool = False
     agreement: Agreement | None = None
     level_doubt: str = ""
+    seen_endplates: Mapping[str, Endplate] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shapes: dict[str, tuple[int | None, ...]] = {
@@ -188,6 +191,7 @@ class VertebraFrame:
         for name, shape in shapes.items():
             object.__setattr__(self, name, _frozen(getattr(self, name), shape, name))
         object.__setattr__(self, "endplates", MappingProxyType(dict(self.endplates)))
+        object.__setattr__(self, "seen_endplates", MappingProxyType(dict(self.seen_endplates)))
         object.__setattr__(self, "pedicles", MappingProxyType(dict(self.pedicles)))
         object.__setattr__(self, "warnings", tuple(self.warnings))
 
@@ -208,6 +212,10 @@ class VertebraFrame:
         """Unit vector to the head."""
         axis: FloatArray = self.axes_ras[2]
         return axis
+
+    def endplate(self, name: str) -> Endplate | None:
+        """Return an endplate as the CT shows it, else as the labels have it; None without."""
+        return self.seen_endplates.get(name) or self.endplates.get(name)
 
     def to_local(self, ras: ArrayLike) -> FloatArray:
         """Map RAS mm (..., 3) to (right, anterior, superior) mm from the body's centre."""

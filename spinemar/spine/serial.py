@@ -107,6 +107,10 @@ def _vertebra_to_dict(vertebra: VertebraFrame) -> dict[str, Any]:
             name: {"point_ras": p.point_ras.tolist(), "normal_ras": p.normal_ras.tolist()}
             for name, p in vertebra.endplates.items()
         },
+        "seen_endplates": {
+            name: {"point_ras": p.point_ras.tolist(), "normal_ras": p.normal_ras.tolist()}
+            for name, p in vertebra.seen_endplates.items()
+        },
         "canal_centre_ras": vertebra.canal_centre_ras.tolist(),
         "canal_contour_ras": vertebra.canal_contour_ras.tolist(),
         "spinous_process_ras": None if spinous is None else spinous.tolist(),
@@ -165,6 +169,9 @@ def _vertebra_from_dict(item: Mapping[str, Any]) -> VertebraFrame:
         cut_off=bool(item.get("cut_off", False)),
         agreement=_agreement_from_dict(item.get("agreement")),
         level_doubt=str(item.get("level_doubt", "")),
+        seen_endplates={
+            name: Endplate(**plane) for name, plane in item.get("seen_endplates", {}).items()
+        },
     )
 
 

@@ -165,3 +165,32 @@ def test_points_lie_on_what_they_name(path):
             entry = ball(p[f"{side}_entry"], 4)
             assert entry.max() > 250
             assert entry.min() < 150
+
+
+@pytest.mark.parametrize(
+    "path", sorted((FOLDER / "endplates").glob("*.json")), ids=lambda p: p.stem
+)
+def test_endplates_lie_at_their_vertebrae(path):
+    document = _load(path)
+    assert document["schema"] == "spinemar-endplates/1"
+    assert document["split"] == SPLIT[document["ct"]]
+    assert document["how"]
+    centres = {
+        v["level"]: np.array(v["body_centre_ras"])
+        for v in _load(FOLDER / f"{document['ct']}.json")["vertebrae"]
+    }
+    for vertebra in document["vertebrae"]:
+        middles = {}
+        for name in {"superior", "inferior"} & set(vertebra):
+            back, front = (
+                np.array(vertebra[name][f"{end}_ras"]) for end in ("posterior", "anterior")
+            )
+            assert back[0] == front[0]  # one sagittal plane
+            assert 15 < np.linalg.norm(front - back) < 45
+            assert front[1] > back[1] + 8
+            middles[name] = (front + back) / 2
+            if vertebra["level"] in centres:
+                gap = np.linalg.norm(middles[name] - centres[vertebra["level"]])
+                assert 6 < gap < 22
+        if len(middles) == 2:
+            assert 10 < middles["superior"][2] - middles["inferior"][2] < 36

@@ -75,8 +75,8 @@ class _Plates:
 
     @classmethod
     def of(cls, vertebra: VertebraFrame) -> _Plates:
-        upper = vertebra.endplates["superior"]
-        lower = vertebra.endplates.get("inferior", upper)
+        upper = vertebra.endplate("superior") or vertebra.endplates["superior"]
+        lower = vertebra.endplate("inferior") or upper
         return cls(vertebra.level, unit(upper.normal_ras), unit(lower.normal_ras))
 
     def turned(self, turn: Rotation) -> _Plates:
@@ -132,7 +132,7 @@ def _pelvis(
     """Pelvic tilt and incidence in the lateral projection; None without both heads."""
     if len(heads) != 2:
         return None, None
-    plate = sacrum.endplates["superior"]
+    plate = sacrum.endplate("superior") or sacrum.endplates["superior"]
     middle = np.mean([head.centre_ras for head in heads], axis=0)
     _, forwards, upwards = plate.point_ras - middle
     tilt = float(np.degrees(np.arctan2(-forwards, upwards)))

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from spinemar.progress import CancelToken
 from spinemar.spine.anatomy.agreement.labels_on_ct import agreement_of
+from spinemar.spine.anatomy.seen_endplates import with_seen_endplates
 from spinemar.spine.anatomy.shape import VertebraShape
 from spinemar.spine.labels.levels import SACRUM, USUAL_LENGTHS_MM, VERSE_IDS
 from spinemar.spine.model import Agreement, SpineModel, VertebraFrame
@@ -52,10 +53,11 @@ _ABSENT = "The labels do not hold this vertebra."
 def compared(
     frame: VertebraFrame, shape: VertebraShape, labels: LabelVolume, volume: CTVolume
 ) -> VertebraFrame:
-    """Return one frame with the comparison of its labels with the CT.
+    """Return one frame with the comparison of its labels with the CT, and its endplates there.
 
     Of a sacrum only the part around S1 is looked at: the joints with the hips are no edge of bone.
     """
+    frame = with_seen_endplates(frame, volume)
     if frame.level == SACRUM:
         shape = shape.part(frame.body_centre_ras, frame.axes_ras, _S1_REACH_MM)
     return _with(frame, agreement_of(shape, labels, volume, frame))
