@@ -15,12 +15,14 @@ from spinemar.planning.alignment.curves import alignment_of
 from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
 from spinemar.planning.constructs.rods import seat_mismatch_mm
 from spinemar.planning.grades.collisions import FACET, find_collisions
+from spinemar.planning.grades.findings import findings
 from spinemar.planning.grades.gertzbein_robbins import grade_plan, graded_screw
 from spinemar.planning.grades.pelvic import NO_PELVIS
-from spinemar.planning.grades.pelvic_bone import HIP, OUTSIDE, pelvic_fields
+from spinemar.planning.grades.pelvic_bone import HIP, OUTSIDE, pelvic_field, pelvic_fields
 from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
 from spinemar.planning.report.tables import HEADINGS, alignment_rows, plan_csv, screw_row
 from spinemar.planning.report.wording import screw_line, short_name
+from spinemar.planning.trajectories.pelvic import pelvic_trajectories
 from spinemar.spine.anatomy.frames import frames_from_labels
 from spinemar.spine.anatomy.pelvis.femoral_heads import with_femoral_heads
 from spinemar.spine.model import FemoralHead
@@ -277,3 +279,26 @@ def test_the_field_survives_the_way_to_another_process(tmp_path, made):
     again = read_field(save_field(tmp_path / "pelvis.npy", field), field.frame)
     screw = made.plan.screw("S2AI-left")
     assert graded_screw(screw.without_grade(), again) == screw
+
+
+def test_what_is_near_or_not_known_is_to_be_checked(patient, made):
+    _, spine = patient
+    screw = made.plan.screw("S2AI-left")
+    assert not [text for text in made.plan.warnings if "S2AI" in text]
+    for change, said in (
+        ({"notch_mm": 2.4}, "S2AI-left: it is only 2 mm from the greater sciatic notch."),
+        ({"acetabulum_mm": -1.0}, "S2AI-left: it is only 0 mm from the joint of the hip."),
+        ({"acetabulum_mm": None}, "its distance from the joint of the hip is not known."),
+    ):
+        near = replace(screw, grade=replace(screw.grade, **change))
+        found = findings(replace(made.plan, screws=(near,), rods=()), spine, load_catalogue())
+        assert any(said in text for text in found)
+
+
+def test_without_femoral_heads_nothing_is_told_near_the_hips(patient):
+    true, spine = patient
+    field = pelvic_field(replace(spine, femoral_heads=()), true.ct)
+    for sign in SIDES.values():
+        assert field.part_at(field.frame.to_local([true.head(sign)]))[0] == OUTSIDE
+    (way, *_) = pelvic_trajectories(field, "left", "S2AI", load_catalogue().screw("generic-iliac"))
+    assert way.tip[2] > PLATE[2] - 70.0

@@ -30,6 +30,8 @@ _SHORT_MM, _SHORT_ABOVE_T9_MM = 30.0, 25.0
 #: screening for osteoporosis using abdominal CT, Ann Intern Med 2013; measured in L1).
 _OSTEOPOROTIC_HU = 110.0
 _MEASURED_LEVELS = ("T12", *LUMBAR)
+#: Screws in the ilium keep so far from the notch and from the hip, mm.
+_NEAR_MM = 4.0
 #: Screws of one vertebra differ by so much at most, mm.
 _UNEQUAL_LENGTH_MM, _UNEQUAL_DIAMETER_MM = 10.0, 1.5
 
@@ -51,6 +53,7 @@ def findings(plan: Plan, spine: SpineModel, catalogue: Catalogue) -> tuple[str, 
         *_ungraded(plan.screws),
         *(_contact(collision) for collision in contacts),
         *_odd_sizes(plan.screws),
+        *_near_in_pelvis(plan.screws),
         *_doubtful_vertebrae(plan, spine),
         *_porous_bone(plan, spine),
     ]
@@ -86,6 +89,22 @@ def _odd_sizes(screws: Iterable[Screw]) -> Iterator[str]:
                 f"{left.id} and {right.id}: their sizes differ, {left.diameter_mm:g} x "
                 f"{left.length_mm:g} mm and {right.diameter_mm:g} x {right.length_mm:g} mm."
             )
+
+
+def _near_in_pelvis(screws: Iterable[Screw]) -> Iterator[str]:
+    """Yield what screws in the ilium come near to, or where that is not known."""
+    for screw in screws:
+        if not screw.course or screw.grade is None:
+            continue
+        gaps = (
+            ("the greater sciatic notch", screw.grade.notch_mm),
+            ("the joint of the hip", screw.grade.acetabulum_mm),
+        )
+        for what, gap in gaps:
+            if gap is None:
+                yield f"{screw.id}: its distance from {what} is not known."
+            elif gap < _NEAR_MM:
+                yield f"{screw.id}: it is only {max(gap, 0.0):.0f} mm from {what}."
 
 
 def _unequal(left: Screw, right: Screw) -> bool:

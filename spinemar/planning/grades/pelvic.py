@@ -85,6 +85,8 @@ def pelvic_doubt(screw: Screw, field: PelvicField) -> str:
     axis = np.asarray(screw.entry) + depth[:, None] * shank_axis(screw)
     parts = field.part_at(field.frame.to_local(axis))
     if (parts == OUTSIDE).any():
+        if not field.heads:
+            return "It leaves what the CT shows, or nears the hips, whose heads were not found."
         return "It leaves what the CT shows."
     if not (field.parts == HIP[screw.side]).any():
         return f"The {screw.side} hip was not found."

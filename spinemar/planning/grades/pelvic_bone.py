@@ -26,6 +26,8 @@ HIP = {"left": LEFT_HIP, "right": RIGHT_HIP}
 #: From the body's centre of S1 along its axes (right, anterior, superior), mm.
 _REACH_MM = ((-130.0, 130.0), (-80.0, 85.0), (-85.0, 55.0))
 _GRID_MM, _SMOOTH = 1.0, 0.8
+#: Where femoral heads are not known, nothing is told so far below the plate of S1, mm.
+_WITHOUT_HEADS_MM = 70.0
 #: Cartilage and the plate below it lie around a femoral head, mm.
 _JOINT_MM = 4.0
 
@@ -38,7 +40,7 @@ class PelvicField(BoneField):
     ----------
     parts : ndarray of int8
         On the grid of `values`: `NOTHING`, `SACRAL`, `LEFT_HIP`, `RIGHT_HIP`, or `OUTSIDE` of
-        the CT.
+        what the CT shows, or of what is known where no femoral head was found.
     notches : mapping of str to ndarray, shape (3,)
         Local roof of the greater sciatic notch by side, where it was found.
     heads : mapping of str to ndarray, shape (4,)
@@ -98,6 +100,10 @@ def pelvic_field(spine: SpineModel, volume: CTVolume) -> PelvicField:
     kji = volume.geometry.to_ijk(ras)[..., ::-1]
     last = np.array(volume.hu.shape) - 1
     parts[((kji < 0) | (kji > last)).any(axis=-1)] = OUTSIDE
+    plate = frame.endplates["superior"].point_ras
+    if not spine.femoral_heads:
+        # Nobody parted hip and femur there.
+        parts[ras[..., 2] < plate[2] - _WITHOUT_HEADS_MM] = OUTSIDE
     heads = {
         head.side: np.append(frame.to_local(head.centre_ras), head.radius_mm)
         for head in spine.femoral_heads

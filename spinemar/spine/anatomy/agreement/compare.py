@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from spinemar.progress import CancelToken
 from spinemar.spine.anatomy.agreement.labels_on_ct import agreement_of
-from spinemar.spine.anatomy.seen_endplates import with_seen_endplates
+from spinemar.spine.anatomy.agreement.seen_endplates import with_seen_endplates
 from spinemar.spine.anatomy.shape import VertebraShape
 from spinemar.spine.labels.levels import SACRUM, USUAL_LENGTHS_MM, VERSE_IDS
 from spinemar.spine.model import Agreement, SpineModel, VertebraFrame
