@@ -109,7 +109,7 @@ def test_incidence_does_not_change_when_the_pelvis_turns(patient, turn):
     _, spine = patient
     a = np.radians(turn)
     matrix = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
-    sacrum = spine.vertebra("S1")
+    sacrum = replace(spine.vertebra("S1"), seen_endplates={})
     plate = sacrum.endplates["superior"]
     turned = replace(
         sacrum,
