@@ -204,7 +204,9 @@ def _with_earlier(
     """
     kept = KeptPictures(worker.pictures)
     first = worker.with_pictures(kept).without_generator()
-    plain = run.all_slices(first, touched, progress, cancel, "Correcting for the registration")
+    plain = run.without_uncertainty().all_slices(
+        first, touched, progress, cancel, "Correcting for the registration"
+    )
     with run.watch.stage("registration"):
         laid = run.lay_over(plain.hu, earlier, progress, cancel)
         slices = run.laid_slices(laid, touched)

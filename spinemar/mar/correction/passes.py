@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -90,6 +91,12 @@ class CorrectionPasses:
         self._gate = gate
         self._uncertainty = uncertainty
         self.watch = watch
+
+    def without_uncertainty(self) -> CorrectionPasses:
+        """Return the same passes, saying nothing of how far values may be off."""
+        other = copy(self)
+        other._uncertainty = None
+        return other
 
     def all_slices(
         self,
