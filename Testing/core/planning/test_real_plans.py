@@ -42,7 +42,8 @@ def test_nine_of_ten_pedicles_get_a_good_screw(accuracy):
 def test_a_whole_sacrum_gets_good_screws_in_dense_bone(accuracy):
     from spinemar.implants.catalogue import load_catalogue
     from spinemar.io import read_volume
-    from spinemar.planning.constructs.automatic import plan_construct
+    from spinemar.planning.alignment.curves import alignment_of
+    from spinemar.planning.constructs.automatic import PlanSettings, plan_construct
     from spinemar.planning.grades.hu_profile import hu_profile
     from spinemar.spine.segmentation.segment import segment_spine
 
@@ -52,7 +53,8 @@ def test_a_whole_sacrum_gets_good_screws_in_dense_bone(accuracy):
     volume = read_volume(path)
     spine = segment_spine(volume, first_level="T9")
     assert spine.vertebra("S1").agreement.doubts == ()
-    plan = plan_construct(spine, volume, "L4-S1", load_catalogue())
+    settings = PlanSettings(pelvic="S2AI")
+    plan = plan_construct(spine, volume, "L4-S1", load_catalogue(), settings)
     assert len(plan.rods) == 2
     for side in ("left", "right"):
         screw = plan.screw(f"S1-{side}")
@@ -60,3 +62,15 @@ def test_a_whole_sacrum_gets_good_screws_in_dense_bone(accuracy):
         assert screw.canal_intrusion_mm < 0.25
         # The CT itself, not the labels, says that it lies in bone, and what is dense there.
         assert hu_profile(screw, volume, spine.vertebra("S1")).mean_hu > 150
+        into_ilium = plan.screw(f"S2AI-{side}")
+        assert into_ilium.grade.letter in "AB"
+        assert into_ilium.length_mm >= 70
+        assert into_ilium.grade.notch_mm > 5
+        assert into_ilium.grade.acetabulum_mm > 5
+    # Both heads are there, and what follows from them is possible in man.
+    assert all(19 <= head.radius_mm <= 30 for head in spine.femoral_heads)
+    found = alignment_of(spine.vertebrae, (), spine.femoral_heads)
+    assert 30 < found.pelvic_incidence_deg < 85
+    assert found.pelvic_incidence_deg == pytest.approx(
+        found.pelvic_tilt_deg + found.sacral_slope_deg
+    )

@@ -29,7 +29,7 @@ _GRID_MM, _SMOOTH = 1.0, 0.8
 #: Where femoral heads are not known, nothing is told so far below the plate of S1, mm.
 _WITHOUT_HEADS_MM = 70.0
 #: Cartilage and the plate below it lie around a femoral head, mm.
-_JOINT_MM = 4.0
+JOINT_MM = 4.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class PelvicField(BoneField):
         if head is None:
             return None
         away = np.linalg.norm(points - head[:3], axis=-1).min()
-        return float(away - head[3] - _JOINT_MM)
+        return float(away - head[3] - JOINT_MM)
 
 
 def pelvic_field(spine: SpineModel, volume: CTVolume) -> PelvicField:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from spinemar.implants.catalogue import ScrewModel
 from spinemar.implants.shapes.solids import FloatArray
-from spinemar.planning.grades.pelvic_bone import HIP, PelvicField
+from spinemar.planning.grades.pelvic_bone import HIP, JOINT_MM, PelvicField
 from spinemar.planning.trajectories.search import Trajectory
 from spinemar.spine.model import VertebraFrame
 
@@ -184,12 +184,12 @@ class _Search:
         margin = np.minimum((least - radius) / _ENOUGH_MM, 1.0)
         total = 0.5 * np.where(margin >= 0, margin, 3.0 * margin)
         total += 0.25 * np.clip((length - 50.0) / 40.0, 0.0, 1.0)
-        total += 0.15 * self._aim(candidates, along) + 0.1 * self._place(candidates)
+        total += 0.15 * self._aim(along) + 0.1 * self._place(candidates)
         total += self._near(points, t <= length[:, None])
         usable = np.isfinite(entries).all(axis=1) & (length > 0) & (in_hip >= _LEAST_IN_HIP_MM)
         return np.where(usable, total, -np.inf), length, least
 
-    def _aim(self, candidates: FloatArray, along: FloatArray) -> FloatArray:
+    def _aim(self, along: FloatArray) -> FloatArray:
         outwards = np.degrees(np.arcsin(np.clip(self.sign * along[:, 0], -1.0, 1.0)))
         off = np.abs(outwards - self.course.outwards_deg)
         return np.asarray(1.0 - np.maximum(off - 5.0, 0.0) / 15.0)
@@ -208,7 +208,7 @@ class _Search:
         radius = max(self.model.diameters_mm) / 2
         head, notch = self.field.heads.get(self.side), self.field.notches.get(self.side)
         if head is not None:
-            gap = np.linalg.norm(points - head[:3], axis=-1) - head[3] - 4.0 - radius
+            gap = np.linalg.norm(points - head[:3], axis=-1) - head[3] - JOINT_MM - radius
             cost -= np.maximum(_JOINT_MM - np.where(held, gap, np.inf).min(axis=1), 0.0) / 5.0
         if notch is not None:
             gap = np.linalg.norm(points - notch, axis=-1) - radius

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemar.errors import InputError
+from spinemar.spine.anatomy.sacrum.outline import sampled
 from spinemar.spine.labels.levels import SACRUM, VERSE_IDS
 from spinemar.spine.model import FemoralHead, SpineModel
 from spinemar.volume import CTVolume
@@ -68,12 +69,6 @@ class PelvicBone:
     first_ras: FloatArray
     notches_ras: Mapping[str, FloatArray]
 
-    def inside(self, mask: Mask, ras: FloatArray) -> Mask:
-        """Tell which points (..., 3) lie in one of its masks."""
-        index = np.moveaxis((np.asarray(ras) - self.first_ras) / STEP_MM, -1, 0)
-        found = ndimage.map_coordinates(mask.astype(np.uint8), index, order=0, cval=0)
-        return np.asarray(found > 0)
-
 
 def pelvic_bone(spine: SpineModel, volume: CTVolume) -> PelvicBone:
     """Outline the hips beside the sacrum of a segmented spine in its CT.
@@ -87,8 +82,8 @@ def pelvic_bone(spine: SpineModel, volume: CTVolume) -> PelvicBone:
     plate = sacrum.endplates["superior"].point_ras
     axes = [np.arange(a + c, b + c, STEP_MM) for (a, b), c in zip(_REACH_MM, plate, strict=True)]
     ras = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    hu = ndimage.gaussian_filter(_sampled(volume.hu, volume, ras, 1, -1000.0), _SMOOTH)
-    found = _sampled(spine.labels.labels, spine.labels, ras, 0, 0.0)
+    hu = ndimage.gaussian_filter(sampled(volume.hu, volume.geometry, ras, 1, -1000.0), _SMOOTH)
+    found = sampled(spine.labels.labels, spine.labels.geometry, ras, 0, 0.0)
     own = found == VERSE_IDS[SACRUM]
     local = ras - plate
     bright = (hu > _BONE_HU) & ~own & ~ndimage.binary_dilation((found > 0) & ~own)
@@ -113,17 +108,6 @@ def pelvic_bone(spine: SpineModel, volume: CTVolume) -> PelvicBone:
         if (place := _notch(hip, plate - first)) is not None
     }
     return PelvicBone(whole, hips, first, notches)
-
-
-def _sampled(
-    array: NDArray[Any], source: Any, ras: FloatArray, order: int, outside: float
-) -> NDArray[np.float32]:
-    index = np.moveaxis(source.geometry.to_ijk(ras)[..., ::-1], -1, 0)
-    sample: Any = ndimage.map_coordinates
-    found: NDArray[np.float32] = sample(
-        array, index, output=np.float32, order=order, mode="constant", cval=outside
-    )
-    return found
 
 
 def _without_femurs(

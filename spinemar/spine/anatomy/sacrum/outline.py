@@ -96,8 +96,8 @@ def _scene(labels: LabelVolume, volume: CTVolume, plate: SacralPlate) -> _Scene:
     kji = volume.geometry.to_ijk(ras)[..., ::-1]
     beyond = (kji < -0.5) | (kji > np.array(volume.hu.shape) - 0.5)
     unseen = np.asarray(beyond.any(axis=-1))
-    hu = ndimage.gaussian_filter(_sampled(volume.hu, volume.geometry, ras, 1, -1000.0), _SMOOTH)
-    found = _sampled(labels.labels, labels.geometry, ras, 0, 0.0)
+    hu = ndimage.gaussian_filter(sampled(volume.hu, volume.geometry, ras, 1, -1000.0), _SMOOTH)
+    found = sampled(labels.labels, labels.geometry, ras, 0, 0.0)
     others = (found > 0) & (found != VERSE_IDS[SACRUM])
     body = (grid.anterior > -plate.depth_mm / 2 - 1.0)[:, None] & (
         np.abs(grid.right) < _BODY_HALF_MM
@@ -106,9 +106,10 @@ def _scene(labels: LabelVolume, volume: CTVolume, plate: SacralPlate) -> _Scene:
     return _Scene(plate, grid, hu, ndimage.binary_dilation(others) | disc, unseen)
 
 
-def _sampled(
+def sampled(
     array: NDArray[Any], geometry: GridGeometry, ras: FloatArray, order: int, outside: float
 ) -> NDArray[np.float32]:
+    """Sample an array (k, j, i) at points (..., 3), RAS mm; `outside` beyond it."""
     index = np.moveaxis(geometry.to_ijk(ras)[..., ::-1], -1, 0)
     # scipy's stubs know no output array of another type than the input's
     sample: Any = ndimage.map_coordinates
