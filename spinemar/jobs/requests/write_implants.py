@@ -44,7 +44,13 @@ class WriteImplantsRequest:
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
-    """Run the job; return the files."""
+    """Run the job; return the files.
+
+    Raises
+    ------
+    InputError
+        If the folder exists already.
+    """
     from spinemar.implants.marked import write_implants_segmentation
     from spinemar.planning.plans.plan_json import plan_from_json
 
