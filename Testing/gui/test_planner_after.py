@@ -125,6 +125,29 @@ def test_an_earlier_ct_of_the_scene_is_offered_and_handed_over(host, operated, m
 
 
 @pytest.mark.slow
+def test_screws_are_graded_in_an_earlier_ct_by_keys_and_a_click(host, operated):
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    panel, plan = operated
+    for _ in range(2):
+        QTest.keyClick(panel.ui.boneCombo, Qt.Key.Key_Down)
+        host.process(0.05)
+    assert panel.ui.boneCombo.currentText == "earlier CT: Before"
+    click(panel.ui.findImplantsButton)
+    finish(host, panel)
+    assert host.messages == []
+    found = panel.planner.plan
+    assert len(found.screws) == len(plan.screws)
+    for screw, true in zip(found.screws, plan.screws, strict=True):
+        assert np.linalg.norm(np.subtract(screw.tip, true.tip)) < 3.0
+        assert screw.grade.letter == true.grade.letter == "A"
+        assert screw.sighting.bone == "earlier CT"
+    # Nobody named a vertebra of this CT: that is said where the result is.
+    assert "The levels are a guess" in panel.ui.foundLabel.text
+
+
+@pytest.mark.slow
 def test_what_was_found_in_one_ct_is_not_put_into_another(host, operated, monkeypatch):
     import slicer
 

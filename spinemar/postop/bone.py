@@ -167,7 +167,8 @@ def bone_from_earlier(
         )
     canal = moved(inverse(laid.registration.scan_to_earlier), before.canal_ras)
     spine = SpineModel(labels, tuple(frames), canal)
-    return Bone(spine, fields, "earlier CT", errors, laid.registration.warnings, back)
+    said = (*laid.registration.warnings, *laid.notes)
+    return Bone(spine, fields, "earlier CT", errors, said, back)
 
 
 def without_implants(volume: CTVolume, metal: MetalShare) -> CTVolume:

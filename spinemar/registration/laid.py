@@ -27,6 +27,8 @@ class Laid:
         Vertebrae of the earlier CT, VerSe numbers.
     doubtful : ndarray of bool, shape of the field's grid
         Around vertebrae whose registration failed: the earlier CT is not to be used there.
+    notes : tuple of str
+        What is to be said of the vertebrae's names, where these were found here.
     """
 
     registration: Registration
@@ -34,6 +36,7 @@ class Laid:
     earlier: Picture
     labels: LabelVolume | None
     doubtful: Mask
+    notes: tuple[str, ...] = ()
 
     def labels_on(self, scan: GridGeometry) -> LabelVolume | None:
         """Return the vertebrae moved onto a grid in the scan; nothing beyond the field."""

@@ -82,7 +82,7 @@ def lay_over(
     overlap = _overlap(near, scan.geometry, there, body)
     check_same_patient(likeness, overlap)
     steps.done()
-    verse, names, warnings = _labelled(earlier, labels, near, body, cancel)
+    verse, names, warnings, notes = _labelled(earlier, labels, near, body, cancel)
     steps.done()
     wanted = _wanted(verse, names, near, body)
     motions = _motions(here, there, verse, wanted, body, given, cancel)
@@ -109,7 +109,7 @@ def lay_over(
     registration = Registration(
         body, tuple(motions), likeness, overlap, (*warnings, *warnings_about(motions, overlap))
     )
-    return Laid(registration, field, there, verse, _doubtful(regions, chosen))
+    return Laid(registration, field, there, verse, _doubtful(regions, chosen), notes)
 
 
 class _Steps:
@@ -215,21 +215,25 @@ def _labelled(
     near: tuple[FloatArray, FloatArray],
     body: FloatArray,
     cancel: CancelToken | None,
-) -> tuple[LabelVolume | None, dict[int, str], list[str]]:
-    """Return the earlier CT's vertebrae under VerSe numbers; segmented if not given."""
+) -> tuple[LabelVolume | None, dict[int, str], list[str], tuple[str, ...]]:
+    """Return the earlier CT's vertebrae under VerSe numbers; segmented if not given.
+
+    Behind them: their names, what speaks against them, and what is said of their names.
+    """
     from spinemar.spine.labels.conventions import to_verse
     from spinemar.spine.labels.levels import VERSE_IDS
-    from spinemar.spine.segmentation.segment import segment_spine
+    from spinemar.spine.segmentation.segment import GUESSED_LEVELS, segment_spine
 
     names = {number: level for level, number in VERSE_IDS.items()}
     if labels is not None:
-        return to_verse(labels), names, []
+        return to_verse(labels), names, [], ()
     try:
         spine = segment_spine(_around(earlier, near, body), cancel=cancel)
     except InputError as error:
         said = f"No vertebrae were found in the earlier CT, so it moves as one piece. {error}"
-        return None, names, [said]
-    return spine.labels, names, []
+        return None, names, [said], ()
+    guessed = any(GUESSED_LEVELS in one.warnings for one in spine.vertebrae)
+    return spine.labels, names, [], (GUESSED_LEVELS,) if guessed else ()
 
 
 def _around(earlier: CTVolume, near: tuple[FloatArray, FloatArray], body: FloatArray) -> CTVolume:
