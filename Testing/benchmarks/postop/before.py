@@ -16,7 +16,8 @@ def vertebrae_before(labels: LabelVolume, posture: Posture, earlier: GridGeometr
     """Carry labels into an earlier CT by the posture that it was drawn in.
 
     Between the voxels a vertebra's surface lies where its interpolated distance is zero, as in
-    `spinemar.planning.grades.bone`: nearest voxels would add a staircase of their own.
+    `spinemar.planning.grades.bone`: nearest voxels would add a staircase of their own. What the
+    scan's end cuts is left out, since the earlier CT may show more of it.
 
     Parameters
     ----------
@@ -50,12 +51,13 @@ def vertebrae_before(labels: LabelVolume, posture: Posture, earlier: GridGeometr
 def _distances(labels: LabelVolume) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
     """Yield each vertebra's number, its box's first voxel and its signed distance in the box, mm.
 
-    Voxels (k, j, i); a border of air about it, also where the scan ends.
+    Voxels (k, j, i); a border of air about it. Those that the scan's end cuts are left out.
     """
     spacing = labels.geometry.spacing_mm[::-1]
     boxes = ndimage.find_objects(labels.labels)
+    last = len(labels.labels)
     for number, box in enumerate(boxes, 1):
-        if box is None:
+        if box is None or box[0].start == 0 or box[0].stop == last:
             continue
         inside = np.pad(labels.labels[box] == number, 2)
         distance = ndimage.distance_transform_edt(~inside, sampling=spacing)

@@ -117,3 +117,6 @@ def test_vertebrae_lie_in_the_earlier_ct_as_the_patient_lay_then():
     volume = len(voxels) * 0.8 * 0.8
     wanted = (labels.labels == VERSE_IDS["L1"]).sum() * 2.5
     assert volume == pytest.approx(wanted, rel=0.03)
+    cut = replace(labels, labels=labels.labels[20:])  # through the lowest vertebra
+    kept = vertebrae_before(cut, posture, patient.grid((2.0, 2.0, 4.0)))
+    assert set(np.unique(kept.labels)) == {0, VERSE_IDS["T12"], VERSE_IDS["L1"]}
