@@ -11,13 +11,16 @@ from scipy import ndimage
 from spinemar.volume import GridGeometry, LabelVolume
 from Testing.benchmarks.earlier_ct.making.posture import Posture
 
+# Of a vertebra's largest section, from where on one is that of its body.
+_BODY_SHARE = 0.4
+
 
 def vertebrae_before(labels: LabelVolume, posture: Posture, earlier: GridGeometry) -> LabelVolume:
     """Carry labels into an earlier CT by the posture that it was drawn in.
 
     Between the voxels a vertebra's surface lies where its interpolated distance is zero, as in
-    `spinemar.planning.grades.bone`: nearest voxels would add a staircase of their own. What the
-    scan's end cuts is left out, since the earlier CT may show more of it.
+    `spinemar.planning.grades.bone`: nearest voxels would add a staircase of their own. Vertebrae
+    whose body the scan's end cuts are left out, since the earlier CT may show more of them.
 
     Parameters
     ----------
@@ -51,16 +54,21 @@ def vertebrae_before(labels: LabelVolume, posture: Posture, earlier: GridGeometr
 def _distances(labels: LabelVolume) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
     """Yield each vertebra's number, its box's first voxel and its signed distance in the box, mm.
 
-    Voxels (k, j, i); a border of air about it. Those that the scan's end cuts are left out.
+    Voxels (k, j, i); a border of air about it. Those whose body the scan's end cuts are left out.
     """
     spacing = labels.geometry.spacing_mm[::-1]
     boxes = ndimage.find_objects(labels.labels)
-    last = len(labels.labels)
     for number, box in enumerate(boxes, 1):
-        if box is None or box[0].start == 0 or box[0].stop == last:
+        if box is None or _is_cut(labels.labels == number):
             continue
         inside = np.pad(labels.labels[box] == number, 2)
         distance = ndimage.distance_transform_edt(~inside, sampling=spacing)
         distance -= ndimage.distance_transform_edt(inside, sampling=spacing)
         first = np.array([side.start - 2 for side in box])
         yield number, first, distance.astype(np.float32)
+
+
+def _is_cut(inside: NDArray[np.bool_]) -> bool:
+    """Whether a vertebra's body reaches the first or last slice: processes are far smaller."""
+    sections = inside.sum(axis=(1, 2))
+    return bool(max(sections[0], sections[-1]) > _BODY_SHARE * sections.max())
