@@ -48,6 +48,10 @@ def main() -> None:
         panel.ui.softWindowButton.click()
         host.process(0.1)
         host.screenshot(PICTURES / "5-soft-tissue.png")
+        panel.ui.uncertaintyCheckBox.click()
+        host.process(0.1)
+        host.screenshot(PICTURES / "not-to-read.png")
+        panel.ui.uncertaintyCheckBox.click()
         _quality(host, panel)
         _guard(host, panel, slicer)
         panel._parameterNode.inputVolume = scan
