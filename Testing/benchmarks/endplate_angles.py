@@ -48,6 +48,8 @@ def main() -> None:
         path = sample_ct() if name == SAMPLE else DATA / f"{name}.nii.gz"
         if path.exists():
             found[name] = automatic_leans(name, path)
+    if not found:
+        raise SystemExit(f"None of these CTs is in {DATA}: {', '.join(names)}.")
     BUILD.mkdir(parents=True, exist_ok=True)
     facts = {
         name: {f"{level} {which}": lean for (level, which), lean in leans.items()}
