@@ -4,8 +4,8 @@ For every slice with metal: project, let the inpainter fill the lost rays, recon
 difference, ask the gate how much of it to apply, put the metal back inside its true outline.
 Slices without metal are not touched. With the patient's earlier CT all of that happens twice: the
 first result is what the earlier CT is registered with, the second takes its detail from it.
-Slabs of a few slices are in work side by side (`parallel.py`); each depends on its own slices and
-their neighbours alone, so the number of threads does not change the result.
+Slabs of a few slices are in work side by side (`pipeline/threads.py`); each depends on its own
+slices and their neighbours alone, so the number of threads does not change the result.
 Memory: the result, the mask, and about 15 MB for each slice that is in work.
 """
 

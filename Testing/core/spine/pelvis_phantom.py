@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import ndimage
 
 from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.volume import CTVolume, LabelVolume
+from Testing.core.spine import sacrum_phantom
 from Testing.core.spine.sacrum_phantom import PLATE, SLOPE_DEG, inside_sacrum
 from Testing.core.spine.spine_phantom import inside_vertebra, rotation
 
@@ -22,13 +21,8 @@ NOTCH_ALONG_MM, NOTCH_BELOW_MM = 25.0, 62.0
 HEAD, RADIUS_MM = np.array([86.0, 14.0, -106.0]), 23.0
 
 
-@dataclass(frozen=True)
-class Phantom:
-    """The CT, its true labels, and the axes of the sacrum (rows right, anterior, superior)."""
-
-    ct: CTVolume
-    labels: LabelVolume
-    axes: np.ndarray
+class Phantom(sacrum_phantom.Phantom):
+    """A sacrum's phantom that knows where notches and heads lie."""
 
     def notch(self, sign):
         """The roof of the notch in the middle of the slab, RAS."""

@@ -98,12 +98,18 @@ def test_labels_that_fill_the_canal_are_not_to_be_planned_on(patient):
     assert any("canal is not seen" in text for text in frame.warnings)
 
 
-@pytest.mark.parametrize("below_mm", [12.0, 20.0])
-def test_a_sacrum_that_the_field_cuts_says_so(patient, below_mm):
-    made, _ = patient
+def cut_below(made, below_mm):
+    """First slice and affine of a field that ends so far below the plate."""
     first = int(made.labels.geometry.to_ijk(PLATE - [0.0, 0.0, below_mm])[2])
     affine = made.labels.ijk_to_ras.copy()
     affine[:3, 3] += affine[:3, 2] * first
+    return first, affine
+
+
+@pytest.mark.parametrize("below_mm", [12.0, 20.0])
+def test_a_sacrum_that_the_field_cuts_says_so(patient, below_mm):
+    made, _ = patient
+    first, affine = cut_below(made, below_mm)
     model = frames_from_labels(LabelVolume(made.labels.labels[first:], affine), naming="verse")
     assert model.vertebra("S1").cut_off
     assert model.vertebra("S1").confidence < CONFIDENT
@@ -157,9 +163,7 @@ def test_a_sacrum_that_the_ct_does_not_show_stays_as_it_is(patient):
 @pytest.mark.parametrize("below_mm", [34.0, 42.0])
 def test_the_marrow_of_a_sacrum_cut_below_s1_stays_within(patient, below_mm):
     made, model = patient
-    first = int(made.labels.geometry.to_ijk(PLATE - [0.0, 0.0, below_mm])[2])
-    affine = made.labels.ijk_to_ras.copy()
-    affine[:3, 3] += affine[:3, 2] * first
+    first, affine = cut_below(made, below_mm)
     labels, ct = rough(made), CTVolume(made.ct.hu[first:], affine)
     start = frames_from_labels(LabelVolume(labels.labels[first:], affine), ct, naming="verse")
     down = PLATE + np.array([[0.0, -23.0, -z] for z in np.arange(0.0, 50.0)]) @ made.axes

@@ -199,7 +199,8 @@ def find_implants(
 
 def _images_of(source: Path, series: str | None, scan: CTVolume) -> tuple[Path, ...]:
     """Return the CT's DICOM files; refused before the long work where none can be named in them."""
-    from spinemar.io.dicom.derived import files_of_series, source_slices
+    from spinemar.io.dicom.derived import source_slices
+    from spinemar.io.dicom.folder import files_of_series
 
     files = files_of_series(source, series)
     if files:

@@ -109,7 +109,7 @@ def _write_segments(
 ) -> dict[str, float]:
     """Write a segment for each implant; returns how many voxels each has."""
     from spinemar.implants.marked import write_implants_segmentation
-    from spinemar.io.dicom.derived import files_of_series
+    from spinemar.io.dicom.folder import files_of_series
 
     marked = write_implants_segmentation(
         output,

@@ -11,13 +11,11 @@ import numpy as np
 
 from spinemar.errors import GeometryError, InputError
 from spinemar.io.affine import LPS_RAS
-from spinemar.io.dicom.folder import choose_series, series_of_files
-from spinemar.io.dicom.kind import is_dicom
+from spinemar.io.dicom.folder import series_of_files
 from spinemar.io.dicom.plain import text_of
 from spinemar.io.dicom.pydicom_versions import write_file
 from spinemar.io.dicom.series import SliceStack, stack_of
 from spinemar.io.dicom.slice import DicomSlice
-from spinemar.io.formats import is_image_file
 from spinemar.volume import GridGeometry
 
 if TYPE_CHECKING:
@@ -31,25 +29,6 @@ _PLACE_TOLERANCE_MM = 0.12
 _STEP_TOLERANCE = 0.1
 _SERIES_OFFSET = 1000
 _MAX_SERIES_NUMBER = 2**31
-
-
-def files_of_series(source: Path, series: str | None = None) -> tuple[Path, ...]:
-    """Return the files of the series that a CT is read from; none where it is not from DICOM.
-
-    Parameters
-    ----------
-    source : Path
-        As for `read_volume`.
-    series : str, optional
-
-    Raises
-    ------
-    InputError
-        As `read_volume`.
-    """
-    if source.is_file() and (is_image_file(source) or not is_dicom(source)):
-        return ()
-    return tuple(one.path for one in choose_series(source, series).files)
 
 
 def source_slices(geometry: GridGeometry, sources: Sequence[str | Path]) -> list[DicomSlice]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spinemar.errors import InputError
-from spinemar.io.dicom.kind import DicomFile, Kind, look_at
+from spinemar.io.dicom.kind import DicomFile, Kind, is_dicom, look_at
+from spinemar.io.formats import is_image_file
 from spinemar.io.itk import unreadable
 
 _MAX_FILES = 20_000
@@ -80,6 +81,25 @@ def ct_series(files: Iterable[DicomFile]) -> list[CTSeries]:
     groups = {key: group for key, group in groups.items() if _is_ct(group)}
     placed = {key: group for key, group in groups.items() if any(map(_is_slice, group))}
     return _labelled(placed or groups)
+
+
+def files_of_series(source: Path, series: str | None = None) -> tuple[Path, ...]:
+    """Return the files of the series that a CT is read from; none where it is not from DICOM.
+
+    Parameters
+    ----------
+    source : Path
+        As for `read_volume`.
+    series : str, optional
+
+    Raises
+    ------
+    InputError
+        As `read_volume`.
+    """
+    if source.is_file() and (is_image_file(source) or not is_dicom(source)):
+        return ()
+    return tuple(one.path for one in choose_series(source, series).files)
 
 
 def choose_series(path: Path, wanted: str | None = None) -> CTSeries:

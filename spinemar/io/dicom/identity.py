@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spinemar.errors import InputError
-from spinemar.io.dicom.folder import choose_series
-from spinemar.io.dicom.kind import is_dicom
+from spinemar.io.dicom.folder import files_of_series
 from spinemar.io.dicom.plain import read_plain_header, text_of
-from spinemar.io.formats import is_image_file
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,12 @@ def identity_of(path: Path, series: str | None = None) -> SeriesIdentity | None:
     InputError
         As `read_volume`.
     """
-    if path.is_file() and (is_image_file(path) or not is_dicom(path)):
-        return None
     if not path.exists():
         return None  # whoever reads the volume says so
-    header = read_plain_header(choose_series(path, series).files[0].path)
+    files = files_of_series(path, series)
+    if not files:
+        return None
+    header = read_plain_header(files[0])
     dates = (text_of(header, name)[:8] for name in ("AcquisitionDate", "SeriesDate", "StudyDate"))
     return SeriesIdentity(
         patient_id=text_of(header, "PatientID").strip(),

@@ -99,10 +99,29 @@ def assess_screw(screw: Screw, field: BoneField) -> Assessment:
     """
     points = screw_points(screw, field.frame, _start_mm(screw, field.frame))
     outside = field.distance_local_mm(points.local)
+    found = assess_surface(screw, field, points, outside)
+    heary = _heary(points, outside, screw, field, found.grade.canal_intrusion_mm)
+    return replace(found, grade=replace(found.grade, heary=heary))
+
+
+def assess_surface(
+    screw: Screw, field: BoneField, points: ScrewPoints, outside: FloatArray
+) -> Assessment:
+    """Grade a screw by where its surface leaves a bone, pedicle or ilium.
+
+    Parameters
+    ----------
+    screw : Screw
+    field : BoneField
+    points : ScrewPoints
+        The part of its surface that counts.
+    outside : ndarray, shape (n,)
+        How far these points lie outside the bone, mm; negative inside.
+    """
     breach = float(outside.max())
     breaches: dict[str, float] = {}
     if breach > RESOLVED_MM:
-        breaches = breaches_by_direction(points.local, outside, screw, field)
+        breaches = _by_direction(points.local, outside, screw, field)
     largest = max(breaches.values(), default=0.0)
     canal = canal_intrusion_mm(screw, field.frame)
     towards = max(breaches, key=lambda name: breaches[name]) if breaches else None
@@ -114,7 +133,6 @@ def assess_screw(screw: Screw, field: BoneField) -> Assessment:
         direction=towards,
         margin_mm=float(np.clip(-breach, -FAR_MM, FAR_MM)),
         canal_intrusion_mm=canal,
-        heary=_heary(points, outside, screw, field, canal),
     )
     return Assessment(grade, breaches)
 
@@ -266,7 +284,7 @@ def _start_mm(screw: Screw, frame: VertebraFrame) -> float:
     return float(np.clip(isthmus - _BEHIND_ISTHMUS_MM, 0.0, 0.5 * screw.length_mm))
 
 
-def breaches_by_direction(
+def _by_direction(
     local: FloatArray, outside: FloatArray, screw: Screw, field: BoneField
 ) -> dict[str, float]:
     """Return the largest breach per direction: anatomy tells in the canal, the bone elsewhere.

@@ -11,15 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from spinemar.implants.placement import Grade, Screw
+from spinemar.implants.placement import Screw
 from spinemar.implants.shapes.screw import shank_axis
 from spinemar.planning.grades.gertzbein_robbins import (
     FAR_MM,
-    RESOLVED_MM,
     Assessment,
-    breaches_by_direction,
+    assess_surface,
     canal_intrusion_mm,
-    letter_for,
     screw_points,
 )
 from spinemar.planning.grades.gradable import vertebra_doubt
@@ -54,27 +52,14 @@ def graded_in_pelvis(screw: Screw, field: PelvicField | None) -> Screw:
 def assess_in_pelvis(screw: Screw, field: PelvicField) -> Assessment:
     """Grade a screw in sacrum and hips, the joint between them closed."""
     points = screw_points(screw, field.frame, min(_ENTRY_MM, screw.length_mm / 2))
-    outside = field.distance_local_mm(points.local)
-    breach = float(outside.max())
-    breaches = {}
-    if breach > RESOLVED_MM:
-        breaches = breaches_by_direction(points.local, outside, screw, field)
-    largest = max(breaches.values(), default=0.0)
-    towards = max(breaches, key=lambda name: breaches[name]) if breaches else None
-    canal = canal_intrusion_mm(screw, field.frame)
-    if breaches and canal > RESOLVED_MM:
-        towards = "medial"
+    found = assess_surface(screw, field, points, field.distance_local_mm(points.local))
     whole = screw_points(screw, field.frame, 0.0).local
-    grade = Grade(
-        letter=letter_for(largest),
-        breach_mm=min(largest, FAR_MM),
-        direction=towards,
-        margin_mm=float(np.clip(-breach, -FAR_MM, FAR_MM)),
-        canal_intrusion_mm=canal,
+    grade = replace(
+        found.grade,
         notch_mm=field.notch_mm(whole, screw.side),
         acetabulum_mm=field.acetabulum_mm(whole, screw.side),
     )
-    return Assessment(grade, breaches)
+    return replace(found, grade=grade)
 
 
 def pelvic_doubt(screw: Screw, field: PelvicField) -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from spinemar.implants.catalogue import ScrewModel
 from spinemar.implants.shapes.solids import FloatArray
 from spinemar.planning.grades.pelvic_bone import HIP, JOINT_MM, PelvicField
-from spinemar.planning.trajectories.search import Trajectory
+from spinemar.planning.trajectories.search import Trajectory, apart
 from spinemar.spine.model import VertebraFrame
 
 _STEP_MM, _LONGEST_MM = 1.5, 110.0
@@ -35,7 +35,7 @@ _LEAST_IN_HIP_MM = 30.0
 _MARGIN_MM = 1.5
 _ROUNDS, _PARENTS, _CHILDREN = 4, 30, 400
 _REACH = (6.0, 4.0, 2.0, 2.0)
-_APART_MM, _APART_DEG, _OFFERS = 4.0, 5.0, 4
+_APART, _OFFERS = (4.0, 5.0), 4
 
 
 @dataclass(frozen=True)
@@ -221,17 +221,11 @@ class _Search:
         order = order[np.isfinite(totals[order])][:400]
         scores, lengths, least = self.judged(candidates[order])
         entries, along = self.ways(candidates[order])
-        chosen: list[int] = []
-        for n in range(len(order)):
-            if all(_apart(n, other, entries, along) for other in chosen):
-                chosen.append(n)
-            if len(chosen) == _OFFERS:
-                break
         return tuple(
             self._trajectory(
                 candidates[order[n]], entries[n], along[n], (scores[n], lengths[n], least[n])
             )
-            for n in chosen
+            for n in apart(entries, along, _OFFERS, _APART)
         )
 
     def _trajectory(
@@ -256,12 +250,6 @@ class _Search:
             convergence_deg=-float(candidate[0]),
             sagittal_deg=float(candidate[1]),
         )
-
-
-def _apart(n: int, other: int, entries: FloatArray, along: FloatArray) -> bool:
-    cosine = np.clip(along[n] @ along[other], -1.0, 1.0)
-    far = np.linalg.norm(entries[n] - entries[other]) >= _APART_MM
-    return bool(far or np.degrees(np.arccos(cosine)) >= _APART_DEG)
 
 
 def _posterior_spine(field: PelvicField, side: str) -> FloatArray:

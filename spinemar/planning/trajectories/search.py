@@ -17,13 +17,13 @@ from spinemar.planning.trajectories.scores import (
     score,
 )
 
-__all__ = ["Pedicle", "Trajectory", "Weights", "best_trajectories", "by_score"]
+__all__ = ["Pedicle", "Trajectory", "Weights", "apart", "best_trajectories", "by_score"]
 
 _ROUNDS, _PER_ROUND, _PARENTS = 4, 400, 24
 # First steps of the refinement: two angles in degrees, two shifts in mm.
 _REACH = (2.5, 2.0, 0.4, 0.6)
-# Two trajectories are alternatives of one another from this distance or angle on.
-_APART_MM, _APART_DEG = 1.5, 4.0
+# Two trajectories are alternatives of one another from this distance or angle on, mm and degrees.
+_APART = (1.5, 4.0)
 # Thinner screws are tried until so much bone is left beside them.
 _GOOD_MARGIN_MM, _DIAMETERS = 0.5, 4
 
@@ -121,20 +121,37 @@ def _distinct(pedicle: Pedicle, candidates: FloatArray, count: int) -> tuple[Tra
     scores = score(pedicle, candidates)
     axis = directions(pedicle, candidates)
     entries = crossings(pedicle, candidates) + scores.entry_mm[:, None] * axis
+    ways = candidates, entries, axis
+    return tuple(_trajectory(pedicle, scores, ways, n) for n in apart(entries, axis, count, _APART))
+
+
+def apart(
+    entries: FloatArray, axis: FloatArray, count: int, least: tuple[float, float]
+) -> list[int]:
+    """Return the first `count` ways that differ enough from all before them.
+
+    Parameters
+    ----------
+    entries, axis : ndarray, shape (n, 3)
+        Entries in mm and unit directions, the best way first.
+    count : int
+    least : (mm, degrees)
+        By which entries or directions differ enough.
+    """
+    least_mm, least_deg = least
+
+    def differ(n: int, other: int) -> bool:
+        cosine = np.clip(axis[n] @ axis[other], -1.0, 1.0)
+        far = np.linalg.norm(entries[n] - entries[other]) >= least_mm
+        return bool(far or np.degrees(np.arccos(cosine)) >= least_deg)
+
     chosen: list[int] = []
-    for n in range(len(candidates)):
-        if all(_apart(n, other, entries, axis) for other in chosen):
+    for n in range(len(entries)):
+        if all(differ(n, other) for other in chosen):
             chosen.append(n)
         if len(chosen) == count:
             break
-    ways = candidates, entries, axis
-    return tuple(_trajectory(pedicle, scores, ways, n) for n in chosen)
-
-
-def _apart(n: int, other: int, entries: FloatArray, axis: FloatArray) -> bool:
-    cosine = np.clip(axis[n] @ axis[other], -1.0, 1.0)
-    far = np.linalg.norm(entries[n] - entries[other]) >= _APART_MM
-    return bool(far or np.degrees(np.arccos(cosine)) >= _APART_DEG)
+    return chosen
 
 
 def _trajectory(
