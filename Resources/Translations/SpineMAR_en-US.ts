@@ -1749,6 +1749,10 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>{letter} (level not confirmed)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>{letter}: {mm} mm in the canal, medial</source>
             <translation type="unfinished" />
         </message>
@@ -1934,6 +1938,10 @@ white: brighter after; black: darker</source>
         </message>
         <message>
             <source>only in B</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source> (the level of {count} is not confirmed)</source>
             <translation type="unfinished" />
         </message>
         <message>

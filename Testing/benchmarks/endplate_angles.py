@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from spinemar.spine.labels.levels import level_position
 from spinemar.spine.segmentation.segment import segment_spine
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT.parent / "shared" / "data" / "ct"
+DATA = Path(os.environ.get("SPINEMAR_CT_DATA") or ROOT.parent / "shared" / "data" / "ct")
 LANDMARKS = ROOT / "Resources" / "Landmarks"
 ENDPLATES = LANDMARKS / "endplates"
 SAMPLE = "lidc_idri_0001"

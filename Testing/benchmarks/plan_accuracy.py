@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from spinemar.spine.serial import spine_from_json, spine_to_json
 from spinemar.volume import CTVolume
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT.parent / "shared" / "data" / "ct"
+DATA = Path(os.environ.get("SPINEMAR_CT_DATA") or ROOT.parent / "shared" / "data" / "ct")
 KEPT = ROOT / "build" / "segmentations"
 SAMPLE = "lidc_idri_0001"
 SPLIT = {

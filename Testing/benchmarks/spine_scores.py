@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -33,7 +34,7 @@ from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.volume import CTVolume, LabelVolume
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT.parent / "shared" / "data" / "ct"
+DATA = Path(os.environ.get("SPINEMAR_CT_DATA") or ROOT.parent / "shared" / "data" / "ct")
 LANDMARKS = ROOT / "Resources" / "Landmarks"
 SAMPLE = "lidc_idri_0001"
 BUILD = ROOT / "build" / "spine"

@@ -23,6 +23,7 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.io import read_volume
 from spinemar.planning.constructs.automatic import PlanSettings, plan_construct
+from spinemar.planning.report.wording import letter_of
 from spinemar.planning.trajectories.sites import sites_from_landmarks
 from spinemar.spine.anatomy.agreement.level_evidence import with_level_evidence
 from spinemar.spine.anatomy.frames import frames_from_labels
@@ -55,10 +56,8 @@ def main() -> None:
             print(f"| {name}, {level} | {what} | {told} |", flush=True)
         for step in (-1, 1):
             said = with_level_evidence(shift_levels(without_sacrum(spine), step), volume)
-            frame = next(f for f in said.vertebrae if f.level == shift_level(level, step))
-            letter = "not graded" if frame.level_doubt else "as they lie"
-            text = frame.level_doubt or " ".join(frame.warnings)
-            print(f"| {name}, {level} | named {step:+d} | {letter} | {text} |", flush=True)
+            told = planned_on(said, volume, shift_level(level, step))
+            print(f"| {name}, {level} | named {step:+d} | {told} |", flush=True)
 
 
 def named(name: str) -> SpineModel:
@@ -162,12 +161,16 @@ def thin(labels: LabelVolume, mm: float) -> LabelVolume:
 def judged(labels: LabelVolume, ct: CTVolume, level: str) -> str:
     """Plan one vertebra on labels; return the grades and what is said."""
     try:
-        spine = frames_from_labels(labels, ct)
-        settings = PlanSettings(with_rods=False, alternatives=1)
-        plan = plan_construct(spine, ct, [level], load_catalogue(), settings)
+        return planned_on(frames_from_labels(labels, ct), ct, level)
     except InputError as error:
         return f"refused | {error.problem}"
-    letters = [s.grade.letter if s.grade else "not graded" for s in plan.screws]
+
+
+def planned_on(spine: SpineModel, ct: CTVolume, level: str) -> str:
+    """Plan one vertebra of a spine; return the grades as they are shown and what is said."""
+    settings = PlanSettings(with_rods=False, alternatives=1)
+    plan = plan_construct(spine, ct, [level], load_catalogue(), settings)
+    letters = [letter_of(screw) for screw in plan.screws]
     return f"{', '.join(letters) or 'no screw'} | {' '.join(plan.warnings) or '-'}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from Testing.gui.plannerpanel import chip, click, openPanel, press, select, sliceView
+from Testing.gui.plannerpanel import chip, click, finish, openPanel, press, select, sliceView
 
 pytestmark = pytest.mark.gui
 
@@ -382,3 +382,36 @@ def test_chips_are_read_and_vertebrae_are_grey(host, panel):
     for n in range(segmentation.GetNumberOfSegments()):
         colour = segmentation.GetNthSegment(n).GetColor()
         assert np.ptp(colour) < 0.02
+
+
+def test_a_level_that_nothing_confirms_stands_beside_every_letter(host, panel):
+    """In rows, at heads, in slices and in the summary, until somebody states the names."""
+    from spinemar.spine.labels.levels import UNCONFIRMED_LEVELS
+
+    planner, ui = panel.planner, panel.ui
+    plan, spine = planner.plan, planner.session.spine
+    frames = tuple(replace(f, warnings=(UNCONFIRMED_LEVELS,)) for f in spine.vertebrae)
+    panel.parameters.segmentation = planner.useSpine(replace(spine, vertebrae=frames))
+    planner.loadPlan(plan)
+    panel.fillLevels()
+    host.process(0.1)
+    names = [screw.id for screw in plan.screws]
+    assert all(chip(panel, name)[1:].startswith(" (level not confirmed)") for name in names)
+    assert f"the level of {len(names)} is not confirmed" in ui.summaryLabel.text
+    select(host, panel, names[0])
+    assert "(level not confirmed)" in ui.selectedLabel.text
+    heads = planner.scene.GetFirstNodeByName("Names of screws")
+    assert all(", level?" in heads.GetNthControlPointLabel(n) for n in range(len(names)))
+    in_slices = [text for view in panel.views._captions._views.values() for _, text in view.named]
+    assert in_slices
+    assert all(", level?" in text for text in in_slices)
+    # Stated by the user: the same letters, without the doubt.
+    letters = [screw.grade.letter for screw in planner.plan.screws]
+    ui.spineTable.setCurrentCell(0, 0)
+    panel.spine.onCell(0, 0)
+    click(ui.relabelButton)
+    finish(host, panel)
+    assert [chip(panel, name)[0] for name in names] == letters
+    assert "not confirmed" not in "".join(chip(panel, name) for name in names)
+    assert "not confirmed" not in ui.summaryLabel.text
+    assert all("level?" not in heads.GetNthControlPointLabel(n) for n in range(len(names)))

@@ -124,6 +124,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
                 "heary": "" if screw.grade is None else screw.grade.heary,
                 "notch_mm": None if screw.grade is None else screw.grade.notch_mm,
                 "acetabulum_mm": None if screw.grade is None else screw.grade.acetabulum_mm,
+                "level_confirmed": None if screw.grade is None else screw.grade.level_confirmed,
                 "not_graded": screw.not_graded,
             }
             for screw in plan.screws

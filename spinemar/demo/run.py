@@ -26,6 +26,7 @@ from spinemar.physics.scanner import SimulatedScan, simulate_scan
 from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_from_json, write_plan
+from spinemar.planning.report.wording import letter_of
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.report import (
     REPORT_NAME,
@@ -251,7 +252,7 @@ def _introduction(plan: Plan, settings: ScannerSettings) -> str:
 def _screw_facts(plan: Plan) -> str:
     return ", ".join(
         f"{s.id} {s.diameter_mm:.1f} x {s.length_mm:.0f} mm "
-        f"({f'grade {s.grade.letter}' if s.grade else 'not graded'})"
+        f"({f'grade {letter_of(s)}' if s.grade else letter_of(s)})"
         for s in plan.screws
     )
 

@@ -58,6 +58,9 @@ class Grade:
         and from the joint of the hip (negative: in it); None where that is not known.
     heary : str
         Class of Heary, "I" to "IV", of a pedicle screw; "" where it has none.
+    level_confirmed : bool
+        Whether the CT, or whoever states the levels, bears out the name of the vertebra that the
+        screw is graded in.
     """
 
     letter: str
@@ -68,6 +71,7 @@ class Grade:
     notch_mm: float | None = None
     acetabulum_mm: float | None = None
     heary: str = ""
+    level_confirmed: bool = True
 
     def __post_init__(self) -> None:
         check_choice("grade", self.letter, GRADE_LETTERS)

@@ -221,8 +221,8 @@ def _labelled(
     Behind them: their names, what speaks against them, and what is said of their names.
     """
     from spinemar.spine.labels.conventions import to_verse
-    from spinemar.spine.labels.levels import VERSE_IDS
-    from spinemar.spine.segmentation.segment import GUESSED_LEVELS, segment_spine
+    from spinemar.spine.labels.levels import GUESSED_LEVELS, VERSE_IDS
+    from spinemar.spine.segmentation.segment import segment_spine
 
     names = {number: level for level, number in VERSE_IDS.items()}
     if labels is not None:

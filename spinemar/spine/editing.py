@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from spinemar.errors import GeometryError, InputError
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.agreement.compare import compared_with_ct
-from spinemar.spine.anatomy.agreement.level_evidence import UNCONFIRMED_LEVELS
 from spinemar.spine.anatomy.frames import frames_along
 from spinemar.spine.labels.levels import (
+    GUESSED_LEVELS,
     SACRUM,
+    UNCONFIRMED_LEVELS,
     VERSE_IDS,
     level_position,
     parse_level,
@@ -23,7 +24,7 @@ from spinemar.spine.labels.levels import (
     steps_between,
 )
 from spinemar.spine.model import SpineModel, VertebraFrame
-from spinemar.spine.segmentation.segment import GUESSED_LEVELS, segment_spine
+from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.volume import CTVolume, LabelVolume
 
 
@@ -252,6 +253,12 @@ def refit_vertebrae(
     ordered = sorted([*kept, *new], key=lambda frame: level_position(frame.level))
     refitted = replace(model, labels=labels, vertebrae=tuple(ordered))
     return refitted if volume is None else compared_with_ct(refitted, volume, cancel=cancel)
+
+
+def with_names_of(fitted: SpineModel, model: SpineModel) -> SpineModel:
+    """Return a spine that was fitted anew with what was said of the names in its column."""
+    frames = tuple(_named_as(frame, model) for frame in fitted.vertebrae)
+    return replace(fitted, vertebrae=frames)
 
 
 def _named_as(frame: VertebraFrame, model: SpineModel) -> VertebraFrame:

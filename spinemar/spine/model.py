@@ -15,7 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from spinemar.errors import InputError
 from spinemar.spine.labels.boxes import Box, label_boxes
-from spinemar.spine.labels.levels import SACRUM, VERSE_IDS, WITHOUT_FRAME
+from spinemar.spine.labels.levels import (
+    GUESSED_LEVELS,
+    SACRUM,
+    UNCONFIRMED_LEVELS,
+    VERSE_IDS,
+    WITHOUT_FRAME,
+)
 from spinemar.volume import LabelVolume
 
 #: Below this confidence a vertebra or a pedicle is reported as uncertain.
@@ -212,6 +218,11 @@ class VertebraFrame:
         """Unit vector to the head."""
         axis: FloatArray = self.axes_ras[2]
         return axis
+
+    @property
+    def level_confirmed(self) -> bool:
+        """Whether the CT, or whoever states the levels, bears its name out."""
+        return not {GUESSED_LEVELS, UNCONFIRMED_LEVELS} & set(self.warnings)
 
     def endplate(self, name: str) -> Endplate | None:
         """Return an endplate as the CT shows it, else as the labels have it; None without."""

@@ -18,7 +18,7 @@ from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.agreement.level_evidence import with_level_evidence
 from spinemar.spine.anatomy.frames import frames_along, frames_from_labels
 from spinemar.spine.anatomy.pelvis.femoral_heads import with_femoral_heads
-from spinemar.spine.editing import with_first_level
+from spinemar.spine.editing import with_first_level, with_names_of
 from spinemar.spine.labels.conventions import names_vertebrae
 from spinemar.spine.model import SpineModel
 from spinemar.spine.segmentation.segment import segment_spine
@@ -79,7 +79,8 @@ def spine_from_segmentation(
         volume, first_level=first_level, seeds=seeds, progress=progress, cancel=cancel
     )
     divided = LabelVolume(_divide(mask, model.labels), volume.ijk_to_ras)
-    return frames_along(divided, model.canal_ras, volume, cancel=cancel)
+    found = frames_along(divided, model.canal_ras, volume, cancel=cancel)
+    return with_names_of(found, model)
 
 
 def settled_levels(

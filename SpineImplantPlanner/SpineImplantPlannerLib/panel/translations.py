@@ -12,6 +12,7 @@ from spinemar.planning.report.wording import (
     NEAR_HIP,
     NEAR_NOTCH,
     NOT_GRADED,
+    UNCONFIRMED,
 )
 
 
@@ -32,6 +33,7 @@ def translated(text):
         "crosslinks": _("crosslinks"),
         "meshes": _("imported surfaces"),
         NOT_GRADED: _("not graded"),
+        UNCONFIRMED: _("{letter} (level not confirmed)"),
         IN_CANAL: _("{letter}: {mm} mm in the canal, medial"),
         BREACH: _("{letter}: {mm} mm {direction}"),
         CERTAIN: _("certain"),

@@ -12,7 +12,7 @@ from spinemar.implants.placement import PELVIS, Screw
 from spinemar.planning.constructs.rods import RodSettings, contour_rod
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.findings import with_findings
-from spinemar.planning.grades.gertzbein_robbins import graded_screw
+from spinemar.planning.grades.gertzbein_robbins import graded_screw, with_level_standing
 from spinemar.planning.grades.hu_profile import HuProfile, hu_profile
 from spinemar.planning.plans.commands import Command, MoveScrew, ReplacePlan
 from spinemar.planning.plans.history import History, Step
@@ -238,8 +238,14 @@ class PlanningSession:
         return graded_screw(screw, self.field(screw.site), self.frames().values())
 
     def graded(self, plan: Plan) -> Plan:
-        """Return the plan with those screws graded that are not, and with what is to check."""
-        screws = tuple(s if s.grade is not None else self.gradedScrew(s) for s in plan.screws)
+        """Return the plan with those screws graded that are not, and with what is to check.
+
+        The letters of others stay; whether their levels are confirmed is of the present spine.
+        """
+        screws = tuple(
+            self.gradedScrew(s) if s.grade is None else with_level_standing(s, self.frame(s.level))
+            for s in plan.screws
+        )
         plan = replace(plan, screws=screws)
         return plan if self.spine is None else with_findings(plan, self.spine, self.catalogue)
 

@@ -13,7 +13,7 @@ from spinemar.planning.plans.commands import ReplacePlan, SetNotes
 from spinemar.planning.plans.compare import compare_plans
 from spinemar.planning.report.colours import GRADE_COLOURS
 from spinemar.planning.report.tables import collision_line
-from spinemar.planning.report.wording import danger_line, in_canal
+from spinemar.planning.report.wording import danger_line, in_canal, unconfirmed_count
 
 
 class CheckStep:
@@ -60,6 +60,8 @@ class CheckStep:
         letters = [s.grade.letter if s.grade else _("not graded") for s in plan.screws]
         worst = [x for x in (*"EDCBA", _("not graded")) if x in letters]
         grades = ", ".join(f"{letters.count(x)} {x}" for x in worst)
+        if doubtful := unconfirmed_count(plan):
+            grades += _(" (the level of {count} is not confirmed)").format(count=doubtful)
         counts = [f"{n} {translated(group)}" for group, n in counts_of(plan).items() if n]
         dangers = "; ".join(danger_line(screw, translated) for screw in in_canal(plan))
         self.ui.summaryLabel.text = _("{dangers}{implants}. Grades: {grades}. {warnings}").format(

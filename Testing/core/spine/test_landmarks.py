@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "Resources" / "Landmarks"
 SCHEMA = FOLDER / "schema" / "landmarks.schema.json"
-CT_FOLDER = ROOT.parent / "shared" / "data" / "ct"
+CT_FOLDER = Path(os.environ.get("SPINEMAR_CT_DATA") or ROOT.parent / "shared" / "data" / "ct")
 FILES = sorted(FOLDER.glob("*.json"))
 ORDER = (
     [f"C{n}" for n in range(1, 8)]

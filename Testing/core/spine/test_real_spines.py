@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from spinemar.spine.segmentation.segment import segment_spine
 
 ROOT = Path(__file__).resolve().parents[3]
 LANDMARKS = ROOT / "Resources" / "Landmarks"
-SHARED = ROOT.parent / "shared" / "data" / "ct"
+SHARED = Path(os.environ.get("SPINEMAR_CT_DATA") or ROOT.parent / "shared" / "data" / "ct")
 CORD = 79
 
 pytestmark = pytest.mark.slow

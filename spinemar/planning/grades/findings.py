@@ -117,20 +117,28 @@ def _unequal(left: Screw, right: Screw) -> bool:
 def _doubtful_vertebrae(plan: Plan, spine: SpineModel) -> Iterator[str]:
     """Yield what the segmentation says against the planned vertebrae, alike ones together."""
     said: dict[str, list[str]] = {}
+    planned = _planned_levels(plan)
     for vertebra in spine.vertebrae:
-        if vertebra.level in plan.levels:
+        if vertebra.level in planned:
             for text in vertebra.warnings:
                 said.setdefault(text, []).append(vertebra.level)
     for text, levels in said.items():
         yield f"{', '.join(levels)}: {text[:1].lower()}{text[1:]}"
 
 
+def _planned_levels(plan: Plan) -> set[str]:
+    """Return every level that something of the plan lies in, discs' both ones."""
+    discs = (level for cage in plan.cages for level in cage.level.split("/"))
+    return {*plan.levels, *(screw.level for screw in plan.screws), *discs}
+
+
 def _porous_bone(plan: Plan, spine: SpineModel) -> Iterator[str]:
     """Yield the planned bodies whose bone is as thin as in osteoporosis."""
+    planned = _planned_levels(plan)
     porous = [
         f"{vertebra.level} ({vertebra.agreement.core_hu:.0f} HU)"
         for vertebra in spine.vertebrae
-        if vertebra.level in plan.levels
+        if vertebra.level in planned
         and vertebra.level in _MEASURED_LEVELS
         and vertebra.agreement is not None
         and _is_porous(vertebra.agreement)

@@ -208,8 +208,18 @@ def graded_screw(
         grade = grade_screw(screw, field)
         reason = missed_pedicle(screw, field.frame) if grade.letter in _GOOD else ""
         if not reason:
-            return replace(screw.without_grade(), grade=grade)
+            return with_level_standing(replace(screw.without_grade(), grade=grade), field.frame)
     return _ungraded_screw(screw, reason, (*own, *frames))
+
+
+def with_level_standing(screw: Screw, frame: VertebraFrame | None) -> Screw:
+    """Return a screw whose grade says whether the name of its vertebra is confirmed.
+
+    That changes where somebody states the levels, and the letter does not.
+    """
+    if screw.grade is None or frame is None:
+        return screw
+    return replace(screw, grade=replace(screw.grade, level_confirmed=frame.level_confirmed))
 
 
 def _ungraded_screw(screw: Screw, reason: str, frames: Iterable[VertebraFrame]) -> Screw:

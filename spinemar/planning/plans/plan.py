@@ -22,7 +22,7 @@ __all__ = [
     "Screw",
 ]
 
-PLAN_VERSION = 6
+PLAN_VERSION = 7
 
 
 @dataclass(frozen=True)

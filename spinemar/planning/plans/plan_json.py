@@ -11,14 +11,17 @@ from spinemar.base.json_records import build_record
 from spinemar.base.json_text import parse_json, read_text
 from spinemar.errors import InputError
 from spinemar.planning.plans.plan import PLAN_VERSION, Plan
+from spinemar.spine.labels.levels import GUESSED_LEVELS, UNCONFIRMED_LEVELS
 
 _FORMAT = "spinemar-plan"
 _REMEDY = "Use a plan written by SpineMAR, or correct the file."
 
 # What older versions do not say has a default since, so they are read as they are: 1 knew one rod
 # and one crosslink, 2 not why a screw has no grade, 3 not what of such a screw lies in the canal,
-# 4 not what was seen of a screw in the CT that it was found in, 5 no screws into the ilium.
+# 4 not what was seen of a screw in the CT that it was found in, 5 no screws into the ilium,
+# 6 said in its warnings alone that levels are not confirmed.
 _OLDEST_VERSION = 1
+_LEVELS_IN_GRADES = 7
 
 
 def plan_to_json(plan: Plan) -> str:
@@ -67,4 +70,21 @@ def _present(raw: dict[str, Any]) -> dict[str, Any]:
     if version < _OLDEST_VERSION:
         raise InputError(f"A plan of version {version} is not known.", _REMEDY)
     del raw["format"]
+    if version < _LEVELS_IN_GRADES:
+        _take_levels_from_warnings(raw)
     return {**raw, "version": PLAN_VERSION}
+
+
+def _take_levels_from_warnings(raw: dict[str, Any]) -> None:
+    """Have the grades of an old plan say what only its warnings did: levels not confirmed."""
+    said = raw.get("warnings") or ()
+    unsure = any(
+        isinstance(text, str) and doubt[1:] in text
+        for text in (said if isinstance(said, list) else ())
+        for doubt in (GUESSED_LEVELS, UNCONFIRMED_LEVELS)
+    )
+    screws = raw.get("screws")
+    for screw in screws if unsure and isinstance(screws, list) else ():
+        grade = screw.get("grade") if isinstance(screw, dict) else None
+        if isinstance(grade, dict):
+            grade.setdefault("level_confirmed", False)

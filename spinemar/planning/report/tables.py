@@ -19,7 +19,13 @@ from spinemar.planning.grades.collisions import FACET, Collision
 from spinemar.planning.grades.hu_profile import HuProfile
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import css, grade_colour, ink_on
-from spinemar.planning.report.wording import NOT_GRADED, canal_mm, millimetres
+from spinemar.planning.report.wording import (
+    NOT_GRADED,
+    canal_mm,
+    millimetres,
+    short_letter,
+    unconfirmed_count,
+)
 from spinemar.planning.trajectories.angles import pedicle_width_mm, screw_angles
 from spinemar.spine.model import FemoralHead, VertebraFrame
 
@@ -64,7 +70,7 @@ def screw_row(
         (NOT_GRADED, canal or "-", "-", "-", "-")
         if grade is None
         else (
-            grade.letter,
+            short_letter(screw),
             canal or "0",
             millimetres(grade.breach_mm) if grade.direction else "0",
             grade.direction or "-",
@@ -91,6 +97,8 @@ def summary_line(plan: Plan) -> str:
     """Say in one line what a plan holds, how its screws are graded and how much is to check."""
     letters = [NOT_GRADED if s.grade is None else s.grade.letter for s in plan.screws]
     counts = [f"{letters.count(x)} {x}" for x in (*GRADE_LETTERS[::-1], NOT_GRADED) if x in letters]
+    if doubtful := unconfirmed_count(plan):
+        counts.append(f"the level of {doubtful} is not confirmed")
     others = [f"{len(getattr(plan, g))} {g}" for g in GROUPS[1:] if getattr(plan, g)]
     line = f"{len(plan.screws)} screws ({', '.join(counts) or 'none'})"
     line = ", ".join([line, *others]) + "."
@@ -199,8 +207,8 @@ def plan_csv(
     header = [
         "id", "level", "side", "kind", "model", "material", "diameter_mm", "length_mm", *points,
         "locked", "grade", "canal_intrusion_mm", "breach_mm", "direction", "margin_mm",
-        "heary", "notch_mm", "acetabulum_mm", "convergence_deg", "cranial_deg", "pedicle_width_mm",
-        "hu_mean", "hu_minimum", "hu_pedicle", "hu_body",
+        "heary", "level_confirmed", "notch_mm", "acetabulum_mm", "convergence_deg", "cranial_deg",
+        "pedicle_width_mm", "hu_mean", "hu_minimum", "hu_pedicle", "hu_body",
     ]  # fmt: skip
     rows: list[list[object]] = []
     for s in plan.screws:
@@ -218,7 +226,7 @@ def plan_csv(
 def _graded_cells(screw: Screw) -> list[object]:
     grade = screw.grade
     if grade is None:
-        return [NOT_GRADED, round(screw.ungraded_canal_mm, 3) or "", "", "", "", "", "", ""]
+        return [NOT_GRADED, round(screw.ungraded_canal_mm, 3) or "", "", "", "", "", "", "", ""]
     gaps = (grade.notch_mm, grade.acetabulum_mm)
     return [
         grade.letter,
@@ -227,6 +235,7 @@ def _graded_cells(screw: Screw) -> list[object]:
         grade.direction or "",
         round(grade.margin_mm, 3),
         grade.heary,
+        grade.level_confirmed,
         *("" if gap is None else round(gap, 1) for gap in gaps),
     ]
 

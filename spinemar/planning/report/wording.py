@@ -10,6 +10,7 @@ from spinemar.planning.grades.gertzbein_robbins import RESOLVED_MM
 from spinemar.planning.plans.plan import Plan
 
 NOT_GRADED = "not graded"
+UNCONFIRMED = "{letter} (level not confirmed)"
 IN_CANAL = "{letter}: {mm} mm in the canal, medial"
 BREACH = "{letter}: {mm} mm {direction}"
 CERTAIN = "certain"
@@ -24,7 +25,7 @@ BONE = {
 }
 #: What `screw_line` asks its `word` for, to be translated.
 PHRASES = (
-    NOT_GRADED, IN_CANAL, BREACH, CERTAIN, BETWEEN, HEARY_CLASS, NEAR_NOTCH, NEAR_HIP,
+    NOT_GRADED, UNCONFIRMED, IN_CANAL, BREACH, CERTAIN, BETWEEN, HEARY_CLASS, NEAR_NOTCH, NEAR_HIP,
     *BONE.values(),
 )  # fmt: skip
 
@@ -45,6 +46,29 @@ def canal_mm(screw: Screw) -> float:
     return screw.canal_intrusion_mm if screw.canal_intrusion_mm > RESOLVED_MM else 0.0
 
 
+def letter_of(screw: Screw, word: Callable[[str], str] = str) -> str:
+    """Say the letter of a screw, and beside it that its vertebra's name is not confirmed.
+
+    Whoever shows a letter shows this: a screw can lie well in the wrong vertebra.
+    """
+    grade = screw.grade
+    if grade is None:
+        return word(NOT_GRADED)
+    return grade.letter if grade.level_confirmed else word(UNCONFIRMED).format(letter=grade.letter)
+
+
+def short_letter(screw: Screw) -> str:
+    """Return what `letter_of` says where there is little room: "A, level?"."""
+    if screw.grade is None:
+        return NOT_GRADED
+    return screw.grade.letter + ("" if screw.grade.level_confirmed else ", level?")
+
+
+def unconfirmed_count(plan: Plan) -> int:
+    """Count the screws whose letter is of a vertebra with a name that is not confirmed."""
+    return sum(s.grade is not None and not s.grade.level_confirmed for s in plan.screws)
+
+
 def grade_line(screw: Screw, word: Callable[[str], str] = str) -> str:
     """Say a screw's grade, its worst news first: "E: 6.7 mm in the canal, medial".
 
@@ -57,15 +81,13 @@ def grade_line(screw: Screw, word: Callable[[str], str] = str) -> str:
         Translates words of `PHRASES` and directions.
     """
     grade = screw.grade
-    letter = word(NOT_GRADED) if grade is None else grade.letter
+    letter = letter_of(screw, word)
     if canal := canal_mm(screw):
         return word(IN_CANAL).format(letter=letter, mm=millimetres(canal))
-    if grade is None:
+    if grade is None or grade.direction is None:
         return letter
-    if grade.direction is None:
-        return grade.letter
     return word(BREACH).format(
-        letter=grade.letter,
+        letter=letter,
         mm=millimetres(grade.breach_mm),
         direction=word(grade.direction),
     )
@@ -115,9 +137,8 @@ def head_label(screw: Screw, *, touches: bool = False) -> str:
     touches : bool
         Whether it collides with something: the label says so.
     """
-    letter = NOT_GRADED if screw.grade is None else screw.grade.letter
     canal = ", in the canal" if screw.grade is None and canal_mm(screw) else ""
-    return f"{short_name(screw)} · {letter}{canal}" + " · touches" * touches
+    return f"{short_name(screw)} · {short_letter(screw)}{canal}" + " · touches" * touches
 
 
 def in_canal(plan: Plan) -> tuple[Screw, ...]:

@@ -27,6 +27,8 @@ _ENOUGH_MM = 1.0
 _BODY_EXTRA_MM = 1.0
 # A bicortical screw passes the cortex at its tip by this much; there it is to leave the bone.
 _THROUGH_MM, _EXIT_MM = (0.4, 1.6), 6.0
+# Bone that ends nearer by this than the cortex that is passed ends at another wall.
+_OTHER_WALL_MM = 1.0
 # A mean of so many HU along the track is as good as any more.
 _DENSE_HU = 400.0
 
@@ -138,7 +140,7 @@ def score(pedicle: Pedicle, candidates: FloatArray) -> Scores:
         length = _lengths(pedicle, np.minimum(front + _THROUGH_MM[1], midline) - entry)
         passes = entry + length >= front + _THROUGH_MM[0]
         length = np.where(passes & _below_plate(pedicle, points, way, front), length, 0.0)
-        held = way < (front - _EXIT_MM)[:, None]
+        held = ~_passed(pedicle, points, axis, front[:, None] - way, depth)
     else:
         length = _lengths(pedicle, np.minimum(front - pedicle.tip_gap_mm, midline) - entry)
         held = np.ones(points.shape[:2], bool)
@@ -207,6 +209,29 @@ def _below_plate(
     exits = pedicle.field.frame.to_ras(points[np.arange(len(points)), index])
     below = (plate.point_ras - exits) @ plate.normal_ras
     return np.asarray(below >= _EXIT_MM)
+
+
+def _passed(
+    pedicle: Pedicle, points: FloatArray, axis: FloatArray, before: FloatArray, depth: FloatArray
+) -> NDArray[np.bool_]:
+    """Tell where bone (n, m) is thin because of the cortex that an axis passes at the front.
+
+    Shortly before it the nearest wall is that cortex: as near as its plane at the exit lets expect.
+    Any nearer wall is another one, which a screw has to keep away from there as elsewhere.
+
+    Parameters
+    ----------
+    pedicle : Pedicle
+    points : ndarray, shape (n, m, 3)
+    axis : ndarray, shape (n, 3)
+    before : ndarray, shape (n, m)
+        How far points lie before the exit, mm; NaN without one.
+    depth : ndarray, shape (n, m)
+    """
+    exits = points[:, 0] + np.nan_to_num(before[:, :1]) * axis
+    lean = np.clip((pedicle.field.outward_local(exits) * axis).sum(axis=1), 0.0, 1.0)
+    near = before < _EXIT_MM
+    return np.asarray(near & (depth > before * lean[:, None] - _OTHER_WALL_MM))
 
 
 def _lengths(pedicle: Pedicle, room: FloatArray) -> FloatArray:

@@ -31,6 +31,13 @@ LEVELS: tuple[str, ...] = (*CERVICAL, *THORACIC, *LUMBAR, SACRUM)
 #: Levels whose anatomy (no bridge for a pedicle screw) no frame describes.
 WITHOUT_FRAME: tuple[str, ...] = ("C1", "C2")
 
+#: What a frame says where its name is nobody's but the software's, or the CT does not settle it.
+GUESSED_LEVELS = "The levels are a guess: check one and shift the others with it."
+UNCONFIRMED_LEVELS = (
+    "The levels are named, but ribs and lengths in this CT neither confirm nor refute the names: "
+    "check one against the sacrum or the last rib."
+)
+
 #: VerSe number of every level, the label value SpineMAR writes.
 VERSE_IDS: Mapping[str, int] = MappingProxyType(
     {level: n + 1 for n, level in enumerate((*CERVICAL, *THORACIC, *LUMBAR))}

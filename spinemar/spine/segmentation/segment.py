@@ -21,6 +21,7 @@ from spinemar.spine.anatomy.frames import frames_along
 from spinemar.spine.anatomy.pelvis.femoral_heads import with_femoral_heads
 from spinemar.spine.anatomy.sacrum.drawn import with_drawn_sacrum
 from spinemar.spine.labels.levels import (
+    GUESSED_LEVELS,
     LEVELS,
     LUMBAR,
     SACRUM,
@@ -53,8 +54,6 @@ from spinemar.spine.straightening.track import (
 )
 from spinemar.volume import CTVolume, LabelVolume
 
-#: What every vertebra says where nobody named one and the signs do not settle it.
-GUESSED_LEVELS = "The levels are a guess: check one and shift the others with it."
 _STEPS = 9
 #: Less of a vertebra than this share is not labelled.
 _LEAST_SHARE = 0.3

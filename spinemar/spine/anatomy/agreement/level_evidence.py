@@ -15,7 +15,13 @@ from scipy import ndimage
 
 from spinemar.spine.anatomy.pedicle_outlines import Density
 from spinemar.spine.labels.level_likelihood import LevelSigns, naming_likelihood
-from spinemar.spine.labels.levels import LEVELS, SACRUM, level_position, shift_level
+from spinemar.spine.labels.levels import (
+    LEVELS,
+    SACRUM,
+    UNCONFIRMED_LEVELS,
+    level_position,
+    shift_level,
+)
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.volume import CTVolume
 
@@ -30,11 +36,6 @@ _RIB_HU, _RIB_LEAST_MM3 = 180.0, 150.0
 _ROOT_MM, _FAR_MM, _NEAR_PEDICLE_MM = 24.0, 52.0, 12.0
 #: Where the field has to show the place of a rib, mm from the middle.
 _SHOWN_MM = 48.0
-
-UNCONFIRMED_LEVELS = (
-    "The levels are named, but ribs and lengths in this CT neither confirm nor refute the names: "
-    "check one against the sacrum or the last rib."
-)
 
 
 def with_level_evidence(model: SpineModel, volume: CTVolume) -> SpineModel:
