@@ -146,10 +146,10 @@ def test_locked_screws_are_kept(spinemar, patient, planned):
         raw["screws"][0][point][2] += 2.0
     (patient / "locked.json").write_text(json.dumps(raw))
     run = spinemar("plan", patient / "ct.nrrd", "--labels", patient / "labels.nrrd", "--levels",
-                   "T12-L2", "--keep", patient / "locked.json", "-o", patient / "again.json",
+                   "T12-L2", "--keep", patient / "locked.json", "-o", patient / "told.json",
                    "--overwrite")  # fmt: skip
     assert run.code == 0
-    kept = read_plan(patient / "again.json").screw(raw["screws"][0]["id"])
+    kept = read_plan(patient / "told.json").screw(raw["screws"][0]["id"])
     assert list(kept.entry) == raw["screws"][0]["entry"]
 
 
@@ -294,7 +294,7 @@ def test_levels_that_nothing_confirms_stand_beside_every_letter(spinemar, patien
     for letter in letters:
         assert f"{letter}, level?" in page
         assert f"{letter} (level not confirmed)" in page
-    run = spinemar(*asked, "--no-rods", "-o", patient / "again.json")
+    run = spinemar(*asked, "--no-rods", "-o", patient / "told.json")
     assert run.code == 0
     told = run.out
     assert all(f"{letter}, level?" in told for letter in letters)
