@@ -855,6 +855,22 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Alignment</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Angles between endplates as the CT shows them, now and with the planned cages: a cage gives its disc its own lordosis and height.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Show the endplates in the views</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Draw the endplates that the angles lie between, in slices and in 3-D, with the angles beside them.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Keep as A</source>
             <translation type="unfinished" />
         </message>
@@ -1893,6 +1909,10 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Segment the spine first.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Kept as plan A.</source>
             <translation type="unfinished" />
         </message>
@@ -1925,6 +1945,18 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Angle</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Now, °</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>With cages, °</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>not graded</source>
             <translation type="unfinished" />
         </message>
@@ -1949,11 +1981,19 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Lying in the scanner, in lateral and frontal projection. {doubt}</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>mean</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>Show plan A</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>No curve of this spine is seen as a whole.</source>
             <translation type="unfinished" />
         </message>
         <message>

@@ -1,4 +1,4 @@
-"""Step 4 of the panel: summary, collisions, plan A against plan B, lock, notes."""
+"""Step 4 of the panel: summary, alignment, collisions, plan A against plan B, lock, notes."""
 
 from html import escape
 
@@ -8,11 +8,13 @@ from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib.panel import reasons, tables
 from SpineImplantPlannerLib.panel.translations import translated
+from SpineImplantPlannerLib.views.endplates import EndplateSheets
 from spinemar.implants.kinds import counts_of
+from spinemar.planning.alignment.plates import measured_plates
 from spinemar.planning.plans.commands import ReplacePlan, SetNotes
 from spinemar.planning.plans.compare import compare_plans
 from spinemar.planning.report.colours import GRADE_COLOURS
-from spinemar.planning.report.tables import collision_line
+from spinemar.planning.report.tables import alignment_rows, collision_line
 from spinemar.planning.report.wording import danger_line, in_canal, unconfirmed_count
 
 
@@ -35,6 +37,9 @@ class CheckStep:
                 _("Length, mm"),
             ],
         )
+        tables.prepare(ui.alignmentTable, [_("Angle"), _("Now, °"), _("With cages, °")])
+        self._measured, self._sheets = None, EndplateSheets()
+        ui.showAlignmentCheckBox.connect("toggled(bool)", self.onShowAlignment)
         for name, slot in (
             ("check", self.onCheck),
             ("keep", self.onKeep),
@@ -53,6 +58,7 @@ class CheckStep:
 
     def close(self):
         self._timer.stop()
+        self._sheets.remove()
 
     def refresh(self):
         """Summarise the plan."""
@@ -87,9 +93,44 @@ class CheckStep:
             self.ui.notesEdit.blockSignals(False)
         if self.ui.compareButton.checked:
             self._compare()
+        self._align()
         if self._collisions or self._dangers:
             self._collisions = self._dangers = ()
             tables.fill(self.ui.collisionTable, [])
+
+    def _align(self):
+        """Show the angles of the present spine, now and with the plan's cages."""
+        spine, cages = self.panel.planner.session.spine, self.panel.planner.plan.cages
+        if self._measured == (id(spine), cages):
+            return
+        self._measured = id(spine), cages
+        rows = [] if spine is None else alignment_rows(spine.vertebrae, cages, spine.femoral_heads)
+        tables.fill(self.ui.alignmentTable, rows)
+        if spine is None:
+            remark = _("Segment the spine first.")
+        else:
+            remark = _("Lying in the scanner, in lateral and frontal projection. {doubt}").format(
+                doubt=spine.heads_doubt
+            )
+        self.ui.alignmentLabel.text = remark.strip()
+        reasons.allow(
+            self.ui.alignmentReason,
+            (
+                (self.ui.showAlignmentCheckBox,),
+                reasons.first((not rows, _("No curve of this spine is seen as a whole."))),
+            ),
+        )
+        self.onShowAlignment()
+
+    def onShowAlignment(self, _on=None):
+        """Draw the endplates that the angles lie between, or take them away."""
+        planner = self.panel.planner
+        spine = planner.session.spine
+        if spine is None or not self.ui.showAlignmentCheckBox.checked:
+            self._sheets.remove()
+            return
+        plates = measured_plates(spine.vertebrae, planner.plan.cages, spine.femoral_heads)
+        self._sheets.show(planner.scene, plates)
 
     def onCheck(self):
         planner = self.panel.planner
@@ -132,8 +173,10 @@ class CheckStep:
             tables.fill(self.ui.compareTable, [])
 
     def forget(self):
-        """Compare no more, as in a new scene."""
-        self.ui.compareButton.checked = False
+        """Compare and draw no more, as in a new scene."""
+        self.ui.compareButton.checked = self.ui.showAlignmentCheckBox.checked = False
+        self._measured = None
+        self._sheets.remove()
 
     def _compare(self):
         if self.panel.planner.planA is None:

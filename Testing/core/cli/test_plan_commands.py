@@ -280,26 +280,28 @@ def test_frames_and_first_levels_that_cannot_be_are_refused(
     assert not (tmp_path / "p.json").exists()
 
 
-def test_levels_that_nothing_confirms_stand_beside_every_letter(spinemar, patient, frames):
+def test_levels_that_nothing_confirms_stand_beside_every_letter(
+    spinemar, patient, frames, tmp_path
+):
     """Three vertebrae without a rib: their names may be right, and nobody knows."""
     asked = ["plan", patient / "ct.nrrd", "--labels", patient / "verse.nrrd", "--levels", "L1"]
-    out = patient / "unconfirmed.json"
-    run = spinemar(*asked, "--no-rods", "-o", out, "--report", patient / "unconfirmed", "--json")
+    out = tmp_path / "plan.json"
+    run = spinemar(*asked, "--no-rods", "-o", out, "--report", tmp_path / "report", "--json")
     assert run.code == 0
     assert [screw["level_confirmed"] for screw in run.json["screws"]] == [False, False]
     assert "the level of 2 is not confirmed" in run.json["summary"]
     assert not read_plan(out).screws[0].grade.level_confirmed
-    page = (patient / "unconfirmed" / "plan.html").read_text()
+    page = (tmp_path / "report" / "plan.html").read_text()
     letters = [screw["grade"] for screw in run.json["screws"]]
     for letter in letters:
         assert f"{letter}, level?" in page
         assert f"{letter} (level not confirmed)" in page
-    run = spinemar(*asked, "--no-rods", "-o", patient / "told.json")
+    run = spinemar(*asked, "--no-rods", "-o", tmp_path / "told.json")
     assert run.code == 0
     told = run.out
     assert all(f"{letter}, level?" in told for letter in letters)
     assert "neither confirm nor refute" in told.replace("\n", " ")
-    stated = spinemar(*asked, "--no-rods", "-o", patient / "stated.json", "--first-level", "T12")
+    stated = spinemar(*asked, "--no-rods", "-o", tmp_path / "stated.json", "--first-level", "T12")
     assert stated.code == 0
     assert "level?" not in stated.out
     assert "not confirmed" not in stated.out

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from spinemar.implants.placement import Cage
 from spinemar.planning.alignment.curves import alignment_of
+from spinemar.planning.alignment.plates import measured_plates
 from spinemar.planning.report.tables import alignment_rows
 from spinemar.spine.labels.levels import level_range
 from spinemar.spine.model import Endplate, VertebraFrame
@@ -113,3 +114,26 @@ def test_the_table_tells_both_states():
     assert ("Disc L4/L5", "2", "12") in rows
     # Without cages there is one state, and only discs with cages are listed.
     assert alignment_rows(frames, []) == [("Lordosis L1 to L5", "48", "-")]
+
+
+def test_the_drawn_plates_are_those_that_are_measured():
+    frames = spine("L1-L5", lambda n: -20.0 + 10.0 * n)
+    plates = measured_plates(frames, [cage("L4/L5", 12.0)])
+    assert [(p.level, p.end) for p in plates] == [("L5", "inferior"), ("L1", "superior")]
+    assert [p.label for p in plates] == ["", "Lordosis L1 to L5: 48°, with cages 58°"]
+    for plate in plates:
+        frame = next(f for f in frames if f.level == plate.level)
+        own = frame.endplates[plate.end]
+        # Its corners lie in the endplate, more of them in front than behind.
+        off = (plate.corners_ras - own.point_ras) @ own.normal_ras
+        assert np.abs(off).max() < 1e-9
+        forwards = (plate.corners_ras - own.point_ras)[:, 1]
+        assert forwards.max() > 30.0
+        assert forwards.min() > -22.0
+    assert measured_plates(frames[:2]) == ()
+
+
+def test_the_table_tells_how_high_a_disc_becomes():
+    frames = spine("L4-L5", lambda n: 0.0)
+    rows = alignment_rows(frames, [cage("L4/L5", 0.0)])
+    assert ("Disc L4/L5, height in mm", "6", "10") in rows

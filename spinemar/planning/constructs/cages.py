@@ -48,7 +48,7 @@ def cage_for_disc(spine: SpineModel, upper_level: str, model: CageModel) -> Cage
         raise InputError(f"The endplates of {disc} were not found.", "Place the cage by hand.")
     roof, floor = above.endplates["inferior"], below.endplates["superior"]
     superior = unit(roof.normal_ras + floor.normal_ras)
-    gap = _gap_mm(roof, floor)
+    gap = disc_height_mm(roof, floor)
     restored = min(_usual_gap_mm(spine, upper_level), gap + _MOST_DISTRACTION_MM)
     limit = max(gap + _DISTRACTION_MM, restored)
     fitting = [h for h in model.heights_mm if h <= limit]
@@ -78,8 +78,8 @@ def cage_for_disc(spine: SpineModel, upper_level: str, model: CageModel) -> Cage
     )
 
 
-def _gap_mm(roof: Endplate, floor: Endplate) -> float:
-    """Return the height of a disc between the middles of its endplates."""
+def disc_height_mm(roof: Endplate, floor: Endplate) -> float:
+    """Return the height of a disc between the middles of its endplates, lower and upper ones."""
     superior = unit(roof.normal_ras + floor.normal_ras)
     return float((roof.point_ras - floor.point_ras) @ superior)
 
@@ -93,7 +93,7 @@ def _usual_gap_mm(spine: SpineModel, upper_level: str) -> float:
         seen = "inferior" in known[upper].endplates and "superior" in known[lower].endplates
         if near and seen and level_position(lower) - level_position(upper) == 1:
             plates = known[upper].endplates["inferior"], known[lower].endplates["superior"]
-            gaps.append(_gap_mm(*plates))
+            gaps.append(disc_height_mm(*plates))
     return float(np.mean(gaps)) if gaps else 0.0
 
 

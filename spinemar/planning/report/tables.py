@@ -14,6 +14,7 @@ from spinemar.implants.placement import GRADE_LETTERS, Cage, Rod, Screw
 from spinemar.implants.shapes.rod import rod_length_mm
 from spinemar.planning.alignment.curves import Curve, alignment_of
 from spinemar.planning.constructs.bends import Bend, bend_table
+from spinemar.planning.constructs.cages import disc_height_mm
 from spinemar.planning.constructs.rods import min_bend_radius_mm, seat_mismatch_mm
 from spinemar.planning.grades.collisions import FACET, Collision
 from spinemar.planning.grades.hu_profile import HuProfile
@@ -145,9 +146,13 @@ def alignment_rows(
     )
     rows = [(_curve_name(name, a), a, b) for name, a, b in curves if a is not None]
     planned = [
-        (f"Disc {cage.level}", now.discs[cage.level], then.discs[cage.level])
+        row
         for cage in cages
         if cage.level in now.discs
+        for row in (
+            (f"Disc {cage.level}", now.discs[cage.level], then.discs[cage.level]),
+            (f"Disc {cage.level}, height in mm", _height_mm(vertebrae, cage), cage.height_mm),
+        )
     ]
     pelvis = (
         ("Sacral slope", now.sacral_slope_deg),
@@ -159,6 +164,13 @@ def alignment_rows(
         *((name, f"{degrees:.0f}", "-") for name, degrees in pelvis if degrees is not None),
         *((name, f"{a:.0f}", f"{b:.0f}") for name, a, b in planned),
     ]
+
+
+def _height_mm(vertebrae: Sequence[VertebraFrame], cage: Cage) -> float:
+    """Return how high the disc of a cage is now."""
+    known = {vertebra.level: vertebra for vertebra in vertebrae}
+    above, below = (known[level] for level in cage.level.split("/"))
+    return disc_height_mm(above.endplates["inferior"], below.endplates["superior"])
 
 
 def _curve_name(name: str, curve: Curve) -> str:
