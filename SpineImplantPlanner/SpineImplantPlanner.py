@@ -154,6 +154,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def cleanup(self):
         self.runner.stop()
+        self.automatic.close()
         self.check.close()
         self.spine.close()
         self.views.close()
@@ -198,6 +199,7 @@ class SpineImplantPlannerWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def onSceneStartClose(self, caller, event):
         self.runner.stop()
+        self.automatic.close()
         self.setParameterNode(None)
         self.planner.release()
 

@@ -23,6 +23,7 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.implants.checks import Point
 from spinemar.implants.placement import Rod, Screw
+from spinemar.planning.grades.bone import BoneField
 from spinemar.planning.grades.collisions import Collision, find_collisions
 from spinemar.planning.plans.commands import Command, MoveScrew, PutImplant, find
 from spinemar.planning.plans.plan import Plan
@@ -207,6 +208,11 @@ class PlannerLogic:
     def takePlanned(self, planned: Planned) -> None:
         """Keep the bone fields of an automatic plan."""
         self.session.take(planned.fields)
+
+    def takePelvis(self, field: BoneField) -> None:
+        """Grade the screws into the ilium in the pelvis that was outlined for them."""
+        self.session.takePelvis(field)
+        self._changed()
 
     def loadPlan(self, plan: Plan) -> None:
         """Start anew with a plan from elsewhere, graded here: its grades may be of another CT."""

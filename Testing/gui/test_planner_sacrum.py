@@ -77,3 +77,45 @@ def test_screws_into_the_ilium_are_asked_for_shown_and_graded_while_moved(host, 
     panel.planner.session._known().pop(PELVIS)
     screw = panel.planner.session.gradedScrew(panel.planner.plan.screw("S2AI-left").without_grade())
     assert "hips were not outlined" in screw.not_graded
+
+
+def loaded_again(host, panel, hu=None):
+    """Have the plan as a loaded scene has it: with its spine and CT, nothing outlined yet."""
+    import slicer
+
+    planner = panel.planner
+    if hu is not None:
+        slicer.util.updateVolumeFromArray(host.volume, hu)
+    planner.volumeNode = None
+    planner.setVolume(host.volume)
+    planner.session._known().pop(PELVIS)
+    planner.loadPlan(planner.plan)
+    host.process(0.05)
+
+
+def test_a_loaded_plan_has_its_hips_outlined_and_is_graded(host, panel):
+    before = {screw.id: screw.grade for screw in panel.planner.plan.screws}
+    loaded_again(host, panel, phantom().ct.hu)
+    assert chip(panel, "S2AI-left").startswith("not graded")
+    host.waitUntil(lambda: chip(panel, "S2AI-left").startswith("A"), 240)
+    now = panel.planner.plan
+    assert {screw.id: screw.grade for screw in now.screws} == before
+    assert not any("hips were not outlined" in text for text in now.warnings)
+    assert panel.planner.session.history.undo_description is None
+    select(host, panel, "S2AI-left")
+    panel.ui.entryR.value = panel.ui.entryR.value - 12.0
+    host.process(0.05)
+    assert chip(panel, "S2AI-left")[0] in "BCDE"
+    click(panel.ui.undoButton)
+    assert chip(panel, "S2AI-left").startswith("A")
+
+
+def test_where_no_hips_are_seen_it_is_tried_once(host, panel):
+    loaded_again(host, panel)  # the drawn CT has none
+    hips = panel.automatic._hips
+    host.waitUntil(lambda: hips._watch.run is None, 240)
+    panel.refresh()
+    assert hips._watch.run is None
+    assert chip(panel, "S2AI-left").startswith("not graded")
+    select(host, panel, "S2AI-left")
+    assert "hips were not outlined" in panel.ui.selectedLabel.text

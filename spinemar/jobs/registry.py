@@ -23,6 +23,7 @@ KINDS: Mapping[str, str] = {
     "segment-spine": "spinemar.jobs.requests.segment_spine:run",
     "spine-surfaces": "spinemar.jobs.requests.spine_surfaces:run",
     "plan": "spinemar.jobs.requests.plan:run",
+    "outline-pelvis": "spinemar.jobs.requests.outline_pelvis:run",
     "voxelize": "spinemar.jobs.requests.voxelize:run",
     "scan": "spinemar.jobs.requests.scan:run",
     "plan-report": "spinemar.jobs.requests.plan_report:run",

@@ -222,6 +222,22 @@ class PlannerJobs:
 
         return JobRun(make, take, self._folder, self._command)
 
+    def pelvis(self, ct: Ct, spine: SpineModel) -> JobRun:
+        """Outline sacrum and hips; the result is the bone field of the pelvis."""
+
+        def make(folder: Path) -> dict[str, Any]:
+            (folder / "fields").mkdir()
+            return {
+                "kind": "outline-pelvis", **giveSpine(folder, spine),
+                "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
+                "fields_folder": str(folder / "fields"),
+            }  # fmt: skip
+
+        def take(_folder: Path, facts: Mapping[str, Any]) -> BoneField:
+            return read_field(facts["field"], spine.vertebra(SACRUM))
+
+        return JobRun(make, take, self._folder, self._command)
+
     def scan(
         self,
         ct: Ct,

@@ -152,6 +152,26 @@ class PlanningSession:
         """Keep bone fields that were computed elsewhere."""
         self._known().update(fields)
 
+    @property
+    def lacksPelvis(self) -> bool:
+        """Whether screws into the ilium cannot be graded since the hips were not outlined yet."""
+        seen = self.volume is not None and self.spine is not None and SACRUM in self.spine.levels
+        return seen and PELVIS not in self._known() and any(s.course for s in self.plan.screws)
+
+    def takePelvis(self, field: BoneField) -> None:
+        """Keep the outlined pelvis of the present spine, and grade on it what has no grade yet.
+
+        No step of the user's: every step on this spine has the grades.
+        """
+        self.take({PELVIS: field})
+        steps = tuple(
+            replace(step, plan=self.graded(step.plan))
+            if step.spine is self.spine and any(s.course for s in step.plan.screws)
+            else step
+            for step in self.history.steps
+        )
+        self.history = replace(self.history, steps=steps)
+
     def _known(self) -> dict[str, BoneField]:
         """Return the bone fields of the present spine; those of a few others are kept for undo."""
         for spine, fields in self._fields:

@@ -12,8 +12,40 @@ from spinemar.implants.placement import COURSES
 from spinemar.planning.constructs.automatic import PlanSettings
 from spinemar.planning.plans.commands import ReplacePlan
 from spinemar.planning.trajectories.targets import TRAJECTORIES
+from SpineMARLib.panel.jobwatch import JobWatch
 
 _CONSTRUCT, _LEVEL, _PEDICLE = range(3)
+
+
+class _Hips:
+    """Has the hips outlined in the background where screws into them cannot be graded without.
+
+    In a scene that was loaded, or on a spine that was corrected. Once for each spine: where none
+    are found, the screws say that they are not graded, and why.
+    """
+
+    def __init__(self, panel):
+        self._panel, self._of = panel, None
+        self._watch = JobWatch(lambda _run: None, self._end)
+
+    def look(self):
+        """Start where something lacks them."""
+        planner = self._panel.planner
+        session = planner.session
+        if session.lacksPelvis and self._of is not session.spine:
+            self.stop()
+            self._of = session.spine
+            self._watch.start(planner.plannerJobs.pelvis(planner.ct(), session.spine))
+
+    def _end(self, run):
+        planner = self._panel.planner
+        if run.error is None and planner.session.spine is self._of:
+            planner.takePelvis(run.result)
+
+    def stop(self):
+        """Outline nothing more."""
+        self._watch.close()
+        self._of = None
 
 
 class AutomaticStep:
@@ -26,12 +58,14 @@ class AutomaticStep:
         tables.choices(ui.scopeCombo, [_("construct"), _("level"), _("pedicle")])
         tables.choices(ui.siteSideCombo, ["left", "right"])
         tables.choices(ui.pelvicCombo, [_("none"), *COURSES])
+        self._hips = _Hips(panel)
         self.onScope()
         ui.scopeCombo.connect("activated(int)", self.onScope)
         ui.planButton.connect("clicked()", self.onPlan)
 
     def refresh(self):
         """Offer what can be planned."""
+        self._hips.look()
         planner, ui = self.panel.planner, self.ui
         session = planner.session
         reasons.allow(
@@ -49,6 +83,10 @@ class AutomaticStep:
                 reasons.first((planner.volumeNode is None, _("Choose a CT in step 1."))),
             ),
         )
+
+    def close(self):
+        """End what runs in the background."""
+        self._hips.stop()
 
     def onScope(self, _index=0):
         """Offer the levels of a construct, or one level, or one pedicle."""

@@ -87,6 +87,8 @@ WHOLE = {
     "sample-scan": {"folder": "out"},
     "segment-spine": {"labels_output": "l.npy", "frames_output": "f.json"},
     "spine-surfaces": {"labels": "l.nrrd", "output": "s.npz"},
+    "outline-pelvis": {"input": "c.nrrd", "labels": "l.nrrd", "frames": "f.json",
+                       "fields_folder": "f"},
     "plan": {"labels": "l.nrrd", "frames": "f.json", "levels": ["L1"], "plan_output": "p.json"},
     "voxelize": {"plan": "{}", "shape": [9, 64, 48], "ijk_to_ras": MATRIX.tolist(),
                  "folder": "out"},

@@ -10,6 +10,7 @@ import pytest
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.placement import PELVIS
+from spinemar.jobs.registry import function_of
 from spinemar.jobs.requests.plan import read_field, save_field
 from spinemar.planning.alignment.curves import alignment_of
 from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
@@ -23,6 +24,7 @@ from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
 from spinemar.planning.report.tables import HEADINGS, alignment_rows, plan_csv, screw_row
 from spinemar.planning.report.wording import screw_line, short_name
 from spinemar.planning.trajectories.pelvic import pelvic_trajectories
+from spinemar.progress import CancelToken, ignore_progress
 from spinemar.spine.anatomy.frames import frames_from_labels
 from spinemar.spine.anatomy.pelvis.femoral_heads import with_femoral_heads
 from spinemar.spine.model import FemoralHead
@@ -302,3 +304,26 @@ def test_without_femoral_heads_nothing_is_told_near_the_hips(patient):
         assert field.part_at(field.frame.to_local([true.head(sign)]))[0] == OUTSIDE
     (way, *_) = pelvic_trajectories(field, "left", "S2AI", load_catalogue().screw("generic-iliac"))
     assert way.tip[2] > PLATE[2] - 70.0
+
+
+def test_the_job_outlines_what_the_plan_did(patient, made, tmp_path):
+    true, spine = patient
+    arrays = {"ct": true.ct.hu, "labels": spine.labels.labels}
+    for name, values in arrays.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    grid = {"ijk_to_ras": true.ct.ijk_to_ras.tolist()}
+    (tmp_path / "frames.json").write_text(spine_to_json(spine), encoding="utf-8")
+    job = {
+        "input": {"npy": str(tmp_path / "ct.npy"), "name": "ct", **grid},
+        "labels": {"npy": str(tmp_path / "labels.npy"), **grid},
+        "frames": str(tmp_path / "frames.json"),
+        "fields_folder": str(tmp_path),
+    }
+    run = function_of("outline-pelvis")
+    facts = run({"schema": "spinemar-job/1", "kind": "outline-pelvis", **job}, ignore_progress,
+                CancelToken())  # fmt: skip
+    field = read_field(facts["field"], spine.vertebra("S1"))
+    np.testing.assert_array_equal(field.values, made.fields[PELVIS].values)
+    np.testing.assert_array_equal(field.parts, made.fields[PELVIS].parts)
+    screw = made.plan.screw("S2AI-left")
+    assert graded_screw(screw.without_grade(), field).grade == screw.grade
