@@ -97,6 +97,24 @@ MATERIALS: dict[str, dict[str, object]] = {
         "mass_percent": {"C": 79.15, "H": 4.20, "O": 16.65},
         "source": "ASTM F2026, poly-ether-ether-ketone (C19H12O3)",
     },
+    "CF-PEEK": {
+        "density_g_cm3": 1.55,
+        "mass_percent": {"C": 91.66, "H": 1.68, "O": 6.66},
+        "source": "60 % by mass of continuous carbon fibre (1.78 g/cm3) in PEEK (ASTM F2026), "
+        "rule of mixtures",
+    },
+    "PMMA-BaSO4": {
+        "density_g_cm3": 1.37,
+        "mass_percent": {"C": 48.77, "H": 6.55, "O": 31.11, "S": 2.57, "Ba": 11.0},
+        "source": "acrylic cement for vertebral augmentation, 30 % BaSO4 in the powder, 11 % Ba "
+        "when set (Lewis et al., J Biomed Mater Res A 2007); density by the rule of mixtures "
+        "(PMMA 1.18, BaSO4 4.50)",
+    },
+    "Ta": {
+        "density_g_cm3": 16.65,
+        "mass_percent": {"Ta": 100.0},
+        "source": "ASTM F560 / ISO 13782, unalloyed tantalum",
+    },
     "Fe": {
         "density_g_cm3": 7.874,
         "mass_percent": {"Fe": 100.0},

@@ -40,7 +40,11 @@ def read_spine(
     from spinemar.io import read_labels
     from spinemar.spine.anatomy.agreement.compare import compared_with_ct
     from spinemar.spine.labels.conventions import to_verse
-    from spinemar.spine.providers import settled_levels, spine_from_segmentation
+    from spinemar.spine.providers import (
+        settled_levels,
+        spine_from_segmentation,
+        with_pelvic_parts,
+    )
     from spinemar.spine.segmentation.segment import segment_spine
     from spinemar.spine.serial import spine_from_json
 
@@ -60,7 +64,8 @@ def read_spine(
         )
     text = read_text(frames, f"frames {frames.name}")
     spine = spine_from_json(text, to_verse(found, naming))
-    return settled_levels(compared_with_ct(spine, volume, cancel=cancel), volume, first_level)
+    spine = settled_levels(compared_with_ct(spine, volume, cancel=cancel), volume, first_level)
+    return with_pelvic_parts(spine, found, naming)
 
 
 def read_catalogue(files: Sequence[Path] | None) -> Catalogue:

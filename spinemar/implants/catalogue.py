@@ -216,7 +216,72 @@ class CrosslinkModel:
         _check_materials(self.id, self.materials)
 
 
-_Model = TypeVar("_Model", ScrewModel, RodModel, CageModel, CrosslinkModel)
+@dataclass(frozen=True)
+class CementModel:
+    """One cement, in the amounts that are usual for a body."""
+
+    id: str
+    name: str
+    volumes_ml: tuple[float, ...]
+    materials: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_sizes(f"volumes of {self.id!r}", self.volumes_ml, 0.1, 20.0)
+        _check_materials(self.id, self.materials)
+
+
+@dataclass(frozen=True)
+class HookModel:
+    """One family of laminar hooks by the depth of their throats.
+
+    A blade of `width_mm` by `thickness_mm` reaches `blade_mm` under the lamina; the block that
+    holds a rod of `rod_mm` is `block_mm` deep.
+    """
+
+    id: str
+    name: str
+    throats_mm: tuple[float, ...]
+    width_mm: float
+    thickness_mm: float
+    blade_mm: float
+    block_mm: float
+    rod_mm: float
+    materials: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_sizes(f"throats of {self.id!r}", self.throats_mm, 2.0, 20.0)
+        check_range(f"width of {self.id!r}", self.width_mm, 2.0, 15.0)
+        check_range(f"thickness of {self.id!r}", self.thickness_mm, 0.8, 5.0)
+        check_range(f"blade of {self.id!r}", self.blade_mm, 3.0, 20.0)
+        check_range(f"block of {self.id!r}", self.block_mm, self.rod_mm + 1.0, 25.0)
+        check_range(f"rod of {self.id!r}", self.rod_mm, 2.0, 10.0)
+        _check_materials(self.id, self.materials)
+
+
+@dataclass(frozen=True)
+class WireModel:
+    """One family of wires for laminae."""
+
+    id: str
+    name: str
+    diameters_mm: tuple[float, ...]
+    materials: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_sizes(f"diameters of {self.id!r}", self.diameters_mm, 0.5, 4.0)
+        _check_materials(self.id, self.materials)
+
+
+_Model = TypeVar(
+    "_Model",
+    ScrewModel,
+    RodModel,
+    CageModel,
+    CrosslinkModel,
+    CementModel,
+    HookModel,
+    WireModel,
+)
 
 
 @dataclass(frozen=True)
@@ -228,6 +293,9 @@ class Catalogue:
     rods: tuple[RodModel, ...] = ()
     cages: tuple[CageModel, ...] = ()
     crosslinks: tuple[CrosslinkModel, ...] = ()
+    cements: tuple[CementModel, ...] = ()
+    hooks: tuple[HookModel, ...] = ()
+    wires: tuple[WireModel, ...] = ()
     version: int = _CATALOGUE_VERSION
 
     @property
@@ -251,6 +319,18 @@ class Catalogue:
         """Return the crosslink model of that id."""
         return _find(self.crosslinks, model_id, "crosslink")
 
+    def cement(self, model_id: str) -> CementModel:
+        """Return the cement model of that id."""
+        return _find(self.cements, model_id, "cement")
+
+    def hook(self, model_id: str) -> HookModel:
+        """Return the hook model of that id."""
+        return _find(self.hooks, model_id, "hook")
+
+    def wire(self, model_id: str) -> WireModel:
+        """Return the wire model of that id."""
+        return _find(self.wires, model_id, "wire")
+
     def beside(self, other: Catalogue) -> Catalogue:
         """Return both catalogues as one; of two models of one id, `other`'s holds."""
         return replace(
@@ -260,6 +340,9 @@ class Catalogue:
             rods=_merged(self.rods, other.rods),
             cages=_merged(self.cages, other.cages),
             crosslinks=_merged(self.crosslinks, other.crosslinks),
+            cements=_merged(self.cements, other.cements),
+            hooks=_merged(self.hooks, other.hooks),
+            wires=_merged(self.wires, other.wires),
         )
 
 

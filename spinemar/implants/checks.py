@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +13,7 @@ from spinemar.errors import InputError
 
 Point = tuple[float, float, float]
 
-MATERIALS = ("Ti-6Al-4V", "316L", "CoCrMo", "PEEK")
+MATERIALS = ("Ti-6Al-4V", "316L", "CoCrMo", "PEEK", "CF-PEEK", "PMMA-BaSO4", "Ta")
 
 # No patient lies further from the origin of a scanner's coordinates.
 _FARTHEST_MM = 5_000.0
@@ -78,6 +79,42 @@ def check_point(name: str, point: Point) -> None:
         raise InputError(f"The {name} has {len(point)} coordinates.", "A point has three, in mm.")
     for value in point:
         check_range(f"coordinate of {name}", value, -_FARTHEST_MM, _FARTHEST_MM)
+
+
+def check_axes(name: str, first: Point, second: Point) -> None:
+    """Refuse two axes that are no unit vectors, or not perpendicular.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
+    check_unit(name, first)
+    check_unit(name, second)
+    if abs(sum(a * b for a, b in zip(first, second, strict=True))) > 1e-3:
+        raise InputError(f"The axes of {name} are not perpendicular.", "Set its orientation again.")
+
+
+def check_curve(name: str, points: Sequence[Point]) -> None:
+    """Refuse control points that no smooth curve goes through.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two, too many, or neighbouring ones coincide.
+    """
+    if not 2 <= len(points) <= 10_000:
+        raise InputError(
+            f"The {name} has {len(points)} control points.",
+            f"A {name.partition(' ')[0]} needs at least two.",
+        )
+    for point in points:
+        check_point(f"control point of {name}", point)
+    for a, b in pairwise(points):
+        if distance_mm(a, b) < 1e-3:
+            raise InputError(
+                f"Two neighbouring control points of {name} coincide.", "Remove one of them."
+            )
 
 
 def check_unit(name: str, axis: Point) -> None:

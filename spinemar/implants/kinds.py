@@ -11,9 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from spinemar.implants.catalogue import Catalogue
-from spinemar.implants.placement import Cage, Construct, Crosslink, ImportedMesh, Rod, Screw
+from spinemar.implants.placement import (
+    Cage,
+    Cement,
+    Construct,
+    Crosslink,
+    Hook,
+    ImportedMesh,
+    Rod,
+    Screw,
+    Wire,
+)
 from spinemar.implants.shapes.cage import cage_parts
+from spinemar.implants.shapes.cement import cement_parts
 from spinemar.implants.shapes.crosslink import crosslink_parts
+from spinemar.implants.shapes.laminar import hook_parts, wire_parts
 from spinemar.implants.shapes.rod import rod_parts
 from spinemar.implants.shapes.screw import Part, screw_parts
 from spinemar.implants.surfaces.part_meshes import (
@@ -22,6 +34,7 @@ from spinemar.implants.surfaces.part_meshes import (
     rod_meshes,
     screw_meshes,
     solid_meshes,
+    wire_meshes,
 )
 
 
@@ -82,6 +95,27 @@ KINDS: tuple[ImplantKind, ...] = (
         "Crosslinks",
         lambda link, _catalogue: crosslink_parts(link),
         lambda link, _catalogue: solid_meshes(link.id, crosslink_parts(link)),
+    ),
+    ImplantKind(
+        "cements",
+        Cement,
+        "Cement",
+        lambda cement, _catalogue: cement_parts(cement),
+        lambda cement, _catalogue: solid_meshes(cement.id, cement_parts(cement), 0.6),
+    ),
+    ImplantKind(
+        "hooks",
+        Hook,
+        "Hooks",
+        lambda hook, catalogue: hook_parts(hook, catalogue.hook(hook.model)),
+        lambda hook, catalogue: solid_meshes(hook.id, hook_parts(hook, catalogue.hook(hook.model))),
+    ),
+    ImplantKind(
+        "wires",
+        Wire,
+        "Wires",
+        lambda wire, _catalogue: wire_parts(wire),
+        lambda wire, _catalogue: wire_meshes(wire),
     ),
     # A surface of the user's own is no solid: `voxelize_plan` fills it from the surface.
     ImplantKind(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import pi
 from typing import Protocol
 
 from spinemar.errors import InputError
 from spinemar.implants.checks import (
     Point,
+    check_axes,
     check_choice,
+    check_curve,
     check_material,
     check_point,
     check_range,
@@ -31,6 +34,8 @@ CAGE_SHAPES = ("block", "curved", "wedge")
 
 # Models that the generic catalogue always has, and that plans before version 2 were made with.
 STANDARD_ROD, STANDARD_CROSSLINK = "generic-rod-straight", "generic-crosslink"
+STANDARD_CEMENT = "generic-cement"
+STANDARD_HOOK, STANDARD_WIRE = "generic-laminar-hook", "generic-sublaminar-wire"
 
 # Shank length and the distance of entry and tip may differ by this much: users
 # drag points, sizes come in steps.
@@ -242,18 +247,7 @@ class Rod:
         check_choice(f"side of {name}", self.side, (*SIDES, ""))
         check_material(name, self.material)
         check_range(f"diameter of {name}", self.diameter_mm, 2.0, 10.0)
-        if not 2 <= len(self.control_points) <= 10_000:
-            raise InputError(
-                f"The {name} has {len(self.control_points)} control points.",
-                "A rod needs at least two.",
-            )
-        for point in self.control_points:
-            check_point(f"control point of {name}", point)
-        for a, b in zip(self.control_points[:-1], self.control_points[1:], strict=True):
-            if distance_mm(a, b) < 1e-3:
-                raise InputError(
-                    f"Two neighbouring control points of {name} coincide.", "Remove one of them."
-                )
+        check_curve(name, self.control_points)
 
 
 @dataclass(frozen=True)
@@ -286,16 +280,99 @@ class Cage:
         if self.marker_material is not None:
             check_material(name, self.marker_material)
         check_point(f"centre of {name}", self.centre)
-        check_unit(f"right axis of {name}", self.right)
-        check_unit(f"anterior axis of {name}", self.anterior)
-        if abs(sum(a * b for a, b in zip(self.right, self.anterior, strict=True))) > 1e-3:
-            raise InputError(
-                f"The axes of {name} are not perpendicular.", "Set its orientation again."
-            )
+        check_axes(name, self.right, self.anterior)
         check_range(f"width of {name}", self.width_mm, 5.0, 70.0)
         check_range(f"depth of {name}", self.depth_mm, 5.0, 60.0)
         check_range(f"height of {name}", self.height_mm, 3.0, 60.0)
         check_range(f"lordosis of {name}", self.lordosis_deg, -30.0, 40.0)
+
+
+@dataclass(frozen=True)
+class Cement:
+    """Bone cement in a vertebral body, as an ellipsoid.
+
+    `right` and `anterior` are two of its unit axes, `radii_mm` its half axes along them and
+    upwards, `model` the cement model of the catalogue.
+    """
+
+    id: str
+    level: str
+    centre: Point
+    right: Point
+    anterior: Point
+    radii_mm: Point
+    material: str = "PMMA-BaSO4"
+    model: str = STANDARD_CEMENT
+    locked: bool = False
+
+    def __post_init__(self) -> None:
+        name = f"cement {self.id!r}"
+        check_material(name, self.material)
+        check_point(f"centre of {name}", self.centre)
+        check_axes(name, self.right, self.anterior)
+        check_point(f"half axes of {name}", self.radii_mm)
+        for radius in self.radii_mm:
+            check_range(f"half axis of {name}", radius, 1.0, 30.0)
+
+    @property
+    def volume_ml(self) -> float:
+        """Its volume, ml."""
+        a, b, c = self.radii_mm
+        return 4.0 / 3.0 * pi * a * b * c / 1000.0
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A hook under a lamina.
+
+    `throat` is the middle of the edge of bone that it grasps, `blade` the unit vector along its
+    blade, which lies in the canal, `shaft` that towards the rod; `model` the hook model of the
+    catalogue.
+    """
+
+    id: str
+    level: str
+    side: str
+    throat: Point
+    shaft: Point
+    blade: Point
+    throat_mm: float
+    material: str = "Ti-6Al-4V"
+    model: str = STANDARD_HOOK
+    locked: bool = False
+
+    def __post_init__(self) -> None:
+        name = f"hook {self.id!r}"
+        check_choice(f"side of {name}", self.side, SIDES)
+        check_material(name, self.material)
+        check_point(f"throat of {name}", self.throat)
+        check_axes(name, self.shaft, self.blade)
+        check_range(f"throat of {name}", self.throat_mm, 2.0, 20.0)
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A wire around a lamina, along a smooth curve whose ends are twisted behind it.
+
+    `points` are its control points, from the twist below the lamina through the canal and back;
+    `model` is the wire model of the catalogue.
+    """
+
+    id: str
+    level: str
+    side: str
+    points: tuple[Point, ...]
+    diameter_mm: float = 1.2
+    material: str = "316L"
+    model: str = STANDARD_WIRE
+    locked: bool = False
+
+    def __post_init__(self) -> None:
+        name = f"wire {self.id!r}"
+        check_choice(f"side of {name}", self.side, SIDES)
+        check_material(name, self.material)
+        check_range(f"diameter of {name}", self.diameter_mm, 0.5, 4.0)
+        check_curve(name, self.points)
 
 
 @dataclass(frozen=True)
@@ -376,6 +453,21 @@ class Construct(Protocol):
     @property
     def crosslinks(self) -> Sequence[Crosslink]:
         """Bars between rods."""
+        ...
+
+    @property
+    def cements(self) -> Sequence[Cement]:
+        """Cement in vertebral bodies."""
+        ...
+
+    @property
+    def hooks(self) -> Sequence[Hook]:
+        """Hooks under laminae."""
+        ...
+
+    @property
+    def wires(self) -> Sequence[Wire]:
+        """Wires around laminae."""
         ...
 
     @property

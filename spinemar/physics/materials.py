@@ -11,8 +11,8 @@ from spinemar.physics.tables import recipe, table
 REFERENCE_KEV = 70.0
 """Energy at which the image's HU are read as attenuation (120 kVp behind a body)."""
 
-METALS = ("Ti", "Ti-6Al-4V", "316L", "CoCrMo")
-"""Materials that count as metal; PEEK and tissue do not."""
+METALS = ("Ti", "Ti-6Al-4V", "316L", "CoCrMo", "Ta")
+"""Materials that count as metal; PEEK, cement and tissue do not."""
 
 
 def material_names() -> tuple[str, ...]:

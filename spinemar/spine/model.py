@@ -276,6 +276,9 @@ class SpineModel:
         Left and right; empty where they were not found.
     heads_doubt : str
         Why not, as a sentence; "" where nobody looked for them.
+    pelvis : LabelVolume or None
+        Hips and lower sacrum of the segmentation that it was made from (`pelvic_parts`), on any
+        grid; None where there are none.
     """
 
     labels: LabelVolume
@@ -283,6 +286,7 @@ class SpineModel:
     canal_ras: FloatArray
     femoral_heads: tuple[FemoralHead, ...] = ()
     heads_doubt: str = ""
+    pelvis: LabelVolume | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vertebrae", tuple(self.vertebrae))

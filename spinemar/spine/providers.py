@@ -7,6 +7,7 @@ divided by the automatic segmentation of the CT, and keeps its own outline.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +20,8 @@ from spinemar.spine.anatomy.agreement.level_evidence import with_level_evidence
 from spinemar.spine.anatomy.frames import frames_along, frames_from_labels
 from spinemar.spine.anatomy.pelvis.femoral_heads import with_femoral_heads
 from spinemar.spine.editing import with_first_level, with_names_of
-from spinemar.spine.labels.conventions import names_vertebrae
+from spinemar.spine.labels.conventions import find_naming, names_vertebrae
+from spinemar.spine.labels.pelvic_parts import pelvic_parts
 from spinemar.spine.model import SpineModel
 from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.volume import CTVolume, LabelVolume
@@ -63,7 +65,7 @@ def spine_from_segmentation(
     """
     if names_vertebrae(labels, naming):
         model = frames_from_labels(labels, volume, naming=naming, progress=progress, cancel=cancel)
-        model = settled_levels(model, volume, first_level)
+        model = with_pelvic_parts(settled_levels(model, volume, first_level), labels, naming)
         return model if volume is None else with_femoral_heads(model, volume)
     mask = _whole_spine(labels, naming)
     if volume is None:
@@ -81,6 +83,19 @@ def spine_from_segmentation(
     divided = LabelVolume(_divide(mask, model.labels), volume.ijk_to_ras)
     found = frames_along(divided, model.canal_ras, volume, cancel=cancel)
     return with_names_of(found, model)
+
+
+def with_pelvic_parts(
+    model: SpineModel, labels: LabelVolume, naming: str | Mapping[int, str] = "auto"
+) -> SpineModel:
+    """Return the spine with the hips and the lower sacrum of its segmentation, where it has any.
+
+    Raises
+    ------
+    InputError
+        If a hip lies on the other side than its name says.
+    """
+    return replace(model, pelvis=pelvic_parts(labels, find_naming(labels, naming)))
 
 
 def settled_levels(

@@ -1,4 +1,4 @@
-"""Step 3 of the panel: rods, crosslinks, cages."""
+"""Step 3 of the panel: rods, crosslinks, cages, cement, hooks and wires."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -8,12 +8,26 @@ from slicer.i18n import tr as _
 from SpineImplantPlannerLib.panel import reasons, tables
 from SpineImplantPlannerLib.plan.session import withRod
 from spinemar.errors import InputError
-from spinemar.implants.placement import Rod, Screw
+from spinemar.implants.placement import (
+    SIDES,
+    STANDARD_CEMENT,
+    STANDARD_HOOK,
+    STANDARD_WIRE,
+    Rod,
+    Screw,
+)
 from spinemar.planning.constructs.assemble import add_crosslink
 from spinemar.planning.constructs.cages import cage_for_disc
+from spinemar.planning.constructs.others import (
+    cement_in_body,
+    hook_at_lamina,
+    wire_at_lamina,
+)
 from spinemar.planning.constructs.rods import RodSettings
 from spinemar.planning.plans.commands import LockImplant, PutImplant, RemoveImplant, ReplacePlan
 from spinemar.planning.report.tables import bend_rows, rod_facts
+
+_CEMENT, _HOOK_UP, _HOOK_DOWN, _WIRE = range(4)
 
 
 class RodsStep:
@@ -34,8 +48,18 @@ class RodsStep:
             ("rodLock", self.onRodLock),
             ("cage", self.onCage),
             ("removeImplant", self.onRemove),
+            ("further", self.onFurther),
         ):
             getattr(ui, f"{name}Button").connect("clicked()", slot)
+        tables.choices(
+            ui.furtherKindCombo,
+            [_("cement"), _("hook, blade up"), _("hook, blade down"), _("wire")],
+        )
+        tables.choices(ui.furtherSideCombo, SIDES)
+        volumes = catalogue.cement(STANDARD_CEMENT).volumes_ml
+        tables.choices(ui.furtherVolumeCombo, [f"{ml:g}" for ml in volumes], f"{volumes[-1] / 2:g}")
+        ui.furtherKindCombo.connect("activated(int)", self.onFurtherKind)
+        self.onFurtherKind()
         ui.rodsFollowCheckBox.connect("toggled(bool)", self.onFollow)
         ui.rodModelCombo.connect("activated(int)", self.onRodModel)
         ui.rodCombo.connect("activated(int)", self.onRod)
@@ -72,6 +96,7 @@ class RodsStep:
         )
         noSpine = (planner.session.spine is None, _("Segment the spine in step 1."))
         nothing = (not others, _("No cage or crosslink is placed."))
+        reasons.allow(ui.furtherReason, ((ui.furtherButton,), reasons.first(noSpine)))
         reasons.allow(
             ui.cageReason,
             ((ui.cageButton,), reasons.first(noSpine)),
@@ -92,6 +117,7 @@ class RodsStep:
         inside = levels[levels.index(upper) : levels.index(lower)] if upper in levels else []
         wanted = next((d for d in reversed(discs) if d.partition("/")[0] in inside), None)
         tables.choices(self.ui.cageLevelCombo, discs, wanted)
+        tables.choices(self.ui.furtherLevelCombo, levels)
 
     def _do(self, make):
         self.panel.runner.guarded(lambda: self.panel.planner.do(make(self.panel.planner.plan)))
@@ -162,6 +188,33 @@ class RodsStep:
             return PutImplant(cage_for_disc(spine, upper, planner.session.catalogue.cage(model)))
 
         self._do(cage)
+
+    def onFurtherKind(self, _index=0):
+        """Ask for the volume of cement, or the side of a lamina."""
+        ui = self.ui
+        cement = ui.furtherKindCombo.currentIndex == _CEMENT
+        ui.furtherVolumeComboLabel.visible = ui.furtherVolumeCombo.visible = cement
+        ui.furtherSideComboLabel.visible = ui.furtherSideCombo.visible = not cement
+
+    def onFurther(self):
+        """Place what is chosen in the chosen vertebra."""
+        planner, ui = self.panel.planner, self.ui
+        catalogue = planner.session.catalogue
+        kind, level = ui.furtherKindCombo.currentIndex, ui.furtherLevelCombo.currentText
+        side, volume = ui.furtherSideCombo.currentText, float(ui.furtherVolumeCombo.currentText)
+
+        def placed(_plan):
+            spine = planner.requireSpine()
+            if kind == _CEMENT:
+                item = cement_in_body(spine, level, catalogue.cement(STANDARD_CEMENT), volume)
+            elif kind == _WIRE:
+                item = wire_at_lamina(spine, level, side, catalogue.wire(STANDARD_WIRE))
+            else:
+                way = "up" if kind == _HOOK_UP else "down"
+                item = hook_at_lamina(spine, level, side, way, catalogue.hook(STANDARD_HOOK))
+            return PutImplant(item)
+
+        self._do(placed)
 
     def onRemove(self):
         name = self.ui.implantCombo.currentText

@@ -305,3 +305,44 @@ def test_levels_that_nothing_confirms_stand_beside_every_letter(
     assert stated.code == 0
     assert "level?" not in stated.out
     assert "not confirmed" not in stated.out
+
+
+def test_cement_hooks_and_wires_are_placed_without_screws_too(spinemar, patient, frames, tmp_path):
+    asked = ["plan", patient / "ct.nrrd", "--labels", patient / "verse.nrrd", "--frames", frames,
+             "--levels", "T12-L1", "--no-screws"]  # fmt: skip
+    out = tmp_path / "plan.json"
+    run = spinemar(*asked, "--cement", "L1=2", "--hook", "T12-left-down", "--wire", "T12-right",
+                   "--report", tmp_path / "report", "--stl", tmp_path / "stl", "-o", out,
+                   "--json")  # fmt: skip
+    assert run.code == 0, run.err
+    plan = read_plan(out)
+    assert plan.screws == ()
+    assert [item.id for item in plan.items()] == ["cement-L1", "T12-hook-left-down",
+                                                  "T12-wire-right"]  # fmt: skip
+    assert run.json["cements"] == ["cement-L1"]
+    assert any("cement-L1: not graded" in text for text in run.json["warnings"])
+    assert len(list((tmp_path / "stl").glob("*.stl"))) == 3
+    assert "lies in the spinal canal" in (tmp_path / "report" / "plan.html").read_text()
+    grid = spinemar("voxelize", out, patient / "ct.nrrd", "-o", tmp_path / "fractions", "--json")
+    assert grid.code == 0
+    assert {path.name.split(".")[0] for path in (tmp_path / "fractions").iterdir()} >= {
+        "PMMA-BaSO4", "316L"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "words"),
+    [
+        ("--cement", "banana", "banana"),
+        ("--cement", "L1=much", "LEVEL=ML"),
+        ("--cement", "L1=90", "not usual"),
+        ("--hook", "T12-left", "LEVEL-SIDE-WAY"),
+        ("--hook", "T12-left-sideways", "LEVEL-SIDE-WAY"),
+        ("--wire", "T12-middle", "LEVEL-SIDE"),
+    ],
+)
+def test_what_is_to_be_placed_is_read_before_the_ct(spinemar, tmp_path, option, text, words):
+    run = spinemar("plan", tmp_path / "none.nrrd", "--levels", "L1", option, text, "-o",
+                   tmp_path / "p.json")  # fmt: skip
+    assert run.code == 2
+    assert words in run.err

@@ -1,4 +1,4 @@
-"""The guide "add an implant", executed: a hook, added to a copy by the page's own text."""
+"""The guide "add an implant", executed: a spacer, added to a copy by the page's own text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spinemar.cli.plan_inputs import plan_facts
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.kinds import counts_of
-from spinemar.implants.shapes.hook import Hook
+from spinemar.implants.shapes.spacer import Spacer
 from spinemar.implants.construct_mesh import construct_meshes, export_stl
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.planning.plans.commands import LockImplant, PutImplant, RemoveImplant
@@ -31,38 +31,39 @@ from spinemar.planning.plans.relevel import shift_plan_levels
 from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
 from spinemar.volume import GridGeometry
 
-hook = Hook("L1-hook", "L1", (0.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0))
-history = History.of(Plan()).do(PutImplant(hook))
+spacer = Spacer("L1-spacer", "L1", (0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0))
+history = History.of(Plan()).do(PutImplant(spacer))
 plan = history.plan
-assert plan_from_json(plan_to_json(plan)) == plan and plan.hooks == (hook,)
-old = plan_to_json(Plan()).replace('"hooks": [],', '')
+assert plan_from_json(plan_to_json(plan)) == plan and plan.spacers == (spacer,)
+old = plan_to_json(Plan()).replace('"spacers": [],', '')
 assert plan_from_json(old) == Plan()
 catalogue = load_catalogue()
 affine = np.eye(4)
 affine[:3, 3] = -25.0
 metal = voxelize_plan(plan, GridGeometry((50, 50, 50), affine), catalogue)["Ti-6Al-4V"]
-lowest, highest = np.pi * 2.0**2 * 18.0, np.pi * 2.0**2 * 28.0
+lowest = np.pi * 5.0**2 * 16.0
+highest = lowest + 2 * 2.0 * 10.0 * 20.0
 assert lowest < metal.sum() < highest, metal.sum()
 (part,) = construct_meshes(plan, catalogue)
-assert part.implant_id == "L1-hook" and len(part.mesh.triangles) > 100
-assert [path.name for path in export_stl(Path("stl"), plan, catalogue)] == ["L1-hook.stl"]
-assert plan_facts(plan)["hooks"] == ["L1-hook"]
-(moved,) = shift_plan_levels(plan, 1).hooks
-assert (moved.id, moved.level) == ("L2-hook", "L2")
-assert counts_of(plan)["hooks"] == 1
-locked = history.do(LockImplant("L1-hook", True))
+assert part.implant_id == "L1-spacer" and len(part.mesh.triangles) > 100
+assert [path.name for path in export_stl(Path("stl"), plan, catalogue)] == ["L1-spacer.stl"]
+assert plan_facts(plan)["spacers"] == ["L1-spacer"]
+(moved,) = shift_plan_levels(plan, 1).spacers
+assert (moved.id, moved.level) == ("L2-spacer", "L2")
+assert counts_of(plan)["spacers"] == 1
+locked = history.do(LockImplant("L1-spacer", True))
 try:
-    locked.do(RemoveImplant("L1-hook"))
-    raise SystemExit("a locked hook was removed")
+    locked.do(RemoveImplant("L1-spacer"))
+    raise SystemExit("a locked spacer was removed")
 except InputError as error:
     assert "locked" in str(error)
-assert locked.undo().do(RemoveImplant("L1-hook")).plan.hooks == ()
+assert locked.undo().do(RemoveImplant("L1-spacer")).plan.spacers == ()
 try:
-    Plan(hooks=(hook, hook))
+    Plan(spacers=(spacer, spacer))
     raise SystemExit("two of one name")
 except InputError:
     pass
-print("a hook like any other")
+print("a spacer like any other")
 """
 
 
@@ -74,12 +75,12 @@ def steps() -> dict[str, tuple[str, str]]:
     return {path: (imports, addition) for path, imports, addition in found}
 
 
-def test_a_hook_is_added_as_the_guide_says(tmp_path: Path) -> None:
+def test_a_spacer_is_added_as_the_guide_says(tmp_path: Path) -> None:
     pytest.importorskip("skimage")
     shutil.copytree(ROOT / "spinemar", tmp_path / "spinemar",
                     ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
-    example = ROOT / "Docs" / "examples" / "laminar_hook.py"
-    shutil.copy(example, tmp_path / "spinemar" / "implants" / "shapes" / "hook.py")
+    example = ROOT / "Docs" / "examples" / "interspinous_spacer.py"
+    shutil.copy(example, tmp_path / "spinemar" / "implants" / "shapes" / "spacer.py")
     places = {
         "spinemar/implants/kinds.py": "    # A surface of the user's own",
         "spinemar/planning/plans/plan.py": "    notes: str",

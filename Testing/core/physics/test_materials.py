@@ -63,9 +63,30 @@ def test_attenuation_is_positive_and_falls_between_edges(
 ) -> None:
     low, high = mu_per_mm(material, [energy_kev, energy_kev + step])
     assert low > 0
-    # Only molybdenum (20 keV) and gadolinium (50 keV) have edges in this range.
-    if material in METALS and energy_kev > 21:
+    # Only molybdenum (20), barium (37), gadolinium (50) and tantalum (67 keV) have edges in this
+    # range.
+    past_its_edge = 69 if material == "Ta" else 21
+    if material in METALS and energy_kev > past_its_edge:
         assert high < low
+
+
+@pytest.mark.parametrize(
+    ("material", "below_kev", "rise"),
+    # K edges: tantalum at 67.4 keV, barium, a ninth of the cement's mass, at 37.4.
+    [("Ta", 67, 3.0), ("PMMA-BaSO4", 37, 2.5)],
+)
+def test_heavy_elements_rise_at_their_edges(material: str, below_kev: int, rise: float) -> None:
+    below, above = mu_per_mm(material, [below_kev, below_kev + 1])
+    assert above > rise * below
+
+
+def test_plastics_and_cement_lie_where_scans_show_them() -> None:
+    assert hu_at("PEEK") < hu_at("CF-PEEK") < 500
+    # Cement is brighter than cortex and darker than titanium.
+    assert hu_at("cortical_bone") < hu_at("PMMA-BaSO4") < hu_at("Ti-6Al-4V")
+    assert "PMMA-BaSO4" not in METALS
+    assert "CF-PEEK" not in METALS
+    assert "Ta" in METALS
 
 
 def test_compositions_are_complete_and_cited() -> None:

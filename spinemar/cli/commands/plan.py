@@ -10,6 +10,7 @@ import typer
 
 from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars
+from spinemar.cli.further_implants import cement_request, hook_request, wire_request
 from spinemar.cli.options import (
     CatalogueFiles,
     FirstLevel,
@@ -64,7 +65,7 @@ def plan(
     pelvic_model: Annotated[
         str, typer.Option(help="Screw of the catalogue for the iliac bones.")
     ] = "generic-iliac",
-    material: Annotated[str, typer.Option(help="Ti-6Al-4V, 316L or CoCrMo.")] = MATERIALS[0],
+    material: Annotated[str, typer.Option(help="Of the screws, one of the model.")] = MATERIALS[0],
     rods: Annotated[bool, typer.Option(help="Contour rods through the screws.")] = True,
     rod_model: Annotated[str, typer.Option(help="Rod of the catalogue.")] = STANDARD_ROD,
     rod_diameter: Annotated[
@@ -78,6 +79,24 @@ def plan(
     cage: Annotated[
         list[str] | None,
         typer.Option(metavar="LEVEL[=MODEL]", help="Cage into the disc below. Repeatable."),
+    ] = None,
+    screws: Annotated[
+        bool, typer.Option(help="Plan screws; without, cages and the like alone.")
+    ] = True,
+    cement: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LEVEL[=ML]", help="Cement into the body, 3 ml. Repeatable."),
+    ] = None,
+    hook: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LEVEL-SIDE-WAY",
+            help="Hook under the lamina, its blade up or down: T10-left-up. Repeatable.",
+        ),
+    ] = None,
+    wire: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LEVEL-SIDE", help="Wire around the lamina. Repeatable."),
     ] = None,
     catalogue: CatalogueFiles = None,
     keep: Annotated[
@@ -101,10 +120,19 @@ def plan(
       spinemar plan ct.nii.gz --levels L4-S1 --pelvic-screws S2AI --report report -o plan.json
 
       spinemar plan ct.nrrd --levels L4-L5 --cage L4 --report report --stl stl -o plan.json
+
+      spinemar plan ct.nrrd --levels L4-L5 --no-screws --cage L4 -o plan.json
+
+      spinemar plan ct.nrrd --levels T11-L2 --cement T12=4 --hook T11-left-down -o plan.json
     """
     from spinemar.io import read_volume
     from spinemar.io.study import read_study
-    from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
+    from spinemar.planning.constructs.automatic import (
+        PlanSettings,
+        plan_with_alternatives,
+        without_screws,
+    )
+    from spinemar.planning.constructs.others import with_implants
     from spinemar.planning.constructs.rods import RodSettings
     from spinemar.planning.grades.findings import with_findings
     from spinemar.planning.plans.plan_json import read_plan, write_plan
@@ -138,6 +166,11 @@ def plan(
         rod=RodSettings(rod_model, rod_diameter, same),
     )
     _check(settings, models, levels, cage or [])
+    further = [
+        request(text, models)
+        for request, texts in ((cement_request, cement), (hook_request, hook), (wire_request, wire))
+        for text in texts or []
+    ]
     locked = None if keep is None else read_plan(keep)
     with progress_bars(quiet=json) as (progress, cancel):
         volume = read_volume(source)
@@ -152,10 +185,23 @@ def plan(
         )
         # Cages first: a disc too low is refused before the long work.
         cages = _cages(spine, cage or [], models)
-        made = plan_with_alternatives(
-            spine, volume, levels, models, settings, locked=locked, progress=progress, cancel=cancel
+        placed = [place(spine) for place in further]
+        made = (
+            plan_with_alternatives(
+                spine,
+                volume,
+                levels,
+                models,
+                settings,
+                locked=locked,
+                progress=progress,
+                cancel=cancel,
+            )
+            if screws
+            else without_screws(spine, levels)
         )
-        result = with_findings(replace(made.plan, cages=cages), spine, models)
+        planned = with_implants(replace(made.plan, cages=cages), placed)
+        result = with_findings(planned, spine, models)
         write_plan(output, result)
         files = {"plan": output}
         if stl is not None:

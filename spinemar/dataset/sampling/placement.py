@@ -22,7 +22,7 @@ from spinemar.planning.constructs.assemble import (
 )
 from spinemar.planning.constructs.rods import RodSettings
 from spinemar.planning.plans.plan import Plan, Screw
-from spinemar.planning.sampling.random_plan import RandomSettings, random_plan
+from spinemar.planning.sampling.random_plan import RandomSettings, random_plan, training_cages
 from spinemar.planning.sampling.variation import Spread, vary_plan
 from spinemar.planning.trajectories.sites import PedicleSite
 from spinemar.planning.vectors import as_point
@@ -275,7 +275,8 @@ def _with_cage(
     above, below = bodies[n], bodies[n + 1]
     superior = unit(above.body_centre - below.body_centre)
     right = unit(above.right - superior * (superior @ above.right))
-    model = catalogue.cages[int(rng.integers(len(catalogue.cages)))]
+    models = training_cages(catalogue)
+    model = models[int(rng.integers(len(models)))]
     cage = Cage(
         id=f"cage-{above.level}-{below.level}",
         level=above.level,

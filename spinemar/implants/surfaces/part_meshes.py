@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from spinemar.implants.catalogue import Head, ScrewModel, Thread
-from spinemar.implants.placement import ImportedMesh, Rod, Screw
+from spinemar.implants.placement import ImportedMesh, Rod, Screw, Wire
 from spinemar.implants.shapes.rod import rod_curve
 from spinemar.implants.shapes.screw import Part, head_pose, head_solids, shank_axis
 from spinemar.implants.shapes.solids import FloatArray, Sphere, Union, cylinder, perpendicular
@@ -40,6 +40,12 @@ def rod_meshes(rod: Rod) -> Iterator[PartMesh]:
     """Yield the surface of a rod."""
     mesh = tube_mesh(rod_curve(rod.control_points, 1.0), rod.diameter_mm / 2)
     yield PartMesh(rod.id, "rod", rod.material, mesh)
+
+
+def wire_meshes(wire: Wire) -> Iterator[PartMesh]:
+    """Yield the surface of a wire."""
+    mesh = tube_mesh(rod_curve(wire.points, 0.5), wire.diameter_mm / 2, around=16)
+    yield PartMesh(wire.id, "wire", wire.material, mesh)
 
 
 def imported_meshes(item: ImportedMesh) -> Iterator[PartMesh]:

@@ -189,6 +189,20 @@ def plan_with_alternatives(
     return AutomaticPlan(plan, found, known)
 
 
+def without_screws(spine: SpineModel, levels: Sequence[str] | str) -> AutomaticPlan:
+    """Return an empty plan of some levels, for cages and what else needs no screws.
+
+    Raises
+    ------
+    InputError
+        If a level is not in the spine model.
+    """
+    wanted = level_range(levels) if isinstance(levels, str) else sort_levels(list(levels))
+    for level in wanted:
+        spine.vertebra(level)
+    return AutomaticPlan(Plan(levels=wanted), {}, {})
+
+
 def _model_id(settings: PlanSettings) -> str:
     """Return the screw model; a cortical trajectory has its own unless another was chosen."""
     if settings.trajectory != TRADITIONAL and settings.screw_model == "generic-polyaxial":

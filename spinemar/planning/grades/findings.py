@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.placement import Screw
@@ -54,6 +55,7 @@ def findings(plan: Plan, spine: SpineModel, catalogue: Catalogue) -> tuple[str, 
         *(_contact(collision) for collision in contacts),
         *_odd_sizes(plan.screws),
         *_near_in_pelvis(plan.screws),
+        *_never_graded(plan),
         *_doubtful_vertebrae(plan, spine),
         *_porous_bone(plan, spine),
     ]
@@ -107,6 +109,17 @@ def _near_in_pelvis(screws: Iterable[Screw]) -> Iterator[str]:
                 yield f"{screw.id}: it is only {max(gap, 0.0):.0f} mm from {what}."
 
 
+def _never_graded(plan: Plan) -> Iterator[str]:
+    """Yield which implants have no grade by their kind, and what to look at."""
+    if plan.cements:
+        names = ", ".join(cement.id for cement in plan.cements)
+        yield f"{names}: not graded. Cement is drawn where it would lie without leaks."
+    laminar = [*(hook.id for hook in plan.hooks), *(wire.id for wire in plan.wires)]
+    if laminar:
+        names = ", ".join(laminar)
+        yield f"{names}: not graded. It lies in the spinal canal, under the lamina."
+
+
 def _unequal(left: Screw, right: Screw) -> bool:
     return (
         abs(left.length_mm - right.length_mm) > _UNEQUAL_LENGTH_MM
@@ -129,7 +142,8 @@ def _doubtful_vertebrae(plan: Plan, spine: SpineModel) -> Iterator[str]:
 def _planned_levels(plan: Plan) -> set[str]:
     """Return every level that something of the plan lies in, discs' both ones."""
     discs = (level for cage in plan.cages for level in cage.level.split("/"))
-    return {*plan.levels, *(screw.level for screw in plan.screws), *discs}
+    items: tuple[Any, ...] = (*plan.screws, *plan.cements, *plan.hooks, *plan.wires)
+    return {*plan.levels, *(item.level for item in items), *discs}
 
 
 def _porous_bone(plan: Plan, spine: SpineModel) -> Iterator[str]:

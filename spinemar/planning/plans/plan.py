@@ -9,17 +9,30 @@ from typing import Any
 
 from spinemar import __version__
 from spinemar.errors import InputError
-from spinemar.implants.placement import Cage, Crosslink, Grade, ImportedMesh, Rod, Screw
+from spinemar.implants.placement import (
+    Cage,
+    Cement,
+    Crosslink,
+    Grade,
+    Hook,
+    ImportedMesh,
+    Rod,
+    Screw,
+    Wire,
+)
 
 __all__ = [
     "PLAN_VERSION",
     "Cage",
+    "Cement",
     "Crosslink",
     "Grade",
+    "Hook",
     "ImportedMesh",
     "Plan",
     "Rod",
     "Screw",
+    "Wire",
 ]
 
 PLAN_VERSION = 7
@@ -35,6 +48,9 @@ class Plan:
     cages: tuple[Cage, ...] = ()
     crosslinks: tuple[Crosslink, ...] = ()
     meshes: tuple[ImportedMesh, ...] = ()
+    cements: tuple[Cement, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    wires: tuple[Wire, ...] = ()
     notes: str = ""
     warnings: tuple[str, ...] = ()
     software_version: str = __version__

@@ -31,6 +31,7 @@ VIEWPOINTS = {
     "oblique": ((-0.75, -0.6, 0.3), (0.0, 0.0, 1.0)),
 }
 
+_PLASTICS = ("PEEK", "CF-PEEK", "PMMA-BaSO4")
 _BONE, _METAL, _ROD, _PLASTIC = (
     (0.93, 0.87, 0.75),
     (0.62, 0.65, 0.70),
@@ -155,10 +156,10 @@ def _contour(values: NDArray[np.float32], level: float) -> tuple[FloatArray, NDA
 
 
 def _colour(plan: Plan, part: Any) -> tuple[float, float, float]:
-    if part.material == "PEEK":
-        return _PLASTIC
     if part.name == "shank":
         return grade_colour(plan.screw(part.implant_id))
+    if part.material in _PLASTICS:
+        return _PLASTIC
     return _ROD if part.name == "rod" else _METAL
 
 

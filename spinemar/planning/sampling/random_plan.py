@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import InputError
-from spinemar.implants.catalogue import Catalogue
+from spinemar.implants.catalogue import CageModel, Catalogue, RodModel, ScrewModel
 from spinemar.implants.placement import Cage, Crosslink, Rod, Screw
 from spinemar.implants.shapes.solids import FloatArray, perpendicular, unit
 from spinemar.planning.plans.plan import Plan
@@ -19,6 +19,8 @@ from spinemar.volume import GridGeometry
 
 _NO_ROOM, _MORE_ROOM = "There is no room for random implants.", "Allow a larger region."
 _T = TypeVar("_T")
+
+_Made = TypeVar("_Made", ScrewModel, RodModel)
 
 # Share of its cone that a random tulip leans at most.
 _LARGEST_LEAN = 0.6
@@ -98,6 +100,15 @@ def random_plan(
     )
 
 
+def training_cages(catalogue: Catalogue) -> list[CageModel]:
+    """Return the cages of training pairs: with titanium markers, or none; all where none is so.
+
+    What networks were trained on stays what it was when the catalogue grows.
+    """
+    usual = [m for m in catalogue.cages if m.marker_material in (None, "Ti-6Al-4V")]
+    return usual or list(catalogue.cages)
+
+
 @dataclass(frozen=True)
 class _Draw:
     """One stream of random implants."""
@@ -147,7 +158,7 @@ class _Draw:
 
     def screw(self, n: int, material: str) -> Screw:
         """Return a screw of random model, size and pose, its tulip leaning at random."""
-        model = self._pick(self.catalogue.pedicle_screws)
+        model = self._pick(self._metallic(self.catalogue.pedicle_screws))
         diameter = float(self.rng.choice(model.diameters_mm))
         length = float(self.rng.choice(model.lengths_mm))
         middle, axis = self.place(), self.direction()
@@ -164,7 +175,7 @@ class _Draw:
 
     def rod(self, n: int, material: str) -> Rod:
         """Return a gently bent rod, no longer than it is sold."""
-        model = self._pick(self.catalogue.rods)
+        model = self._pick(self._metallic(self.catalogue.rods))
         chord = self.rng.uniform(*self.settings.rod_length_mm)
         middle, axis = self.place(), self.direction()
         across = perpendicular(axis, self.direction())
@@ -188,7 +199,7 @@ class _Draw:
 
     def cage(self, n: int) -> Cage:
         """Return a cage of random model, size and pose."""
-        model = self._pick(self.catalogue.cages)
+        model = self._pick(training_cages(self.catalogue))
         right = self.direction()
         return Cage(
             id=f"random-cage-{n + 1}",
@@ -219,6 +230,11 @@ class _Draw:
             material=material if material in model.materials else model.materials[0],
             model=model.id,
         )
+
+    def _metallic(self, models: Sequence[_Made]) -> list[_Made]:
+        """Return the models that are made of a metal that is drawn; all where none is."""
+        drawn = {name for name, _ in self.settings.materials}
+        return [m for m in models if drawn & set(m.materials)] or list(models)
 
     def _pick(self, models: Sequence[_T]) -> _T:
         return models[int(self.rng.integers(len(models)))]

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemar.errors import InputError
+from spinemar.spine.anatomy.pelvis.given import given_parts
 from spinemar.spine.anatomy.sacrum.outline import sampled
 from spinemar.spine.labels.levels import SACRUM, VERSE_IDS
+from spinemar.spine.labels.pelvic_parts import HIPS, LOWER_SACRUM
 from spinemar.spine.model import FemoralHead, SpineModel
 from spinemar.volume import CTVolume
 
@@ -73,10 +75,13 @@ class PelvicBone:
 def pelvic_bone(spine: SpineModel, volume: CTVolume) -> PelvicBone:
     """Outline the hips beside the sacrum of a segmented spine in its CT.
 
+    Hips and lower sacrum that its segmentation holds are taken as they are.
+
     Raises
     ------
     InputError
-        If S1 has no frame: the hips are looked for beside it.
+        If S1 has no frame: the hips are looked for beside it; or if labels of hips do not lie on
+        the bone in the CT.
     """
     sacrum = spine.vertebra(SACRUM)
     plate = sacrum.endplates["superior"].point_ras
@@ -85,12 +90,17 @@ def pelvic_bone(spine: SpineModel, volume: CTVolume) -> PelvicBone:
     hu = ndimage.gaussian_filter(sampled(volume.hu, volume.geometry, ras, 1, -1000.0), _SMOOTH)
     found = sampled(spine.labels.labels, spine.labels.geometry, ras, 0, 0.0)
     own = found == VERSE_IDS[SACRUM]
+    given = given_parts(spine, volume, ras)
+    own |= given.pop(LOWER_SACRUM, np.zeros(own.shape, bool))
     local = ras - plate
     bright = (hu > _BONE_HU) & ~own & ~ndimage.binary_dilation((found > 0) & ~own)
     bright &= (local[..., 1] > 0) | (np.abs(local @ sacrum.right) > _SACRAL_MM)
     both = _without_femurs(bright, hu, local, ras, spine.femoral_heads)
     hips = {}
     for side, sign in (("left", -1.0), ("right", 1.0)):
+        if HIPS[side] in given:
+            hips[side] = given[HIPS[side]]
+            continue
         hip = _largest(both & (sign * local[..., 0] > 0))
         if hip.sum() * STEP_MM**3 >= _LEAST_MM3:
             hips[side] = _with_sharp_edge(_filled(hip), hu)
