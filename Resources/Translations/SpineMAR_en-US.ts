@@ -823,11 +823,55 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Cement, hooks, wires</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Implant:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>What is placed. None of it is graded; hooks and wires lie in the spinal canal, under the lamina.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Vertebra:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The vertebra that it is placed in.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Side:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The side of the lamina.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Volume, ml:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>How much cement.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Place</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Place it: cement in the middle of the body, a hook at the edge of the lamina, a wire around it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Placed:</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Cages and crosslinks of the plan.</source>
+            <source>Cages, crosslinks and the like of the plan.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -835,7 +879,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Remove this cage or crosslink.</source>
+            <source>Remove this implant.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1757,6 +1801,18 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>cements</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>hooks</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>wires</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>imported surfaces</source>
             <translation type="unfinished" />
         </message>
@@ -2135,6 +2191,22 @@ Export this plan all the same?</source>
         </message>
         <message>
             <source>Towards</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>cement</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>hook, blade up</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>hook, blade down</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>wire</source>
             <translation type="unfinished" />
         </message>
         <message>

@@ -14,6 +14,9 @@ REFERENCE_KEV = 70.0
 METALS = ("Ti", "Ti-6Al-4V", "316L", "CoCrMo", "Ta")
 """Materials that count as metal; PEEK, cement and tissue do not."""
 
+STORED_METALS = ("Ti", "Ti-6Al-4V", "316L", "CoCrMo")
+"""Those that training pairs tell apart, in the order of a store's entries."""
+
 
 def material_names() -> tuple[str, ...]:
     """All materials of the shipped table."""

@@ -81,11 +81,11 @@ def test_more_cement_than_the_body_holds_is_refused_with_what_it_holds(column):
 def test_the_lamina_is_found(column, side):
     found = lamina_of(bone_field(column.labels, column.vertebra("L1")), side)
     low, high = np.array(LAMINA)
-    assert found.beside == (7.0 if side == "right" else -7.0)
-    assert found.front == pytest.approx(high[1], abs=1.0)
-    assert found.back == pytest.approx(low[1], abs=1.0)
-    assert found.low == pytest.approx(low[2], abs=1.2)
-    assert found.high == pytest.approx(high[2], abs=1.2)
+    np.testing.assert_allclose(found.axes, np.eye(3), atol=0.05)
+    bottom, top = found.local(found.back, found.low), found.local(found.front, found.high)
+    assert bottom[0] == top[0] == (7.0 if side == "right" else -7.0)
+    np.testing.assert_allclose(bottom[1:], low[1:], atol=1.2)
+    np.testing.assert_allclose(top[1:], high[1:], atol=1.2)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -96,7 +96,7 @@ def test_a_hook_grasps_the_edge_of_the_lamina(column, side, way):
     sign = 1.0 if way == "up" else -1.0
     throat = local(column, item.throat)
     assert throat[2] == pytest.approx(LAMINA[0][2] if way == "up" else LAMINA[1][2], abs=1.2)
-    np.testing.assert_allclose(item.blade, sign * column.vertebra("L1").superior)
+    np.testing.assert_allclose(item.blade, sign * column.vertebra("L1").superior, atol=0.05)
     (part,) = hook_parts(item, HOOK)
     # Steel under the lamina and behind it, none in it.
     x, y = throat[0], throat[1]
@@ -127,7 +127,7 @@ def test_a_wire_goes_around_the_lamina_through_the_canal(column, side):
     field = bone_field(column.labels, column.vertebra("L1"))
     # Nowhere in bone by more than its labels' staircase, and on all four sides of the lamina.
     assert field.distance_local_mm(curve).min() > -0.6
-    assert curve[:, 1].max() > LAMINA[1][1]
+    assert LAMINA[1][1] < curve[:, 1].max() < LAMINA[1][1] + 3.0
     assert curve[:, 1].min() < LAMINA[0][1] - 5.0
     assert curve[:, 2].min() < LAMINA[0][2]
     assert curve[:, 2].max() > LAMINA[1][2]

@@ -47,7 +47,7 @@ from spinemar.dataset.sampling.protocol import (
 )
 from spinemar.errors import FaultError
 from spinemar.implants.voxelize import voxelize_plan
-from spinemar.physics.materials import METALS
+from spinemar.physics.materials import METALS, STORED_METALS
 from spinemar.physics.scans.stored_values import stored_hu
 from spinemar.planning.plans.plan_json import plan_to_json
 
@@ -319,7 +319,9 @@ def _row(
         "threshold_hu": case.threshold_hu,
         "materials": _materials(slices),
         "metal_mm2": {
-            name: area_mm2[:, n].tolist() for n, name in enumerate(METALS) if area_mm2[:, n].any()
+            name: area_mm2[:, n].tolist()
+            for n, name in enumerate(STORED_METALS)
+            if area_mm2[:, n].any()
         },
         **plan_facts(case.placed.plan),
         **facts,

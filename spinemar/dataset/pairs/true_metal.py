@@ -10,7 +10,7 @@ from spinemar.dataset.sampling.anatomy import scan_grid
 from spinemar.dataset.sampling.protocol import ScanProtocol
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.voxelize import voxelize_plan
-from spinemar.physics.materials import METALS
+from spinemar.physics.materials import STORED_METALS
 from spinemar.planning.plans.plan import Plan
 
 
@@ -33,15 +33,15 @@ def true_metal(
     Returns
     -------
     ndarray of float32, shape (slices, metals, rows, columns)
-        From 0 to 1, the metals in the order of `METALS`; a voxel is as thick as the slice, whose
+        From 0 to 1, the metals in the order of `STORED_METALS`; a voxel is as thick as the slice, whose
         neighbours may overlap it.
     """
-    shares = np.zeros((N_SLICES, len(METALS), matrix, matrix), dtype=np.float32)
+    shares = np.zeros((N_SLICES, len(STORED_METALS), matrix, matrix), dtype=np.float32)
     pixel_mm = protocol.fov_mm / matrix
     for number in range(N_SLICES):
         z = z_mm + (number - N_SLICES // 2) * protocol.spacing_mm
         grid = scan_grid(protocol.image_centre_ras, z, matrix, pixel_mm, 1, protocol.slice_mm)
         for name, share in voxelize_plan(plan, grid, catalogue).items():
-            if name in METALS:
-                shares[number, METALS.index(name)] = share[0]
+            if name in STORED_METALS:
+                shares[number, STORED_METALS.index(name)] = share[0]
     return shares

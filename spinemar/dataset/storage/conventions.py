@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spinemar.dataset.pair_settings import PairSettings
-from spinemar.physics.materials import METALS, REFERENCE_KEV
+from spinemar.physics.materials import REFERENCE_KEV, STORED_METALS
 from spinemar.tomography.units import MU_WATER_PER_MM
 
 HU_RULE = "HU = 1000 * (mu / mu_water - 1), so mu = mu_water * (1 + HU / 1000)"
@@ -49,7 +49,7 @@ def store_attributes(settings: PairSettings) -> dict[str, Any]:
         "mu_water_per_mm": MU_WATER_PER_MM,
         "hu_rule": HU_RULE,
         "energy_kev": REFERENCE_KEV,
-        "metals": list(METALS),
+        "metals": list(STORED_METALS),
         "geometry": GEOMETRY,
         "views": settings.n_views,
         "bins": settings.n_bins,
@@ -65,7 +65,7 @@ def conventions_text() -> str:
   Nothing else is done to an image before it is projected: streaks below -1000 HU are negative mu.
 * **Line integrals**: sums of mu (per mm) times the way (mm), after the scanner's own water
   correction; a ray through 100 mm of water is {100 * MU_WATER_PER_MM:.2f}.
-* **`metal_fraction`**: the true share of each voxel that each of {", ".join(METALS)} fills, in
+* **`metal_fraction`**: the true share of each voxel that each of {", ".join(STORED_METALS)} fills, in
   steps of 1/255; `metal` is what a correction finds in the image. PEEK is no metal.
 * **`li_sinogram`**: `sinogram` with the rays through `metal` bridged in each view; `li` is its
   image. In raw pairs `metal_trace` is wider than these rays: it has those in the blur beside them.

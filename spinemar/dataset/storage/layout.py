@@ -33,7 +33,7 @@ from spinemar.dataset.pairs.domains import FIELDS, FRACTIONS, IMAGES, MASKS, SIN
 from spinemar.dataset.pairs.encoding import FRACTIONS_PER_UNIT, INTEGRALS_PER_UNIT
 from spinemar.dataset.storage.conventions import store_attributes
 from spinemar.errors import InputError
-from spinemar.physics.materials import METALS
+from spinemar.physics.materials import STORED_METALS
 
 FORMAT = "spinemar-pairs"
 VERSION = 5
@@ -207,7 +207,7 @@ def array_shape(name: str, settings: PairSettings) -> tuple[int, ...]:
     if name in (*SINOGRAMS, *TRACES):
         return N_SLICES, settings.n_views, settings.n_bins
     if name in FRACTIONS:
-        return N_SLICES, len(METALS), settings.matrix, settings.matrix
+        return N_SLICES, len(STORED_METALS), settings.matrix, settings.matrix
     return N_SLICES, settings.matrix, settings.matrix
 
 
@@ -298,7 +298,7 @@ def _attributes(name: str) -> dict[str, Any]:
             "scale": 1.0 / FRACTIONS_PER_UNIT,
             "unit": "1",
             "axes": "pair slice metal row column",
-            "metals": list(METALS),
+            "metals": list(STORED_METALS),
         }
     unit = {"unit": "HU"} if name in IMAGES else {}
     return {**unit, "axes": "pair slice row column"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import CementModel, HookModel, WireModel
@@ -23,12 +24,17 @@ from spinemar.spine.model import SpineModel
 #: Half axes of cement to the side, forwards and up, as shares of each other; it keeps away from the
 #: cortex of the body.
 _CEMENT_SHAPE, _CEMENT_GAP_MM = np.array([1.25, 1.0, 0.8]), 1.0
+_FORWARDS_MM, _UPWARDS_MM = np.arange(-2.0, 6.1, 2.0), np.arange(-3.0, 3.1, 1.5)
 #: A lamina is looked for beside the midline, behind the canal, in these ranges, mm.
 _BESIDE_MM, _BEHIND_MM, _UP_MM, _STEP_MM = 7.0, (-1.0, 18.0), 26.0, 0.5
+#: Its slope is no steeper, and is not told from fewer rows. A blade lies along so much of it, mm.
+_STEEPEST, _FEWEST_ROWS, _BLADE_MM = 0.8, 8, 6.0
 #: A hook's throat is as much deeper than the lamina is thick; a wire lies so far off it.
 _ROOM_MM, _CLEARANCE_MM = 0.5, 0.4
 #: The twist of a wire stands so far behind the lamina.
 _TWIST_MM = 9.0
+#: Its front is held straight by so many points: a curve through few would bulge into the canal.
+_FRONT_POINTS = 8
 WAYS = ("up", "down")
 
 
@@ -62,19 +68,20 @@ def cement_in_body(spine: SpineModel, level: str, model: CementModel, volume_ml:
     field = bone_field(spine.labels, vertebra)
     # Of a unit ball's shape the volume grows with the cube.
     unit_ml = 4.0 / 3.0 * np.pi * _CEMENT_SHAPE.prod() / 1000.0
-    radii = _CEMENT_SHAPE * (volume_ml / unit_ml) ** (1.0 / 3.0)
-    if _room_mm(field, radii) < _CEMENT_GAP_MM:
-        fitting = [
-            ml
-            for ml in model.volumes_ml
-            if _room_mm(field, _CEMENT_SHAPE * (ml / unit_ml) ** (1.0 / 3.0)) >= _CEMENT_GAP_MM
-        ]
+
+    def placed(ml: float) -> tuple[FloatArray, FloatArray, float]:
+        radii = _CEMENT_SHAPE * (ml / unit_ml) ** (1.0 / 3.0)
+        return radii, *_best_place(field, radii)
+
+    radii, middle, room = placed(volume_ml)
+    if room < _CEMENT_GAP_MM:
+        fitting = [ml for ml in model.volumes_ml if placed(ml)[2] >= _CEMENT_GAP_MM]
         most = f"Its body holds {max(fitting):g} ml." if fitting else "Its body holds none of them."
         raise InputError(f"{volume_ml:g} ml of cement do not fit into {level}.", most)
     return Cement(
         id=f"cement-{level}",
         level=level,
-        centre=as_point(vertebra.body_centre_ras),
+        centre=as_point(vertebra.to_ras(middle)),
         right=as_point(vertebra.right),
         anterior=as_point(vertebra.anterior),
         radii_mm=as_point(radii),
@@ -83,29 +90,52 @@ def cement_in_body(spine: SpineModel, level: str, model: CementModel, volume_ml:
     )
 
 
-def _room_mm(field: BoneField, radii: FloatArray) -> float:
-    """Return the least depth in bone of the surface of an ellipsoid in a body's middle."""
+def _best_place(field: BoneField, radii: FloatArray) -> tuple[FloatArray, float]:
+    """Return where in the middle plane of a body an ellipsoid has most room, and how much, mm."""
+    grid = np.meshgrid([0.0], _FORWARDS_MM, _UPWARDS_MM, indexing="ij")
+    shifts = np.stack(grid, axis=-1).reshape(-1, 3)
+    rooms = [_room_mm(field, radii, shift) for shift in shifts]
+    # The nearest to the middle of equal ones.
+    best = max(range(len(shifts)), key=lambda n: (round(rooms[n], 1), -np.abs(shifts[n]).sum()))
+    return shifts[best], rooms[best]
+
+
+def _room_mm(field: BoneField, radii: FloatArray, middle: FloatArray) -> float:
+    """Return the least depth in bone of the surface of an ellipsoid about a local point."""
     angles = np.linspace(0.0, np.pi, 13), np.linspace(0.0, 2 * np.pi, 24, endpoint=False)
     polar, around = (one.ravel() for one in np.meshgrid(*angles))
     ball = np.stack(
         [np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar)], axis=1
     )
-    return float(-field.distance_local_mm(ball * radii).max())
+    return float(-field.distance_local_mm(middle + ball * radii).max())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lamina:
-    """One side of a lamina in its vertebra's own axes, mm.
+    """One side of a lamina in the plane beside the middle, along its own slope.
 
-    `beside` is how far right of the middle it was measured, `front` and `back` where it lies
-    there, `low` and `high` its edges.
+    Parameters
+    ----------
+    origin : ndarray, shape (3,)
+        A point of it in its vertebra's axes, mm.
+    axes : ndarray, shape (3, 3)
+        Rows, in its vertebra's axes: to the right, out of its front, along it upwards.
+    front, back, low, high : float
+        Its surfaces and edges along these axes from the origin, mm.
     """
 
-    beside: float
+    origin: FloatArray
+    axes: FloatArray
     front: float
     back: float
     low: float
     high: float
+
+    def local(self, forwards: ArrayLike, up: ArrayLike) -> FloatArray:
+        """Return points (..., 3) in the vertebra's axes by how far out of its front and up."""
+        y, z = np.broadcast_arrays(np.asarray(forwards, float), np.asarray(up, float))
+        points: FloatArray = self.origin + y[..., None] * self.axes[1] + z[..., None] * self.axes[2]
+        return points
 
 
 def lamina_of(field: BoneField, side: str) -> Lamina:
@@ -118,35 +148,64 @@ def lamina_of(field: BoneField, side: str) -> Lamina:
     """
     vertebra = field.frame
     check_choice("side", side, SIDES)
-    sign = 1.0 if side == "right" else -1.0
+    beside = _BESIDE_MM if side == "right" else -_BESIDE_MM
+    known = len(vertebra.canal_contour_ras) > 0
     canal = vertebra.to_local(
-        vertebra.canal_contour_ras
-        if len(vertebra.canal_contour_ras)
-        else vertebra.canal_centre_ras[None]
+        vertebra.canal_contour_ras if known else vertebra.canal_centre_ras[None]
     )
-    beside = sign * _BESIDE_MM
     near = canal[np.argsort(np.abs(canal[:, 0] - beside))[: max(len(canal) // 4, 1)]]
-    wall, middle = float(near[:, 1].min()), float(canal[:, 2].mean())
-    behind = wall - np.arange(*_BEHIND_MM, _STEP_MM)
-    up = middle + np.arange(-_UP_MM, _UP_MM + _STEP_MM / 2, _STEP_MM)
-    y, z = np.meshgrid(behind, up)
-    points = np.stack([np.full(y.shape, beside), y, z], axis=-1)
-    bone = np.asarray(field.distance_local_mm(points) < 0.0)
-    rows = np.asarray(bone.any(axis=1))
-    if not rows.any():
+    origin = np.array([beside, float(near[:, 1].min()), float(canal[:, 2].mean())])
+    upright = Lamina(origin, np.eye(3), -_BEHIND_MM[0], -_BEHIND_MM[1], -_UP_MM, _UP_MM)
+    rough = _measured(field, upright)
+    if rough is None:
         raise InputError(
             f"No lamina was found on the {side} side of {vertebra.level}.",
             "Look at its segmentation, or use a screw there.",
         )
-    # The run of rows nearest to the canal's height: joints of neighbours lie apart from it.
-    start = int(np.flatnonzero(rows)[np.abs(up[rows] - middle).argmin()])
-    low = high = start
+    # It slopes backwards and down: what grasps it lies along that.
+    slope = _slope(field, rough)
+    axes = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -slope], [0.0, slope, 1.0]])
+    axes[1:] /= np.hypot(1.0, slope)
+    middle = rough.local((rough.front + rough.back) / 2, (rough.low + rough.high) / 2)
+    reach = (rough.front - rough.back) / 2 + 2.0
+    return _measured(field, Lamina(middle, axes, reach, -reach, -_UP_MM, _UP_MM)) or rough
+
+
+def _bone(field: BoneField, place: Lamina) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Return coordinates forwards and up within the limits of a place, and the bone (up, fore)."""
+    forwards = np.arange(place.back, place.front + _STEP_MM / 2, _STEP_MM)
+    up = np.arange(place.low, place.high + _STEP_MM / 2, _STEP_MM)
+    points = place.local(*np.meshgrid(forwards, up))
+    return forwards, up, np.asarray(field.distance_local_mm(points) < 0.0)
+
+
+def _measured(field: BoneField, place: Lamina) -> Lamina | None:
+    """Return a lamina with its surfaces and edges within the limits of a place; None without."""
+    forwards, up, bone = _bone(field, place)
+    rows = np.asarray(bone.any(axis=1))
+    if not rows.any():
+        return None
+    # The run of rows nearest to the middle: what lies apart is another bone's, or a process.
+    low = high = int(np.flatnonzero(rows)[np.abs(up[rows]).argmin()])
     while low > 0 and rows[low - 1]:
         low -= 1
     while high < len(rows) - 1 and rows[high + 1]:
         high += 1
-    inside = behind[bone[low : high + 1].any(axis=0)]
-    return Lamina(beside, float(inside.max()), float(inside.min()), float(up[low]), float(up[high]))
+    inside = forwards[bone[low : high + 1].any(axis=0)]
+    found = float(inside.max()), float(inside.min()), float(up[low]), float(up[high])
+    return Lamina(place.origin, place.axes, *found)
+
+
+def _slope(field: BoneField, rough: Lamina) -> float:
+    """Return by how many mm a lamina's front goes forwards for each mm up."""
+    forwards, up, bone = _bone(field, rough)
+    rows = np.flatnonzero(bone.any(axis=1))
+    front = np.array([forwards[bone[row]].max() for row in rows])
+    whole = rows[len(rows) // 6 : len(rows) - len(rows) // 6]
+    if len(whole) < _FEWEST_ROWS:
+        return 0.0
+    line = np.polyfit(up[whole], front[len(rows) // 6 : len(rows) - len(rows) // 6], 1)
+    return float(np.clip(line[0], -_STEEPEST, _STEEPEST))
 
 
 def hook_at_lamina(
@@ -185,15 +244,15 @@ def hook_at_lamina(
         )
     edge = found.low if up > 0 else found.high
     # The lamina lies against the blade, not against the block.
-    middle = front - min(fitting) / 2
-    throat = vertebra.to_ras(np.array([found.beside, middle, edge]))
+    throat = vertebra.to_ras(found.local(front - min(fitting) / 2, edge))
+    _, out, along = found.axes @ vertebra.axes_ras
     return Hook(
         id=f"{level}-hook-{side}-{way}",
         level=level,
         side=side,
         throat=as_point(throat),
-        shaft=as_point(-vertebra.anterior),
-        blade=as_point(up * vertebra.superior),
+        shaft=as_point(-out),
+        blade=as_point(up * along),
         throat_mm=min(fitting),
         material=material or model.materials[0],
         model=model.id,
@@ -202,12 +261,11 @@ def hook_at_lamina(
 
 def _edge(field: BoneField, found: Lamina, up: float) -> tuple[float, float]:
     """Return front and back of a lamina where a blade lies: some mm from its edge inwards."""
-    edge = found.low if up > 0 else found.high
-    z = edge + up * np.arange(0.5, 6.0, _STEP_MM)
-    y = np.arange(found.back - 1.0, found.front + 1.0, _STEP_MM / 2)
-    grid = np.stack(np.meshgrid([found.beside], y, z, indexing="ij"), axis=-1)[0]
-    bone = (field.distance_local_mm(grid) < 0.0).any(axis=1)
-    seen = y[bone]
+    low, high = (
+        (found.low, found.low + _BLADE_MM) if up > 0 else (found.high - _BLADE_MM, found.high)
+    )
+    forwards, _, bone = _bone(field, replace(found, low=low, high=high))
+    seen = forwards[bone.any(axis=0)]
     return (float(seen.max()), float(seen.min())) if len(seen) else (found.front, found.back)
 
 
@@ -238,24 +296,25 @@ def wire_at_lamina(
     low, high = found.low - off, found.high + off
     middle, twist = (low + high) / 2, found.back - _TWIST_MM
     # Both ends side by side at the twist, one wire thick apart.
-    path = [
-        (0.0, twist, middle - diameter),
-        (0.0, back - 2.0, middle - 3.0),
-        (0.0, back, low + 1.0),
-        (0.0, (front + back) / 2, low - 1.5),
-        (0.0, front, low + 1.5),
-        (0.0, front, high - 1.5),
-        (0.0, (front + back) / 2, high + 1.5),
-        (0.0, back, high - 1.0),
-        (0.0, back - 2.0, middle + 3.0),
-        (0.0, twist, middle + diameter),
-    ]
-    local = np.array(path) + np.array([found.beside, 0.0, 0.0])
+    path = np.array(
+        [
+            (twist, middle - diameter),
+            (back - 2.0, middle - 3.0),
+            (back, low + 1.0),
+            ((front + back) / 2, low - 1.5),
+            *((front, z) for z in np.linspace(low + 1.5, high - 1.5, _FRONT_POINTS)),
+            ((front + back) / 2, high + 1.5),
+            (back, high - 1.0),
+            (back - 2.0, middle + 3.0),
+            (twist, middle + diameter),
+        ]
+    )
+    points = field.frame.to_ras(found.local(path[:, 0], path[:, 1]))
     return Wire(
         id=f"{level}-wire-{side}",
         level=level,
         side=side,
-        points=tuple(as_point(point) for point in field.frame.to_ras(local)),
+        points=tuple(as_point(point) for point in points),
         diameter_mm=diameter,
         material=material or model.materials[0],
         model=model.id,
