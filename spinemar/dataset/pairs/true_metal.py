@@ -33,8 +33,8 @@ def true_metal(
     Returns
     -------
     ndarray of float32, shape (slices, metals, rows, columns)
-        From 0 to 1, the metals in the order of `STORED_METALS`; a voxel is as thick as the slice, whose
-        neighbours may overlap it.
+        From 0 to 1, the metals in the order of `STORED_METALS`; a voxel is as thick as the slice,
+        whose neighbours may overlap it.
     """
     shares = np.zeros((N_SLICES, len(STORED_METALS), matrix, matrix), dtype=np.float32)
     pixel_mm = protocol.fov_mm / matrix

@@ -65,8 +65,8 @@ def conventions_text() -> str:
   Nothing else is done to an image before it is projected: streaks below -1000 HU are negative mu.
 * **Line integrals**: sums of mu (per mm) times the way (mm), after the scanner's own water
   correction; a ray through 100 mm of water is {100 * MU_WATER_PER_MM:.2f}.
-* **`metal_fraction`**: the true share of each voxel that each of {", ".join(STORED_METALS)} fills, in
-  steps of 1/255; `metal` is what a correction finds in the image. PEEK is no metal.
+* **`metal_fraction`**: the true share of each voxel that each of {", ".join(STORED_METALS)} fills,
+  in steps of 1/255; `metal` is what a correction finds in the image. PEEK is no metal.
 * **`li_sinogram`**: `sinogram` with the rays through `metal` bridged in each view; `li` is its
   image. In raw pairs `metal_trace` is wider than these rays: it has those in the blur beside them.
 * **Geometry**: {GEOMETRY}.
