@@ -13,6 +13,8 @@ from spinemar.errors import InputError
 FloatArray = NDArray[np.float64]
 HowFound = Literal["registered", "neighbours", "given"]
 
+#: Vertebrae that are less alike than this were not laid over each other.
+LAID_OVER = 0.8
 _ORTHONORMAL = 1e-4
 
 

@@ -86,7 +86,7 @@ def lay_over(
     steps.done()
     wanted = _wanted(verse, names, near, body)
     motions = _motions(here, there, verse, wanted, body, given, cancel)
-    if given is None and other_patient(motions):
+    if given is None and other_patient(motions, likeness):
         raise InputError(
             "The vertebrae of the earlier CT are not those of the scan.",
             "Give a CT of the same patient that shows the levels with metal.",

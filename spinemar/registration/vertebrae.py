@@ -11,7 +11,13 @@ from scipy import ndimage
 
 from spinemar.progress import CancelToken
 from spinemar.registration.grids import Mask, Picture, UprightGrid
-from spinemar.registration.motions import FloatArray, VertebraMotion, inverse, moved
+from spinemar.registration.motions import (
+    LAID_OVER,
+    FloatArray,
+    VertebraMotion,
+    inverse,
+    moved,
+)
 from spinemar.registration.rigid import RigidSteps, rigid_motion
 from spinemar.registration.search import likeness_of
 from spinemar.volume import LabelVolume
@@ -21,7 +27,6 @@ _RIM_MM = 4.0
 """What is compared reaches so far around a vertebra's label."""
 _CHANGED_SHARE = 0.1
 """Of a vertebra's surroundings so much may have been changed by an operation."""
-_LEAST_LIKENESS = 0.8
 _SURE_LIKENESS = 0.9
 _MOST_MOVED_MM = 15.0
 _MARGIN_MM = 12.0
@@ -176,7 +181,7 @@ def _best(
 
 def _trusted(motion: VertebraMotion) -> bool:
     """Whether both CTs are alike there, and the vertebra did not leave its place."""
-    return motion.likeness >= _LEAST_LIKENESS and motion.moved_mm <= _MOST_MOVED_MM
+    return motion.likeness >= LAID_OVER and motion.moved_mm <= _MOST_MOVED_MM
 
 
 def _like_neighbours(

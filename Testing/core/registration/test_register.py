@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from spinemar.errors import InputError
 from spinemar.registration import VertebraMotion, registration_from_json, registration_to_json
 from spinemar.registration.register import lay_over
-from spinemar.registration.trust import none_registered
+from spinemar.registration.trust import SAME_VERTEBRA, none_registered, other_patient
 from spinemar.registration.vertebrae import is_cut_off, vertebrae_of
 from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.volume import CTVolume, LabelVolume
@@ -20,6 +21,7 @@ from Testing.core.registration.phantom import (
     grid,
     moved,
     pictured,
+    ras_of,
     rigid_about,
     screws,
 )
@@ -133,6 +135,74 @@ def test_another_patient_is_refused(case):
     other, labels = pictured(Patient(5, build=0.8), EARLIER)
     with pytest.raises(InputError):
         lay_over(scan, metal, other, labels=labels)
+
+
+def _streaks(case):
+    """What metal leaves in the slices that it lies in: bands, far stronger than tissue."""
+    scan, metal, earlier, labels, *_ = case
+    points = ras_of(scan.geometry)
+    off = points - points[metal].mean(axis=0)
+    across = np.arctan2(off[..., 1], off[..., 0])
+    away = np.hypot(off[..., 0], off[..., 1])
+    touched = ndimage.binary_dilation(metal.any(axis=(1, 2)), iterations=4)[:, None, None]
+    strength = np.where(off[..., 2] > 0, 300.0, 560.0) * np.exp(-away / 25.0) * touched
+    spoilt = scan.hu + strength * np.cos(14.0 * across)
+    spoilt[metal] = 3071.0
+    return scan.with_hu(spoilt.astype(np.float32)), metal, earlier, labels
+
+
+def test_streaks_beside_metal_do_not_make_a_patient_another_one(case):
+    """As of steel in thick slices: its own vertebrae are less alike, its body is not."""
+    scan, metal, earlier, labels = _streaks(case)
+    laid = lay_over(scan, metal, earlier, labels=labels)
+    assert min(one.likeness for one in laid.registration.vertebrae) < SAME_VERTEBRA
+    by_level = {one.level: one for one in laid.registration.vertebrae}
+    errors = _errors_mm(case, lambda n, p: moved(by_level[LEVELS[n]].scan_to_earlier, p))
+    assert errors.mean() < 1.5
+
+
+@pytest.mark.parametrize(("seed", "build"), [(5, 0.8), (7, 0.95), (13, 1.1)])
+def test_streaks_do_not_let_another_patient_through(case, seed, build):
+    scan, metal, *_ = _streaks(case)
+    other, labels = pictured(Patient(seed, build=build), EARLIER)
+    with pytest.raises(InputError):
+        lay_over(scan, metal, other, labels=labels)
+
+
+def _judged(*pairs):
+    return [
+        VertebraMotion(f"L{n}", np.eye(4), found=how, likeness=likeness)
+        for n, (how, likeness) in enumerate(pairs, 1)
+    ]
+
+
+_OWN = ("registered", 0.95)
+_SPOILT = ("registered", 0.82)
+_CUT = ("neighbours", 0.95)
+_LOST = ("neighbours", 0.7)
+
+
+@pytest.mark.parametrize(
+    ("motions", "body", "other"),
+    [
+        (_judged(_OWN, _OWN), 0.8, False),
+        (_judged(_OWN, _LOST), 0.8, False),
+        (_judged(_OWN, _SPOILT, _SPOILT), 0.8, True),
+        (_judged(_OWN, _SPOILT, _SPOILT), 0.83, True),
+        (_judged(_OWN, _SPOILT, _SPOILT), 0.89, False),
+        (_judged(_SPOILT, _SPOILT), 0.89, True),
+        (_judged(_SPOILT, _LOST, _LOST), 0.89, True),
+        (_judged(_LOST, _LOST), 0.95, True),
+        # What was not laid over speaks for nobody, however alike it is where its neighbour lies.
+        (_judged(("registered", 0.881), ("neighbours", 0.877), _CUT), 0.73, True),
+        (_judged(_CUT, _CUT), 0.95, True),
+        (_judged(_SPOILT, _SPOILT), float("nan"), True),
+        (_judged(("registered", float("nan"))), 0.75, False),
+        ([], 0.75, False),
+    ],
+)
+def test_whose_vertebrae_they_are(motions, body, other):
+    assert other_patient(motions, body) == other
 
 
 def test_another_region_is_refused(case):
