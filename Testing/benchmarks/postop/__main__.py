@@ -1,4 +1,4 @@
-"""``python -m Testing.benchmarks.postop make | score | page | calibrate``."""
+"""``python -m Testing.benchmarks.postop make | score | page | calibrate | keep | take``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spinemar.errors import SpinemarError
 from Testing.benchmarks.postop.calibrate import TRAINING, calibration
+from Testing.benchmarks.postop.kept import keep_rows, take_rows
 from Testing.benchmarks.postop.page import read_rows, write_page
 from Testing.benchmarks.postop.pairs import read_operated_pair
 from Testing.benchmarks.postop.scans import HOME, PATIENTS, all_specs, make_scan, read_scan
@@ -31,15 +32,16 @@ def main() -> int:
     page = tasks.add_parser("page", help="fill the tables of Docs/postop.md")
     page.add_argument("--only-print", action="store_true")
     calibrate = tasks.add_parser("calibrate", help="how far the grades of a home folder are off")
-    for task in (make, score, page, calibrate):
+    keep = tasks.add_parser("keep", help="put a home folder's rows into the repository")
+    keep.add_argument("--code", default="", help="the commit that scored them")
+    take = tasks.add_parser("take", help="go on from the repository's rows")
+    for task in (make, score, page, calibrate, keep, take):
         task.add_argument("--home", type=Path, default=HOME, help="folder of all that is made")
     for task in (make, score):
         task.add_argument("--only", default="", help="part of a scan's name")
     options = parser.parse_args()
     try:
-        return {"make": _make, "score": _score, "page": _page, "calibrate": _calibrate}[
-            options.task
-        ](options)
+        return _TASKS[options.task](options)
     except SpinemarError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -76,6 +78,26 @@ def _page(options: argparse.Namespace) -> int:
 def _calibrate(options: argparse.Namespace) -> int:
     print(calibration(read_rows(options.home)))
     return 0
+
+
+def _keep(options: argparse.Namespace) -> int:
+    print(f"{keep_rows(options.home, options.code)} scans and cases are kept.")
+    return 0
+
+
+def _take(options: argparse.Namespace) -> int:
+    print(f"{take_rows(options.home)} scans and cases were taken.")
+    return 0
+
+
+_TASKS = {
+    "make": _make,
+    "score": _score,
+    "page": _page,
+    "calibrate": _calibrate,
+    "keep": _keep,
+    "take": _take,
+}
 
 
 if __name__ == "__main__":

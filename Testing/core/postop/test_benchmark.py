@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
+from spinemar.errors import InputError
 from spinemar.planning.grades.bone import bone_field
 from spinemar.spine.anatomy.frames import frames_from_labels
 from spinemar.spine.labels.levels import VERSE_IDS
@@ -14,6 +16,7 @@ from spinemar.volume import GridGeometry
 from Testing.benchmarks.earlier_ct.making.posture import Posture
 from Testing.benchmarks.postop.before import vertebrae_before
 from Testing.benchmarks.postop.calibrate import calibration
+from Testing.benchmarks.postop.kept import keep_rows, take_rows
 from Testing.benchmarks.postop.page import tables
 from Testing.benchmarks.postop.score import CASES, Row
 from Testing.benchmarks.postop.tallies import weighted_kappa
@@ -120,3 +123,23 @@ def test_vertebrae_lie_in_the_earlier_ct_as_the_patient_lay_then():
     cut = replace(labels, labels=labels.labels[20:])  # through the lowest vertebra
     kept = vertebrae_before(cut, posture, patient.grid((2.0, 2.0, 4.0)))
     assert set(np.unique(kept.labels)) == {0, VERSE_IDS["T12"], VERSE_IDS["L1"]}
+
+
+def test_rows_are_kept_with_their_code_and_taken_up_again(tmp_path):
+    first, second, kept = tmp_path / "first", tmp_path / "second", tmp_path / "postop.json"
+    (first / "rows").mkdir(parents=True)
+    rows = [_row("B", "B", breach=1.0), replace(_row("A", ""), breach=float("nan"))]
+    name = "own-test-01, known vertebrae.json"
+    (first / "rows" / name).write_text(json.dumps([asdict(row) for row in rows]))
+    with pytest.raises(InputError, match="which code"):
+        keep_rows(first, "", kept)
+    assert keep_rows(first, "abc1234", kept) == 1
+    told = json.loads(kept.read_text(), parse_constant=pytest.fail)  # no NaN: JSON has none
+    assert told["own-test-01, known vertebrae"]["code"] == "abc1234"
+    assert take_rows(second, kept) == 1
+    again = [Row(**one) for one in json.loads((second / "rows" / name).read_text())]
+    assert [str(row) for row in again] == [str(row) for row in rows]
+    assert take_rows(second, kept) == 0
+    (second / "rows" / name).write_text("[]")
+    assert keep_rows(second, "def5678", kept) == 1
+    assert json.loads(kept.read_text())["own-test-01, known vertebrae"]["rows"] == []

@@ -1,0 +1,79 @@
+"""Rows that stay in the repository, each with the code that made it: a later session goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from spinemar.base.atomic_files import atomic_path
+from spinemar.errors import InputError
+from Testing.benchmarks.earlier_ct.making.patients import ROOT
+from Testing.benchmarks.postop.score import Row
+
+KEPT = ROOT / "Docs" / "results" / "postop.json"
+
+
+def keep_rows(home: Path, code: str, kept: Path = KEPT) -> int:
+    """Put all rows of a home folder into the repository, over older ones of the same scan and case.
+
+    Parameters
+    ----------
+    home : Path
+    code : str
+        The commit that scored them.
+    kept : Path
+
+    Returns
+    -------
+    int
+        How many scans and cases are kept then.
+
+    Raises
+    ------
+    InputError
+        If no code is named.
+    """
+    if not code:
+        raise InputError("Nobody says which code scored these rows.", "Name its commit: --code.")
+    known = _read(kept)
+    for path in sorted((home / "rows").glob("*.json")):
+        rows = [asdict(Row(**one)) for one in json.loads(path.read_text(encoding="utf-8"))]
+        known[path.stem] = {"code": code, "rows": [_without_nan(row) for row in rows]}
+    text = json.dumps(dict(sorted(known.items())), indent=1, allow_nan=False)
+    with atomic_path(kept) as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+    return len(known)
+
+
+def take_rows(home: Path, kept: Path = KEPT) -> int:
+    """Write kept rows into a home folder that has none of that scan and case; returns how many."""
+    folder = home / "rows"
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = 0
+    for name, one in _read(kept).items():
+        path = folder / f"{name}.json"
+        if path.is_file():
+            continue
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps([_with_nan(row) for row in one["rows"]], indent=1))
+        taken += 1
+    return taken
+
+
+def _read(kept: Path) -> dict[str, Any]:
+    return dict(json.loads(kept.read_text(encoding="utf-8"))) if kept.is_file() else {}
+
+
+def _without_nan(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as JSON has it: what is not known is null."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in row.items()
+    }
+
+
+def _with_nan(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: float("nan") if value is None else value for name, value in row.items()}
