@@ -292,7 +292,10 @@ class MetalArtifactReductionWidget(ScriptedLoadableModuleWidget, VTKObservationM
                 guards.refuseMissingSegment()
             run = corrections.start(p.inputVolume, settings, node, segment, p.earlierCt)
         else:
-            run = corrections.start(p.inputVolume, settings, earlierNode=p.earlierCt)
+            ofPlanner = p.metalSource is MetalSource.implants
+            run = corrections.start(
+                p.inputVolume, settings, earlierNode=p.earlierCt, ofPlanner=ofPlanner
+            )
         self._corrections, self._runInput = corrections, p.inputVolume
         self._runEarlier = p.earlierCt
         self.metalPanel.hide()

@@ -32,6 +32,8 @@ class Source:
         Metal known from elsewhere, on the same grid.
     earlier : Source, optional
         The same patient's CT from before the metal.
+    plan : str
+        JSON text of the plan of the implants that are the metal; "" where they are not.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Source:
     ijkToRas: np.ndarray
     metal: np.ndarray | None = None
     earlier: Source | None = None
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def startCorrection(
             "input": handOver(folder, "input", source.voxels, source.ijkToRas, source.name),
             "metal_mask": None if metal is None
             else handOver(folder, "mask", metal.astype(np.uint8), source.ijkToRas),
+            "metal_plan": source.plan or None,
             "earlier": None if earlier is None
             else {"ct": handOver(
                 folder, "earlier", earlier.voxels, earlier.ijkToRas, earlier.name

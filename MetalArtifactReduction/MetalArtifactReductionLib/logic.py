@@ -13,7 +13,9 @@ from MetalArtifactReductionLib.nodes.earlier import addEarlier
 from MetalArtifactReductionLib.nodes.maps import addUncertainty
 from spinemar.errors import FaultError, InputError
 from spinemar.mar.settings import CorrectionSettings
+from spinemar.planning.plans.plan_json import plan_from_json
 from SpineMARLib.jobrun import JobRun
+from SpineMARLib.nodes.keptplan import planIn
 from SpineMARLib.nodes.volumes import arrayOf, ijkToRas, segmentMask
 
 
@@ -43,6 +45,8 @@ class CorrectionLogic:
         segmentation: Any = None,
         segmentId: str = "",
         earlierNode: Any = None,
+        *,
+        ofPlanner: bool = False,
     ) -> JobRun:
         """Start correcting a volume that `guards.checkInput` has passed.
 
@@ -54,16 +58,28 @@ class CorrectionLogic:
             The metal, where it is not looked for.
         earlierNode : vtkMRMLScalarVolumeNode, optional
             The same patient's CT from before the metal.
+        ofPlanner : bool
+            The metal is the implants that the planner has in the volume.
 
         Raises
         ------
         InputError
-            If the segment cannot be used.
+            If the segment cannot be used, or the planner has no implants there.
         """
+        plan = self._plannedIn(inputNode) if ofPlanner else ""
         metal = segmentMask(segmentation, segmentId, inputNode) if segmentation else None
         earlier = None if earlierNode is None else _sourceOf(earlierNode)
-        source = replace(_sourceOf(inputNode), metal=metal, earlier=earlier)
+        source = replace(_sourceOf(inputNode), metal=metal, earlier=earlier, plan=plan)
         return startCorrection(source, settings, self._temporaryFolder, self._command)
+
+    def _plannedIn(self, inputNode: Any) -> str:
+        plan = planIn(self.scene, inputNode)
+        if not plan or not any(plan_from_json(plan).items()):
+            raise InputError(
+                "The planner has no implants in this CT.",
+                "Choose this CT there and find or place them, or use automatic.",
+            )
+        return plan
 
     def findMetal(self, inputNode: Any) -> JobRun:
         """Start looking for what the automatic selection takes; the result is `FoundMetal`."""

@@ -11,6 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spinemar.errors import InputError
+from spinemar.implants.catalogue import load_catalogue
+from spinemar.planning.plans.plan import Plan
+from spinemar.planning.plans.plan_json import plan_to_json
+
 pytestmark = pytest.mark.gui
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "MetalArtifactReduction" / "MetalArtifactReduction.py"
@@ -235,6 +240,50 @@ def test_guard_missing_segment(host, panel):
 
     panel._parameterNode.metalSource = MetalSource.segment
     assert "No segment is chosen" in _guarded(host, panel)
+
+
+def test_guard_no_implants_of_the_planner(host, panel):
+    from MetalArtifactReductionLib.choices.settings import MetalSource
+
+    panel._parameterNode.metalSource = MetalSource.implants
+    assert "planner has no implants in this CT" in _guarded(host, panel)
+
+
+def test_the_planners_implants_are_handed_over_as_the_metal(host, panel, monkeypatch):
+    """Those of the plan that lies in this CT, and of no other."""
+    from MetalArtifactReductionLib.choices.settings import MetalSource
+
+    from SpineMARLib.nodes.keptplan import CT_ROLE, ROLE
+
+    given = []
+    monkeypatch.setattr(
+        "MetalArtifactReductionLib.logic.startCorrection",
+        lambda source, *_: given.append(source) or _refuse(),
+    )
+    screw = (
+        load_catalogue()
+        .screw("generic-polyaxial")
+        .placed("a", "L1", "left", (0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (6.0, 40.0), "Ti-6Al-4V")
+    )
+    text = plan_to_json(Plan(levels=("L1",), screws=(screw,)))
+    kept = host.scene.AddNewNodeByClass("vtkMRMLTextNode", "Plan")
+    kept.SetAttribute(ROLE, "1")
+    kept.SetText(text)
+    panel._parameterNode.metalSource = MetalSource.implants
+    assert "Metal from the implants" in panel.ui.summaryLabel.text
+    assert "planner has no implants" in _guarded(host, panel)  # the plan is of no CT
+    kept.SetNodeReferenceID(CT_ROLE, host.volume.GetID())
+    host.messages.clear()
+    _guarded(host, panel)
+    assert [source.plan for source in given] == [text]
+    panel._parameterNode.metalSource = MetalSource.automatic
+    host.messages.clear()
+    _guarded(host, panel)
+    assert given[-1].plan == ""
+
+
+def _refuse():
+    raise InputError("Not here.", "It is a test.")
 
 
 def test_guard_no_metal_is_information(host, panel):

@@ -53,6 +53,7 @@ class MetalSource(enum.Enum):
     automatic = "automatic"
     threshold = "threshold"
     segment = "segment"
+    implants = "implants"
 
     def label(self) -> str:
         from slicer.i18n import tr as _
@@ -61,4 +62,5 @@ class MetalSource(enum.Enum):
             "automatic": _("Automatic"),
             "threshold": _("Threshold"),
             "segment": _("Segment"),
+            "implants": _("Implants of the planner"),
         }[self.name]

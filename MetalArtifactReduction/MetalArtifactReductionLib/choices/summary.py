@@ -30,6 +30,8 @@ def _metalText(parameters: MetalArtifactReductionParameterNode) -> str:
         if segment is None:
             return _("Metal from a segment, which is not chosen yet")
         return _("Metal from the segment {name}").format(name=segment.GetName())
+    if parameters.metalSource is MetalSource.implants:
+        return _("Metal from the implants that the planner has in this CT")
     return _("Metal found automatically")
 
 

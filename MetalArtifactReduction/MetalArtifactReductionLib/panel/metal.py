@@ -46,7 +46,8 @@ class MetalPanel:
             self._watch.close()
             self._key, self._found, self._problem = key, None, ""
         source = parameters.metalSource
-        shown = parameters.showPreview and source is not MetalSource.segment
+        drawn = source in (MetalSource.segment, MetalSource.implants)
+        shown = parameters.showPreview and not drawn
         wanted = source is MetalSource.threshold or (shown and source is MetalSource.automatic)
         if wanted and self._found is None and not self._problem and self._watch.run is None:
             self._watch.start(self._find(volume))

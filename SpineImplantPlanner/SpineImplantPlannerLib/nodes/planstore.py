@@ -8,10 +8,8 @@ from SpineImplantPlannerLib.nodes.implants import PLAN_FOLDER
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
 from SpineMARLib.nodes import hierarchy
-from SpineMARLib.nodes.lookup import nodesOfClass
+from SpineMARLib.nodes.keptplan import CT_ROLE, ROLE, planNode
 
-ROLE = "SpineMAR.Plan"
-CT_ROLE = "SpineMAR.PlanCT"
 SPINE_ROLE = "SpineMAR.PlanSpine"
 ROLE_A = "SpineMAR.PlanA"
 _LOCKED = "SpineMAR.PlanLocked"
@@ -36,12 +34,6 @@ def keepPlanA(scene: Any, plan: Plan, volumeNode: Any) -> None:
     node = _kept(scene, ROLE_A, f"{_NAME} A")
     node.SetText(plan_to_json(plan))
     hierarchy.put(scene, node, volumeNode, (PLAN_FOLDER,))
-
-
-def planNode(scene: Any, role: str = ROLE) -> Any:
-    """Return the text node with the plan; None where the scene has none."""
-    found = [n for n in nodesOfClass(scene, "vtkMRMLTextNode") if n.GetAttribute(role)]
-    return next(iter(found), None)
 
 
 def keptPlan(scene: Any) -> Plan | None:

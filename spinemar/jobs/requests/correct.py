@@ -6,13 +6,16 @@
      "input": PATH or {"npy": ..., "ijk_to_ras": ...},
      "output": PATH (.npy for a raw array, else an image file),
      "metal_output": PATH.npy (optional), "stored_as": "int16" (optional, for .npy),
-     "metal_mask": null or as input, "series": null or NUMBER,
+     "metal_mask": null or as input, "metal_plan": null or plan JSON text,
+     "series": null or NUMBER,
      "earlier": null or {"ct": as input, "series": null or NUMBER, "labels": null or as input,
                          "transforms": null or PATH.json},
      "agreement_output": PATH.npy (optional; percent, uint8),
      "registered_output": PATH.npy (optional; the earlier CT on the scan's grid, int16 HU),
      "uncertainty_output": PATH.npy (optional; how far each value may be off, int16 HU),
      "settings": {CorrectionSettings by name}}
+
+Known metal is a mask, or the implants of a plan, drawn on the input's grid.
 """
 
 from __future__ import annotations
@@ -23,13 +26,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinemar.base.file_locks import output_lock
+from spinemar.errors import InputError
 from spinemar.jobs.earlier_ct import EarlierFiles, read_earlier
 from spinemar.jobs.engine.arrays import load_mask, load_volume, save_array, stored_like
 from spinemar.jobs.engine.request import request_of
 from spinemar.mar.settings import CorrectionSettings
 from spinemar.progress import CancelToken, Progress, ProgressCallback
+from spinemar.volume import GridGeometry
 
 if TYPE_CHECKING:
     from spinemar.mar.result import CorrectionResult
@@ -44,6 +50,7 @@ class CorrectRequest:
     metal_output: Path | None = None
     stored_as: str | None = None
     metal_mask: Any = None
+    metal_plan: str | None = None
     series: str | None = None
     earlier: EarlierFiles | None = None
     agreement_output: Path | None = None
@@ -68,6 +75,10 @@ def _run(asked: CorrectRequest, progress: ProgressCallback, cancel: CancelToken)
     if not asked.settings.allow_reformatted:
         check_acquired(volume)
     mask = load_mask(asked.metal_mask, volume.geometry)
+    if asked.metal_plan is not None:
+        if mask is not None:
+            raise InputError("The job names a mask and a plan.", "Give the metal once.")
+        mask = _drawn(asked.metal_plan, volume.geometry)
     earlier = None
     if asked.earlier is not None:
         earlier = read_earlier(asked.earlier, asked.input, asked.series, volume, asked.settings)
@@ -86,6 +97,20 @@ def _run(asked: CorrectRequest, progress: ProgressCallback, cancel: CancelToken)
     _write(asked, result)
     progress(Progress("Writing", 1, 1))
     return result.facts()
+
+
+def _drawn(plan: str, geometry: GridGeometry) -> NDArray[np.bool_]:
+    """Return which voxels (k, j, i) are metal, at least by half, by a plan of generic implants."""
+    from spinemar.implants.catalogue import load_catalogue
+    from spinemar.implants.voxelize import refuse_all_outside, voxelize_plan
+    from spinemar.physics.materials import METALS
+    from spinemar.planning.plans.plan_json import plan_from_json
+
+    shares = voxelize_plan(plan_from_json(plan), geometry, load_catalogue())
+    refuse_all_outside(shares)
+    metal = [share for name, share in shares.items() if name in METALS]
+    whole = sum(metal, np.zeros(geometry.shape, np.float32))
+    return np.asarray(whole >= 0.5, dtype=np.bool_)
 
 
 def _write(asked: CorrectRequest, result: CorrectionResult) -> None:
