@@ -96,7 +96,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Automatic finds metal by its core and leaves out enamel, dense bone and contrast. A threshold or a segment overrides it.</source>
+            <source>Automatic finds metal by its core and leaves out enamel, dense bone and contrast. A threshold, a segment, or the implants that the planner found or placed in this CT override it.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1299,11 +1299,39 @@
             <translation type="unfinished" />
         </message>
         <message>
+            <source>Compare with:</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The operation's plan, made on the earlier CT: each screw says how far its entry and tip lie from it, vertebra by vertebra.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>Find implants in this CT</source>
             <translation type="unfinished" />
         </message>
         <message>
             <source>Correct the CT of step 1, find the screws and rods that lie in it, and grade the screws. They replace the plan, which can be undone.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Nothing in the CT tells which vertebrae these are. Which one does the uppermost screw lie in?</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Vertebra of the uppermost screw; all others are counted from it.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Name levels</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Rename all vertebrae and the implants in them; the level that stands there already is confirmed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Screws that lie as they were found: bone before the tip (negative: the tip is beyond it), gap to the nearer endplate, how deep the joint above is entered, and how far the screw is from the operation's plan. A click chooses the screw.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1316,6 +1344,88 @@
         </message>
         <message>
             <source>Research software. No data leave this computer.</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>after.foundscrews</name>
+        <message>
+            <source>Screw</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Grade</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Before tip, mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Endplate, mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Facet, mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Entry, mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Tip, mm</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Angle, °</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{screws} screws and {rods} rods were found.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Planned, not found: {names}.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Found, not planned: {names}.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Crosslinks: {links}, cages: {cages}.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>{count} are not gradable: their rows say why.</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>after.operationplan</name>
+        <message>
+            <source>no plan</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>a file...</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>The operation's plan</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Plans (*.json)</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>plan A</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>the present plan</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1373,11 +1483,19 @@
             <source>Segment</source>
             <translation type="unfinished" />
         </message>
+        <message>
+            <source>Implants of the planner</source>
+            <translation type="unfinished" />
+        </message>
     </context>
     <context>
         <name>choices.summary</name>
         <message>
             <source>Metal found automatically</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Metal from the implants that the planner has in this CT</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1417,6 +1535,28 @@
         </message>
         <message>
             <source>laid over as a whole</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>others.detour</name>
+        <message>
+            <source>Return, and take over what you changed.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Back to Spine Implant Planner</source>
+            <translation type="unfinished" />
+        </message>
+    </context>
+    <context>
+        <name>others.totalsegmentator</name>
+        <message>
+            <source>This version of TotalSegmentator cannot be started from here.</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>Click Apply in its panel, then the button above it that leads back.</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1537,17 +1677,6 @@ white: brighter after; black: darker</source>
         </message>
         <message>
             <source>Choose both folders first.</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
-        <name>panel.detour</name>
-        <message>
-            <source>Return, and take over what you changed.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Back to Spine Implant Planner</source>
             <translation type="unfinished" />
         </message>
     </context>
@@ -1740,17 +1869,6 @@ white: brighter after; black: darker</source>
         </message>
     </context>
     <context>
-        <name>panel.totalsegmentator</name>
-        <message>
-            <source>This version of TotalSegmentator cannot be started from here.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>Click Apply in its panel, then the button above it that leads back.</source>
-            <translation type="unfinished" />
-        </message>
-    </context>
-    <context>
         <name>panel.translations</name>
         <message>
             <source>left</source>
@@ -1903,15 +2021,7 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>{screws} screws and {rods} rods were found.</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>earlier CT: {name}</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source>{count} are not gradable: their rows say why.</source>
             <translation type="unfinished" />
         </message>
     </context>

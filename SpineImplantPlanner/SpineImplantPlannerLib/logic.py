@@ -31,6 +31,7 @@ from spinemar.planning.report.wording import head_label
 from spinemar.spine.editing import renamed_by
 from spinemar.spine.model import SpineModel
 from spinemar.volume import CTVolume
+from SpineMARLib.nodes import keptplan
 from SpineMARLib.nodes.volumes import arrayOf, geometryOf, ijkToRas
 
 
@@ -128,7 +129,7 @@ class PlannerLogic:
 
     def useFound(self, found: Found) -> Any:
         """Show what was found in a postoperative CT, with its vertebrae: one step."""
-        self.session.setFound(found.plan, found.spine)
+        self.session.setFound(found.plan, found.spine, found.fields)
         self.spineNode = spinenodes.addSpine(self.scene, self.volumeNode, found.spine)
         self._changed()
         return self.spineNode
@@ -225,8 +226,8 @@ class PlannerLogic:
         plan = planstore.keptPlan(self.scene)
         if plan is None:
             return False
-        node = planstore.planNode(self.scene)
-        self.setVolume(node.GetNodeReference(planstore.CT_ROLE))
+        node = keptplan.planNode(self.scene)
+        self.setVolume(node.GetNodeReference(keptplan.CT_ROLE))
         self.spineNode = node.GetNodeReference(planstore.SPINE_ROLE)
         known = self.spineNode is not None and self.volumeNode is not None
         spine = spinenodes.spineOf(self.spineNode, self.volumeNode) if known else None

@@ -8,7 +8,8 @@ import pytest
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
-from spinemar.planning.plans.commands import RemoveImplant
+from spinemar.planning.plans.commands import MoveScrew, RemoveImplant
+from spinemar.planning.plans.plan_json import write_plan
 from Testing.gui.plannerpanel import click, finish, openPanel
 
 pytestmark = pytest.mark.gui
@@ -50,11 +51,13 @@ def _bones(panel):
     return [combo.itemText(n) for n in range(combo.count)]
 
 
-def _choose(host, panel, start):
+def _choose(host, panel, start, combo=None):
     """Choose the entry that begins so, as a user does."""
-    index = next(n for n, text in enumerate(_bones(panel)) if text.startswith(start))
-    panel.ui.boneCombo.setCurrentIndex(index)
-    panel.ui.boneCombo.activated.emit(index)
+    combo = panel.ui.boneCombo if combo is None else combo
+    texts = [combo.itemText(n) for n in range(combo.count)]
+    index = next(n for n, text in enumerate(texts) if text.startswith(start))
+    combo.setCurrentIndex(index)
+    combo.activated.emit(index)
     host.process(0.05)
 
 
@@ -116,12 +119,13 @@ def test_an_earlier_ct_of_the_scene_is_offered_and_handed_over(host, operated, m
     monkeypatch.setattr("SpineMARLib.panel.errors.showError", lambda *_, **__: None)
     _choose(host, panel, "earlier CT")
     click(panel.ui.findImplantsButton)
-    (_ct, earlier, spine, settings) = given[0]
+    (_ct, earlier, spine, settings, planned) = given[0]
     np.testing.assert_array_equal(
         earlier.voxels, slicer.util.arrayFromVolume(slicer.util.getNode("Before"))
     )
     assert spine is None
     assert settings["material"] == panel.ui.materialCombo.currentText
+    assert planned is None  # nobody chose a plan to compare with
 
 
 @pytest.mark.slow
@@ -134,6 +138,7 @@ def test_screws_are_graded_in_an_earlier_ct_by_keys_and_a_click(host, operated):
         QTest.keyClick(panel.ui.boneCombo, Qt.Key.Key_Down)
         host.process(0.05)
     assert panel.ui.boneCombo.currentText == "earlier CT: Before"
+    _choose(host, panel, "the present plan", panel.ui.operationPlanCombo)
     click(panel.ui.findImplantsButton)
     finish(host, panel)
     assert host.messages == []
@@ -145,6 +150,57 @@ def test_screws_are_graded_in_an_earlier_ct_by_keys_and_a_click(host, operated):
         assert screw.sighting.bone == "earlier CT"
     # Nobody named a vertebra of this CT: that is said where the result is.
     assert "The levels are a guess" in panel.ui.foundLabel.text
+    _table_says_what_is_near_and_what_was_planned(panel, found)
+    _back_where_it_was_found_a_screw_has_its_grade(host, panel, found.screws[0])
+    _levels_are_asked_and_named(host, panel)
+
+
+def _table_says_what_is_near_and_what_was_planned(panel, found):
+    table = panel.ui.foundTable
+    assert table.isVisible()
+    assert table.rowCount == len(found.screws)
+    for row, screw in enumerate(found.screws):
+        cells = [table.item(row, n).text() for n in range(table.columnCount)]
+        assert cells[0] == screw.id
+        assert cells[1] == screw.grade.letter
+        before, endplate, entry, tip, angle = (float(cells[n]) for n in (2, 3, 5, 6, 7))
+        assert before > 0
+        assert endplate > 0
+        assert max(entry, tip) < 3.0
+        assert angle < 4.0
+        assert not table.isColumnHidden(7)
+
+
+def _back_where_it_was_found_a_screw_has_its_grade(host, panel, screw):
+    """Graded in the bone that it was found in, not in labels on the scan's grid."""
+    planner = panel.planner
+    moved = tuple(np.add(screw.entry, (0.0, 0.0, 2.0)).tolist())
+    tip = tuple(np.add(screw.tip, (0.0, 0.0, 2.0)).tolist())
+    planner.do(MoveScrew(screw.id, moved, tip))
+    host.process(0.05)
+    assert planner.plan.screw(screw.id).grade.margin_mm != screw.grade.margin_mm
+    assert panel.ui.foundTable.rowCount == len(planner.plan.screws) - 1
+    again = planner.session.gradedScrew(screw.without_grade())
+    assert again.grade == screw.grade
+    click(panel.ui.undoButton)
+    host.process(0.05)
+    assert panel.ui.foundTable.rowCount == len(planner.plan.screws)
+
+
+def _levels_are_asked_and_named(host, panel):
+    ui, planner = panel.ui, panel.planner
+    assert ui.levelQuestion.isVisible()
+    before = planner.plan.screws[0].level
+    assert ui.topScrewCombo.currentText == before
+    wanted = "T11" if before != "T11" else "T10"
+    ui.topScrewCombo.setCurrentIndex(ui.topScrewCombo.findText(wanted))
+    click(ui.nameLevelsButton)
+    finish(host, panel)
+    assert planner.plan.screws[0].level == wanted
+    assert planner.plan.screws[0].grade is not None
+    assert not ui.levelQuestion.isVisible()
+    assert "guess" not in ui.foundLabel.text
+    assert ui.foundTable.item(0, 0).text().startswith(wanted)
 
 
 @pytest.mark.slow
@@ -162,6 +218,33 @@ def test_what_was_found_in_one_ct_is_not_put_into_another(host, operated, monkey
     finish(host, panel)
     assert panel.planner.plan == plan
     assert "The CT was changed meanwhile." in said[0]
+
+
+def test_a_plan_is_compared_with_through_an_earlier_ct_alone(host, operated, tmp_path, monkeypatch):
+    """It was made on that CT; a plan of a file is listed once it was chosen."""
+    import qt
+
+    panel, plan = operated
+    combo = panel.ui.operationPlanCombo
+    assert not combo.enabled
+    _choose(host, panel, "earlier CT")
+    assert combo.enabled
+    texts = [combo.itemText(n) for n in range(combo.count)]
+    assert texts == ["no plan", "the present plan", "a file..."]
+    assert panel.after.operationPlan.plan is None
+    write_plan(tmp_path / "wanted.json", plan)
+    chosen = [str(tmp_path / "wanted.json")]
+    monkeypatch.setattr(qt.QFileDialog, "getOpenFileName", lambda *_: chosen[0])
+    _choose(host, panel, "a file", combo)
+    assert combo.currentText == "wanted.json"
+    assert panel.after.operationPlan.plan == plan
+    panel.refresh()
+    assert combo.currentText == "wanted.json"
+    (tmp_path / "bad.json").write_text("{}")
+    monkeypatch.setattr("SpineMARLib.panel.errors.showError", lambda *_, **__: None)
+    chosen[0] = str(tmp_path / "bad.json")
+    _choose(host, panel, "a file", combo)
+    assert panel.after.operationPlan.plan is None
 
 
 def test_the_choice_stays_with_the_scene(host, operated):

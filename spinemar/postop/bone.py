@@ -19,10 +19,13 @@ from scipy import ndimage
 from spinemar.base.boxes import bounding_box
 from spinemar.errors import InputError
 from spinemar.planning.grades.bone import BoneField, bone_field
+from spinemar.planning.plans.relevel import shifted_text
 from spinemar.postop.metal_share import MetalShare
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.registration.laid import Laid
-from spinemar.registration.motions import FloatArray, inverse, moved
+from spinemar.registration.motions import FloatArray, VertebraMotion, inverse, moved
+from spinemar.registration.trust import SAME_VERTEBRA
+from spinemar.spine.labels.levels import GUESSED_LEVELS
 from spinemar.spine.model import Endplate, PedicleFrame, SpineModel, VertebraFrame
 from spinemar.volume import CTVolume
 
@@ -34,6 +37,9 @@ BoneSource = Literal["earlier CT", "labels", "corrected CT"]
 _ERROR_MM: Mapping[BoneSource, float] = {"earlier CT": 0.6, "labels": 0.8, "corrected CT": 1.6}
 #: Where the earlier CT's vertebrae were given: what is left is their registration.
 GIVEN_ERROR_MM = 0.45
+# Where a vertebra was laid over the scan's and is not alike: what the corrected CT's own bone is
+# off by, for it is the streaks beside it that decide then.
+_DOUBTFUL_ERROR_MM = 1.6
 #: Where a vertebra's own registration failed and it moved as its neighbours do.
 _NEIGHBOURS_ERROR_MM = 2.5
 # Metal and its glow around it are taken out so far, and filled from so far beside.
@@ -73,6 +79,39 @@ class Bone:
     def estimated(self) -> bool:
         """Whether the bone was seen only beside the metal."""
         return self.source == "corrected CT"
+
+    @property
+    def levels_guessed(self) -> bool:
+        """Whether nobody named a vertebra, and the CT does not tell which they are."""
+        return any(GUESSED_LEVELS in text for text in self.warnings)
+
+    def renamed(self, steps: int) -> Bone:
+        """Return the bone with every vertebra named `steps` levels further towards the feet.
+
+        By 0 steps too the names are stated then, and no guess any more.
+
+        Raises
+        ------
+        InputError
+            If they cannot be renamed so.
+        """
+        from spinemar.spine.editing import shift_levels
+
+        spine = shift_levels(self.spine, steps)
+        names = dict(zip(self.spine.levels, spine.levels, strict=True))
+        return replace(
+            self,
+            spine=spine,
+            fields={
+                names[level]: replace(one, frame=spine.vertebra(names[level]))
+                for level, one in self.fields.items()
+            },
+            error_mm={names[level]: error for level, error in self.error_mm.items()},
+            warnings=tuple(
+                shifted_text(text, steps) for text in self.warnings if GUESSED_LEVELS not in text
+            ),
+            from_earlier={names[level]: way for level, way in self.from_earlier.items()},
+        )
 
 
 def bone_from_labels(spine: SpineModel, source: BoneSource = "labels") -> Bone:
@@ -157,9 +196,7 @@ def bone_from_earlier(
         there = moved_frame(frame, back[frame.level])
         frames.append(there)
         fields[frame.level] = replace(bone_field(before.labels, frame), frame=there)
-        sure = motion.found != "neighbours"
-        error = error_mm if sure else _NEIGHBOURS_ERROR_MM
-        errors[frame.level] = error
+        errors[frame.level] = _registered_error_mm(motion, error_mm)
     if not frames:
         raise InputError(
             "The vertebrae of the earlier CT cannot be measured.",
@@ -169,6 +206,13 @@ def bone_from_earlier(
     spine = SpineModel(labels, tuple(frames), canal)
     said = (*laid.registration.warnings, *laid.notes)
     return Bone(spine, fields, "earlier CT", errors, said, back)
+
+
+def _registered_error_mm(motion: VertebraMotion, sure_mm: float) -> float:
+    """Return how far off a vertebra's surface is by how it was laid over the scan's."""
+    if motion.found == "neighbours":
+        return _NEIGHBOURS_ERROR_MM
+    return _DOUBTFUL_ERROR_MM if motion.likeness < SAME_VERTEBRA else sure_mm
 
 
 def without_implants(volume: CTVolume, metal: MetalShare) -> CTVolume:

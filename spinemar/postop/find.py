@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,16 +12,20 @@ from spinemar.implants.catalogue import Catalogue, ScrewModel
 from spinemar.implants.placement import Rod, Screw, Sighting
 from spinemar.implants.shapes.rod import rod_curve
 from spinemar.implants.shapes.screw import shank_axis
-from spinemar.implants.shapes.solids import perpendicular, unit
+from spinemar.implants.shapes.solids import FloatArray, perpendicular, unit
+from spinemar.planning.grades.gertzbein_robbins import back_wall_mm
+from spinemar.planning.grades.surroundings import Surroundings, surroundings_of
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.vectors import as_point, within_cone
 from spinemar.postop.bone import Bone
+from spinemar.postop.construct.rods import TracedRod, trace_rods
+from spinemar.postop.construct.sorting import sort_metal
 from spinemar.postop.fit import FittedShank, fit_shank
 from spinemar.postop.grades import GradedScrew, grade_found
 from spinemar.postop.metal_share import HALF, MetalShare
-from spinemar.postop.rods import TracedRod, trace_rods
 from spinemar.postop.shanks import Shank, find_shanks, gap_mm
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+from spinemar.spine.model import SpineModel
 
 _STAGE = "Fitting screws"
 # A thread holds less metal than its outer cylinder, and networks draw thin metal a little thinner:
@@ -30,6 +34,8 @@ _METAL_SHARE_OF_DIAMETER = 0.73
 _DIAMETER_ERROR_MM, _LENGTH_ERROR_MM = 0.4, 1.5
 # Shares of a voxel that a rendered screw leaves unexplained; more is no screw of this shape.
 _WORST_RESIDUAL = 0.22
+# A shank that is seen in part may be short of its head, but it does not begin in the body.
+_BEGINS_MM = 2.0
 # Two fits whose axes meet so nearly are one screw.
 _SAME_MM = 3.0
 # Around a screw so much may be metal or its glow; more leaves no bone to be seen.
@@ -56,12 +62,16 @@ class NearestSize:
 
 @dataclass(frozen=True, eq=False)
 class FoundScrew:
-    """A screw that was found: where it lies, how sure that is, and how it is graded."""
+    """A screw that was found: where it lies, how sure that is, and how it is graded.
+
+    `near` says what it comes near to; None where it is not gradable.
+    """
 
     screw: Screw
     fitted: FittedShank
     nearest: NearestSize
     graded: GradedScrew
+    near: Surroundings | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +81,12 @@ class FoundImplants:
     Parameters
     ----------
     plan : Plan
-        Screws and rods as the planner knows them; screws that are not gradable have no grade.
+        Screws, rods, crosslinks and cages as the planner knows them; screws that are not gradable
+        have no grade.
     screws : tuple of FoundScrew
         In the plan's order.
     unexplained_mm3 : float
-        Metal near the spine that is neither screw nor head nor rod.
+        Metal near the spine that is none of these.
     """
 
     plan: Plan
@@ -93,7 +104,7 @@ def find_implants(
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> FoundImplants:
-    """Find the screws and rods of a scan, fit them and grade the screws.
+    """Find the implants of a scan, fit its screws and rods and grade the screws.
 
     Parameters
     ----------
@@ -125,7 +136,8 @@ def find_implants(
         progress(Progress(_STAGE, n, len(shanks)))
         fits.append(fit_shank(shank, metal, tuple(s for s in shanks if s is not shank)))
     progress(Progress(_STAGE, len(shanks), len(shanks)))
-    kept = _distinct([fit for fit in fits if fit is not None and fit.residual <= _WORST_RESIDUAL])
+    shaped = [fit for fit in fits if fit is not None and fit.residual <= _WORST_RESIDUAL]
+    kept = _distinct([fit for fit in shaped if _from_behind(fit, bone.spine)])
     names = _names([fit.shank for fit in kept])
     placed = [_placed(fit, name, model, material) for fit, name in zip(kept, names, strict=True)]
     traced = trace_rods(placed, metal)
@@ -133,13 +145,21 @@ def find_implants(
     for screw, fit in zip(placed, kept, strict=True):
         graded = grade_found(screw, fit, bone, _sees_bone(fit, metal))
         turned = _turned(_graded(screw, graded), traced, model)
-        screws.append(FoundScrew(turned, fit, nearest_size(screw, model), graded))
+        near = _near(turned, model, bone)
+        screws.append(FoundScrew(turned, fit, nearest_size(screw, model), graded, near))
     rods = tuple(_rod(rod, n, material) for n, rod in enumerate(traced))
     found = tuple(one.screw for one in screws)
-    levels = tuple(dict.fromkeys(screw.level for screw in found))
-    warnings = (*bone.warnings, *_warnings(screws))
-    plan = Plan(levels=levels, screws=found, rods=rods, warnings=tuple(dict.fromkeys(warnings)))
-    return FoundImplants(plan, tuple(screws), _unexplained_mm3(metal, bone, found, rods))
+    further = sort_metal(metal, bone.spine, found, rods, material)
+    plan = Plan(
+        levels=tuple(dict.fromkeys(screw.level for screw in found)),
+        screws=found,
+        rods=rods,
+        crosslinks=further.crosslinks,
+        cages=further.cages,
+        warnings=tuple(dict.fromkeys((*bone.warnings, *_warnings(screws)))),
+    )
+    places = (*_places(found, rods), further.places)
+    return FoundImplants(plan, tuple(screws), _unexplained_mm3(metal, bone, places))
 
 
 def model_of(catalogue: Catalogue, screw_model: str, material: str) -> ScrewModel:
@@ -168,6 +188,12 @@ def nearest_size(screw: Screw, model: ScrewModel) -> NearestSize:
     total = max(float(across.sum() * along.sum()), 1e-12)
     likely = float(across[d] * along[n]) / total
     return NearestSize(model.id, float(diameters[d]), float(lengths[n]), likely)
+
+
+def _from_behind(fit: FittedShank, spine: SpineModel) -> bool:
+    """Whether a shank begins before the body: what begins in it, as a cage's edge, is no screw."""
+    frame = spine.vertebra(fit.shank.level)
+    return bool(frame.to_local(fit.neck)[1] <= back_wall_mm(frame) + _BEGINS_MM)
 
 
 def _distinct(fits: Sequence[FittedShank]) -> list[FittedShank]:
@@ -203,6 +229,12 @@ def _graded(screw: Screw, graded: GradedScrew) -> Screw:
     seen = Sighting(*where, graded.source, graded.best, graded.worst, graded.reason)
     screw = screw.without_grade(graded.reason, graded.canal_mm)
     return replace(screw, grade=graded.grade, found=seen)
+
+
+def _near(screw: Screw, model: ScrewModel, bone: Bone) -> Surroundings | None:
+    if screw.grade is None:
+        return None
+    return surroundings_of(screw, model, bone.fields[screw.level], bone.spine.labels)
 
 
 def _turned(screw: Screw, rods: Sequence[TracedRod], model: ScrewModel) -> Screw:
@@ -266,10 +298,16 @@ def _warnings(screws: Sequence[FoundScrew]) -> list[str]:
     return said
 
 
-def _unexplained_mm3(
-    metal: MetalShare, bone: Bone, screws: Sequence[Screw], rods: Sequence[Rod]
-) -> float:
-    """Return the metal within reach of the vertebrae that belongs to no screw, head or rod."""
+def _places(screws: Sequence[Screw], rods: Sequence[Rod]) -> Iterator[FloatArray]:
+    """Yield points (n, 3) along screws with their heads, and along rods."""
+    for s in screws:
+        yield np.linspace(np.asarray(s.entry) - shank_axis(s) * 20.0, s.tip, 60)
+    for rod in rods:
+        yield rod_curve(rod.control_points, 1.0)
+
+
+def _unexplained_mm3(metal: MetalShare, bone: Bone, places: Sequence[FloatArray]) -> float:
+    """Return the metal within reach of the vertebrae that belongs to nothing that was found."""
     from scipy.spatial import cKDTree
 
     points = metal.points
@@ -277,8 +315,7 @@ def _unexplained_mm3(
         return 0.0
     centres = np.array([frame.canal_centre_ras for frame in bone.spine.vertebrae])
     near = cKDTree(centres).query(points)[0] <= 60.0
-    places = [np.linspace(np.asarray(s.entry) - shank_axis(s) * 20.0, s.tip, 60) for s in screws]
-    places += [rod_curve(rod.control_points, 1.0) for rod in rods]
-    if places:
-        near &= cKDTree(np.concatenate(places)).query(points)[0] > 10.0
+    known = np.concatenate(places)
+    if len(known):
+        near &= cKDTree(known).query(points)[0] > 10.0
     return float(metal.weights[near].sum() * metal.voxel_mm3)

@@ -50,19 +50,19 @@ class MetalShare:
         return cls(np.asarray(percent, np.float32) / np.float32(100.0), geometry)
 
     @cached_property
-    def _inside(self) -> NDArray[np.intp]:
+    def inside(self) -> NDArray[np.intp]:
         """Indices (n, 3) of metal voxels as (k, j, i)."""
         return np.argwhere(self.share >= LEAST_SHARE)
 
     @cached_property
     def points(self) -> FloatArray:
         """Centres of all metal voxels, RAS mm (n, 3)."""
-        return self.geometry.to_ras(self._inside[:, ::-1].astype(np.float64))
+        return self.geometry.to_ras(self.inside[:, ::-1].astype(np.float64))
 
     @cached_property
     def weights(self) -> FloatArray:
         """Shares of these voxels (n,)."""
-        k, j, i = self._inside.T
+        k, j, i = self.inside.T
         return np.asarray(self.share[k, j, i], np.float64)
 
     @property

@@ -30,6 +30,7 @@ _GAP_MM, _BEYOND_MM = 18.0, 4.0
 _SAME_MM, _SAME_DEG = 4.0, 20.0
 # Of a line's voxels so much lies near its axis; a plate, a cage or a tooth is wider.
 _THIN_SHARE, _WIDE_MM = 0.5, 7.0
+_AGAINST = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +110,9 @@ def _best_line(
 ) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]] | None:
     """Return a point, a direction and which voxels lie on the line with most metal.
 
-    Lines through pairs of voxels are tried (Fischler and Bolles, 1981), the best is refined.
+    Lines through pairs of voxels are tried (Fischler and Bolles, 1981), the best is refined. Metal
+    around a line speaks against it: one that runs through a screw and on into a cage has more on
+    it than the screw's own.
     """
     if len(points) < _LEAST_VOXELS:
         return None
@@ -121,7 +124,9 @@ def _best_line(
     best, most = None, 0.0
     for start, direction in zip(points[first[usable]], along[usable], strict=True):
         axis = unit(direction)
-        metal = float(weights[_away(points, start, axis) <= _LINE_MM].sum())
+        away = _away(points, start, axis)
+        around = weights[(away > _REACH_MM) & (away <= _WIDE_MM)].sum()
+        metal = float(weights[away <= _LINE_MM].sum() - _AGAINST * around)
         if metal > most:
             best, most = (start, axis), metal
     if best is None:

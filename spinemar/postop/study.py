@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue
@@ -21,6 +22,7 @@ from spinemar.postop.find import FoundImplants, find_implants, model_of
 from spinemar.postop.metal_share import LEAST_SHARE, MetalShare, metal_share_of
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.anatomy.agreement.compare import compared_with_ct
+from spinemar.spine.labels.levels import parse_level, steps_between
 from spinemar.spine.model import SpineModel
 from spinemar.volume import CTVolume
 
@@ -40,12 +42,15 @@ class StudySettings:
         What the screws are written down as: an image does not tell.
     first_level : str or None
         Name of the uppermost vertebra, where the spine is segmented here; guessed by default.
+    top_screw_level : str or None
+        Name of the vertebra that the uppermost screw lies in; all others are counted from it.
     """
 
     correction: CorrectionSettings = field(default_factory=CorrectionSettings)
     screw_model: str = "generic-polyaxial"
     material: str = "Ti-6Al-4V"
     first_level: str | None = None
+    top_screw_level: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +106,8 @@ def study_after_operation(
     NoMetalError
         If there is no metal.
     InputError
-        If there is no spine, the corrected CT is another scan's, or the earlier CT
-        another patient's.
+        If there is no spine, the corrected CT is another scan's, the earlier CT another
+        patient's, or the vertebrae cannot be named as it is said.
 
     Examples
     --------
@@ -113,7 +118,9 @@ def study_after_operation(
     ...     return {one.screw.id: one.graded.grade for one in found.screws}
     """
     settings = settings or StudySettings()
-    model_of(catalogue, settings.screw_model, settings.material)  # refused before the long work
+    # Both are refused before the long work.
+    model_of(catalogue, settings.screw_model, settings.material)
+    top_level = None if settings.top_screw_level is None else parse_level(settings.top_screw_level)
     if corrected is None:
         result = correct_volume(scan, settings.correction, progress=progress, cancel=cancel)
         corrected = result.volume
@@ -128,16 +135,37 @@ def study_after_operation(
     if not (metal.share >= LEAST_SHARE).any():
         raise NoMetalError("No metal was found in this CT.", "Give a CT from after the operation.")
     bone = _bone(corrected, metal, settings, spine, earlier, progress, cancel)
-    found = find_implants(
+    find = partial(
+        find_implants,
         metal,
-        bone,
-        catalogue,
+        catalogue=catalogue,
         screw_model=settings.screw_model,
         material=settings.material,
         progress=progress,
         cancel=cancel,
     )
+    found = find(bone=bone)
+    if top_level is not None and found.screws:
+        bone = bone.renamed(steps_between(found.screws[0].screw.level, top_level))
+        found = find(bone=bone)
     return PostopStudy(found, bone, metal, corrected)
+
+
+def check_levels_known(study: PostopStudy) -> None:
+    """Refuse a result whose levels nobody named and nothing in the CT tells.
+
+    Raises
+    ------
+    InputError
+        That says what the uppermost screw's level would be, and how to name it.
+    """
+    if study.bone.levels_guessed and study.found.screws:
+        level = study.found.screws[0].screw.level
+        raise InputError(
+            f"Nothing in the CT tells which vertebrae these are: the uppermost screw lies in "
+            f"{level}, or in a neighbour of it.",
+            f"Say which it is: --top-screw-level {level}, or its true name.",
+        )
 
 
 def _bone(

@@ -9,21 +9,28 @@ from typing import Any
 import numpy as np
 
 from spinemar.base.files.csv_text import csv_text
+from spinemar.implants.placement import Screw
+from spinemar.implants.shapes.solids import unit
+from spinemar.planning.grades.surroundings import Surroundings
 from spinemar.planning.plans.compare import ScrewDifference, compare_plans
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.wording import canal_mm, screw_line
 from spinemar.planning.vectors import as_point
 from spinemar.postop.bone import Bone
 from spinemar.postop.find import FoundImplants, FoundScrew
+from spinemar.postop.shanks import gap_mm
 from spinemar.registration.motions import moved
 
 _NOT_GRADABLE = "not gradable"
+# So near the middle of its pedicle's isthmus a planned screw passes; the next pedicle is farther.
+_IN_PEDICLE_MM = 12.0
 _HEADER = (
     "id", "level", "side", *(f"{name}_{axis}" for name in ("entry", "tip") for axis in "ras"),
     "diameter_mm", "length_mm", "nearest_diameter_mm", "nearest_length_mm", "nearest_likelihood",
     "axis_error_mm", "unexplained_share", "grade", "certain", "best", "worst", "breach_mm",
     "breach_low_mm", "breach_high_mm", "direction", "canal_intrusion_mm", "bone", "estimated",
-    "reason", "planned_entry_mm", "planned_tip_mm", "planned_angle_deg",
+    "reason", "bone_before_tip_mm", "anterior_breach_mm", "endplate_mm", "nearest_endplate",
+    "facet_mm", "planned_entry_mm", "planned_tip_mm", "planned_angle_deg",
 )  # fmt: skip
 
 COHORT_HEADER = ("source", "series", *_HEADER)
@@ -42,6 +49,9 @@ class Deviations:
 def deviations_of(plan: Plan, found: FoundImplants, bone: Bone) -> Deviations:
     """Compare an operation's plan with its result, each vertebra's screws moved with it.
 
+    Where the bone is from an earlier CT a planned screw belongs to the vertebra whose pedicle it
+    lies in there, whatever the plan calls that: names may be a guess on either side.
+
     Parameters
     ----------
     plan : Plan
@@ -50,23 +60,37 @@ def deviations_of(plan: Plan, found: FoundImplants, bone: Bone) -> Deviations:
     bone : Bone
         Says how each vertebra moved since.
     """
-    there = []
-    for screw in plan.screws:
-        motion = bone.from_earlier.get(screw.level)
-        if motion is not None:
-            entry, tip = (moved(motion, point) for point in (screw.entry, screw.tip))
-            there.append(replace(screw, entry=as_point(entry), tip=as_point(tip)))
-        else:
-            there.append(screw)
+    if bone.from_earlier:
+        moved_too = [_where_planned(screw, bone) for screw in plan.screws]
+        there = [screw for screw in moved_too if screw is not None]
+    else:
+        there = list(plan.screws)
     planned_there = replace(plan, screws=tuple(there), rods=(), crosslinks=())
     compared = compare_plans(planned_there, found.plan)
     places = {(one.level, one.side): one.id for one in found.plan.screws}
-    planned = {screw.id: screw for screw in plan.screws}
+    planned = {screw.id: screw for screw in there}
     by_screw = {
         places[planned[one.screw_id].level, planned[one.screw_id].side]: one
         for one in compared.differences
     }
-    return Deviations(by_screw, compared.only_first, compared.only_second)
+    compared_with = {one.screw_id for one in compared.differences}
+    missing = tuple(screw.id for screw in plan.screws if screw.id not in compared_with)
+    return Deviations(by_screw, missing, compared.only_second)
+
+
+def _where_planned(screw: Screw, bone: Bone) -> Screw | None:
+    """Move a planned screw with its vertebra, and name it so; None where none was registered."""
+    best, nearest = None, _IN_PEDICLE_MM
+    for level, motion in bone.from_earlier.items():
+        pedicle = bone.spine.vertebra(level).pedicles.get(screw.side)
+        if pedicle is None:
+            continue
+        entry, tip = (moved(motion, point) for point in (screw.entry, screw.tip))
+        gap = gap_mm(pedicle.isthmus_ras, entry, unit(tip - entry))
+        if gap < nearest:
+            best = replace(screw, level=level, entry=as_point(entry), tip=as_point(tip))
+            nearest = gap
+    return best
 
 
 def implants_csv(found: FoundImplants, deviations: Deviations | None = None) -> str:
@@ -89,6 +113,19 @@ def implants_facts(found: FoundImplants, deviations: Deviations | None = None) -
         "rods": [
             {"id": rod.id, "diameter_mm": rod.diameter_mm, "screws": rod.screw_ids}
             for rod in found.plan.rods
+        ],
+        "crosslinks": [
+            {"id": one.id, "start": one.start, "end": one.end, "diameter_mm": one.diameter_mm}
+            for one in found.plan.crosslinks
+        ],
+        "cages": [
+            {
+                "id": one.id,
+                "level": one.level,
+                "centre": one.centre,
+                "size_mm": (one.width_mm, one.depth_mm, one.height_mm),
+            }
+            for one in found.plan.cages
         ],
         "unexplained_mm3": round(found.unexplained_mm3, 1),
         "warnings": found.plan.warnings,
@@ -140,8 +177,18 @@ def _row(one: FoundScrew, planned: ScrewDifference | None) -> list[object]:
         graded.certain, graded.best, graded.worst, _rounded(grade.breach_mm) if grade else "",
         low, high, (grade.direction or "") if grade else "",
         _rounded(screw.canal_intrusion_mm) if grade or graded.canal_mm else "",
-        graded.source, graded.estimated, graded.reason, *_planned(planned),
+        graded.source, graded.estimated, graded.reason, *_near(one.near), *_planned(planned),
     ]  # fmt: skip
+
+
+def _near(near: Surroundings | None) -> list[object]:
+    if near is None:
+        return [""] * 5
+    before, plate, facet = (
+        "" if gap is None else _rounded(gap)
+        for gap in (near.bone_before_tip_mm, near.endplate_mm, near.facet_mm)
+    )
+    return [before, _rounded(near.anterior_breach_mm), plate, near.endplate, facet]
 
 
 def _planned(planned: ScrewDifference | None) -> list[object]:

@@ -96,8 +96,13 @@ class PlanningSession:
         if first:
             self.history = History.of(self.plan, spine)
 
-    def setFound(self, plan: Plan, spine: SpineModel) -> None:
+    def setFound(
+        self, plan: Plan, spine: SpineModel, fields: Mapping[str, BoneField] | None = None
+    ) -> None:
         """Take what was found in a postoperative CT, and its spine, as one step.
+
+        Screws are graded on in the bone that they were found in (`fields`), so that one that is
+        moved and moved back has the letter that it had.
 
         Raises
         ------
@@ -106,6 +111,7 @@ class PlanningSession:
         """
         if self.locked:
             raise InputError("The plan is locked.", "Unlock it first.")
+        self._keep(spine, dict(fields or {}))
         put = ReplacePlan(plan, "Find implants")
         self._putGraded(Step(put.apply(self.plan), put.description, spine))
 

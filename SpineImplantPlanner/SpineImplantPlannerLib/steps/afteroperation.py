@@ -6,8 +6,11 @@ from slicer.i18n import tr as _
 from SpineImplantPlannerLib.jobs import found as foundjob
 from SpineImplantPlannerLib.jobs.handing import Ct
 from SpineImplantPlannerLib.panel import reasons
-from SpineImplantPlannerLib.panel.runner import CT
+from SpineImplantPlannerLib.panel.after.foundscrews import FoundScrews
+from SpineImplantPlannerLib.panel.after.operationplan import OperationPlan
+from SpineImplantPlannerLib.panel.runner import CT, SPINE
 from spinemar.errors import InputError
+from spinemar.spine.labels.levels import steps_between
 from SpineMARLib.nodes.dicomfiles import patientOf
 from SpineMARLib.nodes.earlier import Candidates
 from SpineMARLib.nodes.volumes import arrayOf, ijkToRas
@@ -24,9 +27,12 @@ class AfterOperationStep:
         self._candidates = Candidates(slicer.mrmlScene, lambda node: patientOf(node, database))
         self._earlier = []
         ui = self.ui
+        self.operationPlan = OperationPlan(ui.operationPlanCombo, panel)
+        self.foundScrews = FoundScrews(panel)
         ui.afterStep.connect("contentsCollapsed(bool)", self.refresh)
         ui.boneCombo.connect("activated(int)", self.onBone)
         ui.findImplantsButton.connect("clicked()", self.onFind)
+        ui.nameLevelsButton.connect("clicked()", self.onNameLevels)
 
     def refresh(self, _value=None):
         """Offer what can be done."""
@@ -34,17 +40,21 @@ class AfterOperationStep:
         if ui.afterStep.collapsed:
             return  # every volume of the scene is looked at for metal, once
         self._listBones()
+        self.operationPlan.refresh()
+        self.foundScrews.refresh()
         noCt = (planner.volumeNode is None, _("Choose the CT after the operation in step 1."))
         locked = (planner.session.locked, _("Unlock the plan in step 4."))
         busy = (self.panel.runner.run is not None, _("Wait for what runs, or cancel it."))
-        spine = planner.session.spine
         noBone = (
-            ui.boneCombo.currentIndex == _STEP_1 and spine is None,
+            ui.boneCombo.currentIndex == _STEP_1 and planner.session.spine is None,
             _("There are no vertebrae in step 1: choose other bone."),
         )
         reasons.allow(
-            ui.afterReason, ((ui.findImplantsButton,), reasons.first(noCt, locked, busy, noBone))
+            ui.afterReason,
+            ((ui.findImplantsButton,), reasons.first(noCt, locked, busy, noBone)),
+            ((ui.nameLevelsButton,), reasons.first(locked, busy)),
         )
+        ui.operationPlanCombo.enabled = self.earlierNode() is not None
 
     def _listBones(self):
         combo, chosen = self.ui.boneCombo, self.panel.parameters.earlierCt
@@ -79,7 +89,7 @@ class AfterOperationStep:
         }
 
     def onFind(self):
-        """Correct the CT, find its screws and rods, and take them over as a plan."""
+        """Correct the CT, find the implants in it, and take them over as a plan."""
         planner = self.panel.planner
 
         def start():
@@ -90,8 +100,9 @@ class AfterOperationStep:
             if self.ui.boneCombo.currentIndex == _STEP_1:
                 spine = planner.requireSpine()
             earlier = None if node is None else Ct(arrayOf(node), ijkToRas(node))
+            planned = None if node is None else self.operationPlan.plan
             return foundjob.start(
-                planner.plannerJobs, planner.ct(), earlier, spine, self.settings()
+                planner.plannerJobs, planner.ct(), earlier, spine, self.settings(), planned
             )
 
         def finish(found):
@@ -104,15 +115,21 @@ class AfterOperationStep:
             self.panel.fillLevels()
             planner.select(found.plan.screws[0].id)
             self.panel.views.showConstruct()
-            self.ui.foundLabel.text = self._said(planner.plan)
+            self.foundScrews.take(found)
 
         self.panel.runner.start(start, finish, about=(CT,))
 
-    def _said(self, plan):
-        ungraded = sum(screw.grade is None for screw in plan.screws)
-        text = _("{screws} screws and {rods} rods were found.").format(
-            screws=len(plan.screws), rods=len(plan.rods)
-        )
-        if ungraded:
-            text += " " + _("{count} are not gradable: their rows say why.").format(count=ungraded)
-        return " ".join((text, *plan.warnings))
+    def onNameLevels(self):
+        """Count all levels from the one that the uppermost screw is said to lie in."""
+        planner = self.panel.planner
+
+        def start():
+            wanted = self.ui.topScrewCombo.currentText
+            steps = steps_between(planner.plan.screws[0].level, wanted)
+            return planner.plannerJobs.shiftLevels(planner.requireSpine(), steps)
+
+        def finish(spine):
+            planner.takeShifted(spine)
+            self.panel.fillLevels()
+
+        self.panel.runner.start(start, finish, about=(SPINE,))

@@ -6,8 +6,9 @@ from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib.handles.clicking import Clicks
 from SpineImplantPlannerLib.nodes.spine import FRAMES_ATTRIBUTE, piecesOf
-from SpineImplantPlannerLib.panel import reasons, tables, totalsegmentator
-from SpineImplantPlannerLib.panel.detour import Detour, isInstalled
+from SpineImplantPlannerLib.panel import reasons, tables
+from SpineImplantPlannerLib.panel.others import totalsegmentator
+from SpineImplantPlannerLib.panel.others.detour import Detour, isInstalled
 from SpineImplantPlannerLib.panel.runner import CT, SPINE
 from spinemar.errors import InputError
 from spinemar.spine.labels.levels import LEVELS, steps_between

@@ -12,12 +12,20 @@ import pytest
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.planning.grades.bone import bone_field
 from spinemar.planning.grades.gertzbein_robbins import letter_for
-from spinemar.postop.bone import Bone, bone_from_labels, moved_frame, without_implants
+from spinemar.planning.plans.relevel import shift_plan_levels
+from spinemar.postop.bone import (
+    Bone,
+    _registered_error_mm,
+    bone_from_labels,
+    moved_frame,
+    without_implants,
+)
 from spinemar.postop.find import find_implants
 from spinemar.postop.grades import grade_found, spread_mm
 from spinemar.postop.metal_share import MetalShare
 from spinemar.postop.table import deviations_of, implants_csv, implants_facts, said
-from spinemar.registration.motions import inverse, moved
+from spinemar.registration.motions import VertebraMotion, inverse, moved
+from spinemar.spine.labels.levels import GUESSED_LEVELS, shift_level
 from spinemar.volume import CTVolume, GridGeometry
 from Testing.core.postop import patient
 
@@ -162,6 +170,67 @@ def test_deviations_follow_each_vertebra(found, bone):
     assert deviations_of(fewer, found, bone).not_planned == (plan.screws[-1].id,)
 
 
+@pytest.mark.parametrize("steps", [-1, 0, 1])
+def test_deviations_do_not_depend_on_what_the_plan_calls_its_levels(found, bone, steps):
+    """Levels of the plan, or of the result, may be a guess: each screw is compared with its own."""
+    carried = replace(bone, from_earlier=dict.fromkeys(patient.LEVELS, np.eye(4)))
+    plan = replace(patient.operated(shift_mm=4.0), rods=())
+    by_name = deviations_of(plan, found, carried).by_screw
+    renamed = deviations_of(shift_plan_levels(plan, steps), found, carried)
+    assert set(renamed.by_screw) == set(by_name)
+    for name, one in by_name.items():
+        assert renamed.by_screw[name].tip_mm == pytest.approx(one.tip_mm)
+    assert not renamed.not_found
+    assert not renamed.not_planned
+
+
+def test_what_was_planned_where_nothing_was_registered_is_not_found(found, bone):
+    plan = replace(patient.operated(shift_mm=4.0), rods=())
+    part = replace(bone, from_earlier={"L1": np.eye(4), "L2": np.eye(4)})
+    compared = deviations_of(plan, found, part)
+    assert compared.not_found == ("T12-left", "T12-right")
+    assert len(compared.by_screw) == 4
+
+
+@pytest.mark.parametrize("steps", [-2, 0, 1])
+def test_bone_whose_levels_were_a_guess_is_named(bone, steps):
+    guessed = replace(
+        bone,
+        warnings=(f"L1: {GUESSED_LEVELS}", "L1: its outline is odd."),
+        from_earlier={"L1": _motion()},
+    )
+    assert guessed.levels_guessed
+    named = guessed.renamed(steps)
+    assert not named.levels_guessed
+    wanted = tuple(shift_level(level, steps) for level in patient.LEVELS)
+    assert named.spine.levels == wanted
+    assert tuple(named.fields) == tuple(named.error_mm) == wanted
+    for was, now in zip(patient.LEVELS, wanted, strict=True):
+        assert named.fields[now].values is bone.fields[was].values
+        assert named.fields[now].frame.level == now
+    assert tuple(named.from_earlier) == (wanted[1],)
+    assert named.warnings == (f"{wanted[1]}: its outline is odd.",)
+    metal = patient.metal_of(patient.operated(), patient.grid((0.8, 0.8, 2.0)))
+    if steps:
+        again = find_implants(metal, named, load_catalogue())
+        assert again.plan.levels == wanted
+        assert all(one.screw.grade is not None for one in again.screws)
+
+
+@pytest.mark.parametrize(
+    ("how", "likeness", "error"),
+    [
+        ("registered", 0.95, 0.45),
+        ("registered", 0.85, 1.6),
+        ("neighbours", 0.95, 2.5),
+        ("given", float("nan"), 0.45),
+    ],
+)
+def test_a_vertebra_that_is_doubtfully_registered_is_less_sure(how, likeness, error):
+    motion = VertebraMotion("L1", np.eye(4), found=how, likeness=likeness)
+    assert _registered_error_mm(motion, 0.45) == error
+
+
 def test_tables_say_what_was_found(found, bone):
     deviations = deviations_of(patient.operated(shift_mm=4.0), found, bone)
     header, *rows = (line.split(",") for line in implants_csv(found, deviations).splitlines())
@@ -172,3 +241,19 @@ def test_tables_say_what_was_found(found, bone):
     facts = implants_facts(found)
     assert [screw["id"] for screw in facts["screws"]] == [row[0] for row in rows]
     assert all(screw["planned_angle_deg"] is None for screw in facts["screws"])
+
+
+@pytest.mark.parametrize("spacing", [(0.7, 0.7, 1.25), (0.8, 0.8, 2.5), (1.0, 1.0, 5.0)])
+def test_the_surface_of_labels_has_no_bias_of_half_a_voxel(spine, spacing):
+    """Wherever the grid lies, walls of a pedicle are on average where they were drawn."""
+    rng = np.random.default_rng(0)
+    sides, walls = rng.choice([-12.0, 12.0], 400), rng.choice([-4.5, 4.5], 400)
+    points = np.stack([sides + walls, rng.uniform(-28, -12, 400), rng.uniform(0, 10, 400)], 1)
+    found = []
+    for phase in rng.uniform(-0.5, 0.5, (4, 3)):
+        grid = patient.grid(spacing)
+        affine = grid.ijk_to_ras.copy()
+        affine[:3, 3] += phase * spacing
+        labels = patient.labels_on(replace(grid, ijk_to_ras=affine))
+        found.append(bone_field(labels, spine.vertebra("L1")).distance_mm(points).mean())
+    assert abs(np.mean(found)) < 0.25 * spacing[0]

@@ -80,6 +80,14 @@ def find_implants(
         str | None,
         typer.Option(metavar="LEVEL", help="Uppermost vertebra, where this CT is segmented."),
     ] = None,
+    top_screw_level: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="Vertebra of the uppermost screw, from which the others are counted: asked for "
+            "where nothing in the CT tells.",
+        ),
+    ] = None,
     screw_model: ScrewModelOption = "generic-polyaxial",
     material: Material = MATERIALS[0],
     catalogue: CatalogueFiles = None,
@@ -121,7 +129,7 @@ def find_implants(
     from spinemar.jobs.fed_back import read_scan
     from spinemar.planning.plans.plan_json import read_plan, write_plan
     from spinemar.planning.report.page import REPORT_FILES, check_report_tools
-    from spinemar.postop.study import StudySettings, study_after_operation
+    from spinemar.postop.study import StudySettings, check_levels_known, study_after_operation
     from spinemar.postop.table import deviations_of, grade_lines, implants_facts
 
     refuse_existing([output, segmentation], overwrite=overwrite)
@@ -140,6 +148,7 @@ def find_implants(
         screw_model,
         material,
         first_level,
+        top_screw_level,
     )
     planned = None if plan is None else read_plan(plan)
     with progress_bars(quiet=json) as (progress, cancel):
@@ -167,6 +176,7 @@ def find_implants(
             progress=progress,
             cancel=cancel,
         )
+        check_levels_known(made)
         deviations = None if planned is None else deviations_of(planned, made.found, made.bone)
         result = replace(made.found.plan, notes=grade_lines(made.found))
         files = {"plan": output}
@@ -264,6 +274,7 @@ def _write_report(
 def _tell(console: Any, made: PostopStudy, deviations: Deviations | None) -> None:
     from rich.table import Table
 
+    from spinemar.implants.kinds import counts_of
     from spinemar.postop.table import said
 
     table = Table(box=None, pad_edge=False)
@@ -273,7 +284,8 @@ def _tell(console: Any, made: PostopStudy, deviations: Deviations | None) -> Non
         size = (f"{one.screw.diameter_mm:.1f}", f"{one.screw.length_mm:.0f}")
         table.add_row(one.screw.id, *size, said(one))
     console.print(table)
-    console.print(f"{len(made.found.screws)} screws, {len(made.found.plan.rods)} rods.")
+    counts = [f"{number} {kind}" for kind, number in counts_of(made.found.plan).items() if number]
+    console.print(f"{', '.join(counts) or 'No screws'}.")
     if deviations is not None:
         for words, ids in (
             ("Planned, not found", deviations.not_found),

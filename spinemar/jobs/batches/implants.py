@@ -316,6 +316,7 @@ def _fingerprint(
         "screw": asdict(catalogue.screw(settings.screw_model)),
         "material": settings.material,
         "first_level": settings.first_level,
+        "top_screw_level": settings.top_screw_level,
         "naming": naming,
     }
     known: dict[str, Any] = json.loads(json.dumps(wanted))  # as it reads back: lists, no tuples

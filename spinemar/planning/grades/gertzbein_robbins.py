@@ -151,7 +151,7 @@ def _heary(
         return "I"
     local = points.local[chosen]
     names = np.array(_direction_names(field.outward_local(local), screw.side))
-    at_pedicle = local[:, 1] <= _back_wall_mm(field.frame)
+    at_pedicle = local[:, 1] <= back_wall_mm(field.frame)
 
     def leaves(where: NDArray[np.bool_], *ways: str) -> bool:
         """Whether it leaves there mainly in one of these ways: edges have normals of their own."""
@@ -168,7 +168,7 @@ def _heary(
     return "II" if leaves(at_pedicle, "lateral") else ""
 
 
-def _back_wall_mm(frame: VertebraFrame) -> float:
+def back_wall_mm(frame: VertebraFrame) -> float:
     """Return where the body begins before the canal, local mm."""
     if len(frame.canal_contour_ras):
         return float(frame.to_local(frame.canal_contour_ras)[:, 1].max()) + _WALL_MM

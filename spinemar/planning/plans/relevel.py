@@ -25,12 +25,14 @@ def shift_plan_levels(plan: Plan, steps: int) -> Plan:
         If a level would run past C1, or a sacrum become a vertebra or a vertebra the sacrum.
     """
     _check_sacrum({*plan.levels, *(screw.level for screw in plan.screws if screw.level)}, steps)
-    moved = {item.id: _shifted(item.id, steps) for item in plan.items() if hasattr(item, "level")}
+    moved = {
+        item.id: shifted_text(item.id, steps) for item in plan.items() if hasattr(item, "level")
+    }
     groups: dict[str, Any] = {
         kind.group: tuple(_moved(item, moved, steps) for item in getattr(plan, kind.group))
         for kind in KINDS
     }
-    levels = tuple(_shifted(level, steps) for level in plan.levels)
+    levels = tuple(shifted_text(level, steps) for level in plan.levels)
     return replace(plan, levels=levels, warnings=(), **groups)
 
 
@@ -48,14 +50,14 @@ def _check_sacrum(levels: set[str], steps: int) -> None:
 def _moved(item: Any, names: dict[str, str], steps: int) -> Any:
     changes: dict[str, Any] = {"id": names.get(item.id, item.id)}
     if hasattr(item, "level"):
-        changes["level"] = _shifted(item.level, steps)
+        changes["level"] = shifted_text(item.level, steps)
     for named in ("screw_ids", "rod_ids"):
         if getattr(item, named, None) is not None:
             changes[named] = tuple(names.get(name, name) for name in getattr(item, named))
     return replace(item, **changes)
 
 
-def _shifted(text: str, steps: int) -> str:
+def shifted_text(text: str, steps: int) -> str:
     """Rename every level that stands in a text as a word of its own."""
 
     def shifted(word: re.Match[str]) -> str:

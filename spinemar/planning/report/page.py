@@ -23,6 +23,7 @@ from spinemar.pages.identity import Identity, content_hash
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.collisions import find_collisions
 from spinemar.planning.grades.hu_profile import HuProfile, hu_profile
+from spinemar.planning.grades.surroundings import surroundings_of
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_to_json
 from spinemar.planning.report.profilechart import profile_chart
@@ -43,6 +44,7 @@ from spinemar.planning.report.wording import (
     danger_line,
     in_canal,
     screw_line,
+    surroundings_line,
 )
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.spine.model import SpineModel, VertebraFrame
@@ -119,7 +121,9 @@ def write_plan_report(
         progress(Progress("rendering", n + 1, len(plan.screws) + 1))
         if screw.site in known:
             found = screw_pictures(screw, volume, known[screw.site], plan.screws)
-            pictured.append(_screw_page(screw, found, profiles[screw.id], frames[screw.site]))
+            near = _near(screw, known[screw.site], spine, catalogue)
+            page = _screw_page(screw, found, profiles[screw.id], frames[screw.site])
+            pictured.append(page | {"near": near})
             if uncorrected is not None:
                 found = screw_pictures(screw, uncorrected, known[screw.site], plan.screws)
                 pictured.append(_before_page(screw, found))
@@ -214,6 +218,14 @@ def _screw_page(
         "tip": _place(screw.tip),
         "chart": profile_chart(profile),
     }
+
+
+def _near(screw: Screw, field: BoneField, spine: SpineModel, catalogue: Catalogue) -> str:
+    """Say what a graded screw of a vertebra comes near to."""
+    if not screw.level or screw.grade is None:
+        return ""
+    model = catalogue.screw(screw.model)
+    return surroundings_line(surroundings_of(screw, model, field, spine.labels))
 
 
 def _before_page(screw: Screw, pictures: Sequence[ScrewPicture]) -> dict[str, Any]:

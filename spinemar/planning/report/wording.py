@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from spinemar.implants.placement import Screw
 from spinemar.planning.grades.gertzbein_robbins import RESOLVED_MM
+from spinemar.planning.grades.surroundings import Surroundings
 from spinemar.planning.plans.plan import Plan
 
 NOT_GRADED = "not graded"
@@ -120,6 +121,24 @@ def _further(screw: Screw, word: Callable[[str], str]) -> list[str]:
     told = [word(HEARY_CLASS).format(name=grade.heary)] if grade.heary not in ("", "I") else []
     gaps = ((NEAR_NOTCH, grade.notch_mm), (NEAR_HIP, grade.acetabulum_mm))
     return told + [word(text).format(mm=f"{gap:.0f}") for text, gap in gaps if gap is not None]
+
+
+def surroundings_line(near: Surroundings) -> str:
+    """Say what a screw comes near to, as sentences; what is not known is left out."""
+    told = []
+    if near.bone_before_tip_mm is not None:
+        gap = near.bone_before_tip_mm
+        beyond = f"The last {-gap:.1f} mm of the shank lie beyond the bone."
+        told.append(f"{gap:.1f} mm of bone before the tip." if gap >= 0 else beyond)
+    if near.anterior_breach_mm > RESOLVED_MM:
+        told.append(f"It leaves the body {near.anterior_breach_mm:.1f} mm to the front.")
+    if near.endplate_mm is not None:
+        gap = near.endplate_mm
+        through = f"{-gap:.1f} mm through the {near.endplate} endplate."
+        told.append(f"{gap:.1f} mm from the {near.endplate} endplate." if gap >= 0 else through)
+    if near.facet_mm:
+        told.append(f"It reaches {near.facet_mm:.1f} mm into the vertebra above at the facet.")
+    return " ".join(told)
 
 
 def short_name(screw: Screw) -> str:

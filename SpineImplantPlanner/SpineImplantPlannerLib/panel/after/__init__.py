@@ -1,0 +1,1 @@
+"""What the section after the operation shows and asks."""

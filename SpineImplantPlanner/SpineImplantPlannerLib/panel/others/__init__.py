@@ -1,0 +1,1 @@
+"""Other modules that the panel goes to and comes back from."""

@@ -1,0 +1,1 @@
+"""What is behind and between the screws that were found: rods, crosslinks, cages, other metal."""
