@@ -5,7 +5,7 @@ from slicer.i18n import tr as _
 from SpineImplantPlannerLib.panel import tables
 from SpineImplantPlannerLib.panel.translations import translated
 from spinemar.planning.report.colours import grade_colour
-from spinemar.planning.report.wording import NOT_GRADED
+from spinemar.planning.report.wording import letter_of
 from spinemar.spine.labels.levels import LEVELS
 
 _COLUMNS = ("bone_before_tip_mm", "endplate_mm", "facet_mm")
@@ -19,11 +19,9 @@ class FoundScrews:
     def __init__(self, panel):
         self._panel, self._ui = panel, panel.ui
         self._found, self._ids = None, []
-        tables.prepare(
-            self._ui.foundTable,
-            [_("Screw"), _("Grade"), _("Before tip, mm"), _("Endplate, mm"), _("Facet, mm"),
-             _("Entry, mm"), _("Tip, mm"), _("Angle, °")],
-        )  # fmt: skip
+        headings = [_("Screw"), _("Grade"), _("Before tip, mm"), _("Endplate, mm"), _("Facet, mm"),
+                    _("Entry, mm"), _("Tip, mm"), _("Angle, °")]  # fmt: skip
+        tables.prepare(self._ui.foundTable, headings)
         self._ui.foundTable.connect("cellClicked(int,int)", self.onCell)
 
     def take(self, found):
@@ -40,7 +38,7 @@ class FoundScrews:
         )
         for screw, said in self._lying():
             colours[len(rows), 1] = grade_colour(screw)
-            letter = translated(NOT_GRADED) if screw.grade is None else screw.grade.letter
+            letter = letter_of(screw, translated)
             rows.append([screw.id, letter, *(_cell(said[n]) for n in (*_COLUMNS, *_PLANNED))])
             self._ids.append(screw.id)
         tables.fill(ui.foundTable, rows, colours)
