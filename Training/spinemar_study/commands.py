@@ -135,6 +135,21 @@ def placement(config: Config, output: Result, work: Work = WORK) -> None:
 
 
 @app.command()
+def measured(
+    config: Config,
+    model: Annotated[Path, typer.Option(help="Manifest whose prior and generator it starts from.")],
+) -> None:
+    """Train generators that see the rest of the measured rays, and play them against a critic."""
+    from spinemar_training.run_settings import read_yaml
+
+    from spinemar_study.measured.runs import run_measured
+    from spinemar_study.study_settings import MeasuredSettings
+
+    for path in run_measured(read_yaml(MeasuredSettings, config), model, typer.echo):
+        typer.echo(str(path))
+
+
+@app.command()
 def freeze(config: Config, output: Result) -> None:
     """Write the shipped model's scores on the frozen scenes, for the regression test."""
     from spinemar_training.run_settings import read_yaml

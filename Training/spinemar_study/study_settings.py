@@ -160,3 +160,36 @@ class PlacementSettings:
     cases_per_group: int = 2
     case_seed: int = 500
     scenes: str = ""
+
+
+@dataclass(frozen=True)
+class MeasuredSettings:
+    """Networks that see the rest of the measured lost rays.
+
+    Parameters
+    ----------
+    patients : tuple of PatientSource
+        Training patients.
+    work : str
+        Folder of scans, prepared slices and weights.
+    scans : int
+    seed : int
+    seconds : float
+        Of training with the loss of pictures and findings, by the clock.
+    learning_rate, contrast_weight : float
+        See `spinemar_study.measured.training.TrainingSettings`.
+    lambdas : tuple of float
+        Of the games with a critic of pictures, each from the weights of that training.
+    critic_seconds : float
+        Of each.
+    """
+
+    patients: tuple[PatientSource, ...]
+    work: str = "runs/measured"
+    scans: int = 160
+    seed: int = 10000
+    seconds: float = 1000.0
+    learning_rate: float = 4e-4
+    contrast_weight: float = 0.3
+    lambdas: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0, 30.0)
+    critic_seconds: float = 180.0

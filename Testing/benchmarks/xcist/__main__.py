@@ -1,4 +1,4 @@
-"""``python -m Testing.benchmarks.xcist install | make | score | arms``."""
+"""``python -m Testing.benchmarks.xcist install | make | score | arms | findings | switches``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import SpinemarError
@@ -30,13 +31,27 @@ def main() -> int:
     score.add_argument("--output", type=Path, default=HOME / "scores.json")
     arms = tasks.add_parser("arms", help="what each part of the learned correction adds")
     arms.add_argument("--scale", choices=list(SCALES), default="12-bit")
-    for task in (make, score, arms):
+    findings = tasks.add_parser("findings", help="what each arm keeps of findings beside metal")
+    findings.add_argument("--patient", type=Path, help="CT of the validation patient")
+    findings.add_argument("--only", default="ti-", help="part of the name of the cases to scan")
+    findings.add_argument("--own", type=Path, help="settings of our own scanner's scenes instead")
+    findings.add_argument("--work", type=Path, default=HOME / "own-scenes", help="their folder")
+    switches = tasks.add_parser("switches", help="why the rule on measured rays does not travel")
+    switches.add_argument("--patient", type=Path, help="CT of the validation patient")
+    switches.add_argument("--case", action="append", help="repeatable; three of titanium")
+    for task in (arms, findings, switches):
+        task.add_argument("--rows", type=Path, help="JSON lines: rows that are there are kept")
+    for task in (arms, findings):
+        task.add_argument(
+            "--network", action="append", default=[], metavar="NAME=WEIGHTS", help="repeatable"
+        )
+        task.add_argument("--arm", action="append", help="repeatable; all")
+    for task in (make, score, arms, findings, switches):
         task.add_argument("--cases", type=Path, default=CASES, help="folder of the cases")
     options = parser.parse_args()
     try:
-        return {"install": _install, "make": _make, "score": _score, "arms": _arms}[options.task](
-            options
-        )
+        does = {"install": _install, "make": _make, "score": _score, "arms": _arms}
+        return {**does, "findings": _findings, "switches": _switches}[options.task](options)
     except SpinemarError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -71,13 +86,64 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _arms(options: argparse.Namespace) -> int:
-    from Testing.benchmarks.xcist.arms import score_arms, table
+    from Testing.benchmarks.xcist.comparing.arms import ArmScore, score_arms, table
+    from Testing.benchmarks.xcist.comparing.rows import KeptRows
 
-    rows = score_arms(
-        read_cases(options.cases), options.scale, told=lambda row: print(row, flush=True)
-    )
-    print("", *table(rows), sep="\n")
+    kept = KeptRows(options.rows)
+    cases, makers = read_cases(options.cases), _makers(options)
+    for row in score_arms(cases, options.scale, makers, lambda c, a: kept.has(case=c, arm=a)):
+        print(row, flush=True)
+        kept.add(vars(row))
+    print("", *table([ArmScore(**row) for row in kept.rows]), sep="\n")
     return 0
+
+
+def _findings(options: argparse.Namespace) -> int:
+    from spinemar_study.study_settings import CollectionSettings
+    from spinemar_training.run_settings import read_yaml
+
+    from Testing.benchmarks.xcist.comparing import findings
+    from Testing.benchmarks.xcist.comparing.finding_scans import make_findings
+    from Testing.benchmarks.xcist.comparing.rows import KeptRows
+
+    if options.own:
+        cases = findings.of_our_scanner(read_yaml(CollectionSettings, options.own), options.work)
+    else:
+        patient = find_patient(options.patient)
+        for name, now in make_findings(patient, options.cases, options.only):
+            print(f"{name}: {'scanned' if now else 'was there'}", flush=True)
+        cases = findings.of_the_judge(options.cases)
+    kept = KeptRows(options.rows)
+    for row in findings.score_findings(
+        cases, _makers(options), lambda c, a: kept.has(scene=c, method=a)
+    ):
+        print(row["scene"], row["finding"], row["method"], f"{row['kept']:.2f}", flush=True)
+        kept.add(row)
+    print("", *findings.table(kept.rows), sep="\n")
+    return 0
+
+
+def _switches(options: argparse.Namespace) -> int:
+    from Testing.benchmarks.xcist.comparing.rows import KeptRows
+    from Testing.benchmarks.xcist.comparing.switches import Switched, measure_switches, table
+
+    kept = KeptRows(options.rows)
+    names = options.case or ["ti-l2-screws", "cocr-rods-ti-screws-l1", "ti-l1-screws-low-dose"]
+    for row in measure_switches(
+        find_patient(options.patient), options.cases, names, lambda c, s: kept.has(case=c, switch=s)
+    ):
+        print(row, flush=True)
+        kept.add(vars(row))
+    print("", *table([Switched(**row) for row in kept.rows]), sep="\n")
+    return 0
+
+
+def _makers(options: argparse.Namespace) -> dict[str, Any]:
+    from Testing.benchmarks.xcist.comparing.arms import arms
+
+    networks = dict(one.split("=", maxsplit=1) for one in options.network)
+    makers = arms({name: Path(path) for name, path in networks.items()})
+    return {name: make for name, make in makers.items() if name in (options.arm or makers)}
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def make_phantom(volume: CTVolume, plan: Plan, height_mm: float, slice_mm: float
     slice_mm : float
         Its thickness, over which metal is averaged.
     """
-    hu = _slice_at(volume, height_mm)
+    hu = patient_slice(volume, height_mm)
     pixel_mm = volume.spacing_mm[0]
     grid = _grid(volume, height_mm, slice_mm, METAL_FINER)
     metal = {
@@ -149,8 +149,8 @@ def _write(path: Path, phantom: Phantom, finer: int, box: Box, maps: Mapping[str
     path.write_text(json.dumps(facts), encoding="utf-8")
 
 
-def _slice_at(volume: CTVolume, height_mm: float) -> NDArray[np.float32]:
-    """Interpolate linearly between the patient's slices."""
+def patient_slice(volume: CTVolume, height_mm: float) -> NDArray[np.float32]:
+    """Interpolate HU (rows, columns) at a height (RAS mm) between the patient's slices."""
     k = (height_mm - volume.ijk_to_ras[2, 3]) / volume.ijk_to_ras[2, 2]
     low = int(np.clip(np.floor(k), 0, len(volume.hu) - 2))
     share = np.float32(np.clip(k - low, 0.0, 1.0))

@@ -76,14 +76,16 @@ def _set_up(ct: Any, task: dict[str, Any], phantom: str) -> None:
     protocol.stopViewId = views - 1
     protocol.mA, protocol.bowtie = task["ma"], task["bowtie"]
     protocol.spectrumFilename = f"tungsten_tar7.0_{task['kvp']}_filt.dat"
+    if "kev" in task:  # one energy, as a switch
+        ct.physics.monochromatic = task["kev"]
     scanner = ct.scanner
     scanner.detectorRowsPerMod = scanner.detectorRowCount = 1
     scanner.detectorRowSize = task["slice_mm"] * scanner.sdd / scanner.sid
     scanner.detectionCallback = "shared_noise"
     physics = ct.physics
     physics.rowSampleCount = physics.srcYSampleCount = physics.viewSampleCount = 1
-    physics.colSampleCount = physics.srcXSampleCount = 2
-    physics.row_crosstalk, physics.col_crosstalk = 0.0, 0.02
+    physics.colSampleCount = physics.srcXSampleCount = task.get("samples", 2)
+    physics.row_crosstalk, physics.col_crosstalk = 0.0, task.get("crosstalk", 0.02)
     physics.scatterCallback, physics.scatterScaleFactor = "add_scatter", task["scatter"]
     physics.callback_pre_log = "remove_scatter"
     physics.scatterCorrectionScaleFactor = task["scatter"] * task["scatter_correction"]

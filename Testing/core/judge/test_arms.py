@@ -8,7 +8,7 @@ import pytest
 from spinemar.volume import CTVolume
 from Testing.benchmarks.xcist.score import Picture
 
-arms = pytest.importorskip("Testing.benchmarks.xcist.arms")
+arms = pytest.importorskip("Testing.benchmarks.xcist.comparing.arms")
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
 
 
@@ -43,7 +43,11 @@ def test_a_ratio_is_paired_by_scan() -> None:
     rows = []
     for n, hu in enumerate((20.0, 50.0, 200.0)):
         for arm, times in ((arms.PRIOR, 1.0), ("other", 0.9)):
-            rows.append(arms.ArmScore(f"{n}", "316L", arm, hu * times, 2 * hu * times, 0.8, -50.0))
+            rows.append(
+                arms.ArmScore(
+                    f"{n}", "316L", arm, hu * times, 2 * hu * times, hu * times, 0.8, -50.0
+                )
+            )
     line = next(text for text in arms.table(rows) if text.startswith("| all (3) | other |"))
-    assert line.count("0.900 (0.900 to 0.900)") == 2
+    assert line.count("0.900 (0.900 to 0.900)") == 3
     assert "| 0.90 | 0.800 | -50 |" in line

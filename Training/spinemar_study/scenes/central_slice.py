@@ -74,6 +74,10 @@ class CentralSlice:
             self._slice_cache[key] = self._slice_cache.pop("", None) or self._new_cache()
         return self._slice_cache[key]
 
+    def cache_of(self, inpainter: Any) -> Any:
+        """Return what is known of the slices for a method."""
+        return self._cache_for(inpainter)
+
     def _any_cache(self) -> Any:
         if not self._slice_cache:
             self._slice_cache[""] = self._new_cache()
