@@ -78,11 +78,13 @@ def test_shipped_models_are_listed_default_first_and_named_so_that_scenes_can_be
 
     from spinemar.mar.inpainters.methods import find_model, shipped_model
 
-    default, gan = [m for m in listModels(tmp_path) if m.shipped]
+    default, *others = [m for m in listModels(tmp_path) if m.shipped]
     assert default.reference == ""
-    assert gan.reference == gan.name == f"{default.name}-cgan"
-    assert find_model(Path(gan.reference)).parent == shipped_model().parent
-    assert default.sha256.split("+")[0] == gan.sha256.split("+")[0]
+    assert [m.name for m in others] == [f"{default.name}-{end}" for end in ("cgan", "prior")]
+    for other in others:
+        assert other.reference == other.name
+        assert find_model(Path(other.reference)).parent == shipped_model().parent
+        assert default.sha256.split("+")[0] == other.sha256.split("+")[0]
 
 
 def test_a_variant_beside_another_model_is_imported_as_itself(model, tmp_path):

@@ -10,9 +10,19 @@ import numpy as np
 import pytest
 
 from spinemar.errors import ModelError
-from spinemar.mar.inpainters.methods import find_model, shipped_model, shipped_models
+from spinemar.mar.correct import correct_volume
+from spinemar.mar.inpainters.learned import LearnedInpainter
+from spinemar.mar.inpainters.methods import (
+    find_model,
+    make_inpainter,
+    shipped_model,
+    shipped_models,
+)
 from spinemar.mar.inpainters.models.manifest import load_manifest
 from spinemar.mar.inpainters.models.runtime import onnx_runtime
+from spinemar.physics.scanner import simulate_scan
+from spinemar.physics.scanner_settings import ScannerSettings
+from spinemar.volume import CTVolume
 
 LIMIT_BYTES = 30_000_000
 
@@ -29,14 +39,41 @@ def test_each_file_stays_within_its_size(manifest_path: Path) -> None:
         assert file.stat().st_size <= LIMIT_BYTES, file.name
 
 
-def test_the_conditional_gan_is_a_second_choice_and_shares_the_prior() -> None:
-    default, gan = (load_manifest(path) for path in shipped_models().values())
-    assert gan.name == f"{default.name}-cgan"
-    assert find_model(Path(gan.name)).parent == find_model(Path(default.name)).parent
+def test_the_conditional_gan_and_the_prior_alone_are_choices_and_share_the_prior() -> None:
+    default, gan, alone = (load_manifest(path) for path in shipped_models().values())
+    assert [gan.name, alone.name] == [f"{default.name}-cgan", f"{default.name}-prior"]
     assert default.prior is not None
-    assert gan.prior is not None
-    assert default.prior.sha256 == gan.prior.sha256
+    for other in (gan, alone):
+        assert find_model(Path(other.name)).parent == find_model(Path(default.name)).parent
+        assert other.prior is not None
+        assert other.prior.sha256 == default.prior.sha256
+        assert other.metal == default.metal
+        assert other.gate == default.gate
     assert default.generator != gan.generator
+    assert alone.generator is None
+
+
+def test_the_prior_alone_by_its_name_is_the_default_without_its_generator() -> None:
+    """What is chosen from the list of models is the arm that the judge scored."""
+    chosen = make_inpainter("generator", Path("spinemar-lumbar-prior"), "cpu")
+    default = make_inpainter("generator", None, "cpu")
+    assert isinstance(chosen, LearnedInpainter)
+    assert isinstance(default, LearnedInpainter)
+    scan = _scan_with_a_rod()
+    found, wanted = (
+        correct_volume(scan, inpainter=one, threads=1).volume.hu
+        for one in (chosen, default.without_generator())
+    )
+    np.testing.assert_array_equal(found, wanted)
+    assert np.abs(found - scan.hu).max() > 20.0  # and it does something
+
+
+def _scan_with_a_rod() -> CTVolume:
+    y, x = (np.mgrid[:128, :128] - 63.5) * 2.5
+    body = np.where((x / 110) ** 2 + (y / 90) ** 2 < 1, 40.0, -1000.0).astype(np.float32)
+    rods = ((np.hypot(x - 25, y) < 5) | (np.hypot(x + 25, y) < 5)).astype(np.float32)
+    clean = CTVolume(np.stack([body] * 3), np.diag([-2.5, -2.5, 3.0, 1.0]))
+    return simulate_scan(clean, {"316L": np.stack([rods] * 3)}, ScannerSettings(), 1).volume
 
 
 def test_each_network_ships_once_and_is_named_by_a_manifest(manifest_path: Path) -> None:
@@ -51,7 +88,7 @@ def test_each_network_ships_once_and_is_named_by_a_manifest(manifest_path: Path)
     assert sum(file.stat().st_size for file in folder.iterdir()) < 25_000_000
 
 
-@pytest.mark.parametrize("name", list(shipped_models()))
+@pytest.mark.parametrize("name", ["spinemar-lumbar", "spinemar-lumbar-cgan"])
 def test_rays_outside_the_trace_leave_bit_by_bit_as_they_came(name: str) -> None:
     network = load_manifest(shipped_models()[name]).generator
     assert network is not None
