@@ -136,7 +136,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Where the generator runs. Automatic takes CUDA where there is an NVIDIA card, else the CPU.</source>
+            <source>Where the model runs. Automatic takes CUDA where there is an NVIDIA card, else the CPU.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -144,7 +144,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>The generator that fills in the lost rays.</source>
+            <source>The model that fills in the lost rays.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1436,7 +1436,7 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>Generator</source>
+            <source>Learned</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -1448,11 +1448,11 @@
             <translation type="unfinished" />
         </message>
         <message>
-            <source>The generator where a model is installed, else NMAR.</source>
+            <source>The learned method where a model is installed, else NMAR.</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>A network trained on spine implants fills in the lost rays.</source>
+            <source>Networks trained on spine implants fill in the lost rays.</source>
             <translation type="unfinished" />
         </message>
         <message>

@@ -338,7 +338,7 @@ def test_generator_without_a_model_says_so(host, panel, monkeypatch):
     panel.modelPanel.refresh()
     choose(panel, "generator")
     host.process()
-    assert "import a model" in panel.ui.summaryLabel.text
+    assert "No model is installed: import one" in panel.ui.summaryLabel.text
 
 
 @pytest.fixture

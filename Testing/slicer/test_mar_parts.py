@@ -80,7 +80,7 @@ def test_shipped_models_are_listed_default_first_and_named_so_that_scenes_can_be
 
     default, *others = [m for m in listModels(tmp_path) if m.shipped]
     assert default.reference == ""
-    assert [m.name for m in others] == [f"{default.name}-{end}" for end in ("cgan", "prior")]
+    assert [m.name for m in others] == [f"{default.name}-{end}" for end in ("cgan", "generator")]
     for other in others:
         assert other.reference == other.name
         assert find_model(Path(other.reference)).parent == shipped_model().parent
@@ -133,8 +133,8 @@ def test_broken_store_entries_are_left_out(tmp_path):
         ("automatic", "automatic", False, True, "NMAR on the CPU"),
         ("automatic", "automatic", True, True, "CUDA, or on the CPU if CUDA fails"),
         ("generator", "cuda", True, False, "no NVIDIA driver"),
-        ("generator", "cpu", True, True, "generator on the CPU"),
-        ("generator", "automatic", False, False, "import a model"),
+        ("generator", "cpu", True, True, "learned method on the CPU"),
+        ("generator", "automatic", False, False, "No model is installed"),
         ("linear", "cuda", True, True, "linear interpolation on the CPU"),
     ],
 )

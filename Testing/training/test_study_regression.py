@@ -45,9 +45,7 @@ def found(monkeypatch_module) -> list[dict]:
     except SpinemarError as error:
         pytest.skip(f"the sample CT cannot be fetched: {error}")
     monkeypatch_module.chdir(ROOT)
-    return frozen_scores(
-        read_yaml(RegressionSettings, CONFIG), study_methods(("nmar", "generator"))
-    )
+    return frozen_scores(read_yaml(RegressionSettings, CONFIG), study_methods(("nmar", "shipped")))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +72,7 @@ def test_the_same_comparison_catches_a_model_that_is_only_as_good_as_nmar(stored
 
 def rows(values):
     return [
-        {"scene": str(n), "rmse_hu": {"input": 80.0, "generator": v}} for n, v in enumerate(values)
+        {"scene": str(n), "rmse_hu": {"input": 80.0, "shipped": v}} for n, v in enumerate(values)
     ]
 
 
@@ -82,7 +80,7 @@ def test_worse_means_beyond_the_interval_and_beyond_rounding():
     shipped = rows([20.0, 30.0, 40.0, 50.0, 60.0, 25.0])
 
     def verdict(factors) -> bool:
-        new = rows([r["rmse_hu"]["generator"] * f for r, f in zip(shipped, factors, strict=True)])
+        new = rows([r["rmse_hu"]["shipped"] * f for r, f in zip(shipped, factors, strict=True)])
         return is_worse(ratio_to_shipped(shipped, new))
 
     assert verdict([1.05, 1.04, 1.06, 1.05, 1.03, 1.05])

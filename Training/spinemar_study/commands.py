@@ -159,7 +159,7 @@ def freeze(config: Config, output: Result) -> None:
     from spinemar_study.study_settings import RegressionSettings
 
     settings = read_yaml(RegressionSettings, config)
-    study.freeze(settings, study_methods(("nmar", "generator")), output)
+    study.freeze(settings, study_methods(("nmar", "shipped")), output)
 
 
 @app.command()

@@ -20,7 +20,7 @@ DEVICES: tuple[Device, ...] = get_args(Device)
 METHOD_TITLES: Mapping[str, str] = {
     "li": "Linear interpolation",
     "nmar": "NMAR",
-    "generator": "Generator",
+    "generator": "Learned",
     "none": "Unchanged",
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from MetalArtifactReductionLib.choices.settings import Device, Method
 
-_METHOD_NAMES = {"generator": "the generator", "nmar": "NMAR", "li": "linear interpolation"}
+_METHOD_NAMES = {"generator": "the learned method", "nmar": "NMAR", "li": "linear interpolation"}
 
 
 def hasNvidiaDriver(platform: str = sys.platform) -> bool:
@@ -36,11 +36,12 @@ def plannedText(method: Method, device: Device, hasModel: bool, driver: bool) ->
     if effective != "generator":
         return f"Will run {_METHOD_NAMES[effective]} on the CPU"
     if not hasModel:
-        return "No generator is installed: import a model, or choose another method"
+        return "No model is installed: import one, or choose another method"
     if device is Device.cpu or not driver:
         missing = device is Device.cuda and not driver
-        return f"Will run the generator on the CPU{' (no NVIDIA driver found)' if missing else ''}"
-    return "Will run the generator on CUDA, or on the CPU if CUDA fails"
+        why = " (no NVIDIA driver found)" if missing else ""
+        return f"Will run the learned method on the CPU{why}"
+    return "Will run the learned method on CUDA, or on the CPU if CUDA fails"
 
 
 def ranText(provenance: Mapping[str, Any]) -> str:

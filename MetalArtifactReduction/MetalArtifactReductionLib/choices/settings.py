@@ -18,7 +18,7 @@ class Method(enum.Enum):
 
         return {
             "automatic": _("Automatic (recommended)"),
-            "generator": _("Generator"),
+            "generator": _("Learned"),
             "nmar": _("NMAR"),
             "linear": _("Linear interpolation"),
         }[self.name]
@@ -27,8 +27,8 @@ class Method(enum.Enum):
         from slicer.i18n import tr as _
 
         return {
-            "automatic": _("The generator where a model is installed, else NMAR."),
-            "generator": _("A network trained on spine implants fills in the lost rays."),
+            "automatic": _("The learned method where a model is installed, else NMAR."),
+            "generator": _("Networks trained on spine implants fill in the lost rays."),
             "nmar": _("Classical: lost rays follow a tissue model of the patient."),
             "linear": _("Classical and simple: lost rays are bridged by straight lines."),
         }[self.name]

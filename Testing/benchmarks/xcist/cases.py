@@ -141,8 +141,7 @@ def run_scanner(work: Path, phantom: Phantom, task: dict[str, Any]) -> dict[str,
     """
     work.mkdir(parents=True, exist_ok=True)
     write_phantom(work, phantom)
-    beam = f"{task['kev']}keV" if "kev" in task else task["kvp"]
-    water = HOME / f"water-{beam}-{Path(task['bowtie']).stem}-{task['slice_mm']:g}.npy"
+    water = HOME / f"water-{task['kvp']}-{Path(task['bowtie']).stem}-{task['slice_mm']:g}.npy"
     facts = json.dumps({**task, "water": str(water)})
     (work / "scan.json").write_text(facts, encoding="utf-8")
     paths = [str(ROOT), str(SITE)]

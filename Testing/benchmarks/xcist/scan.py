@@ -76,8 +76,6 @@ def _set_up(ct: Any, task: dict[str, Any], phantom: str) -> None:
     protocol.stopViewId = views - 1
     protocol.mA, protocol.bowtie = task["ma"], task["bowtie"]
     protocol.spectrumFilename = f"tungsten_tar7.0_{task['kvp']}_filt.dat"
-    if "kev" in task:  # one energy, as a switch
-        ct.physics.monochromatic = task["kev"]
     scanner = ct.scanner
     scanner.detectorRowsPerMod = scanner.detectorRowCount = 1
     scanner.detectorRowSize = task["slice_mm"] * scanner.sdd / scanner.sid

@@ -39,30 +39,31 @@ def test_each_file_stays_within_its_size(manifest_path: Path) -> None:
         assert file.stat().st_size <= LIMIT_BYTES, file.name
 
 
-def test_the_conditional_gan_and_the_prior_alone_are_choices_and_share_the_prior() -> None:
-    default, gan, alone = (load_manifest(path) for path in shipped_models().values())
-    assert [gan.name, alone.name] == [f"{default.name}-cgan", f"{default.name}-prior"]
+def test_the_prior_alone_is_the_default_and_both_generators_a_choice_behind_it() -> None:
+    default, gan, usual = (load_manifest(path) for path in shipped_models().values())
+    assert [gan.name, usual.name] == [f"{default.name}-cgan", f"{default.name}-generator"]
     assert default.prior is not None
-    for other in (gan, alone):
+    assert default.generator is None
+    for other in (gan, usual):
         assert find_model(Path(other.name)).parent == find_model(Path(default.name)).parent
         assert other.prior is not None
         assert other.prior.sha256 == default.prior.sha256
         assert other.metal == default.metal
         assert other.gate == default.gate
-    assert default.generator != gan.generator
-    assert alone.generator is None
+    assert usual.generator is not None
+    assert gan.generator is not None
+    assert usual.generator.sha256 != gan.generator.sha256
 
 
-def test_the_prior_alone_by_its_name_is_the_default_without_its_generator() -> None:
-    """What is chosen from the list of models is the arm that the judge scored."""
-    chosen = make_inpainter("generator", Path("spinemar-lumbar-prior"), "cpu")
+def test_the_default_is_the_arm_that_the_judge_scored_as_the_prior_alone() -> None:
     default = make_inpainter("generator", None, "cpu")
-    assert isinstance(chosen, LearnedInpainter)
+    usual = make_inpainter("generator", Path("spinemar-lumbar-generator"), "cpu")
     assert isinstance(default, LearnedInpainter)
+    assert isinstance(usual, LearnedInpainter)
     scan = _scan_with_a_rod()
     found, wanted = (
         correct_volume(scan, inpainter=one, threads=1).volume.hu
-        for one in (chosen, default.without_generator())
+        for one in (default, usual.without_generator())
     )
     np.testing.assert_array_equal(found, wanted)
     assert np.abs(found - scan.hu).max() > 20.0  # and it does something
@@ -88,7 +89,7 @@ def test_each_network_ships_once_and_is_named_by_a_manifest(manifest_path: Path)
     assert sum(file.stat().st_size for file in folder.iterdir()) < 25_000_000
 
 
-@pytest.mark.parametrize("name", ["spinemar-lumbar", "spinemar-lumbar-cgan"])
+@pytest.mark.parametrize("name", ["spinemar-lumbar-generator", "spinemar-lumbar-cgan"])
 def test_rays_outside_the_trace_leave_bit_by_bit_as_they_came(name: str) -> None:
     network = load_manifest(shipped_models()[name]).generator
     assert network is not None
@@ -125,7 +126,7 @@ def test_batches_are_dynamic(manifest_path: Path) -> None:
         (lambda m: m["networks"]["prior"].update(sha256="0" * 64), "SHA-256"),
         (lambda m: m["geometry"].update(bins=512), "geometry"),
         (lambda m: m.update(pipeline_version="999"), "pipeline"),
-        (lambda m: m["networks"]["generator"].update(file="../generator.onnx"), "outside"),
+        (lambda m: m["networks"]["prior"].update(file="../prior.onnx"), "outside"),
     ],
 )
 def test_a_manifest_that_says_otherwise_is_refused(

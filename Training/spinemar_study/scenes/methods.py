@@ -11,6 +11,7 @@ from typing import Any
 from spinemar.mar.pipeline.gate import GateParameters
 
 OPEN_GATE = GateParameters.open()
+WITH_GENERATOR = "spinemar-lumbar-generator"
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,10 @@ class StudyMethod:
 def study_methods(
     names: Sequence[str] = ("nmar", "prior only", "generator"), models: Sequence[str] = ()
 ) -> list[StudyMethod]:
-    """Make LI, NMAR, the shipped model with and without its generator, and further models.
+    """Make LI, NMAR, models that ship, and further models.
 
-    All with their own gate, as a user gets them.
+    "shipped" is the model that a user gets unasked, "prior only" its prior, and "generator" the
+    model that has the same prior and the generator. All with their own gate.
     """
     from spinemar.mar.inpainters.learned import make_learned_inpainter
     from spinemar.mar.inpainters.methods import make_inpainter
@@ -37,22 +39,22 @@ def study_methods(
         if name in ("li", "nmar"):
             found.append(StudyMethod(name, name, make_inpainter(name, None, "cpu")))  # type: ignore[arg-type]
             continue
-        manifest = shipped_manifest()
+        if name not in ("shipped", "prior only", "generator"):
+            raise ValueError(f"There is no method {name!r}.")
+        manifest = shipped_manifest(WITH_GENERATOR if name == "generator" else None)
         if name == "prior only":
             manifest = dataclasses.replace(manifest, generator=None)
-        elif name != "generator":
-            raise ValueError(f"There is no method {name!r}.")
         inpainter = make_learned_inpainter(manifest, "cpu")
         found.append(StudyMethod(name, f"{name}-{_model_key(manifest)}", inpainter))
     return found + [_further(Path(path)) for path in models]
 
 
-def shipped_manifest() -> Any:
-    """Return the verified manifest of the shipped model."""
-    from spinemar.mar.inpainters.methods import shipped_model
+def shipped_manifest(name: str | None = None) -> Any:
+    """Return the verified manifest of a model that ships; by default the one used unasked."""
+    from spinemar.mar.inpainters.methods import shipped_model, shipped_models
     from spinemar.mar.inpainters.models.manifest import load_manifest
 
-    path = shipped_model()
+    path = shipped_model() if name is None else shipped_models().get(name)
     if path is None:
         raise FileNotFoundError("No model came with this software (Resources/Models).")
     return load_manifest(path)

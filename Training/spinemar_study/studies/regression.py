@@ -63,10 +63,10 @@ def changed_scenes(
 def ratio_to_shipped(
     stored: Sequence[Mapping[str, Any]],
     found: Sequence[Mapping[str, Any]],
-    method: str = "generator",
+    method: str = "shipped",
 ) -> Estimate:
     """Geometric mean of new error over the frozen one with its interval, scene by scene."""
-    before = {row["scene"]: row["rmse_hu"]["generator"] for row in stored}
+    before = {row["scene"]: row["rmse_hu"]["shipped"] for row in stored}
     return geometric([row["rmse_hu"][method] / before[row["scene"]] for row in found])
 
 

@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from spinemar.volume import CTVolume
 
 MethodOption = Annotated[
-    Method, typer.Option(help="auto: the shipped generator if there is one, else NMAR.")
+    Method, typer.Option(help="auto: the shipped model if there is one, else NMAR.")
 ]
 Model = Annotated[
     Path | None,
-    typer.Option(help="Another generator: a shipped one's name, a manifest, or its folder."),
+    typer.Option(help="Another model: a shipped one's name, a manifest, or its folder."),
 ]
-DeviceOption = Annotated[Device, typer.Option(help="Where the generator runs.")]
+DeviceOption = Annotated[Device, typer.Option(help="Where the model runs.")]
 
 AllowReformatted = Annotated[
     bool,
@@ -89,7 +89,7 @@ def correct(
     ] = None,
     earlier_ct: Annotated[
         Path | None,
-        typer.Option(help="The patient's CT from before the metal; lends the generator detail."),
+        typer.Option(help="The patient's CT from before the metal; lends the model detail."),
     ] = None,
     earlier_series: EarlierSeries = None,
     earlier_labels: EarlierLabels = None,

@@ -116,7 +116,7 @@ def make_inpainter(method: Method, model: Path | None, device: Device) -> Inpain
         return NormalizedInterpolation()
     if manifest is None:
         raise ModelError(
-            "No generator came with this software and none was given.",
+            "No model came with this software and none was given.",
             "Give a model's manifest.json, or use the method nmar.",
         )
     return _learned(manifest, device)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from spinemar_study.scenes.methods import WITH_GENERATOR
 from spinemar_study.statistics import geometric
 
 from spinemar.evaluation.metrics import hu_bias, sharpness_ratio
@@ -23,7 +24,6 @@ from Testing.benchmarks.xcist.cases import Case
 from Testing.benchmarks.xcist.comparing.measured import Maker, by_network, by_rule
 from Testing.benchmarks.xcist.score import MIDDLE, Picture, correct, score_picture
 
-CGAN = Path(__file__).resolve().parents[4] / "Resources" / "Models" / "manifest-cgan.json"
 PRIOR = "prior alone"
 _SPLIT_MM = 2.0
 """Gaussian that parts low from high frequencies; what is finer comes from the scan near metal."""
@@ -65,10 +65,10 @@ def frequency_split(scan: CTVolume, picture: Picture) -> Picture:
 
 def arms(networks: Mapping[str, Path] = MappingProxyType({})) -> dict[str, Maker]:
     """Return the arms by name; `networks` are weights of generators that see the measured rays."""
-    learned = make_inpainter("generator", None, "cpu")
+    learned = make_inpainter("generator", Path(WITH_GENERATOR), "cpu")
     assert isinstance(learned, LearnedInpainter)
     prior = learned.without_generator()
-    cgan = make_inpainter("generator", CGAN, "cpu")
+    cgan = make_inpainter("generator", Path("spinemar-lumbar-cgan"), "cpu")
 
     def corrected(inpainter: LearnedInpainter) -> Callable[[CTVolume], Picture]:
         def run(scan: CTVolume) -> Picture:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from spinemar.base.atomic_files import atomic_path
+
 
 class KeptRows:
     """Rows that were scored before, and those that are added now.
@@ -21,8 +23,12 @@ class KeptRows:
         self._path = path
         self.rows: list[dict[str, Any]] = []
         if path is not None and path.exists():
-            lines = path.read_text("utf-8").splitlines()
-            self.rows = [json.loads(line) for line in lines if line.endswith("}")]
+            text = path.read_text("utf-8")
+            whole = text[: text.rfind("\n") + 1]  # a kill may have cut the last line
+            self.rows = [json.loads(line) for line in whole.splitlines()]
+            if whole != text:
+                with atomic_path(path) as temporary:
+                    temporary.write_text(whole, encoding="utf-8")
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add a row, and write it at once."""

@@ -43,7 +43,6 @@ SWITCHES = MappingProxyType(
         AS_IT_IS: {},
         NO_CLIP: {},
         "no scatter": {"scatter": 0.0},
-        "one energy": {"kev": 70},
         "no blur": {"samples": 1, "crosstalk": 0.0},
         "hundredfold dose": {"ma": 30000.0},
     }
