@@ -68,21 +68,27 @@ class ScrewNames:
         self._node, self._shown, self._order = None, (), {}
 
     def _make(self) -> Any:
-        node = addTransient(self._scene, "vtkMRMLMarkupsFiducialNode", "Names of screws")
-        node.SetLocked(True)
-        display = node.GetDisplayNode()
-        display.SetVisibility2D(False)
-        display.SetPointLabelsVisibility(True)
-        display.SetPropertiesLabelVisibility(False)
-        display.SetUseGlyphScale(True)
-        display.SetGlyphScale(0.01)
-        display.SetTextScale(3.2)
-        display.SetSelectedColor(*_INK)
-        display.SetColor(*_INK)
-        display.SetOccludedVisibility(True)
-        display.SetOccludedOpacity(1.0)
+        node = addWords(self._scene, "Names of screws", _INK)
+        node.GetDisplayNode().SetVisibility2D(False)
         self._node = node
         return node
+
+
+def addWords(scene: Any, name: str, ink: tuple[float, float, float]) -> Any:
+    """Add a transient node whose points are words alone, seen through bone and metal too."""
+    node = addTransient(scene, "vtkMRMLMarkupsFiducialNode", name)
+    node.SetLocked(True)
+    display = node.GetDisplayNode()
+    display.SetPointLabelsVisibility(True)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetUseGlyphScale(True)
+    display.SetGlyphScale(0.01)
+    display.SetTextScale(3.2)
+    display.SetSelectedColor(*ink)
+    display.SetColor(*ink)
+    display.SetOccludedVisibility(True)
+    display.SetOccludedOpacity(1.0)
+    return node
 
 
 def _place(screw: Screw) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from SpineImplantPlannerLib.nodes.names import addWords
 from SpineImplantPlannerLib.nodes.surfaces import polyDataOf
 from spinemar.implants.surfaces.mesh import Mesh
 from spinemar.planning.alignment.plates import MeasuredPlate
@@ -58,18 +59,7 @@ class EndplateSheets:
         self.sheets = self.labels = None
 
     def _write(self, scene: Any, plates: Sequence[MeasuredPlate]) -> None:
-        node = addTransient(scene, "vtkMRMLMarkupsFiducialNode", "Angles of the spine")
-        node.SetLocked(True)
-        display = node.GetDisplayNode()
-        display.SetPointLabelsVisibility(True)
-        display.SetPropertiesLabelVisibility(False)
-        display.SetUseGlyphScale(True)
-        display.SetGlyphScale(0.01)
-        display.SetTextScale(3.2)
-        display.SetSelectedColor(*_INK)
-        display.SetColor(*_INK)
-        display.SetOccludedVisibility(True)
-        display.SetOccludedOpacity(1.0)
+        node = addWords(scene, "Angles of the spine", _INK)
         for plate in plates:
             node.AddControlPointWorld(*_above(plate).tolist())
             node.SetNthControlPointLabel(node.GetNumberOfControlPoints() - 1, plate.label)

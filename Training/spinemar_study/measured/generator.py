@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from spinemar_training.networks.generator import PAD_VIEWS, SinogramGenerator
 from spinemar_training.networks.unet import FoldedUNet
 from torch import Tensor
@@ -14,7 +13,6 @@ from spinemar_study.measured.evidence import CHANNELS
 
 WIDTHS, BLOCKS = (16, 32, 48, 64, 64), (1, 1, 2, 2, 2)
 _USUAL = 10
-_LEVEL_WINDOW, _LEVEL_SCALE = (9, 33), 8.0
 
 
 class EvidenceGenerator(SinogramGenerator):
@@ -48,20 +46,7 @@ class EvidenceGenerator(SinogramGenerator):
             torch.cat([x[:, :, -PAD_VIEWS:].flip(-1), x, x[:, :, :PAD_VIEWS].flip(-1)], 2)
             for x in (sinogram, trace, measured, seen)
         ]
-        residual = self.unet(_channels(*padded))[:, :, PAD_VIEWS:-PAD_VIEWS].float()
+        x = torch.cat([self.channels(*padded[:3]), padded[3]], 1)
+        residual = self.unet(x)[:, :, PAD_VIEWS:-PAD_VIEWS].float()
         centre, mask = sinogram[:, 1:2], trace[:, 1:2]
         return mask * (centre + residual) + (1 - mask) * centre
-
-
-def _channels(sinogram: Tensor, trace: Tensor, measured: Tensor, seen: Tensor) -> Tensor:
-    """As the shipped generator has them, and the evidence."""
-    with torch.autocast(sinogram.device.type, enabled=False):
-        level = F.avg_pool2d(
-            sinogram[:, 1:2],
-            _LEVEL_WINDOW,
-            stride=1,
-            padding=(_LEVEL_WINDOW[0] // 2, _LEVEL_WINDOW[1] // 2),
-            count_include_pad=False,
-        )
-        channels = [sinogram - level, trace, level / _LEVEL_SCALE, F.softsign(measured - sinogram)]
-        return torch.cat([*channels, seen], 1)

@@ -58,6 +58,11 @@ class SinogramGenerator(nn.Module):
 
     def residual(self, sinogram: Tensor, trace: Tensor, measured: Tensor | None = None) -> Tensor:
         """Residual of the inner views of sinograms that have `PAD_VIEWS` more on each side."""
+        x = self.channels(sinogram, trace, measured)
+        return self.unet(x)[:, :, PAD_VIEWS:-PAD_VIEWS]
+
+    def channels(self, sinogram: Tensor, trace: Tensor, measured: Tensor | None) -> Tensor:
+        """Return what the U-Net sees of three slices, (b, channels, views, bins), float32."""
         with torch.autocast(sinogram.device.type, enabled=False):
             level = F.avg_pool2d(
                 sinogram[:, 1:2],
@@ -71,5 +76,4 @@ class SinogramGenerator(nn.Module):
                 assert measured is not None
                 # Behind heavy metal the difference is large and says little.
                 channels.append(F.softsign(measured - sinogram))
-            x = torch.cat(channels, 1)
-        return self.unet(x)[:, :, PAD_VIEWS:-PAD_VIEWS]
+            return torch.cat(channels, 1)
