@@ -13,8 +13,8 @@ _LEAST_OVERLAP = 0.1
 #: So alike are a vertebra and its surroundings in two CTs of one patient, metal and its streaks
 #: apart; less is a doubtful registration.
 SAME_VERTEBRA = 0.88
-# So alike are bodies only where they are one patient's: pairs of the own scanner have 0.87 to 0.96,
-# of XCIST 0.88 and more; another region has 0.83 at most, other patients 0.78 (Docs/earlier-ct.md).
+# So alike are bodies only where they are one patient's: they have 0.87 to 0.96, another region 0.83
+# at most, other patients 0.78 (Docs/earlier-ct.md).
 _SAME_BODY = 0.86
 
 

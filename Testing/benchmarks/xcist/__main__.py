@@ -31,6 +31,9 @@ def main() -> int:
     score.add_argument("--output", type=Path, default=HOME / "scores.json")
     arms = tasks.add_parser("arms", help="what each part of the learned correction adds")
     arms.add_argument("--scale", choices=list(SCALES), default="12-bit")
+    arms.add_argument("--own-cases", type=Path, help="folder of our own scanner's cases instead")
+    arms.add_argument("--sheet", type=Path, help="draw the cases (JPEG) in place of scoring them")
+    arms.add_argument("--only", default="", help="part of a case's name")
     findings = tasks.add_parser("findings", help="what each arm keeps of findings beside metal")
     findings.add_argument("--patient", type=Path, help="CT of the validation patient")
     findings.add_argument("--only", default="ti-", help="part of the name of the cases to scan")
@@ -87,10 +90,17 @@ def _score(options: argparse.Namespace) -> int:
 
 def _arms(options: argparse.Namespace) -> int:
     from Testing.benchmarks.xcist.comparing.arms import ArmScore, score_arms, table
+    from Testing.benchmarks.xcist.comparing.own_scans import own_scans
     from Testing.benchmarks.xcist.comparing.rows import KeptRows
+    from Testing.benchmarks.xcist.comparing.sheets import draw_sheet
 
+    own = options.own_cases
+    found = own_scans(own, options.scale) if own else read_cases(options.cases)
+    cases, makers = (case for case in found if options.only in case.name), _makers(options)
+    if options.sheet:
+        draw_sheet(cases, options.scale, makers, options.sheet)
+        return 0
     kept = KeptRows(options.rows)
-    cases, makers = read_cases(options.cases), _makers(options)
     for row in score_arms(cases, options.scale, makers, lambda c, a: kept.has(case=c, arm=a)):
         print(row, flush=True)
         kept.add(vars(row))
