@@ -9,6 +9,7 @@ import pytest
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.kinds import KINDS
+from spinemar.implants.placement import Cement, Hook, Wire
 from spinemar.planning.plans.plan import Cage, Crosslink, ImportedMesh, Plan, Rod
 from spinemar.planning.plans.relevel import shift_plan_levels
 
@@ -36,7 +37,14 @@ def whole_plan() -> Plan:
     link = Crosslink("crosslink-1", (-15.0, -10.0, 45.0), (15.0, -10.0, 45.0), (0.0, -1.0, 0.0),
                      rod_ids=("rod-left", "rod-right"))  # fmt: skip
     mesh = ImportedMesh("L1", "plate.stl", "0" * 64, tuple(float(n % 5 == 0) for n in range(16)))
-    return Plan(("T12", "L1"), screws, rods, cages, (link,), (mesh,), notes="as counted from L5")
+    cement = Cement("cement-T12", "T12", (0.0, 20.0, 60.0), radii_mm=(8.0, 8.0, 6.0), **AXES)
+    hook = Hook("hook-L1-left", "L1", "left", (-9.0, -22.0, 28.0), shaft=(0.0, -1.0, 0.0),
+                blade=(0.0, 0.0, 1.0), throat_mm=7.0)  # fmt: skip
+    wire = Wire("wire-L1-right", "L1", "right", ((9.0, -30.0, 32.0), (9.0, -20.0, 30.0)))
+    return Plan(
+        ("T12", "L1"), screws, rods, cages, (link,), meshes=(mesh,), cements=(cement,),
+        hooks=(hook,), wires=(wire,), notes="as counted from L5",
+    )  # fmt: skip
 
 
 def test_every_kind_is_in_the_plan() -> None:
@@ -58,6 +66,9 @@ def test_names_move_and_places_stay() -> None:
     ]  # fmt: skip
     assert moved.crosslinks == plan.crosslinks
     assert moved.meshes == plan.meshes  # the user's own name
+    assert [(cement.id, cement.level) for cement in moved.cements] == [("cement-L1", "L1")]
+    assert [(hook.id, hook.level) for hook in moved.hooks] == [("hook-L2-left", "L2")]
+    assert [(wire.id, wire.level) for wire in moved.wires] == [("wire-L2-right", "L2")]
     for old, new in zip(plan.items(), moved.items(), strict=True):
         names = {
             name: getattr(old, name) for name in ("id", "level", "screw_ids") if hasattr(old, name)

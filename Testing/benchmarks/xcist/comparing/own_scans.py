@@ -33,5 +33,5 @@ def own_scans(folder: Path, scale: str) -> Iterator[Case]:
             metal_fraction=one.metal.fraction,
             body=np.stack([filled_body(image) for image in truth]),
             plan=one.metal.plan,
-            facts={**one.facts, "screws": one.facts["metal"]},
+            facts={**one.facts, "screws": one.facts["metal"], "rods": one.facts["metal"]},
         )
