@@ -19,7 +19,7 @@ from spinemar.dataset.storage.sheets import draw_sheets
 from spinemar.dataset.storage.verify import verify_store
 from spinemar.errors import InputError
 from spinemar.mar.pipeline.interpolation.linear import interpolate_linearly
-from spinemar.physics.materials import METALS
+from spinemar.physics.materials import STORED_METALS
 from spinemar.tomography.units import difference_to_hu, hu_to_mu
 
 COUNT = 8
@@ -41,12 +41,12 @@ def test_fractions_survive_storing():
 def test_true_metal_is_of_the_materials_and_areas_that_the_row_states(pairs):
     for pair in pairs:
         share = decode_fractions(pair.arrays["metal_fraction"])
-        assert share.shape[:2] == (3, len(METALS))
+        assert share.shape[:2] == (3, len(STORED_METALS))
         assert share.sum(axis=1).max() <= 1.0 + 2 / 255
-        shown = {METALS[n] for n in range(len(METALS)) if share[:, n].any()}
+        shown = {STORED_METALS[n] for n in range(len(STORED_METALS)) if share[:, n].any()}
         assert shown <= set(pair.row["materials"])
         for name, areas in pair.row["metal_mm2"].items():
-            found = share[:, METALS.index(name)].sum(axis=(1, 2)) * pair.row["pixel_mm"] ** 2
+            found = share[:, STORED_METALS.index(name)].sum(axis=(1, 2)) * pair.row["pixel_mm"] ** 2
             assert found == pytest.approx(areas, rel=0.02, abs=0.5)
 
 
@@ -103,7 +103,7 @@ def test_the_rules_stand_in_the_attributes_and_on_the_card(finished):
     rule, water = group.attrs["hu_rule"], group.attrs["mu_water_per_mm"]
     assert hu_to_mu(np.array([0.0]))[0] == pytest.approx(water)
     assert "mu = mu_water * (1 + HU / 1000)" in rule
-    assert group["metal_fraction"].attrs["metals"] == list(METALS)
+    assert group["metal_fraction"].attrs["metals"] == list(STORED_METALS)
     assert group["metal_fraction"].dtype == np.uint8
     card = (finished / "README.md").read_text()
     for phrase in (rule, f"mu_water = {water} per mm", "skimage.transform", "odl.tomo", "r = (b -"):
