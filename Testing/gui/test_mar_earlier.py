@@ -104,7 +104,7 @@ def test_a_run_gets_the_chosen_earlier_ct(host, panel, monkeypatch, index):
 
     started = []
 
-    def start(self, inputNode, settings, segmentation=None, segmentId="", earlierNode=None):
+    def start(self, inputNode, settings, segmentation=None, segmentId="", earlierNode=None, **more):
         started.append((inputNode, earlierNode))
         raise InputError("Nothing runs here.", "It is a test.")
 
