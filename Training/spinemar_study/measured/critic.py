@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from spinemar_study.measured.generator import EvidenceGenerator
 from spinemar_study.measured.samples import Sample, Samples
-from spinemar_study.measured.training import Told, follow, keep, refined
+from spinemar_study.measured.training import Told, follow, keep, refined, stepped
 
 _SIDE = 224
 _LOW_HU, _HIGH_HU, _SCALE_HU = -1000.0, 2000.0, 500.0
@@ -207,6 +207,4 @@ def _mean(values: Tensor, weight: Tensor) -> Tensor:
 def _step(optimizer: torch.optim.Optimizer, loss: Tensor, network: nn.Module) -> None:
     optimizer.zero_grad()
     loss.backward()
-    stride = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    if bool(torch.isfinite(stride)):  # 16 bits can overflow; such a step teaches nothing
-        optimizer.step()
+    stepped(optimizer, network)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from spinemar_training.data.prefilled import mirrored_rays
 
 from spinemar.mar.pipeline.slab import Slab
 from spinemar.tomography.geometry import SinogramGeometry
@@ -54,7 +54,7 @@ class Evidence:
 
     def mirrored(self, *, rows: bool) -> Evidence:
         """Mirror as `spinemar_training.data.prefilled.mirrored` does."""
-        return Evidence(_turned(self.rest, rows), _turned(self.lengths_mm, rows))
+        return Evidence(*(mirrored_rays(one, rows=rows) for one in (self.rest, self.lengths_mm)))
 
 
 def evidence_of(
@@ -87,11 +87,3 @@ def coarser(radon: RadonTransform, shape: tuple[int, ...], views: int) -> RadonT
     whole = radon.geometry
     geometry = SinogramGeometry(views, whole.n_bins, whole.bin_mm)
     return RadonTransform((shape[0], shape[1]), radon.pixel_mm, geometry, threads=1)
-
-
-def _turned(sinogram: NDArray[Any], rows: bool) -> NDArray[Any]:
-    """Mirror a sinogram (views, bins): the rows' order of its image with `rows`, else columns'."""
-    first, others = sinogram[:1], sinogram[:0:-1]
-    if rows:
-        return np.concatenate([first, others[:, ::-1]])
-    return np.concatenate([first[:, ::-1], others])

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from spinemar_training.networks.generator import PAD_VIEWS
+from spinemar_training.data.prefill import VIEWS
+from spinemar_training.data.prefilled import trace_window
 
 from spinemar.mar.inpainters.learned import LearnedInpainter
 from spinemar.mar.inpainters.learned.generator import interpolate_views
@@ -22,10 +23,9 @@ from spinemar_study.measured.generator import EvidenceGenerator
 
 Float = NDArray[np.float32]
 
-VIEWS = 360
 _SMOOTH_MM = 0.5
 _FULL_MM, _NOTHING_MM = 6.0, 10.0
-_BINS_MULTIPLE = 32
+_BINS_CONTEXT, _BINS_MULTIPLE = 32, 32
 
 
 class EvidenceInpainter:
@@ -39,15 +39,13 @@ class EvidenceInpainter:
         Without a generator.
     weights : Path
         Of an `EvidenceGenerator`.
-    share : float
-        Of its residual that is used.
     """
 
     name = "generator"
     trace = "lost"
 
-    def __init__(self, prior: LearnedInpainter, weights: Path, share: float = 1.0) -> None:
-        self._prior, self._share = prior, np.float32(share)
+    def __init__(self, prior: LearnedInpainter, weights: Path) -> None:
+        self._prior = prior
         self.neighbours, self.gate = prior.neighbours, prior.gate
         state = torch.load(weights, weights_only=True)["generator"]
         self._generator = EvidenceGenerator(state).eval()
@@ -77,7 +75,7 @@ class EvidenceInpainter:
         step = filled.shape[0] // VIEWS
         coarse, marks = filled[::step], trace[::step]
         evidence = evidence_of(slab, 0, coarse, slab.sinogram[0][::step], marks)
-        window = _window(marks)
+        window = trace_window(marks[None], _BINS_CONTEXT, _BINS_MULTIPLE)
         three = [
             np.repeat(one[None, :, window].astype(np.float32), 3, axis=0)
             for one in (coarse, marks, slab.sinogram[0][::step])
@@ -87,7 +85,7 @@ class EvidenceInpainter:
             given = [torch.from_numpy(np.ascontiguousarray(one))[None] for one in (*three, seen)]
             out = self._generator(*given)[0, 0].numpy()
         residual = np.zeros_like(coarse)
-        residual[:, window] = self._share * (out - coarse[:, window])
+        residual[:, window] = out - coarse[:, window]
         return np.where(trace, filled + interpolate_views(residual[None], step)[0], filled)
 
 
@@ -102,11 +100,3 @@ def rest_near_metal(slab: Slab, evidence: Evidence, nearness_mm: Float) -> Float
     shown = difference_to_hu(radon.fbp(np.asarray(smooth, np.float32)[None]))[0]
     weight = np.clip((_NOTHING_MM - nearness_mm) / (_NOTHING_MM - _FULL_MM), 0.0, 1.0)
     return np.asarray(weight * shown, np.float32)
-
-
-def _window(marks: NDArray[np.bool_]) -> slice:
-    """Bins about the trace, symmetric about the centre, a multiple of what the network folds."""
-    from spinemar_training.data.prefilled import trace_window
-
-    assert PAD_VIEWS % 4 == 0
-    return trace_window(marks[None], 32, _BINS_MULTIPLE)

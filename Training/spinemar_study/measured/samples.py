@@ -17,6 +17,8 @@ from torch import Tensor
 
 from spinemar.base.atomic_files import atomic_path
 from spinemar.errors import InputError
+from spinemar.evaluation.regions import METAL_MARGIN_PX, NEAR_MM
+from spinemar.evaluation.seen import METAL_SHARES
 from spinemar.mar.segmentation.trace import nearness_mm
 from spinemar_study.measured.evidence import Evidence, evidence_of
 from spinemar_study.measured.scans import VariedScan, read_varied_scan
@@ -24,10 +26,8 @@ from spinemar_study.measured.scans import VariedScan, read_varied_scan
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-_NEAR_MM = 20.0
-_LEFT_OUT_PX = 2.0
 _BODY_HU = -900.0
-_STRICT, _FAINT = 0.5, 0.05
+_STRICT, _FAINT = METAL_SHARES
 _SURROUND_MM = 4.0
 _LEAST_PIXELS, _LEAST_CONTRAST_HU = 12, 15.0
 _SCANNER_BLUR_MM = 0.64
@@ -150,7 +150,7 @@ def sample_of(
         batch,
         torch.from_numpy(np.ascontiguousarray(seen))[None],
         torch.from_numpy(one.input_hu)[None],
-        *_as_weights(body, strict, faint, _LEFT_OUT_PX * pixel),
+        *_as_weights(body, strict, faint, METAL_MARGIN_PX * pixel),
         tuple(torch.from_numpy(t) for t in templates if t is not None),
     )
 
@@ -159,7 +159,7 @@ def _as_weights(
     body: Mask, strict_mm: Image, faint_mm: Image, margin_mm: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the three regions of a sample as weights, (1, rows, columns) each."""
-    away, close = strict_mm > margin_mm, strict_mm <= _NEAR_MM
+    away, close = strict_mm > margin_mm, strict_mm <= NEAR_MM
     regions = (body & away, body & away & close, body & (faint_mm > margin_mm) & close)
     whole, near, faint_out = (torch.from_numpy(one)[None].float() for one in regions)
     return whole, near, faint_out

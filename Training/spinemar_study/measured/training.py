@@ -105,10 +105,8 @@ def train(
             loss, row = _loss(image, sample, settings.contrast_weight)
             (loss / _SLICES_A_STEP).backward()
             seen.append(row)
-        stride = torch.nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
-        if not bool(torch.isfinite(stride)):  # 16 bits can overflow; such a step teaches nothing
+        if not stepped(optimizer, generator):
             continue
-        optimizer.step()
         steps += 1
         follow(average, generator, min(0.98, (steps + 1) / (steps + 10)))
         if steps % 10 == 0:
@@ -127,6 +125,17 @@ def _loss(image: Tensor, sample: Sample, contrast_weight: float) -> tuple[Tensor
         loss = loss + contrast_weight * errors.clamp(max=_MOST_CONTRAST_ERROR).mean()
         contrast = float(errors.detach().mean())
     return loss, [*shares.detach().tolist(), contrast]
+
+
+def stepped(optimizer: torch.optim.Optimizer, network: torch.nn.Module) -> bool:
+    """Take a step along gradients of at most 1; none, and False, where they are no numbers.
+
+    16 bits can overflow; such a step teaches nothing.
+    """
+    finite = bool(torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)))
+    if finite:
+        optimizer.step()
+    return finite
 
 
 def follow(average: torch.nn.Module, network: torch.nn.Module, decay: float) -> None:

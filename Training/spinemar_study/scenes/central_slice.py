@@ -61,7 +61,7 @@ class CentralSlice:
         self._clip_hu = min((low_clip_hu(scan.hu[k]) for k in touched), default=0.0)
         self._slice_cache: dict[str, Any] = {}
 
-    def _cache_for(self, inpainter: Any) -> Any:
+    def cache_of(self, inpainter: Any) -> Any:
         """Return what is known of the slices; no two priors may share what one of them filled.
 
         Nor may one prior that fills traces of two widths.
@@ -73,10 +73,6 @@ class CentralSlice:
         if key not in self._slice_cache:
             self._slice_cache[key] = self._slice_cache.pop("", None) or self._new_cache()
         return self._slice_cache[key]
-
-    def cache_of(self, inpainter: Any) -> Any:
-        """Return what is known of the slices for a method."""
-        return self._cache_for(inpainter)
 
     def _any_cache(self) -> Any:
         if not self._slice_cache:
@@ -95,7 +91,7 @@ class CentralSlice:
 
         if not self._metal[MIDDLE].any():
             return None
-        slice_cache = self._cache_for(inpainter)
+        slice_cache = self.cache_of(inpainter)
         slab = Slab.around(slice_cache, MIDDLE, MIDDLE + 1, inpainter.neighbours)
         return propose(slab, inpainter)[0]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -183,18 +184,21 @@ def collate(slices: Sequence[PrefilledSlice], *, context: int = 32, multiple: in
     )
 
 
-def mirrored(one: PrefilledSlice, *, rows: bool) -> PrefilledSlice:
-    """Mirror a slice: the rows' order with `rows`, else the columns'.
+def mirrored_rays(sinogram: NDArray[Any], *, rows: bool) -> NDArray[Any]:
+    """Mirror a sinogram (..., views, bins) as its image's rows, with `rows`, or its columns.
 
     Of the image f(-x, y) the projection is p(pi - theta, r), of f(x, -y) it is p(pi - theta, -r);
     the view at pi is the one at 0 with its bins reversed.
     """
+    first, others = sinogram[..., :1, :], sinogram[..., :0:-1, :]
+    if rows:
+        return np.concatenate([first, others[..., ::-1]], axis=-2)
+    return np.concatenate([first[..., ::-1], others], axis=-2)
 
-    def turned(sinogram: NDArray[Any]) -> NDArray[Any]:
-        first, others = sinogram[..., :1, :], sinogram[..., :0:-1, :]
-        if rows:
-            return np.concatenate([first, others[..., ::-1]], axis=-2)
-        return np.concatenate([first[..., ::-1], others], axis=-2)
+
+def mirrored(one: PrefilledSlice, *, rows: bool) -> PrefilledSlice:
+    """Mirror a slice: the rows' order with `rows`, else the columns'."""
+    turned = partial(mirrored_rays, rows=rows)
 
     def flipped(image: NDArray[Any]) -> NDArray[Any]:
         return np.ascontiguousarray(image[::-1] if rows else image[:, ::-1])

@@ -8,7 +8,16 @@ import numpy as np
 
 from spinemar.implants.placement import Cage
 from spinemar.implants.shapes.screw import Part
-from spinemar.implants.shapes.solids import Cut, FloatArray, Slab, Solid, Union, box, cylinder, unit
+from spinemar.implants.shapes.solids import (
+    Cut,
+    FloatArray,
+    Slab,
+    Solid,
+    Union,
+    body_axes,
+    box,
+    cylinder,
+)
 
 _WALL_MM = 2.5
 _MARKER_RADIUS_MM = 0.5
@@ -18,15 +27,9 @@ _CURVE_SHARE = 0.6
 _WINDOW_SHARE = 0.4
 
 
-def _cage_axes(cage: Cage) -> FloatArray:
-    """Return unit axes to the cage's right, anterior, superior as rows, shape (3, 3)."""
-    right, anterior = unit(cage.right), unit(cage.anterior)
-    return np.stack([right, anterior, np.cross(right, anterior)])
-
-
 def cage_parts(cage: Cage) -> Iterator[Part]:
     """Yield the body and, where it has any, the markers of a cage."""
-    axes, centre = _cage_axes(cage), np.asarray(cage.centre, float)
+    axes, centre = body_axes(cage.right, cage.anterior), np.asarray(cage.centre, float)
     half = np.array([cage.width_mm, cage.depth_mm, cage.height_mm]) / 2
     body = (
         _curved(cage, centre, axes, half)

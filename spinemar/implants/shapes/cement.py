@@ -9,7 +9,7 @@ import numpy as np
 
 from spinemar.implants.placement import Cement
 from spinemar.implants.shapes.screw import Part
-from spinemar.implants.shapes.solids import Bounds, FloatArray, dots, unit
+from spinemar.implants.shapes.solids import Bounds, FloatArray, body_axes, dots
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,8 @@ class Ellipsoid:
         return self.centre - reach, self.centre + reach
 
 
-def cement_axes(cement: Cement) -> FloatArray:
-    """Return the unit axes of cement as rows (3, 3): right, anterior, superior."""
-    right, anterior = unit(cement.right), unit(cement.anterior)
-    return np.stack([right, anterior, np.cross(right, anterior)])
-
-
 def cement_parts(cement: Cement) -> Iterator[Part]:
     """Yield the solid of cement."""
     centre, radii = np.asarray(cement.centre, float), np.asarray(cement.radii_mm, float)
-    yield Part("cement", Ellipsoid(centre, cement_axes(cement), radii), cement.material)
+    axes = body_axes(cement.right, cement.anterior)
+    yield Part("cement", Ellipsoid(centre, axes, radii), cement.material)

@@ -38,6 +38,12 @@ def unit(vector: ArrayLike) -> FloatArray:
     return result
 
 
+def body_axes(right: ArrayLike, anterior: ArrayLike) -> FloatArray:
+    """Return unit axes to the right, anterior and superior as rows (3, 3), of two vectors (3,)."""
+    first, second = unit(right), unit(anterior)
+    return np.stack([first, second, np.cross(first, second)])
+
+
 def perpendicular(axis: FloatArray, towards: ArrayLike) -> FloatArray:
     """Return the unit vector (3,) across `axis` that is nearest to `towards`."""
     wanted = np.asarray(towards, dtype=np.float64)

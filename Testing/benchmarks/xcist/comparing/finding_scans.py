@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from spinemar.base.atomic_files import atomic_path
 from spinemar.io import read_volume
 from spinemar.physics.scanner_settings import ScannerSettings
 from spinemar.physics.scans.stored_values import stored_hu
-from spinemar.planning.plans.plan import Plan
 from spinemar.planning.trajectories.sites import PedicleSite, sites_from_landmarks
 from spinemar.volume import CTVolume
 from Testing.benchmarks.xcist.cases import (
@@ -76,7 +75,7 @@ def make_findings(patient: Path, cases: Path, only: str = "") -> Iterator[tuple[
         construct = by_name[case.name]
         if only not in case.name or not shows_findings(construct):
             continue
-        scene = scene_of(case.plan, construct, case.facts["height_mm"], volume, sites)
+        scene = scene_of(case, construct, volume, sites)
         for group in GROUPS:
             path = cases / case.name / f"finding-{group}.npz"
             made = not path.is_file()
@@ -85,18 +84,19 @@ def make_findings(patient: Path, cases: Path, only: str = "") -> Iterator[tuple[
             yield f"{case.name} {group}", made
 
 
-def scene_of(plan: Plan, construct: Construct, height_mm: float, volume: CTVolume,
-             sites: Any) -> Scene:  # fmt: skip
+def scene_of(
+    case: Case, construct: Construct, volume: CTVolume, sites: Sequence[PedicleSite]
+) -> Scene:
     """Describe a case as the study of findings describes its scenes."""
     level = construct.levels[0]
-    slice_mm = 2.0
-    affine = slice_affine(volume, height_mm, slice_mm)
+    height_mm = case.facts["height_mm"]
+    affine = slice_affine(volume, height_mm, case.facts["protocol"]["slice_mm"])
     affine[2, 3] -= affine[2, 2] * (SLICES // 2)
     hu = np.repeat(patient_slice(volume, height_mm)[None], SLICES, axis=0)
     held: dict[str, PedicleSite] = {site.side: site for site in sites if site.level == level}
     seed = sum(construct.name.encode())
     return Scene(
-        construct.name, CTVolume(hu, affine), plan, level, held, ScannerSettings(), seed, {}
+        construct.name, CTVolume(hu, affine), case.plan, level, held, ScannerSettings(), seed, {}
     )
 
 

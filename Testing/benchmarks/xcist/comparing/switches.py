@@ -15,23 +15,18 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from spinemar_study.measured.evidence import evidence_of
-from spinemar_study.measured.inpainters import VIEWS, rest_near_metal
 from spinemar_study.measured.rest import root_of_ramp
-from spinemar_study.scenes.central_slice import CentralSlice
 
 from spinemar.base.atomic_files import atomic_path
 from spinemar.io import read_volume
 from spinemar.mar.inpainters.learned import LearnedInpainter
 from spinemar.mar.inpainters.methods import make_inpainter
 from spinemar.mar.pipeline.interpolation.normalized import matched_prior
-from spinemar.mar.pipeline.slab import Slab
 from spinemar.mar.segmentation.metal import segment_metal
-from spinemar.mar.segmentation.trace import nearness_mm
 from spinemar.physics.scans.stored_values import stored_hu
 from spinemar.tomography.units import hu_to_mu
 from Testing.benchmarks.xcist.cases import SLICES, Case, read_case, run_scanner
-from Testing.benchmarks.xcist.comparing.measured import RULE_STRENGTH
+from Testing.benchmarks.xcist.comparing.measured import RULE_STRENGTH, rest_of_middle
 from Testing.benchmarks.xcist.install import install
 from Testing.benchmarks.xcist.phantom import make_phantom
 from Testing.benchmarks.xcist.score import MIDDLE, Picture, score_picture
@@ -109,27 +104,20 @@ def _stack(image: np.ndarray) -> np.ndarray:
 def _measured(case: Case, switch: str, prior: LearnedInpainter) -> Switched:
     scan = case.scans["extended" if switch == NO_CLIP else "12-bit"]
     metal = segment_metal(scan).mask
-    middle = CentralSlice(scan, metal)
-    proposal = middle.proposed(prior)
-    assert proposal is not None
-    slab = Slab(middle.cache_of(prior), [MIDDLE], slice(0, 1))
-    step = len(proposal.filled) // VIEWS
-    trace, measured = proposal.rays.trace[::step], slab.sinogram[0][::step]
-    filled = proposal.filled[::step]
-    rest = evidence_of(slab, 0, filled, measured, trace)
-    truth = slab.radon.forward(hu_to_mu(case.truth.hu[MIDDLE])[None])[0][::step]
-    missing = np.where(trace, matched_prior(measured, truth, trace) - filled, 0.0)
-    both = [root_of_ramp(one.astype(np.float32)) for one in (rest.rest, missing)]
+    seen = rest_of_middle(scan, metal, prior)
+    rays = seen.slab.radon.forward(hu_to_mu(case.truth.hu[MIDDLE])[None])[0]
+    truth = rays[:: len(rays) // len(seen.rest)]
+    wanted = matched_prior(seen.measured, truth, seen.trace)
+    missing = np.where(seen.trace, wanted - seen.filled, 0.0)
+    both = [root_of_ramp(one.astype(np.float32)) for one in (seen.rest, missing)]
     shared = float((both[0] * both[1]).sum())
     norms = [float(np.linalg.norm(one)) for one in both]
-    near = nearness_mm(np.ascontiguousarray(metal[MIDDLE]), slab.radon.pixel_mm)
-    added = RULE_STRENGTH * rest_near_metal(slab, rest, near)
-    ratios = _ratios(case, scan.hu, proposal.change, added, metal)
+    ratios = _ratios(case, scan.hu, seen.change, RULE_STRENGTH * seen.shown_hu, metal)
     return Switched(
         case.name,
         switch,
-        float(rest.rest[trace].std()),
-        float(missing[trace].std()),
+        seen.spread,
+        float(missing[seen.trace].std()),
         shared / (norms[0] * norms[1]),
         *ratios,
     )
