@@ -189,7 +189,7 @@ def _back_where_it_was_found_a_screw_has_its_grade(host, panel, screw):
 
 def _levels_are_asked_and_named(host, panel):
     ui, planner = panel.ui, panel.planner
-    assert ui.levelQuestion.isVisible()
+    assert ui.levelQuestionBox.isVisible()
     before = planner.plan.screws[0].level
     assert ui.topScrewCombo.currentText == before
     wanted = "T11" if before != "T11" else "T10"
@@ -198,7 +198,7 @@ def _levels_are_asked_and_named(host, panel):
     finish(host, panel)
     assert planner.plan.screws[0].level == wanted
     assert planner.plan.screws[0].grade is not None
-    assert not ui.levelQuestion.isVisible()
+    assert not ui.levelQuestionBox.isVisible()
     assert "guess" not in ui.foundLabel.text
     assert ui.foundTable.item(0, 0).text().startswith(wanted)
 

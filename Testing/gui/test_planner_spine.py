@@ -73,7 +73,9 @@ def test_editor_and_back_with_one_click_fits_only_what_was_edited(host, panel):
     # T12 keeps the drawing's own numbers; L1's are fitted to voxels, and shallower in front.
     drawn = before.vertebra("T12").pedicles["left"]
     assert after.vertebra("T12").pedicles["left"].width_mm == drawn.width_mm
-    assert after.vertebra("L1").pedicles["left"].width_mm != drawn.width_mm
+    fitted, old = (one.vertebra("L1").pedicles["left"] for one in (after, before))
+    assert np.abs(fitted.isthmus_ras - old.isthmus_ras).max() > 0.05
+    assert fitted.height_mm != old.height_mm
     np.testing.assert_array_equal(
         after.vertebra("T12").body_centre_ras, before.vertebra("T12").body_centre_ras
     )

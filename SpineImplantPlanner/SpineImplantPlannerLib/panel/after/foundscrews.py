@@ -61,7 +61,7 @@ class FoundScrews:
         """Ask where the levels are a guess, as long as nobody named them."""
         planner = self._panel.planner
         guessed = some and self._found.levelsGuessed and planner.session.spine is self._found.spine
-        self._ui.levelQuestion.visible = guessed
+        self._ui.levelQuestionBox.visible = guessed
         if guessed:
             tables.choices(self._ui.topScrewCombo, LEVELS, planner.plan.screws[0].level)
 
