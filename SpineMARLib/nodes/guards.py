@@ -137,13 +137,16 @@ def _checkValues(voxels: np.ndarray, name: str) -> None:
 
 
 def _questions(volumeNode: Any) -> tuple[Question, ...]:
+    from spinemar.mar.settings import METHOD_TITLES
+
     questions = []
     method = volumeNode.GetAttribute(METHOD_ATTRIBUTE)
     if method:
         questions.append(
             Question(
-                f"{volumeNode.GetName()} was already corrected ({method}). Correcting it twice "
-                "adds errors; the original volume is the better input. Correct it all the same?",
+                f"{volumeNode.GetName()} was already corrected ({METHOD_TITLES.get(method, method)}). "
+                "Correcting it twice adds errors; the original volume is the better input. Correct "
+                "it all the same?",
                 unwise=True,
             )
         )

@@ -319,7 +319,7 @@ def test_guard_questions(lib, slicerScene):
     volume.SetAttribute("SpineMAR.Method", "nmar")
     texts = [q.text for q in lib.guards.checkInput(volume)]
     assert len(texts) == 2
-    assert "already corrected (nmar)" in texts[0]
+    assert "already corrected (NMAR)" in texts[0]
     assert "only 2 slices" in texts[1]
 
 
