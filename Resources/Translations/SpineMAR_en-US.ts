@@ -1943,6 +1943,10 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
+            <source>{letter} of unconfirmed level</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
             <source>{letter}: {mm} mm in the canal, medial</source>
             <translation type="unfinished" />
         </message>
@@ -2123,10 +2127,6 @@ white: brighter after; black: darker</source>
             <translation type="unfinished" />
         </message>
         <message>
-            <source>not graded</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
             <source>{dangers}{implants}. Grades: {grades}. {warnings}</source>
             <translation type="unfinished" />
         </message>
@@ -2136,10 +2136,6 @@ white: brighter after; black: darker</source>
         </message>
         <message>
             <source>only in B</source>
-            <translation type="unfinished" />
-        </message>
-        <message>
-            <source> (the level of {count} is not confirmed)</source>
             <translation type="unfinished" />
         </message>
         <message>

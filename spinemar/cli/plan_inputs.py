@@ -114,6 +114,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
     """Return what the commands print as JSON about a plan."""
     from spinemar.implants.kinds import GROUPS
     from spinemar.planning.report.tables import summary_line
+    from spinemar.planning.report.wording import grade_counts, letter_of
 
     return {
         "levels": plan.levels,
@@ -123,6 +124,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
                 "diameter_mm": screw.diameter_mm,
                 "length_mm": screw.length_mm,
                 "grade": None if screw.grade is None else screw.grade.letter,
+                "grade_shown": letter_of(screw),
                 "breach_mm": None if screw.grade is None else screw.grade.breach_mm,
                 "direction": None if screw.grade is None else screw.grade.direction,
                 "canal_intrusion_mm": screw.canal_intrusion_mm,
@@ -135,6 +137,7 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
             for screw in plan.screws
         ],
         **{group: [item.id for item in getattr(plan, group)] for group in GROUPS[1:]},
+        "grades": grade_counts(plan),
         "summary": summary_line(plan),
         "warnings": plan.warnings,
     }

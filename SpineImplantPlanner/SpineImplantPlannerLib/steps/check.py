@@ -15,7 +15,7 @@ from spinemar.planning.plans.commands import ReplacePlan, SetNotes
 from spinemar.planning.plans.compare import compare_plans
 from spinemar.planning.report.colours import GRADE_COLOURS
 from spinemar.planning.report.tables import alignment_rows, collision_line
-from spinemar.planning.report.wording import danger_line, in_canal, unconfirmed_count
+from spinemar.planning.report.wording import danger_line, grade_counts, in_canal
 
 
 class CheckStep:
@@ -63,11 +63,7 @@ class CheckStep:
     def refresh(self):
         """Summarise the plan."""
         plan = self.panel.planner.plan
-        letters = [s.grade.letter if s.grade else _("not graded") for s in plan.screws]
-        worst = [x for x in (*"EDCBA", _("not graded")) if x in letters]
-        grades = ", ".join(f"{letters.count(x)} {x}" for x in worst)
-        if doubtful := unconfirmed_count(plan):
-            grades += _(" (the level of {count} is not confirmed)").format(count=doubtful)
+        grades = ", ".join(f"{n} {name}" for name, n in grade_counts(plan, translated).items())
         counts = [f"{n} {translated(group)}" for group, n in counts_of(plan).items() if n]
         dangers = "; ".join(danger_line(screw, translated) for screw in in_canal(plan))
         self.ui.summaryLabel.text = _("{dangers}{implants}. Grades: {grades}. {warnings}").format(

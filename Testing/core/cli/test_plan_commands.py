@@ -289,7 +289,9 @@ def test_levels_that_nothing_confirms_stand_beside_every_letter(
     run = spinemar(*asked, "--no-rods", "-o", out, "--report", tmp_path / "report", "--json")
     assert run.code == 0
     assert [screw["level_confirmed"] for screw in run.json["screws"]] == [False, False]
-    assert "the level of 2 is not confirmed" in run.json["summary"]
+    assert "of unconfirmed level" in run.json["summary"]
+    assert sum(run.json["grades"].values()) == 2
+    assert all(name.endswith("of unconfirmed level") for name in run.json["grades"])
     assert not read_plan(out).screws[0].grade.level_confirmed
     page = (tmp_path / "report" / "plan.html").read_text()
     letters = [screw["grade"] for screw in run.json["screws"]]

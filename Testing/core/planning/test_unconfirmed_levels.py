@@ -13,8 +13,15 @@ from spinemar.planning.grades.findings import findings
 from spinemar.planning.grades.gertzbein_robbins import grade_plan
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json
+from spinemar.planning.report.colours import GRADE_COLOURS, grade_colour
 from spinemar.planning.report.tables import HEADINGS, plan_csv, screw_row, summary_line
-from spinemar.planning.report.wording import danger_line, grade_line, head_label, screw_line
+from spinemar.planning.report.wording import (
+    danger_line,
+    grade_counts,
+    grade_line,
+    head_label,
+    screw_line,
+)
 from spinemar.spine.editing import shift_levels, with_names_of
 from spinemar.spine.labels.levels import GUESSED_LEVELS, UNCONFIRMED_LEVELS
 
@@ -41,10 +48,40 @@ def test_every_place_that_shows_the_letter(column, screw_in, said):
     assert screw_line(screw) == "A (level not confirmed)"
     assert head_label(screw) == "L1 L · A, level?"
     assert screw_row(screw, None).cells[HEADINGS.index("Grade")] == "A, level?"
-    assert summary_line(plan) == "2 screws (2 A, the level of 2 is not confirmed)."
+    assert summary_line(plan) == "2 screws (2 A of unconfirmed level)."
     head, row = (line.split(",") for line in plan_csv(plan).splitlines()[:2])
     assert row[head.index("level_confirmed")] == "False"
-    assert [told["level_confirmed"] for told in plan_facts(plan)["screws"]] == [False, False]
+    assert row[head.index("grade")] == "A (level not confirmed)"
+    facts = plan_facts(plan)
+    assert [told["level_confirmed"] for told in facts["screws"]] == [False, False]
+    assert [told["grade_shown"] for told in facts["screws"]] == ["A (level not confirmed)"] * 2
+    assert facts["grades"] == {"A of unconfirmed level": 2}
+
+
+def test_counts_keep_unconfirmed_letters_apart_and_the_worst_come_first(column, screw_in):
+    doubted = planned(named(column, UNCONFIRMED_LEVELS), screw_in).screws[0]
+    bad = planned(named(column, UNCONFIRMED_LEVELS), screw_in, shift=(-6.0, 0, 0)).screws[0]
+    sure = planned(column, screw_in).screws[1]
+    bare = replace(sure.without_grade("No CT."), id="bare")
+    screws = (doubted, replace(bad, id="bad"), sure, bare)
+    letter = bad.grade.letter
+    assert list(grade_counts(Plan(levels=("L1",), screws=screws)).items()) == [
+        (f"{letter} of unconfirmed level", 1),
+        ("A", 1),
+        ("A of unconfirmed level", 1),
+        ("not graded", 1),
+    ]
+    assert grade_counts(Plan()) == {}
+
+
+def test_only_a_bad_letter_keeps_its_colour(column, screw_in):
+    """Green may lie in the wrong vertebra; red is bad wherever it lies."""
+    doubted = planned(named(column, UNCONFIRMED_LEVELS), screw_in).screws[0]
+    bad = planned(named(column, UNCONFIRMED_LEVELS), screw_in, shift=(-6.0, 0, 0)).screws[0]
+    assert grade_colour(doubted) == GRADE_COLOURS[None]
+    assert bad.grade.letter in "CDE"
+    assert grade_colour(bad) == GRADE_COLOURS[bad.grade.letter]
+    assert grade_colour(planned(column, screw_in).screws[0]) == GRADE_COLOURS["A"]
 
 
 def test_a_breach_and_the_canal_keep_their_words(column, screw_in):

@@ -224,17 +224,22 @@ def test_the_canal_ends_where_bone_does_not_enclose_it(patient):
     assert line[0, 2] - line[-1, 2] > 4 * body - 10
 
 
+#: How far bone reaches from the middle: a long rib, and transverse processes as people have them.
+REACH_MM = {"T11": 200.0, "T12": 24.0, "L1": 35.0, "L2": 39.0, "L3": 44.0}
+
+
 def columns(spine, ribs):
-    """A CT with air-filled sides, and ribs of bone beside the vertebrae that are named."""
+    """A CT of soft tissue, and bone beside the vertebrae that are named, so far from the middle."""
+    ribs = ribs if isinstance(ribs, dict) else dict.fromkeys(ribs, 200.0)
     labels = spine.labels
     hu = np.full(labels.labels.shape, 40.0, np.float32)
     k, j, i = np.indices(labels.labels.shape)
     ras = labels.geometry.to_ras(np.stack([i, j, k], axis=-1))
-    for level in ribs:
+    for level, reach in ribs.items():
         frame = spine.vertebra(level)
         up = np.mean([p.isthmus_ras[2] for p in frame.pedicles.values()])
         near = (np.abs(ras[..., 2] - up) < 4) & (np.abs(ras[..., 1] + 12) < 4)
-        hu[near & (np.abs(ras[..., 0]) > 14)] = 400.0
+        hu[near & (np.abs(ras[..., 0]) > 14) & (np.abs(ras[..., 0]) < reach)] = 400.0
     return CTVolume(hu, labels.ijk_to_ras)
 
 
@@ -256,6 +261,26 @@ def test_levels_against_ribs(patient):
     # The other way it may be a T12 without ribs, which does occur: nothing is settled.
     higher = with_level_evidence(shift_levels(spine, -1), ct)
     assert all(UNCONFIRMED_LEVELS in f.warnings for f in higher.vertebrae)
+
+
+@pytest.mark.parametrize("step", [-1, 1])
+def test_transverse_processes_settle_a_last_rib_that_is_missing(patient, step):
+    """T12 has no rib here, and is told from L1 by its short processes."""
+    _, spine = patient
+    ct = columns(spine, REACH_MM)
+    assert not with_level_evidence(spine, ct).vertebrae[1].warnings
+    said = with_level_evidence(shift_levels(spine, step), ct)
+    way = "upwards" if step > 0 else "downwards"
+    assert all(f"one level {way}" in f.level_doubt for f in said.vertebrae)
+
+
+def test_processes_that_nobody_sees_settle_nothing(patient):
+    """Where there is soft tissue alone beside the vertebrae."""
+    _, spine = patient
+    for step in (-1, 0, 1):
+        said = with_level_evidence(shift_levels(spine, step), columns(spine, {}))
+        assert all(UNCONFIRMED_LEVELS in f.warnings for f in said.vertebrae)
+        assert not any(f.level_doubt for f in said.vertebrae)
 
 
 def test_whoever_states_the_names_is_believed(patient):

@@ -16,8 +16,9 @@ from spinemar.spine.editing import (
     refit_vertebrae,
     shift_levels,
 )
-from spinemar.spine.labels.levels import VERSE_IDS
+from spinemar.spine.labels.levels import LEVELS, VERSE_IDS
 from spinemar.spine.providers import spine_from_segmentation
+from spinemar.spine.segmentation.level_identification import LevelGuess
 from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.volume import CTVolume, LabelVolume
 from Testing.core.spine import spine_phantom as phantom
@@ -80,6 +81,40 @@ def test_cancel_stops_it(plain):
 
     with pytest.raises(CancelledError):
         segment_spine(plain[0], progress=stop, cancel=token)
+
+
+def wider(volume, voxels):
+    """A CT with more soft tissue to both sides: a field that shows long ribs."""
+    hu = np.pad(volume.hu, ((0, 0), (0, 0), (voxels, voxels)), mode="edge")
+    matrix = volume.ijk_to_ras.copy()
+    matrix[:3, 3] -= voxels * matrix[:3, 0]
+    return CTVolume(hu, matrix)
+
+
+def test_ribs_and_processes_put_a_wrong_guess_right(plain, monkeypatch):
+    """Whatever was guessed of lengths alone: here all names are one level too low."""
+    volume, *_ = plain
+    volume = wider(volume, 20)
+    hu = volume.hu.copy()
+    k, j, i = np.indices(hu.shape)
+    ras = volume.geometry.to_ras(np.stack([i, j, k], axis=-1))
+    for n, reach in enumerate((200.0, 200.0, 35.0, 39.0, 44.0)):
+        up = phantom.PITCH * (2 - n) + 5
+        near = (np.abs(ras[..., 2] - up) < 3.5) & (np.abs(ras[..., 1] + 12) < 4)
+        hu[near & (np.abs(ras[..., 0]) > 16) & (np.abs(ras[..., 0]) < reach)] = 450.0
+
+    def too_low(signs):
+        top = LEVELS.index("L3") + 1 - len(signs.length)
+        return LevelGuess(LEVELS[top + 1 : top + 1 + len(signs.length)][::-1], 0.1)
+
+    monkeypatch.setattr("spinemar.spine.segmentation.segment.guess_levels", too_low)
+    named = segment_spine(volume.with_hu(hu))
+    assert named.levels == phantom.LEVELS
+    for level in WHOLE:
+        cut = LabelVolume(named.labels.labels[..., 20:-20], plain[1].ijk_to_ras)
+        assert phantom.dice(cut, plain[1], VERSE_IDS[level]) > 0.8
+    guessed = segment_spine(volume)
+    assert not any(frame.level_confirmed for frame in guessed.vertebrae)
 
 
 def test_turned_grid_and_seeds_give_the_same(plain):

@@ -19,13 +19,17 @@ GRADE_COLOURS: dict[str | None, Colour] = {
 }
 #: Grades whose outline is drawn thick: more than a colour tells them.
 THICK = ("D", "E")
+_GOOD = ("A", "B")
 #: Outlines of vertebrae: no colour at all, so that none of them is taken for a grade's.
 NEUTRAL: Colour = (0.80, 0.80, 0.80)
 _BLACK, _WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
 
 def grade_colour(screw: Screw) -> Colour:
-    """Return the colour of a screw's grade, or of no grade; E's where that lies in the canal."""
+    """Return the colour of a screw's grade, or of no grade; E's where that lies in the canal.
+
+    A and B of a vertebra whose name nothing confirms have the colour of no grade.
+    """
     return GRADE_COLOURS[_letter(screw)]
 
 
@@ -36,9 +40,13 @@ def is_thick(screw: Screw) -> bool:
 
 def _letter(screw: Screw) -> str | None:
     """Return the letter whose look a screw has."""
-    if screw.grade is None:
+    grade = screw.grade
+    if grade is None:
         return "E" if canal_mm(screw) else None
-    return screw.grade.letter
+    # Green says that all is well: of a screw that may lie in the wrong vertebra nobody knows.
+    if grade.letter in _GOOD and not grade.level_confirmed:
+        return None
+    return grade.letter
 
 
 def ink_on(colour: Colour) -> Colour:

@@ -10,7 +10,7 @@ import numpy as np
 from spinemar.base.files.csv_text import csv_text
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.kinds import GROUPS
-from spinemar.implants.placement import GRADE_LETTERS, Cage, Rod, Screw
+from spinemar.implants.placement import Cage, Rod, Screw
 from spinemar.implants.shapes.rod import rod_length_mm
 from spinemar.planning.alignment.curves import Curve, alignment_of
 from spinemar.planning.constructs.bends import Bend, bend_table
@@ -23,9 +23,10 @@ from spinemar.planning.report.colours import css, grade_colour, ink_on
 from spinemar.planning.report.wording import (
     NOT_GRADED,
     canal_mm,
+    grade_counts,
+    letter_of,
     millimetres,
     short_letter,
-    unconfirmed_count,
 )
 from spinemar.planning.trajectories.angles import pedicle_width_mm, screw_angles
 from spinemar.spine.model import FemoralHead, VertebraFrame
@@ -96,10 +97,7 @@ def pedicle_fill(screw: Screw, frame: VertebraFrame | None) -> str:
 
 def summary_line(plan: Plan) -> str:
     """Say in one line what a plan holds, how its screws are graded and how much is to check."""
-    letters = [NOT_GRADED if s.grade is None else s.grade.letter for s in plan.screws]
-    counts = [f"{letters.count(x)} {x}" for x in (*GRADE_LETTERS[::-1], NOT_GRADED) if x in letters]
-    if doubtful := unconfirmed_count(plan):
-        counts.append(f"the level of {doubtful} is not confirmed")
+    counts = [f"{count} {name}" for name, count in grade_counts(plan).items()]
     others = [f"{len(getattr(plan, g))} {g}" for g in GROUPS[1:] if getattr(plan, g)]
     line = f"{len(plan.screws)} screws ({', '.join(counts) or 'none'})"
     line = ", ".join([line, *others]) + "."
@@ -241,7 +239,7 @@ def _graded_cells(screw: Screw) -> list[object]:
         return [NOT_GRADED, round(screw.ungraded_canal_mm, 3) or "", "", "", "", "", "", "", ""]
     gaps = (grade.notch_mm, grade.acetabulum_mm)
     return [
-        grade.letter,
+        letter_of(screw),
         round(grade.canal_intrusion_mm, 3),
         round(grade.breach_mm, 3),
         grade.direction or "",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from spinemar.implants.placement import Screw
+from spinemar.implants.placement import GRADE_LETTERS, Screw
 from spinemar.planning.grades.gertzbein_robbins import RESOLVED_MM
 from spinemar.planning.grades.surroundings import Surroundings
 from spinemar.planning.plans.plan import Plan
 
 NOT_GRADED = "not graded"
 UNCONFIRMED = "{letter} (level not confirmed)"
+COUNTED_UNCONFIRMED = "{letter} of unconfirmed level"
 IN_CANAL = "{letter}: {mm} mm in the canal, medial"
 BREACH = "{letter}: {mm} mm {direction}"
 CERTAIN = "certain"
@@ -26,8 +27,8 @@ BONE = {
 }
 #: What `screw_line` asks its `word` for, to be translated.
 PHRASES = (
-    NOT_GRADED, UNCONFIRMED, IN_CANAL, BREACH, CERTAIN, BETWEEN, HEARY_CLASS, NEAR_NOTCH, NEAR_HIP,
-    *BONE.values(),
+    NOT_GRADED, UNCONFIRMED, COUNTED_UNCONFIRMED, IN_CANAL, BREACH, CERTAIN, BETWEEN, HEARY_CLASS,
+    NEAR_NOTCH, NEAR_HIP, *BONE.values(),
 )  # fmt: skip
 
 
@@ -65,9 +66,19 @@ def short_letter(screw: Screw) -> str:
     return screw.grade.letter + ("" if screw.grade.level_confirmed else ", level?")
 
 
-def unconfirmed_count(plan: Plan) -> int:
-    """Count the screws whose letter is of a vertebra with a name that is not confirmed."""
-    return sum(s.grade is not None and not s.grade.level_confirmed for s in plan.screws)
+def grade_counts(plan: Plan, word: Callable[[str], str] = str) -> dict[str, int]:
+    """Count the screws by their letters, the worst first; those of unconfirmed levels apart.
+
+    So no count of A holds a screw that may lie in another vertebra than it is named after.
+    """
+    counts: dict[str, int] = {}
+    for letter in GRADE_LETTERS[::-1]:
+        graded = [s.grade for s in plan.screws if s.grade is not None and s.grade.letter == letter]
+        sure = sum(grade.level_confirmed for grade in graded)
+        counts[letter] = sure
+        counts[word(COUNTED_UNCONFIRMED).format(letter=letter)] = len(graded) - sure
+    counts[word(NOT_GRADED)] = sum(screw.grade is None for screw in plan.screws)
+    return {name: count for name, count in counts.items() if count}
 
 
 def grade_line(screw: Screw, word: Callable[[str], str] = str) -> str:

@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from spinemar.errors import InputError
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
+from spinemar.spine.anatomy.agreement.level_evidence import CLEAR, naming_lead
 from spinemar.spine.anatomy.frames import frames_along
 from spinemar.spine.anatomy.pelvis.femoral_heads import with_femoral_heads
 from spinemar.spine.anatomy.sacrum.drawn import with_drawn_sacrum
@@ -87,10 +88,13 @@ class _Steps:
         self._progress, self.cancel, self._done = progress, cancel, 0
         progress(Progress("spine", 0, _STEPS))
 
-    def done(self) -> None:
-        self._done += 1
+    def check(self) -> None:
         if self.cancel is not None:
             self.cancel.raise_if_cancelled()
+
+    def done(self) -> None:
+        self._done += 1
+        self.check()
         self._progress(Progress("spine", self._done, _STEPS))
 
 
@@ -139,22 +143,59 @@ def segment_spine(
     placed = _place_seeds(spine, seeds or {})
     column = _divide(spine, placed, steps)
     guess = _name(column, first_level, placed)
-    labels = _named_labels(column, guess.levels)
+    model = _measured(column, guess.levels, volume, steps)
     steps.done()
-    numbers = to_grid(spine, labels, volume.geometry)
+    if first_level is None and not placed:
+        guess, model = _weighed(column, guess, model, volume, steps)
     steps.done()
-    verse = LabelVolume(numbers, volume.ijk_to_ras)
-    trust = _trust(column, guess.levels)
-    canal = spine.frame.points[::-1]
-    model = frames_along(verse, canal, volume, trust=trust, cancel=cancel)
+    model = with_drawn_sacrum(model, volume, cancel)
+    steps.done()
+    return _finished(model, volume, guess)
+
+
+def _measured(
+    column: _Column, levels: tuple[str, ...], volume: CTVolume, steps: _Steps
+) -> SpineModel:
+    """Bring the labels to the CT's grid under names from feet to head, and measure them.
+
+    Raises
+    ------
+    InputError
+        If no vertebra is whole enough.
+    """
+    labels = _named_labels(column, levels)
+    steps.check()
+    verse = LabelVolume(to_grid(column.spine, labels, volume.geometry), volume.ijk_to_ras)
+    steps.check()
+    canal = column.spine.frame.points[::-1]
+    trust = _trust(column, levels)
+    model = frames_along(verse, canal, volume, trust=trust, cancel=steps.cancel)
     if not model.vertebrae:
         raise InputError(
             "No vertebra is whole enough in this volume to be measured.",
             "Load a CT that shows more of the spine.",
         )
-    model = with_drawn_sacrum(model, volume, cancel)
-    steps.done()
-    return _finished(model, volume, guess)
+    return model
+
+
+def _weighed(
+    column: _Column, guess: LevelGuess, model: SpineModel, volume: CTVolume, steps: _Steps
+) -> tuple[LevelGuess, SpineModel]:
+    """Move guessed names to where ribs and processes clearly put them, and say how sure they are.
+
+    Beside a sacrum they stay: they are counted from it.
+    """
+    step, lead = naming_lead(model.vertebrae, volume)
+    if lead >= CLEAR and SACRUM not in guess.levels:
+        names = tuple(_sacral_shift(level, step) for level in guess.levels)
+        guess = LevelGuess(names, 0.0)
+        model = _measured(column, names, volume, steps)
+        _, lead = naming_lead(model.vertebrae, volume)
+    if lead <= -CLEAR:
+        guess = replace(guess, confidence=1.0)
+    elif lead >= CLEAR:
+        guess = replace(guess, confidence=0.0)
+    return guess, model
 
 
 def _check_countable(level: str) -> None:

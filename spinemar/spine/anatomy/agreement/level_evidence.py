@@ -1,7 +1,8 @@
-"""Whether the names of labelled vertebrae fit what the CT shows of ribs and lengths.
+"""Whether the names of labelled vertebrae fit what the CT shows of them.
 
-Ribs are looked for beside each vertebra, in its own frame; with the distances of the bodies they
-make one naming of the whole column more likely than those that are one or two levels off.
+How far ribs and transverse processes reach is measured beside each vertebra, in its own frame; with
+the distances of the bodies that makes one naming of the whole column more likely than those that
+are one or two levels off.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from spinemar.spine.labels.levels import (
     level_position,
     shift_level,
 )
+from spinemar.spine.labels.reach_likelihood import LONG_RIB_MM, NEAREST_MM, reach_likelihood
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.volume import CTVolume
 
@@ -29,13 +31,14 @@ from spinemar.volume import CTVolume
 _STEPS = (-2, -1, 1, 2)
 #: A lead of one naming over another by this log-likelihood counts. A T12 without ribs, which does
 #: occur, makes 4.
-_CLEAR = 5.0
+CLEAR = 5.0
 _GRID_MM = 1.5
-_RIB_HU, _RIB_LEAST_MM3 = 180.0, 150.0
-#: A rib starts near the pedicle and reaches this far from the middle, mm.
-_ROOT_MM, _FAR_MM, _NEAR_PEDICLE_MM = 24.0, 52.0, 12.0
-#: Where the field has to show the place of a rib, mm from the middle.
-_SHOWN_MM = 48.0
+_BONE_HU, _LEAST_MM3 = 180.0, 150.0
+#: A rib or process starts so near the middle and the height of the pedicle, mm; it is looked for up
+#: to here.
+_ROOT_MM, _NEAR_PEDICLE_MM, _FARTHEST_MM = 24.0, 12.0, 64.0
+#: The field has to show where a long rib would be: what it cuts off looks short.
+_SHOWN_MM = LONG_RIB_MM
 
 
 def with_level_evidence(model: SpineModel, volume: CTVolume) -> SpineModel:
@@ -45,19 +48,19 @@ def with_level_evidence(model: SpineModel, volume: CTVolume) -> SpineModel:
     where nothing tells.
     """
     step, lead = naming_lead(model.vertebrae, volume)
-    if lead <= -_CLEAR:
+    if lead <= -CLEAR:
         return model
     return replace(model, vertebrae=tuple(_doubted(f, step, lead) for f in model.vertebrae))
 
 
 def _doubted(frame: VertebraFrame, step: int, lead: float) -> VertebraFrame:
-    if lead < _CLEAR:
+    if lead < CLEAR:
         return replace(frame, warnings=(*frame.warnings, UNCONFIRMED_LEVELS))
     way = "downwards" if step > 0 else "upwards"
     count = "one level" if abs(step) == 1 else f"{abs(step)} levels"
     doubt = (
-        f"By its ribs and lengths in the CT this column is named wrongly: all names move {count} "
-        f"{way}. Check them, and name the uppermost vertebra."
+        f"By its ribs, processes and lengths in the CT this column is named wrongly: all names "
+        f"move {count} {way}. Check them, and name the uppermost vertebra."
     )
     return replace(frame, level_doubt=doubt, warnings=(*frame.warnings, doubt))
 
@@ -72,11 +75,15 @@ def naming_lead(frames: Sequence[VertebraFrame], volume: CTVolume) -> tuple[int,
     whole = [frame for frame in frames if frame.level in LEVELS]
     if len(whole) < 3 or len(whole) < len(frames):
         return 0, 0.0
-    signs = _signs(whole[::-1], volume)
+    signs, reach = _lengths(whole[::-1]), _reaches(whole[::-1], volume)
     levels = [frame.level for frame in whole][::-1]
-    given = naming_likelihood(levels, signs)
+
+    def likelihood(names: Sequence[str]) -> float:
+        return naming_likelihood(names, signs) + reach_likelihood(names, reach)
+
+    given = likelihood(levels)
     others = {
-        step: naming_likelihood([shift_level(level, step) for level in levels], signs)
+        step: likelihood([shift_level(level, step) for level in levels])
         for step in _STEPS
         if level_position(levels[-1]) + step >= 0
         and level_position(levels[0]) + step < len(LEVELS) - 1
@@ -87,23 +94,31 @@ def naming_lead(frames: Sequence[VertebraFrame], volume: CTVolume) -> tuple[int,
     return best, others[best] - given
 
 
-def _signs(frames: Sequence[VertebraFrame], volume: CTVolume) -> LevelSigns:
-    """Measure lengths and ribs, from feet to head."""
+def _lengths(frames: Sequence[VertebraFrame]) -> LevelSigns:
+    """Measure lengths, from feet to head; ribs are told by how far they reach."""
     centres = np.array([frame.body_centre_ras for frame in frames])
     gaps = np.linalg.norm(np.diff(centres, axis=0), axis=1)
     length = np.full(len(frames), np.nan)
     length[1:-1] = (gaps[:-1] + gaps[1:]) / 2
+    return LevelSigns(length, np.full((len(frames), 2), np.nan), np.zeros(len(frames)))
+
+
+def _reaches(frames: Sequence[VertebraFrame], volume: CTVolume) -> NDArray[np.float64]:
+    """Return how far bone reaches to the left and right of each vertebra (m, 2), mm."""
     density = Density(volume)
-    ribs = np.array([[_rib(f, volume, density, sign) for sign in (-1, 1)] for f in frames])
-    return LevelSigns(length, ribs, np.zeros(len(frames)))
+    return np.array([[_reach_mm(f, volume, density, sign) for sign in (-1, 1)] for f in frames])
 
 
-def _rib(frame: VertebraFrame, volume: CTVolume, density: Density, sign: int) -> float:
-    """1 where a rib springs from this side, 0 where none does, NaN where the field ends before."""
+def _reach_mm(frame: VertebraFrame, volume: CTVolume, density: Density, sign: int) -> float:
+    """Return how far the rib or process of a side reaches; NaN where that cannot be seen."""
     heights = [float(p.isthmus_ras @ frame.superior) for p in frame.pedicles.values()]
     canal = float(frame.canal_centre_ras @ frame.superior)
     above = float(np.mean(heights)) - canal if heights else 0.0
-    axes = (np.arange(-16, 24, _GRID_MM), np.arange(-34, 10, _GRID_MM), np.arange(16, 64, _GRID_MM))
+    axes = (
+        np.arange(-16.0, 24.0, _GRID_MM),
+        np.arange(-34.0, 10.0, _GRID_MM),
+        np.arange(NEAREST_MM, _FARTHEST_MM, _GRID_MM),
+    )
     s, a, r = np.meshgrid(*axes, indexing="ij")
     local = np.stack([sign * r, a, s + above], axis=-1)
     points = local @ frame.axes_ras + frame.canal_centre_ras
@@ -113,18 +128,21 @@ def _rib(frame: VertebraFrame, volume: CTVolume, density: Density, sign: int) ->
     place = (np.abs(r - _SHOWN_MM) < 1) & (a > -20) & (a < 0) & (np.abs(s) < 8)
     if (hu[place] > -1000).mean() < 0.5:
         return float("nan")
-    return float(any(_is_rib(part, s, r) for part in _parts(hu > _RIB_HU)))
+    parts = (part for part in _parts(hu > _BONE_HU) if _starts_at_pedicle(part, s, r))
+    return max((float(r[part].max()) for part in parts), default=float("nan"))
 
 
 def _parts(bone: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     parts, _ = ndimage.label(bone, structure=np.ones((3, 3, 3)))
     sizes = np.bincount(parts.ravel()) * _GRID_MM**3
-    return [parts == n for n in range(1, len(sizes)) if sizes[n] >= _RIB_LEAST_MM3]
+    return [parts == n for n in range(1, len(sizes)) if sizes[n] >= _LEAST_MM3]
 
 
-def _is_rib(part: NDArray[np.bool_], s: NDArray[np.float64], r: NDArray[np.float64]) -> bool:
+def _starts_at_pedicle(
+    part: NDArray[np.bool_], s: NDArray[np.float64], r: NDArray[np.float64]
+) -> bool:
     away, height = r[part], s[part]
-    if away.min() > _ROOT_MM or away.max() < _FAR_MM:
+    if away.min() > _ROOT_MM:
         return False
     root = height[away < away.min() + 6].mean()
     return bool(abs(root) <= _NEAR_PEDICLE_MM)
