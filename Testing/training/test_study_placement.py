@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 from spinemar_study.scenes.central_slice import CentralSlice  # noqa: E402
 from spinemar_study.studies import placement  # noqa: E402
+from spinemar_study.studies.placement_equal import difference  # noqa: E402
 from spinemar_study.studies.placement_reasons import error_rings, trace_shape  # noqa: E402
 from spinemar_study.studies.placement_scores import TorchPrior, summarise_placement  # noqa: E402
 from spinemar_study.study_settings import PlacementSettings  # noqa: E402
@@ -57,6 +58,55 @@ def test_arms_hold_equally_many_pairs_and_the_mixed_one_half_of_each():
     assert sorted(kinds["mixed"]) == ["random"] * 2 + ["realistic"] * 2
     with pytest.raises(ValueError, match="6 random training pairs, not 7"):
         placement.choose_pairs(store, "random", 7)
+
+
+class MetalStore:
+    """Realistic pairs of 300 and 600 mm2, random ones of 100 to 650 mm2; lost rays follow."""
+
+    def __init__(self) -> None:
+        areas = {"realistic": (300.0, 600.0), "random": (100.0, 310.0, 580.0, 650.0)}
+        self.lost: dict[int, float] = {}
+        self.rows: list[dict] = []
+        for kind, sizes in areas.items():
+            for size in sizes:
+                n = len(self.rows)
+                by_slice = {"Ti-6Al-4V": [9.0, size, 9.0], "PEEK": [0.0, 0.0, 0.0]}
+                row = {"index": 10 + n, "placement": kind, "metal_mm2": by_slice}
+                self.rows.append({**row, "pixel_mm": 0.8})
+                self.lost[10 + n] = size / 5000
+
+    def read(self, name: str, index: int) -> np.ndarray:
+        assert name == "lost_ray_trace"
+        trace = np.zeros((3, 100, 100), bool)
+        trace[1].flat[: round(1e4 * self.lost[index])] = True
+        return trace
+
+
+def test_arms_of_equal_metal_pair_what_is_alike(tmp_path):
+    store = MetalStore()
+    settings = PlacementSettings("", (), pairs=2, metal="equal")
+    arms = placement.choose_arms(store, settings, tmp_path)
+    areas = {
+        arm: sorted(store.rows[n]["metal_mm2"]["Ti-6Al-4V"][1] for n in positions)
+        for arm, positions in arms.items()
+    }
+    assert areas == {"realistic": [300.0, 600.0], "random": [310.0, 580.0]}
+    one = placement.choose_arms(store, PlacementSettings("", (), pairs=1, metal="equal"), tmp_path)
+    assert [store.rows[n]["metal_mm2"]["Ti-6Al-4V"][1] for n in one["realistic"]] == [300.0]
+    with pytest.raises(ValueError, match="2 pairs of one placement, not 3"):
+        placement.choose_arms(store, PlacementSettings("", (), pairs=3, metal="equal"), tmp_path)
+
+
+def test_another_alloy_counts_as_a_difference_but_not_for_ever():
+    steel = {"metal_mm2": 300.0, "lost_share": 0.1, "alloy": "316L"}
+    others = [
+        {**steel, "alloy": "Ti-6Al-4V"},
+        {**steel, "lost_share": 0.11},
+        {**steel, "metal_mm2": 600.0},
+        steel,
+    ]
+    by_alloy, by_lost, by_area, none = difference([steel], others)[0]
+    assert none == 0 < by_lost < by_alloy < by_area
 
 
 def test_crops_lie_about_the_metal_and_are_read_again(crops, tmp_path):
@@ -157,7 +207,7 @@ def test_error_rings_are_mean_squares_by_distance():
 
 def test_the_summary_compares_arms_case_by_case():
     rows = []
-    for n, beam in enumerate(("fan-arc", "parallel", "parallel")):
+    for n, beam in enumerate(("fan-arc", "parallel", "parallel", "XCIST")):
         size = 10.0 * (n + 1)
         for name, factor in (("input", 3.0), ("nmar", 2.0)):
             rows.append((n, beam, name, size * factor))
@@ -170,11 +220,34 @@ def test_the_summary_compares_arms_case_by_case():
     ]
     summary = summarise_placement(made)
     assert {name: group["cases"] for name, group in summary.items()} == {
-        "all": 3, "fan beam": 1, "parallel beam": 2,
+        "all": 4, "fan beam": 1, "parallel beam": 2, "XCIST": 1,
     }  # fmt: skip
     found = summary["all"]["differences"]["realistic / random"]
     assert found["rmse_hu"]["mean"] == pytest.approx(0.8)
     assert found["rmse_hu"]["high"] == pytest.approx(0.8)
     assert found["by_seed"] == pytest.approx([0.8, 0.8])
-    assert summary["all"]["arms"]["nmar"]["rmse_hu"] == pytest.approx(40.0)
-    assert summary["all"]["arms"]["random"]["seeds_hu"] == pytest.approx([20.0, 22.0])
+    assert summary["all"]["arms"]["nmar"]["rmse_hu"] == pytest.approx(50.0)
+    assert summary["all"]["arms"]["random"]["seeds_hu"] == pytest.approx([25.0, 27.5])
+    two = summarise_placement([row for row in made if not row["network"].startswith("mixed")])
+    assert list(two["all"]["differences"]) == ["realistic / random"], "an arm may be left out"
+
+
+def test_the_judge_is_scored_from_its_folder_and_asked_for_where_it_is_missing(tmp_path):
+    from spinemar_study.studies.placement_scores import _judge_cases
+
+    from spinemar.errors import InputError
+    from spinemar.io import write_volume
+
+    with pytest.raises(InputError, match="no scans of the judge"):
+        list(_judge_cases(tmp_path))
+    folder = tmp_path / "steel-l1"
+    folder.mkdir()
+    for name, hu in (("scan", 3071.0), ("truth", 40.0)):
+        image = np.full((3, 8, 8), -1000.0, np.float32)
+        image[:, 2:6, 2:6] = -90.0
+        image[:, 3, 3] = hu
+        write_volume(folder / f"{name}.nii.gz", CTVolume(image, np.diag([-1.0, -1.0, 2.0, 1.0])))
+    (folder / "facts.json").write_text('{"patient": "p", "screws": "316L"}', encoding="utf-8")
+    (case,) = _judge_cases(tmp_path)
+    assert (case.name, case.facts["geometry"], case.facts["metal"]) == ("steel-l1", "XCIST", "316L")
+    assert (case.scan.hu.max(), case.truth.hu.max()) == (3071.0, 40.0)

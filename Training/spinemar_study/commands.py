@@ -112,11 +112,11 @@ def real(config: Config, output: Result, work: Work = WORK) -> None:
 
 @app.command()
 def placement(config: Config, output: Result, work: Work = WORK) -> None:
-    """Train on realistic, random and mixed placement, and score on unseen patients."""
+    """Train on realistic and random placement (and both mixed), and score on unseen patients."""
     from spinemar_training.run_settings import read_yaml
 
     from spinemar_study.results import model_facts, write_result
-    from spinemar_study.studies.placement import choose_pairs, train_arms, training_store
+    from spinemar_study.studies.placement import choose_arms, train_arms, training_store
     from spinemar_study.studies.placement_reasons import describe_pairs, summarise_reasons
     from spinemar_study.studies.placement_scores import score_arms, summarise_placement
     from spinemar_study.study_settings import PlacementSettings
@@ -124,12 +124,11 @@ def placement(config: Config, output: Result, work: Work = WORK) -> None:
     settings = read_yaml(PlacementSettings, config)
     folder = work / config.stem
     model = model_facts()
-    runs = train_arms(settings, folder)
-    rows = score_arms(settings, folder)
     store = training_store(Path(settings.store))
-    chosen = [*choose_pairs(store, "realistic", settings.pairs)]
-    chosen += choose_pairs(store, "random", settings.pairs)
-    described = describe_pairs(store, chosen)
+    arms = choose_arms(store, settings, folder)
+    runs = train_arms(settings, store, arms, folder)
+    rows = score_arms(settings, tuple(arms), folder)
+    described = describe_pairs(store, [*arms["realistic"], *arms["random"]])
     summary = {**summarise_placement(rows), "why": summarise_reasons(described)}
     write_result(output, "placement", settings, rows, summary, model, runs=runs, pairs=described)
 

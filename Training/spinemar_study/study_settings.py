@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 SAMPLE = "sample"
 """As a CT's path: the sample CT that `spinemar sample-data` fetches."""
@@ -145,6 +145,14 @@ class PlacementSettings:
     cases_per_group : int
         Foreign cases of each patient, metal and HU scale.
     case_seed : int
+    scenes : str
+        Configuration of scenes in parallel beam to score too; empty for none.
+    metal : {"as drawn", "equal"}
+        Whether each arm takes the first pairs of its placement, with the metal that it brings,
+        or pairs that are alike in the amount of metal and of lost rays.
+    judge : str
+        Folder of XCIST's cases to score too (`python -m Testing.benchmarks.xcist make`); empty
+        for none.
     """
 
     store: str
@@ -160,6 +168,8 @@ class PlacementSettings:
     cases_per_group: int = 2
     case_seed: int = 500
     scenes: str = ""
+    metal: Literal["as drawn", "equal"] = "as drawn"
+    judge: str = ""
 
 
 @dataclass(frozen=True)

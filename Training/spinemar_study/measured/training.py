@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from spinemar_training.correction.refinement import Refinement
 from spinemar_training.correction.scores import masked_rmse
+from spinemar_training.networks.precision import has_bf16
 from torch import Tensor
 
 from spinemar.base.atomic_files import atomic_path
@@ -54,7 +55,7 @@ class TrainingSettings:
 def refined(generator: EvidenceGenerator, sample: Sample, blind: bool = False) -> Tensor:
     """Inpainted sinograms (1, views, bins) of a sample, float32."""
     batch, seen = sample.batch, sample.seen
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_bf16("cpu")):
         out = generator(
             batch.filled, batch.trace, batch.measured, torch.zeros_like(seen) if blind else seen
         )

@@ -220,6 +220,9 @@ def real(document: Document) -> list[str]:
     return [*_made_with(document), "", *_table(head, rows)]
 
 
+_SCANNERS = ("fan beam", "parallel beam", "XCIST")
+
+
 def placement(document: Document) -> list[str]:
     """RMSE by arm."""
     summary, settings = document["summary"]["all"], document["settings"]
@@ -228,13 +231,13 @@ def placement(document: Document) -> list[str]:
         seeds = ", ".join(f"{v:.1f}" for v in entry.get("seeds_hu", []))
         rows.append([name, f"{entry['rmse_hu']:.1f}", f"{entry['rmse_near_hu']:.1f}", seeds or "-"])
     cpu = [run["cpu_seconds"] for run in document["runs"]]
-    beams = {name: entry["cases"] for name, entry in document["summary"].items() if "beam" in name}
+    groups = {k: entry["cases"] for k, entry in document["summary"].items() if k in _SCANNERS}
     budget = (
         f"{settings['pairs']} pairs an arm, {settings['steps']} steps of "
         f"{settings['batch_size']} crops of {settings['crop_px']} pixels, widths "
         f"{'-'.join(map(str, settings['widths']))}: {min(cpu):.0f} to {max(cpu):.0f} s of one "
         f"CPU core each. {summary['cases']} cases of {len(settings['patients'])} unseen patients ("
-        + ", ".join(f"{count} in {name}" for name, count in beams.items())
+        + ", ".join(f"{count} in {name}" for name, count in groups.items())
         + ")."
     )
     return [budget, "", *_table(["trained on", "RMSE HU", "within 20 mm", "each seed"], rows)]
@@ -243,7 +246,7 @@ def placement(document: Document) -> list[str]:
 def _placement_differences(document: Document) -> list[str]:
     """Ratios between arms, over all cases and by beam."""
     rows = []
-    for group in ("all", "fan beam", "parallel beam"):
+    for group in ("all", *_SCANNERS):
         for name, entry in (
             document["summary"].get(group, {"differences": {}})["differences"].items()
         ):
@@ -264,6 +267,7 @@ def placement_reasons(document: Document) -> list[str]:
     """Tell what the pairs look like."""
     why = document["summary"]["why"]
     names = {
+        "true_metal_mm2": ("true metal in the slice, mm2", ".0f"),
         "metal_mm2": ("metal in the slice, mm2", ".0f"),
         "share": ("rays through metal, %", ".1f"),
         "lost_share": ("lost rays, %", ".1f"),
@@ -274,6 +278,8 @@ def placement_reasons(document: Document) -> list[str]:
     }
     rows = []
     for key, (title, form) in names.items():
+        if key not in why["realistic"]:  # results from before the store's rows said it
+            continue
         scale = 100.0 if key.endswith("share") else 1.0
         rows.append(
             [title, *(_interval(why[k][key], form, scale) for k in ("realistic", "random"))]
@@ -307,6 +313,9 @@ TABLES: dict[str, tuple[str, Callable[[Document], list[str]]]] = {
     "placement": ("placement", placement),
     "placement differences": ("placement", _placement_differences),
     "placement reasons": ("placement", placement_reasons),
+    "equal placement": ("placement-equal", placement),
+    "equal placement differences": ("placement-equal", _placement_differences),
+    "equal placement reasons": ("placement-equal", placement_reasons),
     "findings": ("findings", findings),
     "findings by distance": ("findings", _finding_rings),
     "widths": ("width", widths),

@@ -32,6 +32,7 @@ from spinemar_training.networks.features import (
     stack,
     truth_of,
 )
+from spinemar_training.networks.precision import has_bf16
 from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.runs.running import averaged, save_weights
 from spinemar_training.simulate.slabs import CHANNELS
@@ -40,6 +41,7 @@ from torch import Tensor
 from spinemar.base.atomic_files import atomic_path
 from spinemar.dataset.storage.layout import records
 from spinemar.dataset.storage.reader import PairStore
+from spinemar_study.studies.placement_equal import Arms, equal_metal_arms
 from spinemar_study.study_settings import PlacementSettings
 
 ARMS = ("realistic", "random", "mixed")
@@ -70,12 +72,17 @@ def training_store(path: Path) -> PairStore:
     return store
 
 
-def choose_pairs(store: PairStore, arm: str, count: int) -> list[int]:
-    """Choose positions of an arm's pairs: the first `count` of its placement, or half of each."""
-    by = {
+def positions_by_placement(store: PairStore) -> dict[str, list[int]]:
+    """Return the positions of realistic and of random pairs in a store."""
+    return {
         kind: [n for n, row in enumerate(store.rows) if row["placement"] == kind]
         for kind in ("realistic", "random")
     }
+
+
+def choose_pairs(store: PairStore, arm: str, count: int) -> list[int]:
+    """Choose positions of an arm's pairs: the first `count` of its placement, or half of each."""
+    by = positions_by_placement(store)
     if arm == "mixed":
         chosen = by["realistic"][: count // 2] + by["random"][: count - count // 2]
     else:
@@ -83,6 +90,13 @@ def choose_pairs(store: PairStore, arm: str, count: int) -> list[int]:
     if len(chosen) != count:
         raise ValueError(f"The store has {len(chosen)} {arm} training pairs, not {count}.")
     return chosen
+
+
+def choose_arms(store: PairStore, settings: PlacementSettings, work: Path) -> Arms:
+    """Choose the pairs of every arm as the settings say: as drawn, or with equal metal."""
+    if settings.metal == "equal":
+        return equal_metal_arms(store, positions_by_placement(store), settings.pairs, work)
+    return {arm: choose_pairs(store, arm, settings.pairs) for arm in ARMS}
 
 
 def crops_of(store: PairStore, positions: Sequence[int], kept: Path) -> Crops:
@@ -195,7 +209,7 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = group["initial_lr"] * module.learning_rate_scale()
     features, images, weight = draw_batch(crops, settings.batch_size, settings.crop_px, rng)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_bf16("cpu")):
         loss = module.weighted_error(features, images, weight)
     optimizer.zero_grad()
     loss.backward()
@@ -204,16 +218,16 @@ def _step(
     module.step_taken()
 
 
-def train_arms(settings: PlacementSettings, work: Path) -> list[dict[str, Any]]:
+def train_arms(
+    settings: PlacementSettings, store: PairStore, arms: Arms, work: Path
+) -> list[dict[str, Any]]:
     """Train every arm and seed that is not trained yet; return what each took."""
-    store = training_store(Path(settings.store))
     runs = []
     for seed in settings.seeds:
-        for arm in ARMS:
+        for arm, positions in arms.items():
             kept = work / f"{arm}-{seed}"
             facts = kept / "run.json"
             if not facts.exists():
-                positions = choose_pairs(store, arm, settings.pairs)
                 crops = crops_of(store, positions, work / "crops")
                 run = {"arm": arm, **train_one(settings, crops, int(seed), kept)}
                 with atomic_path(facts) as temporary:

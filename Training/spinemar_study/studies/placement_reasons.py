@@ -12,6 +12,7 @@ from scipy import ndimage
 from spinemar.dataset.storage.reader import PairStore
 from spinemar_study.scenes.scenes import MIDDLE
 from spinemar_study.statistics import bootstrap
+from spinemar_study.studies.placement_equal import true_metal_mm2
 from spinemar_study.studies.placement_scores import RINGS_MM
 
 _FIELDS = ("metal_trace", "lost_ray_trace", "input", "nmar", "truth", "metal")
@@ -72,6 +73,7 @@ def describe_pairs(store: PairStore, positions: Sequence[int]) -> list[dict[str,
                 "index": row["index"],
                 "placement": row["placement"],
                 "metal_mm2": float(metal.sum()) * row["pixel_mm"] ** 2,
+                "true_metal_mm2": sum(true_metal_mm2(row).values()),
                 "lost_share": float(pair["lost_ray_trace"].mean()),
                 "trace": trace_shape(pair["metal_trace"]),
                 "input_rings": error_rings(pair["input"], truth, metal, row["pixel_mm"]),
@@ -88,8 +90,10 @@ def summarise_reasons(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         chosen = [row for row in rows if row["placement"] == kind]
         out[kind] = {
             "pairs": len(chosen),
-            "metal_mm2": bootstrap([r["metal_mm2"] for r in chosen]).to_json(),
-            "lost_share": bootstrap([r["lost_share"] for r in chosen]).to_json(),
+            **{
+                name: bootstrap([r[name] for r in chosen]).to_json()
+                for name in ("true_metal_mm2", "metal_mm2", "lost_share")
+            },
             **{
                 name: bootstrap([r["trace"][name] for r in chosen]).to_json()
                 for name in ("share", "parts", "mean_width", "widest", "by_angle")

@@ -1,4 +1,4 @@
-"""Score the placement study's priors on unseen patients, on the foreign scanner, without a gate."""
+"""Score the placement study's priors on unseen patients, by several scanners, without a gate."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.run_settings import read_yaml
 
 from spinemar.base.atomic_files import atomic_path
+from spinemar.errors import InputError
 from spinemar.evaluation.metrics import rmse_hu
 from spinemar.evaluation.regions import slice_regions
+from spinemar.io import read_volume
 from spinemar.mar.pipeline.slab import Slab
 from spinemar_study.scenes.central_slice import CentralSlice
 from spinemar_study.scenes.methods import OPEN_GATE, study_methods
 from spinemar_study.scenes.scan_collection import ScanCollection
 from spinemar_study.scenes.scenes import MIDDLE
 from spinemar_study.statistics import Estimate, geometric
-from spinemar_study.studies.placement import ARMS
 from spinemar_study.study_settings import (
     SAMPLE,
     CollectionSettings,
@@ -35,6 +36,9 @@ RINGS_MM = ((0.0, 5.0), (5.0, 10.0), (10.0, 20.0), (20.0, 40.0), (40.0, 400.0))
 
 Float = NDArray[np.float32]
 _METRICS = ("rmse_hu", "rmse_near_hu")
+_COMPARED = (("realistic", "random"), ("mixed", "random"), ("realistic", "mixed"))
+JUDGE = "XCIST"
+"""As a geometry: scans that nobody trains on."""
 
 
 class TorchPrior:
@@ -114,16 +118,35 @@ def _test_cases(settings: PlacementSettings, work: Path) -> Iterator[OutOfDomain
             facts = {**scene.facts, "geometry": scene.settings.geometry}
             yield OutOfDomainCase(scene.name, scanned.scan, scanned.truth, facts)
     yield from load_cases(_foreign_folder(settings, work))
+    if settings.judge:
+        yield from _judge_cases(Path(settings.judge))
 
 
-def score_arms(settings: PlacementSettings, work: Path) -> list[dict[str, Any]]:
+def _judge_cases(folder: Path) -> Iterator[OutOfDomainCase]:
+    """Yield the judge's scans on 12 bit; they are scored here, and nothing else."""
+    paths = sorted(folder.glob("*/facts.json"))
+    if not paths:
+        raise InputError(
+            f"There are no scans of the judge in {folder}.",
+            "Make them with: python -m Testing.benchmarks.xcist make.",
+        )
+    for path in paths:
+        facts = json.loads(path.read_text("utf-8"))
+        told = {"metal": facts["screws"], "scale": "12-bit", "geometry": JUDGE}
+        scan, truth = (read_volume(path.parent / f"{name}.nii.gz") for name in ("scan", "truth"))
+        yield OutOfDomainCase(path.parent.name, scan, truth, {**told, "patient": facts["patient"]})
+
+
+def score_arms(
+    settings: PlacementSettings, arms: Sequence[str], work: Path
+) -> list[dict[str, Any]]:
     """Score input, NMAR, the shipped prior and every trained one; one row a case and network."""
     kept = work / "scores"
     rows = []
     networks = {
         f"{arm}-{seed}": TorchPrior(work / f"{arm}-{seed}" / "weights.pt", settings)
         for seed in settings.seeds
-        for arm in ARMS
+        for arm in arms
     }
     for case in _test_cases(settings, work):
         path = kept / f"{case.name}.json"
@@ -169,8 +192,12 @@ def summarise_placement(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     A case's seeds are averaged (in logarithms) first; the interval draws cases. The ratio of
     each seed is given beside it, so that nobody takes a lucky seed for an effect.
     """
-    fan = [row for row in rows if row["geometry"].startswith("fan")]
-    groups = {"all": rows, "fan beam": fan, "parallel beam": [r for r in rows if r not in fan]}
+    groups = {
+        "all": rows,
+        "fan beam": [row for row in rows if row["geometry"].startswith("fan")],
+        "parallel beam": [row for row in rows if row["geometry"] == "parallel"],
+        JUDGE: [row for row in rows if row["geometry"] == JUDGE],
+    }
     return {name: _summary(chosen) for name, chosen in groups.items() if chosen}
 
 
@@ -185,15 +212,17 @@ def _summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = {"cases": len(cases), "seeds": seeds, "arms": {}, "differences": {}}
     for name in ("input", "nmar"):
         out["arms"][name] = {m: mean(name, m) for m in _METRICS}
-    for arm in ARMS:
+    arms = {r["network"].split("-")[0]: None for r in rows if "-" in r["network"]}
+    for arm in arms:
         names = [f"{arm}-{seed}" for seed in seeds]
         out["arms"][arm] = {m: float(np.mean([mean(n, m) for n in names])) for m in _METRICS}
         out["arms"][arm]["seeds_hu"] = [mean(n, "rmse_hu") for n in names]
-    for first, second in (("realistic", "random"), ("mixed", "random"), ("realistic", "mixed")):
-        arms = (first, second)
-        out["differences"][f"{first} / {second}"] = {
-            **{m: _between(found, cases, seeds, arms, m).to_json() for m in _METRICS},
-            "by_seed": [_between(found, cases, [s], arms, "rmse_hu").mean for s in seeds],
+    for pair in _COMPARED:
+        if not set(pair) <= arms.keys():
+            continue
+        out["differences"][" / ".join(pair)] = {
+            **{m: _between(found, cases, seeds, pair, m).to_json() for m in _METRICS},
+            "by_seed": [_between(found, cases, [s], pair, "rmse_hu").mean for s in seeds],
         }
     return out
 
