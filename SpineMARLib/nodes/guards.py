@@ -142,11 +142,11 @@ def _questions(volumeNode: Any) -> tuple[Question, ...]:
     questions = []
     method = volumeNode.GetAttribute(METHOD_ATTRIBUTE)
     if method:
+        title = METHOD_TITLES.get(method, method)
         questions.append(
             Question(
-                f"{volumeNode.GetName()} was already corrected ({METHOD_TITLES.get(method, method)}). "
-                "Correcting it twice adds errors; the original volume is the better input. Correct "
-                "it all the same?",
+                f"{volumeNode.GetName()} was already corrected ({title}). Correcting it twice "
+                "adds errors; the original volume is the better input. Correct it all the same?",
                 unwise=True,
             )
         )

@@ -178,15 +178,17 @@ def fit_gate_command(
     model: Annotated[Path | None, typer.Option(help="Manifest of the model.")] = None,
     method: Annotated[str, typer.Option(help="Whose gate: generator, nmar or li.")] = "generator",
     per_kind: Annotated[int, typer.Option(min=1, help="Negatives of a kind and CT.")] = 3,
+    seed: Annotated[int, typer.Option(help="Of the negatives.")] = 7,
+    keep: Annotated[bool, typer.Option("--keep", help="Show its own gate, fit none.")] = False,
 ) -> None:
     """Fit the do-no-harm gate of a method; prints its parameters and what it does."""
     from spinemar.mar.inpainters.methods import make_inpainter
     from spinemar_training.scoring.gate_evidence import draw_negatives, fit, known_slices, table
 
     worker = make_inpainter(method, model, "cpu")  # type: ignore[arg-type]
-    negatives = draw_negatives(clean, per_kind, seed=7)
+    negatives = draw_negatives(clean, per_kind, seed)
     known = list(known_slices(worker, cases, negatives))
-    gate = fit(known, worker.gate)
+    gate = worker.gate if keep else fit(known, worker.gate)
     typer.echo(json.dumps(gate.to_json()))
     typer.echo(table(known, gate))
 

@@ -14,7 +14,7 @@ from spinemar.mar.pipeline.gate import GateFeatures
 from spinemar.mar.segmentation.outline import HALF_PERCENT, OutlineSource
 from spinemar.volume import CTVolume
 
-PIPELINE_VERSION = "4"
+PIPELINE_VERSION = "5"
 """Raised whenever the same model would give another result."""
 
 

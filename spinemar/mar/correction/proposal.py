@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spinemar.errors import FaultError
 from spinemar.mar.inpainters.protocol import Inpainter
-from spinemar.mar.pipeline.gate import GateFeatures, gate_features, unexplained_by_length
+from spinemar.mar.pipeline.gate import GateFeatures, compare_with_length, gate_features
 from spinemar.mar.pipeline.slab import Slab
 from spinemar.mar.segmentation.trace import LostRays
 
@@ -80,9 +80,7 @@ def propose(slab: Slab, inpainter: Inpainter) -> list[Proposal]:
                 body=one.bodies[0],
                 trace=rays[n].trace,
                 pixel_mm=slab.radon.pixel_mm,
-                unexplained_nepers=unexplained_by_length(
-                    -added[n], one.metal_lengths_mm[0], rays[n].trace
-                ),
+                along_metal=compare_with_length(-added[n], one.metal_lengths_mm[0], rays[n].trace),
                 nearness=one.nearness_mm[0],
             )
         proposals.append(Proposal(k, rays[n], sinograms[n] + added[n], changes[n], features))

@@ -8,8 +8,10 @@ overestimates, since the change repeats some anatomy, the more so the weaker the
 strength is a fitted function of a few features, all reported with each slice, and below a
 minimum the slice is left alone.
 
-Before that, two questions of fact. Is this metal at all? What a mask covers must be bright, and
-the correction must take it away: a mask on bone, muscle or air is none. And does the tissue grow
+Before that, three questions of fact. Is this metal at all? What a mask covers must be bright, and
+the correction must take it away: a mask on bone, muscle or air is none. Did it disturb the rays?
+What a change takes from rays through undisturbed metal is in proportion to their way through it;
+hardening, scatter, starvation and the scale's end bend that. And does the tissue grow
 quiet? Tissue is counted where it was tissue before or would be after, so that a change that
 destroys what it is judged by is seen; where the spread does not fall nothing is applied.
 
@@ -41,6 +43,7 @@ _TOWARDS_OUTPUT = 0.75
 _MARGIN_PX = 2
 _FEW_PIXELS = 100
 _LEAST_LENGTH_MM = 1.0
+_MM_PER_CM = 10.0
 _TINY = 1e-3
 _USUAL_SPREAD_HU = 30.0
 _USUAL_UNEXPLAINED = 0.15
@@ -72,7 +75,11 @@ class GateFeatures:
         Median of what the change takes away there: metal's own attenuation, where it is metal.
     unexplained_nepers : float
         Standard deviation of what the change takes from rays through metal, beyond a constant
-        attenuation for each millimetre of it: what hardening, scatter and starvation did.
+        attenuation for each millimetre of it: what hardening, scatter and starvation did, and
+        where the prior is wrong.
+    bent_nepers_per_cm : float
+        How much of that goes with the way through metal, as hardening does and a wrong prior
+        does not, for each centimetre of the longest way.
     """
 
     spread_in_hu: float
@@ -85,6 +92,21 @@ class GateFeatures:
     metal_hu: float
     removed_hu: float
     unexplained_nepers: float
+    bent_nepers_per_cm: float
+
+
+@dataclass(frozen=True)
+class AlongMetal:
+    """What a change takes from rays, against their way through metal; nepers.
+
+    Parameters
+    ----------
+    unexplained_nepers, bent_nepers_per_cm : float
+        As in `GateFeatures`.
+    """
+
+    unexplained_nepers: float
+    bent_nepers_per_cm: float
 
 
 @dataclass(frozen=True)
@@ -112,6 +134,8 @@ class GateParameters:
     most_gain : float
         A change that would have to be made this much stronger to make the tissue quietest
         repeats anatomy rather than an artifact, of which it would take away the most part.
+    least_bent_nepers_per_cm : float
+        `bent_nepers_per_cm` must reach it: rays that metal did not disturb need no correction.
     """
 
     offset: float = -0.3516
@@ -125,6 +149,7 @@ class GateParameters:
     least_removed_hu: float = 900.0
     least_log_ratio: float = 0.0
     most_gain: float = 1.35
+    least_bent_nepers_per_cm: float = 0.0175
 
     @classmethod
     def open(cls) -> GateParameters:
@@ -142,6 +167,7 @@ class GateParameters:
             least_removed_hu=never,
             least_log_ratio=never,
             most_gain=-never,
+            least_bent_nepers_per_cm=never,
         )
 
     @classmethod
@@ -195,7 +221,7 @@ def gate_features(
     body: Body,
     trace: NDArray[np.bool_],
     pixel_mm: tuple[float, float],
-    unexplained_nepers: float,
+    along_metal: AlongMetal,
     nearness: NDArray[np.float32] | None = None,
 ) -> GateFeatures:
     """Measure a slice and its proposed change.
@@ -210,8 +236,8 @@ def gate_features(
     body : Body
     trace : ndarray of bool, shape (views, bins)
     pixel_mm : (row spacing, column spacing) in mm
-    unexplained_nepers : float
-        From `unexplained_by_length`.
+    along_metal : AlongMetal
+        From `compare_with_length`.
     nearness : ndarray of float32, shape (rows, columns), optional
         Distance to metal in mm; found here if not given.
 
@@ -243,7 +269,7 @@ def gate_features(
     removed = float(-np.median(change[metal])) if metal.any() else 0.0
     if pixels < _FEW_PIXELS:
         return GateFeatures(
-            0.0, 0.0, 0.0, 0.0, far_change, share, pixels, covered, removed, unexplained_nepers
+            0.0, 0.0, 0.0, 0.0, far_change, share, pixels, covered, removed, **vars(along_metal)
         )
     unrest = before - np.median(before + 0.5 * step)
     energy = float(step @ step)
@@ -257,17 +283,20 @@ def gate_features(
         pixels=pixels,
         metal_hu=covered,
         removed_hu=removed,
-        unexplained_nepers=unexplained_nepers,
+        **vars(along_metal),
     )
 
 
-def unexplained_by_length(
+def compare_with_length(
     removed: NDArray[np.float32], lengths_mm: NDArray[np.float32], trace: NDArray[np.bool_]
-) -> float:
-    """Measure what a change takes from rays beyond so much for each millimetre of metal.
+) -> AlongMetal:
+    """Compare what a change takes from rays with their way through metal.
 
     Metal alone adds to each ray in proportion to its way through it, and a slice without
-    artifact shows nothing else, whatever is wrong with the prior or the mask.
+    artifact shows nothing else, whatever is wrong with the prior or the mask. What is left
+    beyond proportion is *unexplained*; what a cubic in the length follows of it is *bent*. A
+    longer way bends more, through undisturbed metal too, whose prior is as wrong as elsewhere; so
+    it is told for each centimetre.
 
     Parameters
     ----------
@@ -279,20 +308,31 @@ def unexplained_by_length(
 
     Returns
     -------
-    float
-        Standard deviation, nepers, over the rays with more than a millimetre of metal.
+    AlongMetal
+        Standard deviations over the rays with more than a millimetre of metal.
 
     Examples
     --------
+    Undisturbed metal, and metal whose longest rays lack attenuation:
+
     >>> lengths = np.linspace(0, 20, 50, dtype=np.float32)[None]
-    >>> unexplained_by_length(0.3 * lengths, lengths, lengths > 0) < 1e-6
+    >>> compare_with_length(0.3 * lengths, lengths, lengths > 0).bent_nepers_per_cm < 1e-6
+    True
+    >>> hardened = 0.3 * lengths - 0.004 * lengths**2
+    >>> found = compare_with_length(hardened, lengths, lengths > 0)
+    >>> round(found.bent_nepers_per_cm * 2.0, 2) == round(found.unexplained_nepers, 2) > 0.1
     True
     """
     through = trace & (lengths_mm > _LEAST_LENGTH_MM)
     taken, way = removed[through].astype(np.float64), lengths_mm[through].astype(np.float64)
     if taken.size == 0:
-        return 0.0
-    return float(np.std(taken - (taken @ way) / (way @ way) * way))
+        return AlongMetal(0.0, 0.0)
+    rest = taken - (taken @ way) / (way @ way) * way
+    scaled = way / way.max()
+    powers = np.stack([scaled, scaled**2, scaled**3], axis=1)
+    followed = powers @ np.linalg.lstsq(powers, rest, rcond=None)[0]
+    bent = np.sqrt(max(rest.var() - (rest - followed).var(), 0.0))
+    return AlongMetal(float(rest.std()), float(bent / (way.max() / _MM_PER_CM)))
 
 
 def _boxes(
@@ -317,7 +357,7 @@ def decide(features: GateFeatures, parameters: GateParameters) -> GateDecision:
     -------
     GateDecision
     """
-    refusal = _refused_as_no_metal(features, parameters)
+    refusal = _refused_by_rays(features, parameters)
     if refusal:
         return GateDecision(0.0, refusal)
     if features.pixels < _FEW_PIXELS:
@@ -344,19 +384,24 @@ def decide(features: GateFeatures, parameters: GateParameters) -> GateDecision:
     )
 
 
-def _refused_as_no_metal(features: GateFeatures, parameters: GateParameters) -> str | None:
-    """Say why this is no metal in the way of rays, or nothing."""
+def _refused_by_rays(features: GateFeatures, parameters: GateParameters) -> str | None:
+    """Say why no metal disturbs the rays here, or nothing."""
     if features.trace_share == 0.0:
         return "There is too little metal here to disturb the picture: no ray passes enough of it."
     if (
-        features.metal_hu >= parameters.least_metal_hu
-        and features.removed_hu >= parameters.least_removed_hu
+        features.metal_hu < parameters.least_metal_hu
+        or features.removed_hu < parameters.least_removed_hu
     ):
-        return None
-    return (
-        f"What is marked as metal does not look like metal ({features.metal_hu:.0f} HU, of which "
-        f"the correction would take away {features.removed_hu:.0f})."
-    )
+        return (
+            f"What is marked as metal does not look like metal ({features.metal_hu:.0f} HU, of "
+            f"which the correction would take away {features.removed_hu:.0f})."
+        )
+    if features.bent_nepers_per_cm < parameters.least_bent_nepers_per_cm:
+        return (
+            "The metal left its rays as they would be without any artifact (what is taken from "
+            "them goes with their way through metal): there is nothing to correct."
+        )
+    return None
 
 
 def _refused_by_tissue(features: GateFeatures, parameters: GateParameters) -> str | None:

@@ -2,7 +2,7 @@
 
 manifest.json::
 
-    {"schema": "spinemar-model/1", "name": ..., "version": ..., "pipeline_version": "4",
+    {"schema": "spinemar-model/1", "name": ..., "version": ..., "pipeline_version": "5",
      "licence": ..., "geometry": {"views": 720, "bins": 736, "bins_per_fov": 512},
      "gate": {...},                          (optional, see gate.GateParameters)
      "networks": {"prior": {...}, "generator": {...},        (at least one of these two)
