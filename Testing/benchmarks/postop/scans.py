@@ -147,7 +147,7 @@ def _drawn(spec: ScanSpec, home: Path) -> _Drawn:
     heights = [float(site.isthmus[2]) for site in sites]
     low, high = min(heights) - _BEYOND_MM, max(heights) + _BEYOND_MM
     patient = whole.between(low, high)
-    plan = _plan(spec, sites, rng)
+    plan = drawn_plan(spec, sites, rng)
     scanner = ScannerSettings(
         photons_per_ray=float(np.exp(rng.uniform(np.log(3e5), np.log(1.5e6)))),
         kernel=str(rng.choice(["soft", "standard", "bone"])),  # type: ignore[arg-type]
@@ -205,7 +205,8 @@ def _levels(sites: Sequence[PedicleSite], part: int) -> tuple[str, ...]:
     return tuple(order[max(0, stop - _LEVELS_EACH) : stop])
 
 
-def _plan(spec: ScanSpec, sites: Sequence[PedicleSite], rng: np.random.Generator) -> Plan:
+def drawn_plan(spec: ScanSpec, sites: Sequence[PedicleSite], rng: np.random.Generator) -> Plan:
+    """Draw a construct along pedicles, with screws as surgeons misplace them."""
     catalogue, metal = load_catalogue(), METALS[spec.metal]
     construct = ConstructSettings(
         material=metal,

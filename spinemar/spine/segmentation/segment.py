@@ -2,7 +2,7 @@
 
 The steps: track the canal, straighten the spine along it, find the discs, the column's wall, the
 endplates, hand arches and processes to their vertebrae, name the levels, bring the labels back to
-the CT's grid and fit a frame to each vertebra.
+the CT's grid, peel off what lies beyond the cortex, and fit a frame to each vertebra.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from spinemar.spine.labels.levels import (
 )
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.spine.segmentation.column import ColumnWall, column_wall
+from spinemar.spine.segmentation.cortex import peeled_to_cortex
 from spinemar.spine.segmentation.endplates import DiscSurfaces, body_labels, fit_endplates
 from spinemar.spine.segmentation.label_cleaning import clean_labels
 from spinemar.spine.segmentation.level_identification import LevelGuess, guess_levels, read_signs
@@ -165,7 +166,8 @@ def _measured(
     """
     labels = _named_labels(column, levels)
     steps.check()
-    verse = LabelVolume(to_grid(column.spine, labels, volume.geometry), volume.ijk_to_ras)
+    numbers = to_grid(column.spine, labels, volume.geometry)
+    verse = peeled_to_cortex(LabelVolume(numbers, volume.ijk_to_ras), volume)
     steps.check()
     canal = column.spine.frame.points[::-1]
     trust = _trust(column, levels)
