@@ -2256,7 +2256,7 @@ Export this plan all the same?</source>
     <context>
         <name>steps.rods</name>
         <message>
-            <source>A rod needs two screws.</source>
+            <source>A rod needs two screws or hooks.</source>
             <translation type="unfinished" />
         </message>
         <message>
@@ -2313,6 +2313,18 @@ Export this plan all the same?</source>
         </message>
         <message>
             <source>wire</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>hook at the pedicle</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>lateral mass screw, Magerl</source>
+            <translation type="unfinished" />
+        </message>
+        <message>
+            <source>lateral mass screw, Roy-Camille</source>
             <translation type="unfinished" />
         </message>
         <message>

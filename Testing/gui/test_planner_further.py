@@ -60,6 +60,17 @@ def test_only_what_is_meant_is_asked_for(host, panel):
         assert ui.furtherSideCombo.isVisible() is not cement
 
 
+def test_what_does_not_hold_there_is_refused_in_words(host, panel, caplog):
+    before = panel.planner.plan
+    place(host, panel, 4)
+    assert "A pedicle hook does not hold at L1" in caplog.text
+    for kind in (5, 6):
+        caplog.clear()
+        place(host, panel, kind)
+        assert "No lateral mass screws are planned at L1" in caplog.text
+    assert panel.planner.plan == before
+
+
 @pytest.mark.parametrize(("kind", "way"), [(1, "up"), (2, "down")])
 def test_hooks_point_both_ways(host, panel, kind, way):
     place(host, panel, kind)

@@ -6,14 +6,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from spinemar.errors import InputError
-from spinemar.implants.placement import SIDES, STANDARD_CEMENT, STANDARD_HOOK, STANDARD_WIRE
+from spinemar.implants.placement import (
+    LATERAL_MASS_WAYS,
+    SIDES,
+    STANDARD_CEMENT,
+    STANDARD_HOOK,
+    STANDARD_LATERAL_MASS,
+    STANDARD_PEDICLE_HOOK,
+    STANDARD_WIRE,
+)
 
 if TYPE_CHECKING:
     from spinemar.implants.catalogue import Catalogue
-    from spinemar.implants.placement import Cement, Hook, Wire
+    from spinemar.implants.placement import Cement, Hook, Screw, Wire
     from spinemar.spine.model import SpineModel
 
-    Place = Callable[[SpineModel], Cement | Hook | Wire]
+    Place = Callable[[SpineModel], Cement | Hook | Wire | Screw]
 
 _USUAL_ML = 3.0
 
@@ -44,21 +52,45 @@ def cement_request(text: str, catalogue: Catalogue) -> Place:
 
 
 def hook_request(text: str, catalogue: Catalogue) -> Place:
-    """Read "T10-left-up".
+    """Read "T10-left-up", or "T8-left-pedicle".
 
     Raises
     ------
     InputError
         If it does not name level, side and way.
     """
-    from spinemar.planning.constructs.others import WAYS, hook_at_lamina
+    from spinemar.planning.constructs.others import WAYS, hook_at_lamina, hook_at_pedicle
     from spinemar.spine.labels.levels import parse_level
 
     name, side, way = _words(text, 3, "LEVEL-SIDE-WAY, such as T10-left-up")
-    if side not in SIDES or way not in WAYS:
+    if side not in SIDES or way not in (*WAYS, "pedicle"):
         raise _unread(text, "LEVEL-SIDE-WAY, such as T10-left-up")
     level, model = parse_level(name), catalogue.hook(STANDARD_HOOK)
+    if way == "pedicle":
+        grasping = catalogue.hook(STANDARD_PEDICLE_HOOK)
+        return lambda spine: hook_at_pedicle(spine, level, side, grasping)
     return lambda spine: hook_at_lamina(spine, level, side, way, model)
+
+
+def lateral_mass_request(text: str, catalogue: Catalogue) -> Place:
+    """Read "C5-left", or "C5-left=Roy-Camille".
+
+    Raises
+    ------
+    InputError
+        If it does not name level and side, or no way.
+    """
+    from spinemar.planning.constructs.lateral_mass import lateral_mass_screw
+    from spinemar.spine.labels.levels import parse_level
+
+    place, _, asked = text.partition("=")
+    how = "LEVEL-SIDE or LEVEL-SIDE=WAY, such as C5-left=Magerl"
+    name, side = _words(place, 2, how)
+    way = asked or LATERAL_MASS_WAYS[0]
+    if side not in SIDES or way not in LATERAL_MASS_WAYS:
+        raise _unread(text, how)
+    level, model = parse_level(name), catalogue.screw(STANDARD_LATERAL_MASS)
+    return lambda spine: lateral_mass_screw(spine, level, side, way, model)
 
 
 def wire_request(text: str, catalogue: Catalogue) -> Place:

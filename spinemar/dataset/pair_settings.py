@@ -37,6 +37,8 @@ class PairSettings:
         Share of pairs about L4 to S1, where a CT shows these levels.
     no_rods_share : float
         Share of constructs without rods.
+    cement_share, hooks_share, wires_share : float
+        Shares of constructs with cement in bodies, hooks beyond their screws, wires around laminae.
     most_lost_share : float
         Pairs whose middle slice loses a larger share of its rays are drawn anew.
     slab_mm : float
@@ -76,6 +78,9 @@ class PairSettings:
     mild_share: float = 0.08
     low_lumbar_share: float = 0.5
     no_rods_share: float = 0.06
+    cement_share: float = 0.06
+    hooks_share: float = 0.05
+    wires_share: float = 0.03
     most_lost_share: float = 0.35
     slab_mm: float = 15.0
     targeted_share: float = 0.4

@@ -17,7 +17,7 @@ from spinemar.errors import InputError
 from spinemar.implants.checks import as_point, check_choice, check_material, check_range
 from spinemar.implants.placement import CAGE_SHAPES, SCREW_KINDS, Screw
 
-SCREW_PLACES = ("pedicle", "pelvis")
+SCREW_PLACES = ("pedicle", "pelvis", "lateral mass")
 _CATALOGUE_VERSION = 1
 _FORMAT = "spinemar-catalogue"
 
@@ -81,7 +81,7 @@ class Head:
 
 @dataclass(frozen=True)
 class ScrewModel:
-    """One family of screws in its sizes, for pedicles or for the pelvis."""
+    """One family of screws in its sizes, for pedicles, the pelvis or lateral masses."""
 
     id: str
     name: str

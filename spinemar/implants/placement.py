@@ -27,7 +27,10 @@ SIDES = ("left", "right")
 BONE_SOURCES = ("earlier CT", "labels", "corrected CT")
 #: Ways of a screw that is no pedicle screw: through sacrum and its joint into the ilium, or there.
 COURSES = ("S2AI", "iliac")
-#: Where such screws lie, in place of a level.
+#: Ways into a lateral mass of C3 to C6, after their authors; such a screw has a level.
+LATERAL_MASS_WAYS = ("Magerl", "Roy-Camille")
+LATERAL_MASS_LEVELS = ("C3", "C4", "C5", "C6")
+#: Where screws into the ilium lie, in place of a level.
 PELVIS = "pelvis"
 SCREW_KINDS = ("polyaxial", "monoaxial")
 CAGE_SHAPES = ("block", "curved", "wedge")
@@ -36,6 +39,8 @@ CAGE_SHAPES = ("block", "curved", "wedge")
 STANDARD_ROD, STANDARD_CROSSLINK = "generic-rod-straight", "generic-crosslink"
 STANDARD_CEMENT = "generic-cement"
 STANDARD_HOOK, STANDARD_WIRE = "generic-laminar-hook", "generic-sublaminar-wire"
+STANDARD_PEDICLE_HOOK = "generic-pedicle-hook"
+STANDARD_LATERAL_MASS, STANDARD_CERVICAL_ROD = "generic-lateral-mass", "generic-rod-cervical"
 
 # Shank length and the distance of entry and tip may differ by this much: users
 # drag points, sizes come in steps.
@@ -156,7 +161,8 @@ class Screw:
     found : Sighting or None
         Of a screw that was found in a CT; `sighting` says whether it still holds.
     course : str
-        One of `COURSES` for a screw that ends in the ilium, which has no level; "" for others.
+        One of `COURSES` for a screw that ends in the ilium, which has no level, or of
+        `LATERAL_MASS_WAYS`; "" for others.
     """
 
     id: str
@@ -182,8 +188,10 @@ class Screw:
         name = f"screw {self.id!r}"
         check_choice(f"side of {name}", self.side, SIDES)
         check_choice(f"kind of {name}", self.kind, SCREW_KINDS)
-        check_choice(f"course of {name}", self.course, ("", *COURSES))
-        if self.course and self.level:
+        check_choice(f"course of {name}", self.course, ("", *COURSES, *LATERAL_MASS_WAYS))
+        if self.in_lateral_mass:
+            check_choice(f"level of {name}", self.level, LATERAL_MASS_LEVELS)
+        elif self.course and self.level:
             raise InputError(f"The {name} has a level and a course.", "Give it one of both.")
         check_material(name, self.material)
         check_point(f"entry of {name}", self.entry)
@@ -204,7 +212,17 @@ class Screw:
     @property
     def site(self) -> str:
         """Whose bone it is graded in: its level, or `PELVIS`."""
-        return PELVIS if self.course else self.level
+        return PELVIS if self.in_pelvis else self.level
+
+    @property
+    def in_pelvis(self) -> bool:
+        """Whether it ends in the ilium."""
+        return self.course in COURSES
+
+    @property
+    def in_lateral_mass(self) -> bool:
+        """Whether it lies in a lateral mass of the neck."""
+        return self.course in LATERAL_MASS_WAYS
 
     @property
     def canal_intrusion_mm(self) -> float:

@@ -9,7 +9,7 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.checks import Point
 from spinemar.implants.placement import PELVIS, Screw
-from spinemar.planning.constructs.rods import RodSettings, contour_rod
+from spinemar.planning.constructs.rods import RodSettings, contour_rod, hooks_on_rod
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.grades.findings import with_findings
 from spinemar.planning.grades.gertzbein_robbins import graded_screw, with_level_standing
@@ -162,7 +162,7 @@ class PlanningSession:
     def lacksPelvis(self) -> bool:
         """Whether screws into the ilium cannot be graded since the hips were not outlined yet."""
         seen = self.volume is not None and self.spine is not None and SACRUM in self.spine.levels
-        return seen and PELVIS not in self._known() and any(s.course for s in self.plan.screws)
+        return seen and PELVIS not in self._known() and any(s.in_pelvis for s in self.plan.screws)
 
     def takePelvis(self, field: BoneField) -> None:
         """Keep the outlined pelvis of the present spine, and grade on it what has no grade yet.
@@ -172,7 +172,7 @@ class PlanningSession:
         self.take({PELVIS: field})
         steps = tuple(
             replace(step, plan=self.graded(step.plan))
-            if step.spine is self.spine and any(s.course for s in step.plan.screws)
+            if step.spine is self.spine and any(s.in_pelvis for s in step.plan.screws)
             else step
             for step in self.history.steps
         )
@@ -309,7 +309,10 @@ def _shapes(plan: Plan) -> list[tuple[object, ...]]:
 
 
 def _places(plan: Plan, side: str) -> list[tuple[object, ...]]:
-    return [(s.id, s.entry, s.tip, s.model) for s in plan.screws if s.side == side]
+    return [
+        *((s.id, s.entry, s.tip, s.model) for s in plan.screws if s.side == side),
+        *((h.id, h.throat, h.shaft, h.model) for h in hooks_on_rod(plan, side)),
+    ]
 
 
 def ungraded(plan: Plan) -> Plan:
@@ -320,9 +323,9 @@ def ungraded(plan: Plan) -> Plan:
 def withRod(
     plan: Plan, side: str, catalogue: Catalogue, settings: RodSettings | None = None
 ) -> Plan:
-    """Contour the rod of a side anew through its screws; without settings only if there is one.
+    """Contour the rod of a side anew through screws and hooks; without settings if there is one.
 
-    A locked rod stays as it is; with fewer than two screws the rod goes.
+    A locked rod stays as it is; with fewer than two of them the rod goes.
     """
     old = next((rod for rod in plan.rods if rod.side == side), None)
     if (old is None and settings is None) or (old is not None and old.locked):
@@ -332,9 +335,10 @@ def withRod(
     others = tuple(rod for rod in plan.rods if rod.side != side)
     links = tuple(link for link in plan.crosslinks if side not in _sides(plan, link.rod_ids))
     screws = [screw for screw in plan.screws if screw.side == side]
-    if len(screws) < 2:
+    hooks = hooks_on_rod(plan, side)
+    if len(screws) + len(hooks) < 2:
         return replace(plan, rods=others, crosslinks=links)
-    made = contour_rod(screws, catalogue, settings, None if old is None else old.id)
+    made = contour_rod(screws, catalogue, settings, None if old is None else old.id, hooks)
     turned = {screw.id: screw for screw in made.screws}
     return replace(
         plan,

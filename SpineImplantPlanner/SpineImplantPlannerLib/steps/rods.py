@@ -1,4 +1,4 @@
-"""Step 3 of the panel: rods, crosslinks, cages, cement, hooks and wires."""
+"""Step 3 of the panel: rods, crosslinks, cages, cement, hooks, wires, lateral mass screws."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -9,25 +9,31 @@ from SpineImplantPlannerLib.panel import reasons, tables
 from SpineImplantPlannerLib.plan.session import withRod
 from spinemar.errors import InputError
 from spinemar.implants.placement import (
+    LATERAL_MASS_WAYS,
     SIDES,
     STANDARD_CEMENT,
     STANDARD_HOOK,
+    STANDARD_LATERAL_MASS,
+    STANDARD_PEDICLE_HOOK,
     STANDARD_WIRE,
     Rod,
     Screw,
 )
 from spinemar.planning.constructs.assemble import add_crosslink
 from spinemar.planning.constructs.cages import cage_for_disc
+from spinemar.planning.constructs.lateral_mass import lateral_mass_screw
 from spinemar.planning.constructs.others import (
     cement_in_body,
     hook_at_lamina,
+    hook_at_pedicle,
     wire_at_lamina,
 )
-from spinemar.planning.constructs.rods import RodSettings
+from spinemar.planning.constructs.rods import RodSettings, hooks_on_rod
 from spinemar.planning.plans.commands import LockImplant, PutImplant, RemoveImplant, ReplacePlan
 from spinemar.planning.report.tables import bend_rows, rod_facts
 
-_CEMENT, _HOOK_UP, _HOOK_DOWN, _WIRE = range(4)
+_CEMENT, _HOOK_UP, _HOOK_DOWN, _WIRE, _PEDICLE_HOOK, _MAGERL, _ROY_CAMILLE = range(7)
+_LATERAL_MASS = {_MAGERL: LATERAL_MASS_WAYS[0], _ROY_CAMILLE: LATERAL_MASS_WAYS[1]}
 
 
 class RodsStep:
@@ -53,7 +59,15 @@ class RodsStep:
             getattr(ui, f"{name}Button").connect("clicked()", slot)
         tables.choices(
             ui.furtherKindCombo,
-            [_("cement"), _("hook, blade up"), _("hook, blade down"), _("wire")],
+            [
+                _("cement"),
+                _("hook, blade up"),
+                _("hook, blade down"),
+                _("wire"),
+                _("hook at the pedicle"),
+                _("lateral mass screw, Magerl"),
+                _("lateral mass screw, Roy-Camille"),
+            ],
         )
         tables.choices(ui.furtherSideCombo, SIDES)
         volumes = catalogue.cement(STANDARD_CEMENT).volumes_ml
@@ -85,7 +99,8 @@ class RodsStep:
         others = [item.id for item in plan.items() if not isinstance(item, Screw | Rod)]
         tables.choices(ui.implantCombo, others)
         rod = self.chosenRod()
-        fewScrews = (len(plan.screws) < 2, _("A rod needs two screws."))
+        few = len(plan.screws) + len(plan.hooks) < 2
+        fewScrews = (few, _("A rod needs two screws or hooks."))
         noRod = (not plan.rods, _("Contour rods first."))
         oneRod = (len(plan.rods) < 2, _("A crosslink needs two rods."))
         reasons.allow(
@@ -126,9 +141,10 @@ class RodsStep:
         catalogue = self.panel.planner.session.catalogue
 
         def contoured(plan):
-            if not any(sum(s.side == side for s in plan.screws) > 1 for side in ("left", "right")):
+            screws = [screw.side for screw in plan.screws]
+            if not any(screws.count(s) + len(hooks_on_rod(plan, s)) > 1 for s in SIDES):
                 raise InputError("A rod needs two screws on a side.", "Plan or place them first.")
-            for side in ("left", "right"):
+            for side in SIDES:
                 plan = withRod(plan, side, catalogue, self.settings())
             return ReplacePlan(plan, _("Contour rods"))
 
@@ -207,6 +223,11 @@ class RodsStep:
             spine = planner.requireSpine()
             if kind == _CEMENT:
                 item = cement_in_body(spine, level, catalogue.cement(STANDARD_CEMENT), volume)
+            elif kind in _LATERAL_MASS:
+                model = catalogue.screw(STANDARD_LATERAL_MASS)
+                item = lateral_mass_screw(spine, level, side, _LATERAL_MASS[kind], model)
+            elif kind == _PEDICLE_HOOK:
+                item = hook_at_pedicle(spine, level, side, catalogue.hook(STANDARD_PEDICLE_HOOK))
             elif kind == _WIRE:
                 item = wire_at_lamina(spine, level, side, catalogue.wire(STANDARD_WIRE))
             else:

@@ -341,6 +341,8 @@ def test_cement_hooks_and_wires_are_placed_without_screws_too(spinemar, patient,
         ("--hook", "T12-left", "LEVEL-SIDE-WAY"),
         ("--hook", "T12-left-sideways", "LEVEL-SIDE-WAY"),
         ("--wire", "T12-middle", "LEVEL-SIDE"),
+        ("--lateral-mass", "C5", "LEVEL-SIDE"),
+        ("--lateral-mass", "C5-left=Somebody", "LEVEL-SIDE=WAY"),
     ],
 )
 def test_what_is_to_be_placed_is_read_before_the_ct(spinemar, tmp_path, option, text, words):

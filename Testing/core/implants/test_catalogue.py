@@ -22,7 +22,9 @@ def test_sizes_are_those_of_the_design():
     assert (min(screw.lengths_mm), max(screw.lengths_mm)) == (25.0, 60.0)
     for model in load_catalogue().screws:
         assert 0.6 <= model.thread.core_ratio <= 0.75
-        assert 2.0 <= model.thread.pitch_mm <= 4.0
+        # Small screws of the neck have finer threads.
+        finest, coarsest = (1.0, 2.0) if model.place == "lateral mass" else (2.0, 4.0)
+        assert finest <= model.thread.pitch_mm <= coarsest
         assert max(model.lengths_mm) > max(model.diameters_mm)  # never swapped
         assert (model.head.cone_deg == 0.0) == (model.kind == "monoaxial")
     assert set(load_catalogue().rods[0].diameters_mm) == {5.5, 6.0, 6.35}

@@ -10,7 +10,12 @@ import typer
 
 from spinemar.base.extras import require
 from spinemar.cli.console import print_json, progress_bars
-from spinemar.cli.further_implants import cement_request, hook_request, wire_request
+from spinemar.cli.further_implants import (
+    cement_request,
+    hook_request,
+    lateral_mass_request,
+    wire_request,
+)
 from spinemar.cli.options import (
     CatalogueFiles,
     FirstLevel,
@@ -30,7 +35,7 @@ from spinemar.cli.plan_inputs import (
     spine_facts,
 )
 from spinemar.implants.checks import MATERIALS
-from spinemar.implants.placement import STANDARD_CROSSLINK, STANDARD_ROD
+from spinemar.implants.placement import STANDARD_CERVICAL_ROD, STANDARD_CROSSLINK, STANDARD_ROD
 from spinemar.planning.trajectories.targets import TRADITIONAL, TrajectoryKind
 
 PelvicCourse = Literal["S2AI", "iliac"]
@@ -38,7 +43,8 @@ PelvicCourse = Literal["S2AI", "iliac"]
 if TYPE_CHECKING:
     from spinemar.implants.catalogue import CageModel, Catalogue
     from spinemar.planning.constructs.automatic import PlanSettings
-    from spinemar.planning.plans.plan import Cage
+    from spinemar.planning.constructs.rods import RodSettings
+    from spinemar.planning.plans.plan import Cage, Plan
     from spinemar.spine.model import SpineModel
 
 
@@ -91,12 +97,21 @@ def plan(
         list[str] | None,
         typer.Option(
             metavar="LEVEL-SIDE-WAY",
-            help="Hook under the lamina, its blade up or down: T10-left-up. Repeatable.",
+            help="Hook under the lamina, its blade up or down, or at the pedicle (T1 to T10): "
+            "T10-left-up. Repeatable.",
         ),
     ] = None,
     wire: Annotated[
         list[str] | None,
         typer.Option(metavar="LEVEL-SIDE", help="Wire around the lamina. Repeatable."),
+    ] = None,
+    lateral_mass: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LEVEL-SIDE[=WAY]",
+            help="Screw into a lateral mass of C3 to C6 by the way of Magerl or of Roy-Camille; "
+            "with thin rods where there are no other screws. Repeatable.",
+        ),
     ] = None,
     catalogue: CatalogueFiles = None,
     keep: Annotated[
@@ -127,6 +142,7 @@ def plan(
     """
     from spinemar.io import read_volume
     from spinemar.io.study import read_study
+    from spinemar.planning.constructs.assemble import with_rods
     from spinemar.planning.constructs.automatic import (
         PlanSettings,
         plan_with_alternatives,
@@ -135,6 +151,7 @@ def plan(
     from spinemar.planning.constructs.others import with_implants
     from spinemar.planning.constructs.rods import RodSettings
     from spinemar.planning.grades.findings import with_findings
+    from spinemar.planning.grades.gertzbein_robbins import grade_plan
     from spinemar.planning.plans.plan_json import read_plan, write_plan
     from spinemar.planning.report.page import (
         REPORT_FILES,
@@ -168,7 +185,12 @@ def plan(
     _check(settings, models, levels, cage or [])
     further = [
         request(text, models)
-        for request, texts in ((cement_request, cement), (hook_request, hook), (wire_request, wire))
+        for request, texts in (
+            (cement_request, cement),
+            (hook_request, hook),
+            (wire_request, wire),
+            (lateral_mass_request, lateral_mass),
+        )
         for text in texts or []
     ]
     locked = None if keep is None else read_plan(keep)
@@ -201,6 +223,11 @@ def plan(
             else without_screws(spine, levels)
         )
         planned = with_implants(replace(made.plan, cages=cages), placed)
+        if (hook or lateral_mass) and settings.with_rods:
+            # Rods run through them too: they are bent when these are placed.
+            link = settings.crosslink_model if settings.with_crosslink else None
+            planned = with_rods(planned, models, _rod(planned, settings, models), crosslink=link)
+        planned = grade_plan(planned, spine, made.fields) if lateral_mass else planned
         result = with_findings(planned, spine, models)
         write_plan(output, result)
         files = {"plan": output}
@@ -226,6 +253,16 @@ def plan(
         print_json({"status": "done", "input": source, "files": files, **facts})
         return
     print_plan(result, files.values())
+
+
+def _rod(planned: Plan, settings: PlanSettings, catalogue: Catalogue) -> RodSettings:
+    """Return the rod that is asked for; a thin one where all screws lie in lateral masses."""
+    from spinemar.planning.constructs.rods import RodSettings
+
+    thin = bool(planned.screws) and all(screw.in_lateral_mass for screw in planned.screws)
+    if thin and settings.rod.model == STANDARD_ROD:
+        return RodSettings(STANDARD_CERVICAL_ROD).checked(catalogue)
+    return settings.rod.checked(catalogue)
 
 
 def _check(settings: PlanSettings, catalogue: Catalogue, levels: str, cages: list[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from spinemar.dataset.pair_settings import PairSettings
 from spinemar.dataset.sampling.deformation import Deformation, FloatArray
+from spinemar.dataset.sampling.further import with_further
 from spinemar.implants.catalogue import Catalogue, ScrewModel
 from spinemar.implants.kinds import GROUPS, counts_of
 from spinemar.implants.placement import Cage
@@ -42,6 +43,7 @@ _TITANIUM = "Ti-6Al-4V"
 _MORE_LEVELS = ((0, 0.4), (1, 0.3), (2, 0.2), (3, 0.1))
 _LEAST_LEVELS = 2
 _VARIATIONS = 12
+_THIN_ROD_MM = 4.5
 _REALM_MM = 600.0
 
 
@@ -87,6 +89,7 @@ def draw_realistic(
         return Placed(_mildest(_varied(plan, catalogue, rng), catalogue, rng), "realistic", mild)
     if len(chosen) > 2 and rng.random() < 0.2:
         plan = _with_cage(plan, chosen, catalogue, rng)
+    plan = with_further(plan, sites, catalogue, settings, rng)
     fewest = min(_LEAST_LEVELS, len(levels))
     whole = _whole_variation(plan, catalogue, fewest, construct.with_rods and fewest > 1, rng)
     return None if whole is None else Placed(whole, "realistic", mild)
@@ -128,7 +131,10 @@ def _draw_construct(
     screw_metal, rod_metal, _ = _METALS[int(rng.choice(len(_METALS), p=weights / weights.sum()))]
     models = [m for m in catalogue.pedicle_screws if screw_metal in m.materials]
     model = models[int(rng.integers(len(models)))]
-    rods = [m for m in catalogue.rods if rod_metal in m.materials]
+    # A thin rod of the neck does not hold in the tulip of a pedicle screw.
+    rods = [
+        m for m in catalogue.rods if rod_metal in m.materials and m.diameters_mm[0] > _THIN_ROD_MM
+    ]
     rod = rods[int(rng.integers(len(rods)))]
     return ConstructSettings(
         screw_model=model.id,
@@ -224,12 +230,17 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
 
 
 def _spans(plan: Plan) -> list[tuple[float, float]]:
-    """Return lowest and highest z of every part that is drawn here, screws first."""
+    """Return lowest and highest z of every metal part that is drawn here, screws first."""
     found = [_ordered(s.entry[2], s.tip[2], s.diameter_mm / 3) for s in plan.screws]
     for rod in plan.rods:
         heights = [point[2] for point in rod.control_points]
         found.append(_ordered(min(heights), max(heights), 0.0))
     found += [_ordered(c.centre[2], c.centre[2], c.height_mm / 2) for c in plan.cages]
+    for hook in plan.hooks:
+        found.append(_ordered(hook.throat[2], hook.throat[2], 6.0))
+    for wire in plan.wires:
+        heights = [point[2] for point in wire.points]
+        found.append(_ordered(min(heights), max(heights), 0.0))
     found += [_ordered(x.start[2], x.end[2], x.diameter_mm / 3) for x in plan.crosslinks]
     return found
 

@@ -36,7 +36,7 @@ from spinemar.errors import InputError
 from spinemar.physics.materials import STORED_METALS
 
 FORMAT = "spinemar-pairs"
-VERSION = 5
+VERSION = 6
 """Of what a pair is: another number, other pairs. Stores of earlier ones are read, not continued.
 
 1: without `li_sinogram` and `metal_fraction`. 2: metal found on three slices, nothing drawn anew.

@@ -12,7 +12,12 @@ from spinemar.implants.placement import STANDARD_CROSSLINK, Crosslink, Rod, Scre
 from spinemar.implants.shapes.rod import rod_curve
 from spinemar.implants.shapes.screw import head_pose
 from spinemar.implants.shapes.solids import unit
-from spinemar.planning.constructs.rods import RodSettings, RodTooLongError, contour_rod
+from spinemar.planning.constructs.rods import (
+    RodSettings,
+    RodTooLongError,
+    contour_rod,
+    hooks_on_rod,
+)
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.trajectories.sites import MIDLINE_GAP_MM, PedicleSite
 from spinemar.planning.vectors import as_point
@@ -118,9 +123,9 @@ def with_rods(
     *,
     crosslink: str | None = None,
 ) -> Plan:
-    """Return the plan with new rods through the screws of each side, heads turned to them.
+    """Return the plan with new rods through screws and hooks of each side, heads turned to them.
 
-    Rods that are locked, and rods of another side, stay. A side with one screw has none; nor
+    Rods that are locked, and rods of another side, stay. A side with one anchor has none; nor
     has one whose rod would be longer than it is sold: the plan's warnings say so. `crosslink`
     is the model of a crosslink between them, None for none.
     """
@@ -131,10 +136,13 @@ def with_rods(
     rods: list[Rod] = list(kept)
     for side in ("left", "right"):
         free = [s for s in plan.screws if s.side == side and s.id not in held]
-        if len(free) < 2:
+        # A hook belongs to the one rod of its side.
+        taken = any(rod.side == side for rod in kept)
+        hooks = [] if taken else hooks_on_rod(plan, side)
+        if len(free) + len(hooks) < 2:
             continue
         try:
-            contoured = contour_rod(free, catalogue, settings)
+            contoured = contour_rod(free, catalogue, settings, hooks=hooks)
         except RodTooLongError as error:
             warnings.append(str(error))
             continue

@@ -13,7 +13,7 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import CementModel, HookModel, WireModel
 from spinemar.implants.checks import check_choice
 from spinemar.implants.kinds import kind_of
-from spinemar.implants.placement import SIDES, Cement, Hook, Wire
+from spinemar.implants.placement import SIDES, Cement, Hook, Screw, Wire
 from spinemar.implants.shapes.solids import FloatArray
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.plans.plan import Plan
@@ -36,9 +36,13 @@ _TWIST_MM = 9.0
 #: Its front is held straight by so many points: a curve through few would bulge into the canal.
 _FRONT_POINTS = 8
 WAYS = ("up", "down")
+#: Where pedicle hooks hold; the process below a pedicle is looked for so far down and back, and so
+#: far below the pedicle's own edge, mm.
+_PEDICLE_HOOK_LEVELS = tuple(f"T{n}" for n in range(1, 11))
+_PROCESS_MM, _PROCESS_DEPTH_MM, _BELOW_PEDICLE_MM = 14.0, 26.0, 2.0
 
 
-def with_implants(plan: Plan, items: Iterable[Cement | Hook | Wire]) -> Plan:
+def with_implants(plan: Plan, items: Iterable[Cement | Hook | Wire | Screw]) -> Plan:
     """Return the plan with implants besides those that it has."""
     for item in items:
         group = kind_of(item).group
@@ -231,10 +235,90 @@ def hook_at_lamina(
     """
     check_choice("way of a hook", way, WAYS)
     field = _field(spine, level)
-    vertebra, found = field.frame, lamina_of(field, side)
+    found = lamina_of(field, side)
+    front, back = _edge(field, found, 1.0 if way == "up" else -1.0)
+    grasped = replace(found, front=front, back=back)
+    place = field.frame.body_centre_ras, field.frame.axes_ras
+    return hook_on(grasped, place, level, side, way, model, material)
+
+
+def hook_at_pedicle(
+    spine: SpineModel, level: str, side: str, model: HookModel, material: str = ""
+) -> Hook:
+    """Return a hook under the lower articular process whose blade ends at the pedicle from below.
+
+    What of the process lies below its throat is taken as resected.
+
+    Parameters
+    ----------
+    spine : SpineModel
+    level, side : str
+        T1 to T10: farther down facet joints stand upright, and no such hook holds.
+    model : HookModel
+        Of the catalogue: the smallest throat that the process fits in is taken.
+    material : str
+        By default the model's first.
+
+    Raises
+    ------
+    InputError
+        If it is another level, the pedicle was not found, or there is no process below it.
+    """
+    if level not in _PEDICLE_HOOK_LEVELS:
+        raise InputError(f"A pedicle hook does not hold at {level}.", "Use one from T1 to T10.")
+    check_choice("side", side, SIDES)
+    field = _field(spine, level)
+    vertebra = field.frame
+    pedicle = vertebra.pedicles.get(side)
+    if pedicle is None:
+        raise InputError(f"The {side} pedicle of {level} was not found.", "Use another level.")
+    isthmus = vertebra.to_local(pedicle.isthmus_ras)
+    bottom = float(isthmus[2]) - pedicle.height_mm / 2
+    # Behind the middle of the canal, from the pedicle's lower edge down.
+    canal = float(vertebra.to_local(vertebra.canal_centre_ras)[1])
+    origin = np.array([float(isthmus[0]), canal, bottom])
+    limits = Lamina(origin, np.eye(3), 0.0, -_PROCESS_DEPTH_MM, -_PROCESS_MM, -_BELOW_PEDICLE_MM)
+    process = _measured(field, limits)
+    if process is None or process.high < -_BELOW_PEDICLE_MM - _STEP_MM:
+        raise InputError(
+            f"No articular process was found below the {side} pedicle of {level}.",
+            "Look at its segmentation, or use a laminar hook there.",
+        )
+    # The blade's end lies against the pedicle.
+    grasped = replace(process, low=-model.blade_mm)
+    place = vertebra.body_centre_ras, vertebra.axes_ras
+    hook = hook_on(grasped, place, level, side, "up", model, material)
+    return replace(hook, id=f"{level}-hook-{side}-pedicle")
+
+
+def hook_on(
+    found: Lamina,
+    place: tuple[FloatArray, FloatArray],
+    level: str,
+    side: str,
+    way: str,
+    model: HookModel,
+    material: str = "",
+) -> Hook:
+    """Return a hook at an edge of a lamina that is known.
+
+    Parameters
+    ----------
+    found : Lamina
+        Its surfaces are those that blade and block lie against.
+    place : (ndarray, ndarray)
+        Origin (3,) and axes (3, 3) of its vertebra, RAS mm.
+    level, side, way, model, material
+        As in `hook_at_lamina`.
+
+    Raises
+    ------
+    InputError
+        If it is too thick for every throat.
+    """
+    origin, axes_ras = place
     up = 1.0 if way == "up" else -1.0
-    front, back = _edge(field, found, up)
-    thick = front - back
+    thick = found.front - found.back
     fitting = [t for t in model.throats_mm if t >= thick + _ROOM_MM]
     if not fitting:
         raise InputError(
@@ -244,8 +328,8 @@ def hook_at_lamina(
         )
     edge = found.low if up > 0 else found.high
     # The lamina lies against the blade, not against the block.
-    throat = vertebra.to_ras(found.local(front - min(fitting) / 2, edge))
-    _, out, along = found.axes @ vertebra.axes_ras
+    throat = found.local(found.front - min(fitting) / 2, edge) @ axes_ras + origin
+    _, out, along = found.axes @ axes_ras
     return Hook(
         id=f"{level}-hook-{side}-{way}",
         level=level,
@@ -289,7 +373,20 @@ def wire_at_lamina(
         If there is no lamina.
     """
     field = _field(spine, level)
-    found = lamina_of(field, side)
+    place = field.frame.body_centre_ras, field.frame.axes_ras
+    return wire_around(lamina_of(field, side), place, level, side, model, material)
+
+
+def wire_around(
+    found: Lamina,
+    place: tuple[FloatArray, FloatArray],
+    level: str,
+    side: str,
+    model: WireModel,
+    material: str = "",
+) -> Wire:
+    """Return a wire around a lamina that is known; see `hook_on` for `found` and `place`."""
+    origin, axes_ras = place
     diameter = model.diameters_mm[-1]
     off = diameter / 2 + _CLEARANCE_MM
     front, back = found.front + off, found.back - off
@@ -309,7 +406,7 @@ def wire_at_lamina(
             (twist, middle + diameter),
         ]
     )
-    points = field.frame.to_ras(found.local(path[:, 0], path[:, 1]))
+    points = found.local(path[:, 0], path[:, 1]) @ axes_ras + origin
     return Wire(
         id=f"{level}-wire-{side}",
         level=level,

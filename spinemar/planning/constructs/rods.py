@@ -1,4 +1,4 @@
-"""Rods contoured through the tulips of a side; polyaxial heads turn to meet them."""
+"""Rods contoured through tulips and hooks of a side; polyaxial heads turn to meet them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, RodModel
 from spinemar.implants.checks import check_choice
-from spinemar.implants.placement import STANDARD_ROD, Rod, Screw
+from spinemar.implants.placement import STANDARD_ROD, Hook, Rod, Screw
+from spinemar.implants.shapes.laminar import rod_seat
 from spinemar.implants.shapes.rod import rod_curve, rod_length_mm
 from spinemar.implants.shapes.screw import shank_axis
 from spinemar.implants.shapes.solids import FloatArray, perpendicular, unit
+from spinemar.planning.plans.plan import Plan
 from spinemar.planning.vectors import as_point, within_cone
 
 _TURNS = 6
@@ -79,6 +82,21 @@ class RodTooLongError(InputError):
 
 
 @dataclass(frozen=True)
+class _Anchor:
+    """What holds a rod: it runs `reach_mm` from `pivot` along an axis within a cone about `axis`.
+
+    A hook holds it in its own place: it has no reach, and no cone.
+    """
+
+    holder: Screw | Hook
+    place: FloatArray
+    pivot: FloatArray
+    axis: FloatArray
+    reach_mm: float = 0.0
+    cone_deg: float = 0.0
+
+
+@dataclass(frozen=True)
 class ContouredRod:
     """A rod, and the screws with their heads turned towards it."""
 
@@ -91,17 +109,20 @@ def contour_rod(
     catalogue: Catalogue,
     settings: RodSettings | None = None,
     rod_id: str | None = None,
+    hooks: Sequence[Hook] = (),
 ) -> ContouredRod:
-    """Bend a rod of the catalogue through the tulips of some screws, as gently as it asks for.
+    """Bend a rod of the catalogue through tulips and the slots of hooks, as gently as it asks for.
 
     Parameters
     ----------
     screws : sequence of Screw
-        At least two, of one side; they are ordered along the spine here.
+        Of one side; with the hooks at least two. They are ordered along the spine here.
     catalogue : Catalogue
-        Of the screws and the rod.
+        Of the screws, hooks and the rod.
     settings : RodSettings, optional
     rod_id : str, optional
+    hooks : sequence of Hook, optional
+        Of the same side.
 
     Returns
     -------
@@ -111,28 +132,34 @@ def contour_rod(
     Raises
     ------
     InputError
-        If there are fewer than two screws, or the catalogue lacks a model.
+        If there are fewer than two screws or hooks, or the catalogue lacks a model.
     RodTooLongError
         If the rod would be longer than its model is sold.
     """
     settings = settings or RodSettings()
     model = catalogue.rod(settings.model)
-    if len(screws) < 2:
+    if len(screws) + len(hooks) < 2:
         raise InputError("A rod needs at least two screws.", "Add a screw on this side.")
-    ordered = order_along_spine(screws)
-    points, heads, tangents = _meet(ordered, model, catalogue)
+    anchors = [
+        *(_screw_anchor(screw, catalogue) for screw in screws),
+        *(_hook_anchor(hook, catalogue) for hook in hooks),
+    ]
+    order = _along_spine(np.array([anchor.place for anchor in anchors]))
+    ordered = [anchors[n] for n in order]
+    points, heads, tangents = _meet(ordered, model)
     turned = tuple(
-        replace(screw, head_axis=as_point(head), slot_axis=as_point(tangent))
-        for screw, head, tangent in zip(ordered, heads, tangents, strict=True)
+        replace(anchor.holder, head_axis=as_point(head), slot_axis=as_point(tangent))
+        for anchor, head, tangent in zip(ordered, heads, tangents, strict=True)
+        if isinstance(anchor.holder, Screw)
     )
-    side = ordered[0].side
+    side = anchors[0].holder.side
     rod = Rod(
         id=rod_id or f"rod-{side}",
         side=side,
         control_points=tuple(as_point(p) for p in _with_overhang(points, model)),
         diameter_mm=settings._diameter_mm(model),
         material=settings._material(model),
-        screw_ids=tuple(screw.id for screw in ordered),
+        screw_ids=tuple(screw.id for screw in turned),
         model=model.id,
     )
     length = rod_length_mm(rod)
@@ -145,13 +172,38 @@ def contour_rod(
     return ContouredRod(rod, turned)
 
 
+def hooks_on_rod(plan: Plan, side: str) -> list[Hook]:
+    """Return the hooks of a side that its rod runs through: those of levels without a screw there.
+
+    Beside a screw a hook lies far nearer to the middle: no rod bends so sharply.
+    """
+    held = {screw.level for screw in plan.screws if screw.side == side}
+    return [hook for hook in plan.hooks if hook.side == side and hook.level not in held]
+
+
 def order_along_spine(screws: Sequence[Screw]) -> tuple[Screw, ...]:
     """Return screws in the order in which a rod meets them, from head to foot."""
-    entries = np.array([screw.entry for screw in screws])
-    centred = entries - entries.mean(axis=0)
+    return tuple(screws[n] for n in _along_spine(np.array([screw.entry for screw in screws])))
+
+
+def _along_spine(places: FloatArray) -> NDArray[np.intp]:
+    """Return the order of places (n, 3) from head to foot."""
+    centred = places - places.mean(axis=0)
     main = np.linalg.svd(centred, full_matrices=False)[2][0]
     downwards = main if main[2] <= 0 else -main
-    return tuple(screws[n] for n in np.argsort(centred @ downwards, kind="stable"))
+    return np.argsort(centred @ downwards, kind="stable")
+
+
+def _screw_anchor(screw: Screw, catalogue: Catalogue) -> _Anchor:
+    head = catalogue.screw(screw.model).head
+    backwards, entry = -shank_axis(screw), np.asarray(screw.entry, float)
+    pivot = entry + backwards * head.neck_mm
+    return _Anchor(screw, entry, pivot, backwards, head.seat_mm, head.cone_deg)
+
+
+def _hook_anchor(hook: Hook, catalogue: Catalogue) -> _Anchor:
+    seat = rod_seat(hook, catalogue.hook(hook.model))
+    return _Anchor(hook, np.asarray(hook.throat, float), seat, unit(hook.shaft))
 
 
 def _seat_points(screws: Sequence[Screw], catalogue: Catalogue) -> FloatArray:
@@ -185,16 +237,12 @@ def _curvature_per_mm(curve: FloatArray) -> FloatArray:
     return result
 
 
-def _meet(
-    screws: Sequence[Screw], rod: RodModel, catalogue: Catalogue
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _meet(anchors: Sequence[_Anchor], rod: RodModel) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Turn heads and smooth the rod in turn until both fit: points, heads, tangents."""
-    models = [catalogue.screw(screw.model) for screw in screws]
-    shanks = np.array([-shank_axis(screw) for screw in screws])
-    necks = np.array([model.head.neck_mm for model in models])
-    reach = np.array([model.head.seat_mm for model in models])
-    balls = np.array([screw.entry for screw in screws]) + shanks * necks[:, None]
-    cones = [model.head.cone_deg for model in models]
+    shanks = np.array([anchor.axis for anchor in anchors])
+    reach = np.array([anchor.reach_mm for anchor in anchors])
+    balls = np.array([anchor.pivot for anchor in anchors])
+    cones = [anchor.cone_deg for anchor in anchors]
     common = unit(shanks.mean(axis=0))
     heads = np.array([within_cone(common, a, c) for a, c in zip(shanks, cones, strict=True)])
     points = balls + heads * reach[:, None]
@@ -204,6 +252,8 @@ def _meet(
         tangents = _tangents(points)
         wanted = points - balls
         wanted = wanted - tangents * (wanted * tangents).sum(axis=1, keepdims=True)
+        # What has no reach does not turn.
+        wanted = np.where(reach[:, None] > 0, wanted, shanks)
         heads = np.array(
             [within_cone(w, a, c) for w, a, c in zip(wanted, shanks, cones, strict=True)]
         )

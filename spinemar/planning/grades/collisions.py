@@ -1,4 +1,4 @@
-"""What touches what must not: screws, tulips, rods, and the joints next door."""
+"""What touches what must not: implants among themselves, and the joints next door."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from spinemar.implants.placement import Rod, Screw
 from spinemar.implants.shapes.rod import rod_curve
 from spinemar.implants.shapes.screw import head_pose
 from spinemar.implants.shapes.solids import FloatArray, perpendicular
+from spinemar.planning.grades.solid_contacts import solid_contacts
 from spinemar.planning.plans.plan import Plan
 from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.volume import LabelVolume
@@ -45,13 +46,17 @@ def find_collisions(
     ----------
     plan : Plan
     catalogue : Catalogue
-        Of its screws.
+        Of its models.
     labels : LabelVolume, optional
         VerSe labels; with them screws and tulips are tested against the joints of the
         neighbouring vertebrae.
     """
     models = {screw.id: catalogue.screw(screw.model) for screw in plan.screws}
-    found = [*_between_screws(plan.screws, models), *_with_rods(plan, models)]
+    found = [
+        *_between_screws(plan.screws, models),
+        *_with_rods(plan, models),
+        *(Collision(*contact) for contact in solid_contacts(plan, catalogue)),
+    ]
     if labels is not None:
         for screw in plan.screws:
             found += facet_violations(screw, models[screw.id], labels)

@@ -20,6 +20,7 @@ from spinemar.planning.grades.collisions import (
     Collision,
     find_collisions,
 )
+from spinemar.planning.grades.solid_contacts import hook_gaps_mm
 from spinemar.planning.plans.plan import Plan
 from spinemar.spine.labels.levels import LUMBAR, level_position
 from spinemar.spine.model import Agreement, SpineModel
@@ -33,6 +34,8 @@ _OSTEOPOROTIC_HU = 110.0
 _MEASURED_LEVELS = ("T12", *LUMBAR)
 #: Screws in the ilium keep so far from the notch and from the hip, mm.
 _NEAR_MM = 4.0
+#: A rod runs so near the middle of a hook's slot, mm.
+_BESIDE_SLOT_MM = 0.5
 #: Screws of one vertebra differ by so much at most, mm.
 _UNEQUAL_LENGTH_MM, _UNEQUAL_DIAMETER_MM = 10.0, 1.5
 
@@ -56,6 +59,7 @@ def findings(plan: Plan, spine: SpineModel, catalogue: Catalogue) -> tuple[str, 
         *_odd_sizes(plan.screws),
         *_near_in_pelvis(plan.screws),
         *_never_graded(plan),
+        *_beside_hooks(plan, catalogue),
         *_doubtful_vertebrae(plan, spine),
         *_porous_bone(plan, spine),
     ]
@@ -78,7 +82,7 @@ def _contact(collision: Collision) -> str:
 
 
 def _odd_sizes(screws: Iterable[Screw]) -> Iterator[str]:
-    placed = [screw for screw in screws if screw.level]
+    placed = [screw for screw in screws if screw.level and not screw.in_lateral_mass]
     for screw in placed:
         upper = level_position(screw.level) < level_position("T9")
         if screw.length_mm < (_SHORT_ABOVE_T9_MM if upper else _SHORT_MM):
@@ -96,7 +100,7 @@ def _odd_sizes(screws: Iterable[Screw]) -> Iterator[str]:
 def _near_in_pelvis(screws: Iterable[Screw]) -> Iterator[str]:
     """Yield what screws in the ilium come near to, or where that is not known."""
     for screw in screws:
-        if not screw.course or screw.grade is None:
+        if not screw.in_pelvis or screw.grade is None:
             continue
         gaps = (
             ("the greater sciatic notch", screw.grade.notch_mm),
@@ -118,6 +122,18 @@ def _never_graded(plan: Plan) -> Iterator[str]:
     if laminar:
         names = ", ".join(laminar)
         yield f"{names}: not graded. It lies in the spinal canal, under the lamina."
+
+
+def _beside_hooks(plan: Plan, catalogue: Catalogue) -> Iterator[str]:
+    """Yield which rods do not run through the slots of the hooks of their side, and by how much."""
+    for rod in plan.rods:
+        hooks = [hook for hook in plan.hooks if hook.side == rod.side]
+        for name, gap in hook_gaps_mm(rod, hooks, catalogue).items():
+            if gap > _BESIDE_SLOT_MM:
+                yield (
+                    f"{name}: {rod.id} runs {gap:.1f} mm beside the middle of its slot. Leave a "
+                    "level between hook and screw, or join them with a connector."
+                )
 
 
 def _unequal(left: Screw, right: Screw) -> bool:

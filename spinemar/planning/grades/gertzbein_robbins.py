@@ -25,6 +25,7 @@ from spinemar.spine.model import SpineModel, VertebraFrame
 
 #: Lower limits in mm of grades B to E by the largest breach; A is no breach.
 _GRADE_LIMITS_MM = ((6.0, "E"), (4.0, "D"), (2.0, "C"))
+_IN_LATERAL_MASS = "A screw in a lateral mass has no grade: look at it in slices."
 _GOOD = ("A", "B")
 #: A screw can be dragged away from its vertebra altogether; farther than this says no more.
 FAR_MM = 100.0
@@ -198,9 +199,11 @@ def graded_screw(
     frames : iterable of VertebraFrame, optional
         Of the other vertebrae, whose canals a screw without a grade may lie in.
     """
-    if screw.course:
+    if screw.in_pelvis:
         return _graded_in_pelvis(screw, field)
     own = () if field is None else (field.frame,)
+    if screw.in_lateral_mass:
+        return _ungraded_screw(screw, _IN_LATERAL_MASS, (*own, *frames))
     seen = screw.sighting
     reason = "" if seen is None else seen.hindrance
     reason = reason or unsafe_ground(screw, *own or (None,))
@@ -239,7 +242,10 @@ def grade_plan(
     known = dict(fields or {})
     screws = []
     for screw in plan.screws:
-        if screw.course:
+        if screw.in_lateral_mass:
+            screws.append(_ungraded_screw(screw, _IN_LATERAL_MASS, spine.vertebrae))
+            continue
+        if screw.in_pelvis:
             screws.append(_graded_in_pelvis(screw, known.get(PELVIS)))
             continue
         frame = spine.vertebra(screw.level) if screw.level in spine.levels else None

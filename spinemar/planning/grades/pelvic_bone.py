@@ -119,7 +119,7 @@ def pelvic_fields(plan: Plan, spine: SpineModel, volume: CTVolume) -> dict[str, 
 
     Nothing too where the CT shows no hips beside S1: such screws are not graded.
     """
-    if not any(screw.course for screw in plan.screws):
+    if not any(screw.in_pelvis for screw in plan.screws):
         return {}
     try:
         return {PELVIS: pelvic_field(spine, volume)}

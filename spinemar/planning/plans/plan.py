@@ -35,7 +35,7 @@ __all__ = [
     "Wire",
 ]
 
-PLAN_VERSION = 7
+PLAN_VERSION = 8
 
 
 @dataclass(frozen=True)

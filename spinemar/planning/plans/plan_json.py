@@ -19,7 +19,7 @@ _REMEDY = "Use a plan written by SpineMAR, or correct the file."
 # What older versions do not say has a default since, so they are read as they are: 1 knew one rod
 # and one crosslink, 2 not why a screw has no grade, 3 not what of such a screw lies in the canal,
 # 4 not what was seen of a screw in the CT that it was found in, 5 no screws into the ilium,
-# 6 said in its warnings alone that levels are not confirmed.
+# 6 said in its warnings alone that levels are not confirmed, 7 knew no screws in lateral masses.
 _OLDEST_VERSION = 1
 _LEVELS_IN_GRADES = 7
 

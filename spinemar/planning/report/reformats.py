@@ -86,16 +86,19 @@ def screw_pictures(
     """
     frame, axis = field.frame, shank_axis(screw)
     middle = np.asarray(screw.entry) + axis * 0.45 * screw.length_mm
-    pixel_mm = _PELVIC_PIXEL_MM if screw.course else _PIXEL_MM
+    pixel_mm = _PELVIC_PIXEL_MM if screw.in_pelvis else _PIXEL_MM
     left = perpendicular(axis, -frame.right)
     superior = perpendicular(axis, frame.superior)
-    if screw.course:
+    if screw.in_pelvis:
         # It runs far from the sagittal plane: the one direction follows from the other.
         left = np.cross(superior, axis)
         left = left if left @ frame.right < 0 else -left
     planes = {
         "axial, along the screw": Plane(
-            middle if screw.course else middle - 0.4 * _lateral(frame, middle), left, axis, pixel_mm
+            middle if screw.in_pelvis else middle - 0.4 * _lateral(frame, middle),
+            left,
+            axis,
+            pixel_mm,
         ),
         "sagittal, along the screw": Plane(middle, -axis, superior, pixel_mm),
     }
@@ -106,7 +109,8 @@ def screw_pictures(
     depth = 0.6 * screw.length_mm if screw.course else _isthmus_depth_mm(screw, frame)
     across = Plane(np.asarray(screw.entry) + depth * axis, left, superior)
     cut = _across(across, screw, volume, field, others)
-    place = "in the ilium" if screw.course else "at the isthmus"
+    inside = "in the lateral mass" if screw.in_lateral_mass else "at the isthmus"
+    place = "in the ilium" if screw.in_pelvis else inside
     pictures.append(
         ScrewPicture(f"across, {place}, {depth:.0f} mm from entry", _marked(across, cut))
     )

@@ -96,7 +96,7 @@ def shown_levels(spine: SpineModel, plan: Plan) -> tuple[str, ...]:
     there = set(np.unique(spine.labels.labels).tolist())
     planned = [level for level in plan.levels if level in VERSE_IDS]
     planned += [screw.level for screw in plan.screws if screw.level in VERSE_IDS]
-    planned += [SACRUM for screw in plan.screws if screw.course]
+    planned += [SACRUM for screw in plan.screws if screw.in_pelvis]
     if not planned:
         return tuple(level for level in LEVELS if VERSE_IDS[level] in there)
     places = [level_position(level) for level in planned]

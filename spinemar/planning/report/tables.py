@@ -18,6 +18,7 @@ from spinemar.planning.constructs.cages import disc_height_mm
 from spinemar.planning.constructs.rods import min_bend_radius_mm, seat_mismatch_mm
 from spinemar.planning.grades.collisions import FACET, Collision
 from spinemar.planning.grades.hu_profile import HuProfile
+from spinemar.planning.grades.solid_contacts import hook_gaps_mm
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import css, grade_colour, ink_on
 from spinemar.planning.report.wording import (
@@ -118,6 +119,10 @@ def rod_facts(rod: Rod, plan: Plan, catalogue: Catalogue) -> str:
     if gaps:
         each = ", ".join(f"{name} {gap:.1f}" for name, gap in gaps.items())
         facts.append(f"gap to the tulips in mm: {each}")
+    hooks = hook_gaps_mm(rod, [hook for hook in plan.hooks if hook.side == rod.side], catalogue)
+    if hooks:
+        each = ", ".join(f"{name} {gap:.1f}" for name, gap in hooks.items())
+        facts.append(f"gap to the slots of hooks in mm: {each}")
     return ", ".join(facts)
 
 
