@@ -385,7 +385,16 @@ def wire_around(
     model: WireModel,
     material: str = "",
 ) -> Wire:
-    """Return a wire around a lamina that is known; see `hook_on` for `found` and `place`."""
+    """Return a wire around a lamina that is known.
+
+    Parameters
+    ----------
+    found : Lamina
+    place : (ndarray, ndarray)
+        Origin (3,) and axes (3, 3) of its vertebra, RAS mm.
+    level, side, model, material
+        As in `wire_at_lamina`.
+    """
     origin, axes_ras = place
     diameter = model.diameters_mm[-1]
     off = diameter / 2 + _CLEARANCE_MM
