@@ -24,7 +24,7 @@ from spinemar.implants.catalogue import Catalogue, load_catalogue
 from spinemar.implants.checks import Point
 from spinemar.implants.placement import Rod, Screw
 from spinemar.planning.grades.bone import BoneField
-from spinemar.planning.grades.collisions import Collision, find_collisions
+from spinemar.planning.grades.contacts.collisions import Collision, find_collisions
 from spinemar.planning.plans.commands import Command, MoveScrew, PutImplant, find
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.wording import head_label

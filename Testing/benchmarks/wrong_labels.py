@@ -2,7 +2,7 @@
 
 Our own segmentation of each CT, named by its hand-set landmarks, is spoilt in a known way: moved,
 mirrored, made fat or thin, cut, without pedicles, of another patient (moved onto the same
-vertebra), or named a level off. One vertebra between its neighbours is planned on them, as
+vertebra), or its whole column named rightly or a level off. One vertebra between its neighbours is planned on them, as
 `spinemar plan --labels` does. Prints a Markdown table: what both screws are graded, and what is
 said.
 Run: python Testing/benchmarks/wrong_labels.py [CT ...]
@@ -54,7 +54,7 @@ def main() -> None:
         for what, wrong in spoilt(labels, stranger, spine.vertebra(level)):
             told = judged(wrong, ct, level)
             print(f"| {name}, {level} | {what} | {told} |", flush=True)
-        for step in (-1, 1):
+        for step in (-1, 0, 1):
             said = with_level_evidence(shift_levels(without_sacrum(spine), step), volume)
             told = planned_on(said, volume, shift_level(level, step))
             print(f"| {name}, {level} | named {step:+d} | {told} |", flush=True)

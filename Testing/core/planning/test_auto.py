@@ -16,7 +16,7 @@ from spinemar.planning.constructs.automatic import (
 )
 from spinemar.planning.constructs.rods import min_bend_radius_mm, seat_mismatch_mm
 from spinemar.planning.grades.bone import bone_field
-from spinemar.planning.grades.collisions import find_collisions
+from spinemar.planning.grades.contacts.collisions import find_collisions
 from spinemar.planning.grades.hu_profile import hu_profile
 from spinemar.planning.plans.compare import compare_plans
 from spinemar.planning.trajectories.targets import target_for

@@ -16,7 +16,7 @@ from spinemar.planning.constructs.assemble import with_rods
 from spinemar.planning.constructs.bends import bend_table
 from spinemar.planning.constructs.cages import cage_for_disc
 from spinemar.planning.grades.bone import bone_field
-from spinemar.planning.grades.collisions import (
+from spinemar.planning.grades.contacts.collisions import (
     FACET,
     SCREW_ROD,
     SCREW_SCREW,

@@ -16,7 +16,7 @@ from spinemar.planning.constructs.assemble import with_rods
 from spinemar.planning.constructs.lateral_mass import lateral_mass_screw
 from spinemar.planning.constructs.others import hook_at_pedicle, with_implants
 from spinemar.planning.constructs.rods import RodSettings
-from spinemar.planning.grades.collisions import find_collisions
+from spinemar.planning.grades.contacts.collisions import find_collisions
 from spinemar.planning.grades.findings import findings
 from spinemar.planning.grades.gertzbein_robbins import grade_plan
 from spinemar.planning.plans.plan import Plan

@@ -34,7 +34,7 @@ from spinemar.planning.constructs.automatic import (
     plan_with_alternatives,
 )
 from spinemar.planning.constructs.rods import RodSettings, contour_rod, min_bend_radius_mm
-from spinemar.planning.grades.collisions import find_collisions
+from spinemar.planning.grades.contacts.collisions import find_collisions
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.plans.plan_json import plan_from_json, plan_to_json, read_plan
 from spinemar.planning.sampling.random_plan import RandomSettings, random_plan

@@ -15,7 +15,7 @@ from spinemar.jobs.requests.plan import read_field, save_field
 from spinemar.planning.alignment.curves import alignment_of
 from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
 from spinemar.planning.constructs.rods import seat_mismatch_mm
-from spinemar.planning.grades.collisions import FACET, find_collisions
+from spinemar.planning.grades.contacts.collisions import FACET, find_collisions
 from spinemar.planning.grades.findings import findings
 from spinemar.planning.grades.gertzbein_robbins import grade_plan, graded_screw
 from spinemar.planning.grades.pelvic import NO_PELVIS

@@ -13,7 +13,7 @@ from spinemar.planning.alignment.curves import alignment_of
 from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
 from spinemar.planning.constructs.cages import cage_for_disc
 from spinemar.planning.constructs.rods import seat_mismatch_mm
-from spinemar.planning.grades.collisions import FACET, find_collisions
+from spinemar.planning.grades.contacts.collisions import FACET, find_collisions
 from spinemar.planning.grades.gertzbein_robbins import grade_plan
 from spinemar.planning.report.tables import alignment_rows
 from spinemar.planning.trajectories.angles import screw_angles

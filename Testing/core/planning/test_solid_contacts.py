@@ -20,7 +20,7 @@ from spinemar.planning.constructs.others import (
     with_implants,
 )
 from spinemar.planning.constructs.rods import contour_rod
-from spinemar.planning.grades.collisions import find_collisions
+from spinemar.planning.grades.contacts.collisions import find_collisions
 from spinemar.planning.grades.findings import findings
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.tables import rod_facts

@@ -56,7 +56,7 @@ def grade(
     """
     from spinemar.io import read_volume
     from spinemar.io.study import read_study
-    from spinemar.planning.grades.collisions import FACET, find_collisions
+    from spinemar.planning.grades.contacts.collisions import FACET, find_collisions
     from spinemar.planning.grades.findings import with_findings
     from spinemar.planning.grades.gertzbein_robbins import grade_plan
     from spinemar.planning.grades.hu_profile import hu_profile

@@ -13,14 +13,14 @@ from typing import Any
 
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.placement import Screw
-from spinemar.planning.grades.collisions import (
+from spinemar.planning.grades.contacts.collisions import (
     FACET,
     SCREW_SCREW,
     TULIP_TULIP,
     Collision,
     find_collisions,
 )
-from spinemar.planning.grades.solid_contacts import hook_gaps_mm
+from spinemar.planning.grades.contacts.solid_contacts import hook_gaps_mm
 from spinemar.planning.plans.plan import Plan
 from spinemar.spine.labels.levels import LUMBAR, level_position
 from spinemar.spine.model import Agreement, SpineModel

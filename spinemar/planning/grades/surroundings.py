@@ -10,7 +10,7 @@ from spinemar.implants.catalogue import ScrewModel
 from spinemar.implants.placement import Screw
 from spinemar.implants.shapes.screw import shank_axis
 from spinemar.planning.grades.bone import BoneField
-from spinemar.planning.grades.collisions import facet_violations
+from spinemar.planning.grades.contacts.collisions import facet_violations
 from spinemar.planning.grades.gertzbein_robbins import assess_screw, back_wall_mm, screw_points
 from spinemar.spine.labels.levels import VERSE_IDS, shift_level
 from spinemar.spine.model import VertebraFrame

@@ -21,7 +21,7 @@ from spinemar.io.study import Study
 from spinemar.pages import template
 from spinemar.pages.identity import Identity, content_hash
 from spinemar.planning.grades.bone import BoneField, bone_field
-from spinemar.planning.grades.collisions import find_collisions
+from spinemar.planning.grades.contacts.collisions import find_collisions
 from spinemar.planning.grades.hu_profile import HuProfile, hu_profile
 from spinemar.planning.grades.surroundings import surroundings_of
 from spinemar.planning.plans.plan import Plan

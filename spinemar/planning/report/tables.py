@@ -16,9 +16,9 @@ from spinemar.planning.alignment.curves import Curve, alignment_of
 from spinemar.planning.constructs.bends import Bend, bend_table
 from spinemar.planning.constructs.cages import disc_height_mm
 from spinemar.planning.constructs.rods import min_bend_radius_mm, seat_mismatch_mm
-from spinemar.planning.grades.collisions import FACET, Collision
+from spinemar.planning.grades.contacts.collisions import FACET, Collision
+from spinemar.planning.grades.contacts.solid_contacts import hook_gaps_mm
 from spinemar.planning.grades.hu_profile import HuProfile
-from spinemar.planning.grades.solid_contacts import hook_gaps_mm
 from spinemar.planning.plans.plan import Plan
 from spinemar.planning.report.colours import css, grade_colour, ink_on
 from spinemar.planning.report.wording import (

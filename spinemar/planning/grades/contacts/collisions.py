@@ -14,7 +14,7 @@ from spinemar.implants.placement import Rod, Screw
 from spinemar.implants.shapes.rod import rod_curve
 from spinemar.implants.shapes.screw import head_pose
 from spinemar.implants.shapes.solids import FloatArray, perpendicular
-from spinemar.planning.grades.solid_contacts import solid_contacts
+from spinemar.planning.grades.contacts.solid_contacts import solid_contacts
 from spinemar.planning.plans.plan import Plan
 from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.volume import LabelVolume

@@ -1,0 +1,1 @@
+"""What touches what must not: implants among themselves, and joints."""
