@@ -308,11 +308,9 @@ def _shapes(plan: Plan) -> list[tuple[object, ...]]:
     return [(r.id, r.control_points, r.diameter_mm, r.material, r.model) for r in plan.rods]
 
 
-def _places(plan: Plan, side: str) -> list[tuple[object, ...]]:
-    return [
-        *((s.id, s.entry, s.tip, s.model) for s in plan.screws if s.side == side),
-        *((h.id, h.throat, h.shaft, h.model) for h in hooks_on_rod(plan, side)),
-    ]
+def _places(plan: Plan, side: str) -> list[object]:
+    screws = [(s.id, s.entry, s.tip, s.model) for s in plan.screws if s.side == side]
+    return [*screws, *hooks_on_rod(plan, side)]
 
 
 def ungraded(plan: Plan) -> Plan:
