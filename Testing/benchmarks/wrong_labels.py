@@ -2,9 +2,9 @@
 
 Our own segmentation of each CT, named by its hand-set landmarks, is spoilt in a known way: moved,
 mirrored, made fat or thin, cut, without pedicles, of another patient (moved onto the same
-vertebra), or its whole column named rightly or a level off. One vertebra between its neighbours is planned on them, as
-`spinemar plan --labels` does. Prints a Markdown table: what both screws are graded, and what is
-said.
+vertebra), or its whole column named rightly or a level off. One vertebra between its neighbours is
+planned on them, as `spinemar plan --labels` does. Prints a Markdown table: what both screws are
+graded, and what is said.
 Run: python Testing/benchmarks/wrong_labels.py [CT ...]
 """
 

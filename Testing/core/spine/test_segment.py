@@ -191,7 +191,7 @@ def test_only_edited_vertebrae_are_fitted_anew(plain):
     numbers[numbers == VERSE_IDS["T12"]] = 0  # erased
     body = np.argwhere(numbers == VERSE_IDS["L1"])
     forwards = model.labels.geometry.to_ras(body[:, ::-1])[:, 1]
-    numbers[tuple(body[forwards > forwards.max() - 4.0].T)] = 0  # its front is cut off
+    numbers[tuple(body[forwards > forwards.max() - 6.0].T)] = 0  # its front is cut off
     edited = LabelVolume(numbers, volume.ijk_to_ras)
     assert changed_levels(model.labels, model.labels) == ()
     changed = changed_levels(model.labels, edited)
