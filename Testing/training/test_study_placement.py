@@ -93,7 +93,7 @@ def test_arms_of_equal_metal_pair_what_is_alike(tmp_path):
     assert areas == {"realistic": [300.0, 600.0], "random": [310.0, 580.0]}
     one = placement.choose_arms(store, PlacementSettings("", (), pairs=1, metal="equal"), tmp_path)
     assert [store.rows[n]["metal_mm2"]["Ti-6Al-4V"][1] for n in one["realistic"]] == [300.0]
-    with pytest.raises(ValueError, match="2 pairs of one placement, not 3"):
+    with pytest.raises(ValueError, match="2 pairs of pairs with equal metal, not 3"):
         placement.choose_arms(store, PlacementSettings("", (), pairs=3, metal="equal"), tmp_path)
 
 

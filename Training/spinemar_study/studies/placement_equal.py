@@ -1,8 +1,9 @@
 """Arms of the placement study that differ in where the metal was and in nothing of how much.
 
-Constructs bring more metal into a slice than random bodies do, and more lost rays. For each
-realistic pair a random one is sought with as much metal in its slice, as many lost rays and the
-same main alloy; the pairs of pairs that are most alike make the two arms.
+Constructs bring more metal into a slice than random bodies do, and more lost rays. For as many
+realistic pairs as can be a random one is sought with as much metal in its slice, as many lost rays
+and the same main alloy; the pairs of pairs that are most alike make the two arms. What has no
+equal in the other arm, as the largest constructs, is in neither.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ _AREA_STEP = 0.15
 _LOST_STEP = 0.01
 """Share of all rays that counts as one."""
 _OTHER_ALLOY = 2.0
+_NEVER = 1e6
+_MOST_UNLIKE = 4.0
+"""Squared steps: what differs more is no pair of pairs."""
 _LEAST_MM2 = 1.0
 """Added to areas, so that a slice that just misses its metal has a logarithm."""
 
@@ -49,18 +53,20 @@ def equal_metal_arms(
     Raises
     ------
     ValueError
-        If the store has too few pairs of either placement.
+        If the store has too few pairs that are alike.
     """
-    fewest = min(len(by["realistic"]), len(by["random"]))
-    if fewest < count:
-        raise ValueError(f"The store has {fewest} pairs of one placement, not {count}.")
     amounts = {
         kind: [_amount(store, n, work / "amounts") for n in positions]
         for kind, positions in by.items()
     }
-    cost = difference(amounts["realistic"], amounts["random"])
-    rows, columns = linear_sum_assignment(cost)
-    best = np.argsort(cost[rows, columns], kind="stable")[:count]
+    unlike = difference(amounts["realistic"], amounts["random"])
+    # As many within the limit as can be; among those the most alike.
+    rows, columns = linear_sum_assignment(np.where(unlike <= _MOST_UNLIKE, unlike, _NEVER))
+    found = unlike[rows, columns]
+    alike = int((found <= _MOST_UNLIKE).sum())
+    if alike < count:
+        raise ValueError(f"The store has {alike} pairs of pairs with equal metal, not {count}.")
+    best = np.argsort(found, kind="stable")[:count]
     return {
         "realistic": [by["realistic"][rows[n]] for n in best],
         "random": [by["random"][columns[n]] for n in best],
