@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from spinemar.spine.labels.levels import VERSE_IDS
-from spinemar.spine.segmentation.cortex import MOST_PEELED_MM, peeled_to_cortex
+from spinemar.spine.straightening.cortex import MOST_PEELED_MM, peeled_to_cortex
 from spinemar.volume import CTVolume, LabelVolume
 from Testing.core.spine import spine_phantom as phantom
 

@@ -32,7 +32,6 @@ from spinemar.spine.labels.levels import (
 )
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.spine.segmentation.column import ColumnWall, column_wall
-from spinemar.spine.segmentation.cortex import peeled_to_cortex
 from spinemar.spine.segmentation.endplates import DiscSurfaces, body_labels, fit_endplates
 from spinemar.spine.segmentation.label_cleaning import clean_labels
 from spinemar.spine.segmentation.level_identification import LevelGuess, guess_levels, read_signs
@@ -45,6 +44,7 @@ from spinemar.spine.segmentation.posterior import (
 )
 from spinemar.spine.segmentation.profiles import Profiles, measure_profiles
 from spinemar.spine.segmentation.spacing import Evidence, find_boundaries, waist
+from spinemar.spine.straightening.cortex import peeled_to_cortex
 from spinemar.spine.straightening.rasterise import to_grid
 from spinemar.spine.straightening.straight import StraightSpine, straighten
 from spinemar.spine.straightening.track import (
