@@ -151,7 +151,7 @@ class PlacementSettings:
         Whether each arm takes the first pairs of its placement, with the metal that it brings,
         or pairs that are alike in the amount of metal and of lost rays.
     judge : str
-        Folder of XCIST's cases to score too (`python -m Testing.benchmarks.xcist make`); empty
+        Folder of the judge's cases to score too (Docs/judge.md says how they are made); empty
         for none.
     """
 

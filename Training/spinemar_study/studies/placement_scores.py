@@ -128,7 +128,7 @@ def _judge_cases(folder: Path) -> Iterator[OutOfDomainCase]:
     if not paths:
         raise InputError(
             f"There are no scans of the judge in {folder}.",
-            "Make them with: python -m Testing.benchmarks.xcist make.",
+            "Make them as Docs/judge.md says.",
         )
     for path in paths:
         facts = json.loads(path.read_text("utf-8"))
