@@ -13,6 +13,7 @@ import numpy as np
 from spinemar.dataset.pair_settings import PairSettings
 from spinemar.implants.catalogue import Catalogue
 from spinemar.implants.placement import (
+    SIDES,
     STANDARD_CEMENT,
     STANDARD_HOOK,
     STANDARD_WIRE,
@@ -27,7 +28,6 @@ from spinemar.planning.trajectories.sites import PedicleSite
 from spinemar.planning.vectors import as_point
 from spinemar.spine.labels.levels import SACRUM, usual_isthmus_mm
 
-_SIDES = ("left", "right")
 #: A usual lamina from the middle of the canal: beside the middle, its front behind it, as thick,
 #: its middle below the pedicles, half as high, and how far its front goes forwards for each mm up.
 _BESIDE_MM, _BEHIND_MM, _THICK_MM, _BELOW_MM, _HALF_HEIGHT_MM, _SLOPE = (
@@ -90,7 +90,7 @@ def _cements(
     """Draw cement in most of the bodies that hold screws, as for screws in porous bone."""
     model = catalogue.cement(STANDARD_CEMENT)
     found = []
-    for level in sorted({screw.level for screw in plan.screws} - {"", SACRUM}):
+    for level in _levels_with_screws(plan):
         if rng.random() > _CEMENTED_LEVEL:
             continue
         site = next(iter(pairs[level].values()))
@@ -131,7 +131,7 @@ def _hooks(
     way = str(rng.choice(WAYS))
     metal = plan.screws[0].material
     material = metal if metal in model.materials else model.materials[0]
-    sides = [side for side in _SIDES if any(screw.side == side for screw in plan.screws)]
+    sides = [side for side in SIDES if any(screw.side == side for screw in plan.screws)]
     made = []
     for side in sides:
         lamina, place = _usual_lamina(pairs[level], side)
@@ -146,15 +146,20 @@ def _wires(
     rng: np.random.Generator,
 ) -> list[Wire]:
     """Draw wires on both sides of one level of the construct."""
-    levels = sorted({screw.level for screw in plan.screws} - {"", SACRUM})
+    levels = _levels_with_screws(plan)
     if not levels:
         return []
     level, model = str(rng.choice(levels)), catalogue.wire(STANDARD_WIRE)
     material = str(rng.choice(model.materials))
     return [
         wire_around(*_usual_lamina(pairs[level], side), level, side, model, material)
-        for side in _SIDES
+        for side in SIDES
     ]
+
+
+def _levels_with_screws(plan: Plan) -> list[str]:
+    """Return the levels above the sacrum that hold screws, by name."""
+    return sorted({screw.level for screw in plan.screws} - {"", SACRUM})
 
 
 def _usual_lamina(
