@@ -13,7 +13,7 @@ from Testing.benchmarks.postop.calibrate import TRAINING, calibration
 from Testing.benchmarks.postop.kept import keep_rows, take_rows
 from Testing.benchmarks.postop.page import read_rows, write_page
 from Testing.benchmarks.postop.pairs import read_operated_pair
-from Testing.benchmarks.postop.scans import HOME, PATIENTS, all_specs, make_scan, read_scan
+from Testing.benchmarks.postop.scans import HOME, PATIENTS, all_specs, in_turn, make_scan, read_scan
 from Testing.benchmarks.postop.score import CASES, score_scans
 
 
@@ -34,7 +34,8 @@ def main() -> int:
     calibrate = tasks.add_parser("calibrate", help="how far the grades of a home folder are off")
     keep = tasks.add_parser("keep", help="put a home folder's rows into the repository")
     keep.add_argument("--code", default="", help="the commit that scored them")
-    take = tasks.add_parser("take", help="go on from the repository's rows")
+    take = tasks.add_parser("take", help="go on from the repository's rows of one code")
+    take.add_argument("--code", default="", help="the commit that scored them")
     for task in (make, score, page, calibrate, keep, take):
         task.add_argument("--home", type=Path, default=HOME, help="folder of all that is made")
     for task in (make, score):
@@ -58,7 +59,7 @@ def _make(options: argparse.Namespace) -> int:
 
 def _score(options: argparse.Namespace) -> int:
     rows = options.home / "rows"
-    own = sorted(path.parent for path in (options.home / "scans").glob("*/plan.json"))
+    own = in_turn(path.parent for path in (options.home / "scans").glob("*/plan.json"))
     sources = [(own, read_scan)]
     if options.pairs is not None:
         sources.append((sorted(p.parent for p in options.pairs.glob("*/facts.json")),
@@ -86,7 +87,7 @@ def _keep(options: argparse.Namespace) -> int:
 
 
 def _take(options: argparse.Namespace) -> int:
-    print(f"{take_rows(options.home)} scans and cases were taken.")
+    print(f"{take_rows(options.home, options.code)} scans and cases were taken.")
     return 0
 
 

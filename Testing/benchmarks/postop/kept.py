@@ -48,12 +48,38 @@ def keep_rows(home: Path, code: str, kept: Path = KEPT) -> int:
     return len(known)
 
 
-def take_rows(home: Path, kept: Path = KEPT) -> int:
-    """Write kept rows into a home folder that has none of that scan and case; returns how many."""
+def take_rows(home: Path, code: str, kept: Path = KEPT) -> int:
+    """Write kept rows into a home folder that has none of that scan and case.
+
+    Parameters
+    ----------
+    home : Path
+    code : str
+        Rows of this commit alone are taken: the truth of the validation patient is drawn by the
+        code too, and a table of several codes would say nothing.
+    kept : Path
+
+    Returns
+    -------
+    int
+        How many scans and cases were taken.
+
+    Raises
+    ------
+    InputError
+        If no rows of that code are kept.
+    """
+    known = {name: one for name, one in _read(kept).items() if one["code"] == code}
+    if not known:
+        codes = sorted({one["code"] for one in _read(kept).values()})
+        raise InputError(
+            f"No rows of code {code or '(none named)'} are kept.",
+            f"Name one of these: --code {', '.join(codes) or '(there are none)'}.",
+        )
     folder = home / "rows"
     folder.mkdir(parents=True, exist_ok=True)
     taken = 0
-    for name, one in _read(kept).items():
+    for name, one in known.items():
         path = folder / f"{name}.json"
         if path.is_file():
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from Testing.benchmarks.postop.before import vertebrae_before
 HOME = ROOT / "build" / "postop"
 METALS = {"titanium": "Ti-6Al-4V", "cobalt": "CoCrMo", "steel": "316L"}
 PATIENTS = ("crlm_1006", SAMPLE)
+_MOST_DRAWS = 20
 _LEVELS_EACH, _BEYOND_MM, _EARLIER_BEYOND_MM = 7, 45.0, 30.0
 _SPREAD = Spread(
     skipped_level=0.0,
@@ -114,10 +115,19 @@ class _Drawn:
 
 
 def all_specs(draws: int, patients: Sequence[str] = PATIENTS) -> Iterator[ScanSpec]:
-    """Yield every scan, metals in turn."""
-    for draw, patient, metal in itertools.product(range(draws), patients, METALS):
-        for part in range(2 if patient == SAMPLE else 1):
-            yield ScanSpec(patient, part, metal, draw)
+    """Yield every scan; whoever stops early has patients, parts and metals in equal shares."""
+    parts = [(name, part) for name in patients for part in range(2 if name == SAMPLE else 1)]
+    metals = list(METALS)
+    for draw, turn, (n, (name, part)) in itertools.product(
+        range(draws), range(len(metals)), enumerate(parts)
+    ):
+        yield ScanSpec(name, part, metals[(turn + n) % len(metals)], draw)
+
+
+def in_turn(folders: Iterable[Path]) -> list[Path]:
+    """Sort scans as `all_specs` makes them, others behind them by name."""
+    order = {spec.name: n for n, spec in enumerate(all_specs(_MOST_DRAWS))}
+    return sorted(folders, key=lambda folder: (order.get(folder.name, len(order)), folder.name))
 
 
 def make_scan(spec: ScanSpec, home: Path = HOME) -> Path:

@@ -18,6 +18,7 @@ from Testing.benchmarks.postop.before import vertebrae_before
 from Testing.benchmarks.postop.calibrate import calibration
 from Testing.benchmarks.postop.kept import keep_rows, take_rows
 from Testing.benchmarks.postop.page import tables
+from Testing.benchmarks.postop.scans import METALS, all_specs, in_turn
 from Testing.benchmarks.postop.score import CASES, Row
 from Testing.benchmarks.postop.tallies import weighted_kappa
 from Testing.benchmarks.postop.targets import targets_table
@@ -125,6 +126,17 @@ def test_vertebrae_lie_in_the_earlier_ct_as_the_patient_lay_then():
     assert set(np.unique(kept.labels)) == {0, VERSE_IDS["T12"], VERSE_IDS["L1"]}
 
 
+def test_whoever_stops_early_has_scored_patients_and_metals_in_equal_shares(tmp_path):
+    names = [spec.name for spec in all_specs(2)]
+    assert len(set(names)) == 18
+    for start in range(0, 18, 3):
+        some = names[start : start + 3]
+        assert {name.split("-")[2] for name in some} == set(METALS)
+        assert sum(patient_of(name) == "crlm_1006" for name in some) == 1
+    made = [tmp_path / name for name in (*sorted(names), "another")]
+    assert [folder.name for folder in in_turn(made)] == [*names, "another"]
+
+
 def test_rows_are_kept_with_their_code_and_taken_up_again(tmp_path):
     first, second, kept = tmp_path / "first", tmp_path / "second", tmp_path / "postop.json"
     (first / "rows").mkdir(parents=True)
@@ -136,10 +148,12 @@ def test_rows_are_kept_with_their_code_and_taken_up_again(tmp_path):
     assert keep_rows(first, "abc1234", kept) == 1
     told = json.loads(kept.read_text(), parse_constant=pytest.fail)  # no NaN: JSON has none
     assert told["own-test-01, known vertebrae"]["code"] == "abc1234"
-    assert take_rows(second, kept) == 1
+    with pytest.raises(InputError, match="abc1234"):  # a table of two codes is none
+        take_rows(second, "def5678", kept)
+    assert take_rows(second, "abc1234", kept) == 1
     again = [Row(**one) for one in json.loads((second / "rows" / name).read_text())]
     assert [str(row) for row in again] == [str(row) for row in rows]
-    assert take_rows(second, kept) == 0
+    assert take_rows(second, "abc1234", kept) == 0
     (second / "rows" / name).write_text("[]")
     assert keep_rows(second, "def5678", kept) == 1
     assert json.loads(kept.read_text())["own-test-01, known vertebrae"]["rows"] == []
