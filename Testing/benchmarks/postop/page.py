@@ -20,6 +20,9 @@ from Testing.benchmarks.postop.tallies import (
     holds_truth,
     is_certain,
     is_exact,
+    likeliest_letter,
+    near_limit,
+    off_mm,
     share,
     weighted_kappa,
     within_one,
@@ -62,6 +65,7 @@ def tables(rows: Sequence[Row]) -> str:
             targets_table(rows),
             _places(rows),
             _grades(rows),
+            _breaches(rows),
             _with_and_without_correction(rows),
             _grades_by("metal", rows, lambda row: _METALS[row.metal]),
             _grades_by("slices", rows, lambda row: f"{row.slice_mm:g} mm"),
@@ -130,6 +134,31 @@ def _grade_line(case: str, own: Sequence[Row]) -> str:
         f"{weighted_kappa(lettered):.2f}",
     ]
     return f"| {case} | {' | '.join(map(str, cells))} |"
+
+
+def _breaches(rows: Sequence[Row]) -> str:
+    """Say how far breaches are off, and what other letters the same ones could be given."""
+    heads = ("bone from", "graded", "breach too low by, mm", "standard deviation, mm",
+             "wrong letters", "of them 0.5 mm or less from a limit",
+             "letters that would change to the likeliest", "exact then")  # fmt: skip
+    lines = ["How far breaches are off:", "", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for case in CASES:
+        own = graded([r for r in rows if r.case == case])
+        if not own:
+            continue
+        off, wrong = off_mm(own), [r for r in own if not is_exact(r)]
+        likeliest = [replace(r, letter=likeliest_letter(r)) for r in own]
+        cells = [
+            len(own),
+            f"{off.mean():.2f}",
+            f"{off.std():.2f}",
+            len(wrong),
+            sum(map(near_limit, wrong)),
+            sum(a.letter != b.letter for a, b in zip(own, likeliest, strict=True)),
+            _percent(likeliest, is_exact),
+        ]
+        lines.append(f"| {case} | {' | '.join(map(str, cells))} |")
+    return "\n".join([*lines, ""])
 
 
 def _with_and_without_correction(rows: Sequence[Row]) -> str:

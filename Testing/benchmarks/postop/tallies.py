@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy import special
 
+from spinemar.planning.grades.gertzbein_robbins import RESOLVED_MM
 from Testing.benchmarks.postop.score import Row
 
 LETTERS = "ABCDE"
+# Largest breaches, mm, at which letters begin: B where a breach is seen at all.
+_LIMITS_MM = (RESOLVED_MM, 2.0, 4.0, 6.0)
+_NEAR_MM = 0.5
 
 
 def graded(rows: Sequence[Row]) -> list[Row]:
@@ -58,3 +63,20 @@ def weighted_kappa(rows: Sequence[Row]) -> float:
     chance = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
     expected = float((off * chance).sum())
     return 1.0 - float((off * table).sum()) / expected if expected else float("nan")
+
+
+def off_mm(rows: Sequence[Row]) -> np.ndarray:
+    """By how much breaches came out too low, mm."""
+    return np.array([row.true_breach - row.breach for row in rows])
+
+
+def near_limit(row: Row) -> bool:
+    """Whether the true breach lies so near to a letter's limit that half a millimetre decides."""
+    return min(abs(row.true_breach - limit) for limit in _LIMITS_MM) <= _NEAR_MM
+
+
+def likeliest_letter(row: Row) -> str:
+    """The letter with the most probability, of a breach that errs as the row says."""
+    ends = np.array([-np.inf, *_LIMITS_MM, np.inf])
+    below = special.ndtr((ends - row.breach) / np.hypot(row.fit_error, row.bone_error))
+    return LETTERS[int(np.argmax(np.diff(below)))]

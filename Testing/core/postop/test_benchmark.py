@@ -74,6 +74,15 @@ def test_the_correction_is_judged_on_the_same_scans_and_by_all_screws():
     assert "| uncorrected CT | 1 | 2 | 1 | 1 | 0 | 0 |" in lines
 
 
+def test_breaches_are_told_apart_from_letters():
+    """One near a limit, one far from it; the likeliest letter of a rough breach is another."""
+    sure = replace(_row("B", "C"), true_breach=1.8, breach=2.1, fit_error=0.1, bone_error=0.0)
+    rough = replace(_row("A", "B"), true_breach=-1.0, breach=0.4, fit_error=1.2, bone_error=1.6)
+    lines = tables([sure, rough]).splitlines()
+    # Too low by -0.3 and -1.4. Rough: A has 47 %, B 31 % of N(0.4, 2.0), so that A is exact.
+    assert "| known vertebrae | 2 | -0.85 | 0.55 | 2 | 1 | 1 | 50 % |" in lines
+
+
 def test_targets_say_plainly_what_is_not_met():
     good = [replace(_row("A", "A"), case=CASES[2], metal="CoCrMo") for _ in range(49)]
     missed = replace(_row("A", ""), case=CASES[2], metal="CoCrMo")
