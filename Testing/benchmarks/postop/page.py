@@ -33,6 +33,7 @@ from Testing.benchmarks.postop.truth import doubtful_levels, patient_of
 PAGE = ROOT / "Docs" / "postop.md"
 _FIRST, _LAST = "<!-- tables: begin -->", "<!-- tables: end -->"
 _METALS = {"Ti-6Al-4V": "titanium", "CoCrMo": "cobalt-chrome", "316L": "steel"}
+_LEAST_TO_DIVIDE = 60
 _SEVERITIES = ("mild", "middle", "severe")
 
 
@@ -59,7 +60,14 @@ def read_rows(home: Path) -> list[Row]:
 
 
 def tables(rows: Sequence[Row]) -> str:
-    """Return all tables as Markdown."""
+    """Return all tables as Markdown; those by group only of as many screws as divide."""
+    groups = [
+        _grades_by("metal", rows, lambda row: _METALS[row.metal]),
+        _grades_by("slices", rows, lambda row: f"{row.slice_mm:g} mm"),
+        _grades_by("artifacts", rows, _severity_of(rows)),
+        _grades_by("scanner", rows, _scanner),
+    ]
+    screws = {(row.scan, row.screw) for row in rows if row.screw}
     return "\n".join(
         [
             targets_table(rows),
@@ -67,10 +75,7 @@ def tables(rows: Sequence[Row]) -> str:
             _grades(rows),
             _breaches(rows),
             _with_and_without_correction(rows),
-            _grades_by("metal", rows, lambda row: _METALS[row.metal]),
-            _grades_by("slices", rows, lambda row: f"{row.slice_mm:g} mm"),
-            _grades_by("artifacts", rows, _severity_of(rows)),
-            _grades_by("scanner", rows, _scanner),
+            *(groups if len(screws) >= _LEAST_TO_DIVIDE else ()),
             _refusals(rows),
             *(_confusion(rows, case) for case in CASES),
         ]
@@ -131,7 +136,7 @@ def _grade_line(case: str, own: Sequence[Row]) -> str:
         _percent(lettered, holds_truth),
         len(certain),
         _percent(certain, is_exact),
-        f"{weighted_kappa(lettered):.2f}",
+        f"{weighted_kappa(lettered):.2f}" if lettered else "-",
     ]
     return f"| {case} | {' | '.join(map(str, cells))} |"
 
@@ -165,6 +170,8 @@ def _with_and_without_correction(rows: Sequence[Row]) -> str:
     """Compare both on the same scans, and count of all screws, so that no refusal helps."""
     cases = CASES[3:]
     both = set.intersection(*({r.scan for r in rows if r.case == case} for case in cases))
+    if not both:
+        return ""
     lines = ["With and without the correction, on the same scans, of all screws whose grade is "
              "known:", "", "| bone from | scans | screws | found | graded | exact | within one |",
              "|---|---|---|---|---|---|---|"]  # fmt: skip
@@ -237,11 +244,11 @@ def _refusals(rows: Sequence[Row]) -> str:
 def _kind_of(reason: str) -> str:
     """Return a reason without names and numbers."""
     for words, kind in (
+        ("cannot be right", "labels do not agree with the CT"),  # "lies on an edge of bone"
         ("edge", "cut off by the volume's edge"),
         ("leaves the volume", "cut off by the volume's edge"),
         ("was not found", "pedicle not found, or with little confidence"),
         ("pedicle of", "pedicle not found, or with little confidence"),
-        ("cannot be right", "labels do not agree with the CT"),
         ("does not pass", "misses the pedicle of the bone"),
         ("does not lie behind", "no head found behind it"),
         ("No head", "no head found behind it"),

@@ -83,6 +83,28 @@ def test_breaches_are_told_apart_from_letters():
     assert "| known vertebrae | 2 | -0.85 | 0.55 | 2 | 1 | 1 | 50 % |" in lines
 
 
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (
+            "The segmentation of T12 cannot be right. Only 70 % of its labels' border lies on an "
+            "edge of bone in the CT.",
+            "labels do not agree with the CT",
+        ),
+        ("T11 is cut off by the volume's edge.", "cut off by the volume's edge"),
+    ],
+)
+def test_labels_without_edges_are_not_cut_off_by_an_edge(reason, kind):
+    assert f"| known vertebrae | {kind} | 1 |" in tables([_row("A", "-", reason=reason)])
+
+
+@pytest.mark.parametrize("count", [6, 70])
+def test_few_screws_are_not_divided_into_groups(count):
+    rows = [replace(_row("A", "A"), screw=f"L1-left-{n}") for n in range(count)]
+    assert ("| known vertebrae | steel | 70 |" in tables(rows)) == (count == 70)
+    assert ("Grades by metal" in tables(rows)) == (count == 70)
+
+
 def test_targets_say_plainly_what_is_not_met():
     good = [replace(_row("A", "A"), case=CASES[2], metal="CoCrMo") for _ in range(49)]
     missed = replace(_row("A", ""), case=CASES[2], metal="CoCrMo")
