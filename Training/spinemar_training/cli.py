@@ -362,6 +362,40 @@ def add_metal(
         typer.echo(str(path))
 
 
+@app.command()
+def fusion(
+    lessons: Annotated[Path, typer.Argument(help="Folder of lessons.")],
+    output: Output,
+    start: Start = None,
+    seconds: Annotated[float, typer.Option(min=1, help="Time to train.")] = 1200.0,
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 6e-4,
+    held_out: Annotated[str, typer.Option(help="Part of the names to score on, not learn.")] = "",
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Train the network that takes the patient's earlier CT in."""
+    from spinemar_training.runs.fusion_runs import picture_errors, train_fusion
+
+    files = sorted(lessons.glob("*.npz"))
+    kept = [path for path in files if held_out and held_out in path.name]
+    learned = [path for path in files if path not in kept]
+    weights = train_fusion(
+        learned, output, start=start, seconds=seconds, learning_rate=learning_rate, seed=seed
+    )
+    typer.echo(json.dumps(picture_errors(weights, kept or learned)))
+
+
+@app.command(name="add-fusion")
+def add_fusion(
+    weights: Annotated[Path, typer.Argument(help="Weights of the fusion network.")],
+    model: Annotated[Path, typer.Option(help="Folder of the model that gets it.")],
+) -> None:
+    """Write the fusion network's ONNX file into a model's folder and name it in its manifests."""
+    from spinemar_training.shipping.export import add_fusion as add
+
+    for path in add(weights, model):
+        typer.echo(str(path))
+
+
 def main() -> None:
     """Entry point: errors become a sentence and an exit code."""
     run(app)

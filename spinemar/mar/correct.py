@@ -210,7 +210,7 @@ def _with_earlier(
     with run.watch.stage("registration"):
         laid = run.lay_over(plain.hu, earlier, progress, cancel)
         slices = run.laid_slices(laid, touched)
-    pictures = FusedPictures(kept, slices)
+    pictures = FusedPictures(kept, slices, worker.fusion())
     done = run.all_slices(worker.with_pictures(pictures), touched, progress, cancel)
     refused = run.left_alone(done.reports)
     if refused.size:

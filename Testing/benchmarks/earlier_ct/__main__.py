@@ -1,4 +1,4 @@
-"""``python -m Testing.benchmarks.earlier_ct make | score | refuse | page | sheet``."""
+"""``python -m Testing.benchmarks.earlier_ct make | score | refuse | page | sheet | lessons``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def main() -> int:
     sheet = tasks.add_parser("sheet", help="draw pairs that were scored")
     sheet.add_argument("names", nargs="+")
     sheet.add_argument("--output", type=Path, required=True)
-    for task in (make, score, refuse, page, sheet):
+    lessons = tasks.add_parser("lessons", help="slices of the training patients to learn from")
+    lessons.add_argument("--count", type=int, default=24, help="constructs a patient")
+    for task in (make, score, refuse, page, sheet, lessons):
         task.add_argument("--home", type=Path, default=HOME, help="folder of all that is made")
     for task in (make, score, page):
         task.add_argument("--only", default="", help="part of a pair's name")
@@ -105,7 +107,24 @@ def _sheet(options: argparse.Namespace) -> int:
     return 0
 
 
-_TASKS = {"make": _make, "score": _score, "refuse": _refuse, "page": _page, "sheet": _sheet}
+def _lessons(options: argparse.Namespace) -> int:
+    from Testing.benchmarks.earlier_ct.making.lessons import LESSONS, PATIENTS, make_lessons
+
+    for number in range(options.count):
+        for patient in PATIENTS:
+            for name in make_lessons(patient, [number], options.home / LESSONS, options.home):
+                print(name, flush=True)
+    return 0
+
+
+_TASKS = {
+    "make": _make,
+    "score": _score,
+    "refuse": _refuse,
+    "page": _page,
+    "sheet": _sheet,
+    "lessons": _lessons,
+}
 
 
 if __name__ == "__main__":

@@ -22,15 +22,18 @@ from torch import Tensor, nn
 from spinemar.base.atomic_files import atomic_path
 from spinemar.base.json_text import known_ones, read_json, shown
 from spinemar.errors import InputError
+from spinemar.mar.earlier import candidates as fusion_seen
 from spinemar.mar.inpainters.models.manifest import SCHEMA
 from spinemar.mar.inpainters.models.runtime import onnx_runtime
 from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.mar.result import PIPELINE_VERSION
 from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS, STANDARD_VIEWS
+from spinemar_training.data.lessons import LESSON_PIXEL_MM
 from spinemar_training.metal import encoding as metal_encoding
 from spinemar_training.metal.runs import build_metal
 from spinemar_training.networks.features import HIGH_HU, LOW_HU, N_FEATURES, PIXEL_MM, SCALE_HU
 from spinemar_training.run_settings import RunSettings
+from spinemar_training.runs.fusion_runs import build_fusion
 from spinemar_training.runs.running import RESIDUAL_VIEWS, build_generator, build_prior
 from spinemar_training.shipping.half_storage import round_to_half, store_halved
 
@@ -41,7 +44,8 @@ PARITY = {"fp32": 1e-4, "fp16": 2e-2}
 MARGIN_MM = 24.0
 _BINS_CONTEXT = 32
 _FACTS = (
-    "version", "licence", "training_data", "gate", "trained_on", "metal_trained_on", "validation",
+    "version", "licence", "training_data", "gate", "trained_on", "metal_trained_on",
+    "fusion_trained_on", "validation",
     "metrics",
 )  # fmt: skip
 
@@ -218,6 +222,25 @@ def _export_metal(weights: Path, path: Path) -> dict[str, Any]:
     }
 
 
+def _export_fusion(weights: Path, path: Path) -> dict[str, Any]:
+    """Write the fusion network and return its manifest entry; 32 bits, as it is small."""
+    network = round_to_half(build_fusion(weights))
+    multiple = network.unet.multiple
+    axes = {0: "B", 2: "H", 3: "W"}
+    sample = torch.rand(1, fusion_seen.N_FEATURES, 2 * multiple, 3 * multiple)
+    other = torch.rand(2, fusion_seen.N_FEATURES, 3 * multiple, 2 * multiple)
+    entry = _written_once(
+        network, network, path, ({"features": sample}, axes), ("maps", axes), {"features": other}
+    )
+    return {
+        **entry,
+        "inputs": {"features": ["B", fusion_seen.N_FEATURES, "H", "W"]},
+        "outputs": {"maps": ["B", fusion_seen.N_MAPS, "H", "W"]},
+        "normalisation": {"own_hu": fusion_seen.OWN_HU},
+        "settings": {"multiple": multiple, "pixel_mm": LESSON_PIXEL_MM},
+    }
+
+
 def add_metal(weights: Path, folder: Path) -> list[Path]:
     """Put a metal network into a model's folder: every manifest there names it.
 
@@ -226,11 +249,25 @@ def add_metal(weights: Path, folder: Path) -> list[Path]:
     list of Path
         The manifests.
     """
-    entry = _export_metal(weights, folder / "metal.onnx")
+    return _named_in_all(folder, "metal", _export_metal(weights, folder / "metal.onnx"))
+
+
+def add_fusion(weights: Path, folder: Path) -> list[Path]:
+    """Put a fusion network into a model's folder: every manifest there names it.
+
+    Returns
+    -------
+    list of Path
+        The manifests.
+    """
+    return _named_in_all(folder, "fusion", _export_fusion(weights, folder / "fusion.onnx"))
+
+
+def _named_in_all(folder: Path, role: str, entry: dict[str, Any]) -> list[Path]:
     manifests = sorted(folder.glob("manifest*.json"))
     for path in manifests:
         content = json.loads(path.read_text(encoding="utf-8"))
-        content["networks"]["metal"] = entry
+        content["networks"][role] = entry
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return manifests

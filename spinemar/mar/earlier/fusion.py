@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,22 @@ class Earlier:
     shown: Mask
 
 
+class Fuse(Protocol):
+    """Fuses slices that share a transform; parameters and result as of `fused`."""
+
+    def __call__(
+        self,
+        slice_cache: SliceCache,
+        ks: Sequence[int],
+        grounds: Sequence[Float],
+        earlier: Sequence[Earlier],
+        traces: Sequence[Mask],
+        /,
+    ) -> list[tuple[Float, Float]]:
+        """Return pictures in HU, and weights of the earlier CT from 0 to 1."""
+        ...
+
+
 def fused(
     slice_cache: SliceCache,
     ks: Sequence[int],
@@ -83,7 +100,7 @@ def fused(
     near = slice_cache.get("nearness", ks)
     details, reaches = [], []
     for ground, one, nearness in zip(grounds, earlier, near, strict=True):
-        reach = _reach(nearness, one.shown & ~_near_air(one.hu, ground, pixel), pixel)
+        reach = reach_of(nearness, one.shown & ~_near_air(one.hu, ground, pixel), pixel)
         reach *= likeness(one.hu, ground, one.shown & (nearness > 0), pixel)
         details.append(reach * _detail(one.hu - ground, one.shown, pixel))
         reaches.append(reach)
@@ -104,8 +121,16 @@ def fused(
     return found
 
 
-def _reach(nearness: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Float:
-    """Weight by distance: full near metal, fading beyond, and towards what is not shown."""
+def reach_of(nearness: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Float:
+    """Weight by distance: full near metal, fading beyond, and towards what is not shown.
+
+    Parameters
+    ----------
+    nearness : ndarray of float32, shape (rows, columns)
+        Distance from metal, mm.
+    shown : ndarray of bool, same shape
+    pixel_mm : (row spacing, column spacing)
+    """
     fade = np.clip((NONE_MM - nearness) / (NONE_MM - FULL_MM), 0.0, 1.0)
     sigma = (_EDGE_MM / _FWHM / pixel_mm[0], _EDGE_MM / _FWHM / pixel_mm[1])
     inner = ndimage.binary_erosion(shown, iterations=2, border_value=1)
@@ -139,13 +164,11 @@ def likeness(earlier: Float, ground: Float, compared: Mask, pixel_mm: tuple[floa
         One half where they differ by 130 HU over 7 mm, from -300 to 700 HU.
     """
     difference = np.clip(earlier, *_COMPARED_HU) - np.clip(ground, *_COMPARED_HU)
-    coarse = _local_mean(difference, compared, _COMPARED_MM, pixel_mm) / np.float32(_DIFFERENT_HU)
+    coarse = local_mean(difference, compared, _COMPARED_MM, pixel_mm) / np.float32(_DIFFERENT_HU)
     return np.asarray(1.0 / (1.0 + coarse**4), dtype=np.float32)
 
 
-def _local_mean(
-    values: Float, known: Mask, width_mm: float, pixel_mm: tuple[float, float]
-) -> Float:
+def local_mean(values: Float, known: Mask, width_mm: float, pixel_mm: tuple[float, float]) -> Float:
     """Return the mean of what is known about each pixel, under a Gaussian of that full width."""
     sigma = (width_mm / _FWHM / pixel_mm[0], width_mm / _FWHM / pixel_mm[1])
     total = ndimage.gaussian_filter(
@@ -158,7 +181,7 @@ def _local_mean(
 def _detail(difference: Float, shown: Mask, pixel_mm: tuple[float, float]) -> Float:
     """Return what of a difference is finer than `_DETAIL_MM`, where it is shown."""
     kept = np.clip(difference, -_MOST_DETAIL_HU, _MOST_DETAIL_HU)
-    coarse = _local_mean(kept, shown, _DETAIL_MM, pixel_mm)
+    coarse = local_mean(kept, shown, _DETAIL_MM, pixel_mm)
     return np.asarray(np.where(shown, kept - coarse, 0.0), dtype=np.float32)
 
 

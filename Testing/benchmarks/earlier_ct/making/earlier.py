@@ -92,10 +92,10 @@ def draw_earlier(
     hu = np.zeros(grid.shape, np.float32)
     for k in range(grid.shape[0]):
         for offset in (np.arange(planes) - (planes - 1) / 2) / planes:
-            hu[k] += _plane(alone, posture, grid, k + float(offset))
+            hu[k] += plane_of(alone, posture, grid, k + float(offset))
     hu /= np.float32(planes)
     _put_table(hu, protocol)
-    return CTVolume(_read_out(hu, protocol, rng), grid.ijk_to_ras)
+    return CTVolume(read_out(hu, protocol, rng), grid.ijk_to_ras)
 
 
 def without_surroundings(volume: CTVolume) -> CTVolume:
@@ -131,8 +131,10 @@ def _grid(anatomy: CTVolume, posture: Posture, protocol: EarlierProtocol,
     return GridGeometry((count, protocol.matrix, protocol.matrix), affine)
 
 
-def _plane(volume: CTVolume, posture: Posture, grid: GridGeometry, k: float) -> NDArray[np.float32]:
-    """One plane; the map is worked out at every eighth pixel and interpolated between."""
+def plane_of(
+    volume: CTVolume, posture: Posture, grid: GridGeometry, k: float
+) -> NDArray[np.float32]:
+    """Sample one plane; the map is worked out at every eighth pixel and interpolated between."""
     size = grid.shape[1]
     nodes = np.arange(0, size + _NODE_PX, _NODE_PX, dtype=np.float64)
     j, i = np.meshgrid(nodes, nodes, indexing="ij")
@@ -154,9 +156,9 @@ def _put_table(hu: NDArray[np.float32], protocol: EarlierProtocol) -> None:
     hu[:, top:bottom] = np.maximum(hu[:, top:bottom], _TABLE_HU)
 
 
-def _read_out(hu: NDArray[np.float32], protocol: EarlierProtocol, rng: np.random.Generator
+def read_out(hu: NDArray[np.float32], protocol: EarlierProtocol, rng: np.random.Generator
               ) -> NDArray[np.float32]:  # fmt: skip
-    """Kernel and noise; noise is as fine as the kernel."""
+    """Apply kernel and noise; noise is as fine as the kernel."""
     sigma = abs(protocol.blur_mm) / protocol.pixel_mm
     grain = 0.9 if protocol.blur_mm > 0 else 0.5
     noise = ndimage.gaussian_filter(

@@ -52,11 +52,9 @@ def _make(spec: PairSpec, whole: CleanPatient, folder: Path) -> None:
     choices = whole.neighbours()
     levels = choices[(spec.number * 2 + spec.number // 3) % len(choices)]
     sites = [s for s in whole.sites if s.level in levels]
-    heights = [float(s.isthmus[2]) for s in sites]
-    low, high = min(heights) - _BEYOND_MM, max(heights) + _BEYOND_MM
-    patient = whole.between(low - _AROUND_MM, high + _AROUND_MM)
-    grid = _scan_grid(patient.volume, low, high, spec.slice_mm)
-    plan = _plan(spec, sites, rng)
+    patient, (low, high) = around(whole, sites)
+    grid = scan_grid(patient.volume, low, high, spec.slice_mm)
+    plan = drawn_plan(spec, sites, rng)
     scanner = draw_scanner(rng)
     posture, posture_facts = draw_posture(patient.labels, rng)
     anatomy = operate(patient, levels, plan, grid, rng)
@@ -99,14 +97,23 @@ def _make(spec: PairSpec, whole: CleanPatient, folder: Path) -> None:
     write_pair(folder, pair, plan)
 
 
-def _scan_grid(volume: CTVolume, low: float, high: float, slice_mm: float) -> GridGeometry:
+def around(
+    whole: CleanPatient, sites: Sequence[PedicleSite]
+) -> tuple[CleanPatient, tuple[float, float]]:
+    """Return the patient about these sites, and the two heights (RAS mm) that are scanned."""
+    heights = [float(s.isthmus[2]) for s in sites]
+    low, high = min(heights) - _BEYOND_MM, max(heights) + _BEYOND_MM
+    return whole.between(low - _AROUND_MM, high + _AROUND_MM), (low, high)
+
+
+def scan_grid(volume: CTVolume, low: float, high: float, slice_mm: float) -> GridGeometry:
     """Slices of the scan on the patient's own pixels."""
     affine = volume.ijk_to_ras.copy()
     affine[2, 2], affine[2, 3] = slice_mm, low
     return GridGeometry((round((high - low) / slice_mm) + 1, *volume.hu.shape[1:]), affine)
 
 
-def _plan(spec: PairSpec, sites: Sequence[PedicleSite], rng: np.random.Generator) -> Plan:
+def drawn_plan(spec: PairSpec, sites: Sequence[PedicleSite], rng: np.random.Generator) -> Plan:
     catalogue = load_catalogue()
     construct = ConstructSettings(
         material=spec.metal,

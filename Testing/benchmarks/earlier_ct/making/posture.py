@@ -22,6 +22,8 @@ TURN_DEG, SHIFT_MM = 2.5, 2.0
 """Standard deviations of a vertebra's motion, each axis; neighbours correlate by half, so that
 their motion against each other is as large."""
 SOFT_MM = (6.0, 8.0)
+RESIDUAL_MM, RESIDUAL_DEG, RESIDUAL_SOFT_MM = 0.35, 0.4, (1.0, 5.0)
+"""What a registration leaves: by axis, of a vertebra (median over scans) and of soft tissue."""
 _BODY_TURN_DEG, _BODY_SHIFT_MM = 2.0, (15.0, 15.0, 40.0)
 _LATTICE_MM, _SOFT_NODES_MM = 3.0, 60.0
 _FIXED_TO_MM, _FREE_FROM_MM = 2.0, 20.0
@@ -92,6 +94,35 @@ def draw_posture(labels: LabelVolume, rng: np.random.Generator) -> tuple[Posture
     }
     shifts = np.ascontiguousarray(np.moveaxis(shift, -1, 0), np.float32)
     return Posture(body, lattice, shifts), facts
+
+
+def draw_residuals(labels: LabelVolume, count: int, rng: np.random.Generator) -> list[Posture]:
+    """Draw what registrations leave: how far off the earlier CT still lies, point by point."""
+    lattice = _lattice(labels.geometry)
+    points = _nodes(lattice)
+    there = _sampled(labels, points)
+    distances = {
+        int(number): ndimage.distance_transform_edt(there != number, sampling=_LATTICE_MM)
+        for number in np.unique(there[there > 0])
+    }
+    centres = {n: points[there == n].mean(axis=0) for n in distances}
+    shares = {n: 1.0 / np.maximum(d, 1.0) ** 4 for n, d in distances.items()}
+    weight = sum(shares.values(), np.full(lattice.shape, 1e-12))
+    nearest = np.min([*distances.values(), np.full(lattice.shape, np.inf)], axis=0)
+    free = np.clip((nearest - _FIXED_TO_MM) / (_FREE_FROM_MM - _FIXED_TO_MM), 0.0, 1.0)
+    found = []
+    for _ in range(count):
+        left = np.exp(rng.normal(np.log(RESIDUAL_MM), 0.6))
+        shift = np.zeros((*lattice.shape, 3))
+        for number, share in shares.items():
+            motion = _about(centres[number], RESIDUAL_DEG * rng.normal(size=3))
+            motion[:3, 3] += left * rng.normal(size=3)
+            shift += share[..., None] * (rigidly(motion, points) - points)
+        shift /= weight[..., None]
+        shift += free[..., None] * _soft(lattice, float(rng.uniform(*RESIDUAL_SOFT_MM)), rng)
+        shifts = np.ascontiguousarray(np.moveaxis(shift, -1, 0), np.float32)
+        found.append(Posture(np.eye(4), lattice, shifts))
+    return found
 
 
 def _lattice(grid: GridGeometry) -> GridGeometry:

@@ -45,7 +45,7 @@ def own_scan(
     anatomy: CTVolume, implants: Implants, scanner: ScannerSettings, seed: int
 ) -> tuple[CTVolume, CTVolume]:
     """The scan and its truth by the project's own fan beam."""
-    first, last = _with_metal(anatomy, implants)
+    first, last = with_metal(anatomy, implants)
     made = simulate_scan(anatomy, implants, scanner, seed, slices=slice(first, last))
     assert made.truth is not None
     return _beside_metal(anatomy, scanner, seed, first, made.volume.hu, made.truth.hu)
@@ -56,7 +56,7 @@ def xcist_scan(
 ) -> tuple[CTVolume, CTVolume]:
     """The scan and its truth by XCIST."""
     install()
-    first, last = _with_metal(anatomy, implants)
+    first, last = with_metal(anatomy, implants)
     slices = [
         _xcist_slice(anatomy, plan, k, xcist_protocol(anatomy, scanner, seed + k))
         for k in range(first, last)
@@ -68,7 +68,7 @@ def xcist_scan(
     return _beside_metal(anatomy, scanner, seed, first, scan, truth)
 
 
-def _with_metal(anatomy: CTVolume, implants: Implants) -> tuple[int, int]:
+def with_metal(anatomy: CTVolume, implants: Implants) -> tuple[int, int]:
     """First slice with metal, and the first one after it."""
     amount = sum(implants.values(), np.zeros(anatomy.hu.shape, np.float32))
     found = np.flatnonzero(amount.max(axis=(1, 2)) >= _LEAST_METAL)

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import ModelError
+from spinemar.mar.earlier.fusion import Fuse, fused
+from spinemar.mar.inpainters.learned.fusion_network import FusionNetwork
 from spinemar.mar.inpainters.learned.pictures import NetworkPictures, PriorPictures
 from spinemar.mar.inpainters.learned.prior_network import PriorNetwork
 from spinemar.mar.inpainters.learned.sinogram_network import SinogramNetwork, ThreeSlices
@@ -71,6 +73,8 @@ class LearnedInpainter:
         self._manifest = manifest
         self.gate: GateParameters = manifest.gate
         threads = ThreadPlan.for_machine(most_workers=_MOST_WORKERS).threads_each
+        self._device, self._threads = device, threads
+        self._fusion: FusionNetwork | None = None
         self._sessions = [NetworkSession(manifest.prior, device, threads=threads)]
         prior = PriorNetwork(manifest.prior, self._sessions[0])
         self.pictures: PriorPictures = NetworkPictures(prior)
@@ -86,6 +90,20 @@ class LearnedInpainter:
         other = copy(self)
         other.pictures = pictures
         return other
+
+    def fusion(self) -> Fuse:
+        """Return how an earlier CT is taken in: by the model's network, or by rule.
+
+        The network's hash is among the facts from here on.
+        """
+        network = self._manifest.fusion
+        if network is None:
+            return fused
+        if self._fusion is None:
+            session = NetworkSession(network, self._device, threads=self._threads)
+            self._fusion = FusionNetwork(network, session)
+            self._sessions.append(session)
+        return self._fusion.fused
 
     def without_generator(self) -> LearnedInpainter:
         """Return the prior alone, matched to the measured rays: nearly as good, and quicker."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.mar.earlier.fusion import Earlier, fused
+from spinemar.mar.earlier.fusion import Earlier, Fuse, fused
 from spinemar.mar.earlier.slices import LaidSlices
 from spinemar.mar.inpainters.learned.prior_network import PriorNetwork
 from spinemar.mar.pipeline.slab import Slab
@@ -74,6 +74,8 @@ class FusedPictures:
     ----------
     source : PriorPictures
     laid : LaidSlices
+    fuse : callable
+        How far the earlier CT is believed: a model's network, or by default the rule.
 
     Attributes
     ----------
@@ -81,9 +83,10 @@ class FusedPictures:
         What the earlier CT showed in each slice, and how far it was believed.
     """
 
-    def __init__(self, source: PriorPictures, laid: LaidSlices) -> None:
+    def __init__(self, source: PriorPictures, laid: LaidSlices, fuse: Fuse = fused) -> None:
         self._source = source
         self._laid = laid
+        self._fuse = fuse
         self._lock = threading.Lock()
         self.slices: dict[int, tuple[Float, Float]] = {}
 
@@ -96,7 +99,7 @@ class FusedPictures:
             slice_cache.raise_if_cancelled()
             with slice_cache.watch.stage("earlier CT"):
                 earlier = [Earlier(*self._laid.of(k)) for k in ks]
-                made = fused(
+                made = self._fuse(
                     slice_cache, ks, [grounds[k] for k in ks], earlier, [traces[k] for k in ks]
                 )
             for k, one, (picture, weight) in zip(ks, earlier, made, strict=True):

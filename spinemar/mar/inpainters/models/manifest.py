@@ -6,7 +6,8 @@ manifest.json::
      "licence": ..., "geometry": {"views": 720, "bins": 736, "bins_per_fov": 512},
      "gate": {...},                          (optional, see gate.GateParameters)
      "networks": {"prior": {...}, "generator": {...},        (at least one of these two)
-                  "metal": {...}},                           (optional: outlines the metal)
+                  "metal": {...},                            (optional: outlines the metal)
+                  "fusion": {...}},                          (optional: takes an earlier CT in)
      ... any further facts: training_data, metrics, ...}
 
 and of each network::
@@ -38,7 +39,7 @@ from spinemar.mar.result import PIPELINE_VERSION
 from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS, STANDARD_VIEWS
 
 SCHEMA = "spinemar-model/1"
-_ROLES = ("prior", "generator", "metal")
+_ROLES = ("prior", "generator", "metal", "fusion")
 _MAX_MANIFEST_BYTES = 1 << 20
 _MAX_NETWORK_BYTES = 512 << 20
 
@@ -52,7 +53,7 @@ class Network:
     Parameters
     ----------
     role : str
-        "prior", "generator" or "metal".
+        "prior", "generator", "metal" or "fusion".
     file : str
         Name of the file, for messages.
     data : bytes
@@ -92,6 +93,7 @@ class Manifest:
     prior: Network | None
     generator: Network | None
     metal: Network | None
+    fusion: Network | None
     facts: Mapping[str, Any]
 
     @property
@@ -127,6 +129,7 @@ def load_manifest(path: Path) -> Manifest:
         prior=loaded.get("prior"),
         generator=loaded.get("generator"),
         metal=loaded.get("metal"),
+        fusion=loaded.get("fusion"),
         facts=content,
     )
 
@@ -162,7 +165,8 @@ def _fitting_content(path: Path) -> tuple[Path, Mapping[str, Any]]:
     networks = _mapping(content, "networks", path)
     if not set(networks) & {"prior", "generator"} or set(networks) - set(_ROLES):
         raise _unfit(
-            path, "must describe a network called prior or generator, and no other but metal"
+            path,
+            "must describe a network called prior or generator, and no other but metal and fusion",
         )
     return path, content
 
