@@ -14,7 +14,7 @@ from spinemar_training.networks.fusion import FusionNetwork
 _UNIT_HU = 100.0
 _REACH, _NEARNESS = 4, 6
 """Planes of the features: how far the earlier CT may be used; distance from metal by 50 mm."""
-_NEAR, _NEAR_WEIGHT, _CHANGED_WEIGHT = 0.4, 2.0, 3.0
+_NEAR, _NEAR_WEIGHT, _CHANGED_WEIGHT = 0.4, 2.0, 20.0
 _COARSE_PX, _COARSE_WEIGHT = 8, 2.0
 _LARGEST_GRADIENT = 0.5
 

@@ -12,6 +12,7 @@ import copy
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -249,28 +250,31 @@ def add_metal(weights: Path, folder: Path) -> list[Path]:
     list of Path
         The manifests.
     """
-    return _named_in_all(folder, "metal", _export_metal(weights, folder / "metal.onnx"))
+    entry = _export_metal(weights, folder / "metal.onnx")
+    return _named(sorted(folder.glob("manifest*.json")), "metal", entry)
 
 
 def add_fusion(weights: Path, folder: Path) -> list[Path]:
-    """Put a fusion network into a model's folder: every manifest there names it.
+    """Put a fusion network into a model's folder: the model that is used unasked names it.
+
+    The others refine the filled rays afterwards: with them it was not tried.
 
     Returns
     -------
     list of Path
-        The manifests.
+        The manifest.
     """
-    return _named_in_all(folder, "fusion", _export_fusion(weights, folder / "fusion.onnx"))
+    entry = _export_fusion(weights, folder / "fusion.onnx")
+    return _named([folder / "manifest.json"], "fusion", entry)
 
 
-def _named_in_all(folder: Path, role: str, entry: dict[str, Any]) -> list[Path]:
-    manifests = sorted(folder.glob("manifest*.json"))
+def _named(manifests: Sequence[Path], role: str, entry: dict[str, Any]) -> list[Path]:
     for path in manifests:
         content = json.loads(path.read_text(encoding="utf-8"))
         content["networks"][role] = entry
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return manifests
+    return list(manifests)
 
 
 def read_facts(path: Path) -> dict[str, Any]:

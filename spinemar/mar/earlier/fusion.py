@@ -1,4 +1,6 @@
-"""The prior picture with the earlier CT's detail, where the measured rays bear it out.
+"""The prior picture with the earlier CT's detail, where the measured rays bear it out: by rule.
+
+It serves models that have no network for it (`candidates.py`).
 
 Coarse structure is the network's and the kept rays'; what is finer comes from the earlier CT
 near metal. How far it is believed is measured, not learned: the rays that metal did not spoil
