@@ -4,8 +4,10 @@ Our own segmentation of each CT, named by its hand-set landmarks, is spoilt in a
 mirrored, made fat or thin, cut, without pedicles, of another patient (moved onto the same
 vertebra), or its whole column named rightly or a level off. One vertebra between its neighbours is
 planned on them, as `spinemar plan --labels` does. Prints a Markdown table: what both screws are
-graded, and what is said.
-Run: python Testing/benchmarks/wrong_labels.py [CT ...]
+graded, and what is said. Then right labels of every CT with landmarks from T9 to L3, ours and
+TotalSegmentator's of the sample CT: the pedicles that are not graded on them, and what is said of
+their vertebrae.
+Run: python Testing/benchmarks/wrong_labels.py [CT ...] [--right]
 """
 
 from __future__ import annotations
@@ -16,19 +18,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from plan_accuracy import DATA, ROOT, match, segmented
+from plan_accuracy import DATA, LEVELS, ROOT, SAMPLE, SPLIT, match, segmented
 from scipy import ndimage
 
+from spinemar.demo.sample_data import sample_ct, sample_labels
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
-from spinemar.io import read_volume
+from spinemar.io import read_labels, read_volume
 from spinemar.planning.constructs.automatic import PlanSettings, plan_construct
 from spinemar.planning.report.wording import letter_of
-from spinemar.planning.trajectories.sites import sites_from_landmarks
+from spinemar.planning.trajectories.sites import PedicleSite, sites_from_landmarks
 from spinemar.spine.anatomy.agreement.level_evidence import with_level_evidence
 from spinemar.spine.anatomy.frames import frames_from_labels
 from spinemar.spine.editing import shift_levels
-from spinemar.spine.labels.levels import VERSE_IDS, level_position, shift_level
+from spinemar.spine.labels.levels import VERSE_IDS, level_position, level_range, shift_level
 from spinemar.spine.model import SpineModel, VertebraFrame
 from spinemar.volume import CTVolume, LabelVolume
 
@@ -45,10 +48,22 @@ ROOM_MM = 40.0
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("ct", nargs="*", default=list(CASES))
+    parser.add_argument("--right", action="store_true", help="right labels alone")
+    arguments = parser.parse_args()
+    if not arguments.right:
+        spoil(arguments.ct)
+    print("\n| right labels | pedicles | graded | not graded, doubts |\n|---|---|---|---|")
+    for name in SPLIT:
+        print(f"| {name} | {on_right(name, named(name).labels)} |", flush=True)
+    print(f"| {SAMPLE}, TotalSegmentator | {on_right(SAMPLE, read_labels(sample_labels()))} |")
+
+
+def spoil(names: list[str]) -> None:
+    """Print the table of spoilt labels."""
     print("| CT, level | labels | grades | said |\n|---|---|---|---|")
-    for name in parser.parse_args().ct:
+    for name in names:
         level, other = CASES[name]
-        volume, spine = read_volume(DATA / f"{name}.nii.gz"), named(name)
+        volume, spine = ct_of(name), named(name)
         stranger = named(other).labels
         ct, labels = cropped(volume, spine.labels, level)
         for what, wrong in spoilt(labels, stranger, spine.vertebra(level)):
@@ -60,11 +75,40 @@ def main() -> None:
             print(f"| {name}, {level} | named {step:+d} | {told} |", flush=True)
 
 
+def ct_of(name: str) -> CTVolume:
+    """Read a CT of the developers' data."""
+    return read_volume(sample_ct() if name == SAMPLE else DATA / f"{name}.nii.gz")
+
+
+def sites_of(name: str) -> tuple[PedicleSite, ...]:
+    """Read the hand-set pedicles of a CT."""
+    return sites_from_landmarks(
+        json.loads((ROOT / "Resources" / "Landmarks" / f"{name}.json").read_text())
+    )
+
+
+def on_right(name: str, labels: LabelVolume) -> str:
+    """Plan what landmarks show of T9 to L3 on right labels: pedicles, graded, and what is said."""
+    ct = ct_of(name)
+    spine = frames_from_labels(labels, ct)
+    sites = [s for s in sites_of(name) if s.level in level_range(LEVELS)]
+    levels = list(dict.fromkeys(site.level for site in sites))
+    settings = PlanSettings(with_rods=False, alternatives=1)
+    screws = plan_construct(spine, ct, levels, load_catalogue(), settings).screws if levels else ()
+    graded = {(s.level, s.side) for s in screws if s.grade is not None}
+    said = [f"{s.level} {s.side}" for s in sites if (s.level, s.side) not in graded]
+    for frame in (spine.vertebra(level) for level in levels):
+        doubts = frame.agreement.doubts if frame.agreement else ()
+        said += [f"{frame.level}: {doubt}" for doubt in doubts]
+    return f"{len(sites)} | {len(sites) - len([s for s in said if ':' not in s])} | " + (
+        "; ".join(said) or "-"
+    )
+
+
 def named(name: str) -> SpineModel:
     """Segment a CT, or read what was, and name it by its landmarks."""
-    spine = segmented(name, read_volume(DATA / f"{name}.nii.gz"))
-    landmarks = json.loads((ROOT / "Resources" / "Landmarks" / f"{name}.json").read_text())
-    site = sites_from_landmarks(landmarks)[0]
+    spine = segmented(name, ct_of(name))
+    site = sites_of(name)[0]
     steps = level_position(site.level) - level_position(match(site, spine))
     return shift_levels(spine, int(steps)) if steps else spine
 
@@ -104,8 +148,10 @@ def spoilt(
         for axis, way in enumerate(("right", "forwards", "up")):
             yield f"{mm:g} mm {way}", moved(labels, mm * np.eye(3)[axis])
     yield "mirrored", replace(labels, labels=np.ascontiguousarray(labels.labels[:, :, ::-1]))
-    yield "2 mm too fat", fat(labels, 2.0)
-    yield "1.5 mm too thin", thin(labels, 1.5)
+    for mm in (1.0, 1.5, 2.0):
+        yield f"{mm:g} mm too fat", fat(labels, mm)
+    for mm in (1.0, 1.5):
+        yield f"{mm:g} mm too thin", thin(labels, mm)
     own, local = labels.labels == VERSE_IDS[level], _local(labels, frame)
     yield "lower half cut off", without(labels, own & (local[..., 2] < 0))
     behind = (frame.canal_centre_ras - frame.body_centre_ras) @ frame.anterior

@@ -39,6 +39,8 @@ class PairSettings:
         Share of constructs without rods.
     cement_share, hooks_share, wires_share : float
         Shares of constructs with cement in bodies, hooks beyond their screws, wires around laminae.
+    pelvic_share : float
+        Share of constructs to S1 with screws into the ilium, where a CT shows the pelvis.
     most_lost_share : float
         Pairs whose middle slice loses a larger share of its rays are drawn anew.
     slab_mm : float
@@ -81,6 +83,7 @@ class PairSettings:
     cement_share: float = 0.06
     hooks_share: float = 0.05
     wires_share: float = 0.03
+    pelvic_share: float = 0.25
     most_lost_share: float = 0.35
     slab_mm: float = 15.0
     targeted_share: float = 0.4

@@ -40,6 +40,7 @@ STANDARD_ROD, STANDARD_CROSSLINK = "generic-rod-straight", "generic-crosslink"
 STANDARD_CEMENT = "generic-cement"
 STANDARD_HOOK, STANDARD_WIRE = "generic-laminar-hook", "generic-sublaminar-wire"
 STANDARD_PEDICLE_HOOK = "generic-pedicle-hook"
+STANDARD_PELVIC = "generic-iliac"
 STANDARD_LATERAL_MASS, STANDARD_CERVICAL_ROD = "generic-lateral-mass", "generic-rod-cervical"
 
 # Shank length and the distance of entry and tip may differ by this much: users

@@ -14,7 +14,7 @@ REFERENCE_KEV = 70.0
 METALS = ("Ti", "Ti-6Al-4V", "316L", "CoCrMo", "Ta")
 """Materials that count as metal; PEEK, cement and tissue do not."""
 
-STORED_METALS = ("Ti", "Ti-6Al-4V", "316L", "CoCrMo")
+STORED_METALS = ("Ti", "Ti-6Al-4V", "316L", "CoCrMo", "Ta")
 """Those that training pairs tell apart, in the order of a store's entries."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spinemar.dataset.sampling.patients import with_sacrum
+from spinemar.dataset.sampling.patients import spine_below, with_sacrum
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.planning.constructs.assemble import construct_from_pedicles
@@ -25,6 +25,10 @@ def patient():
     return made, spine, sites_from_frames(spine.vertebrae[:2])
 
 
+def with_s1(sites, ct):
+    return with_sacrum(sites, spine_below(sites, ct))
+
+
 def levels(sites):
     return [site.level for site in sites]
 
@@ -32,7 +36,7 @@ def levels(sites):
 def test_s1_follows_l5(patient, monkeypatch):
     made, spine, sites = patient
     monkeypatch.setattr(segment, "segment_spine", lambda *_, **__: spine)
-    found = with_sacrum(sites, made.ct)
+    found = with_s1(sites, made.ct)
     assert levels(found) == ["L4", "L4", "L5", "L5", "S1", "S1"]
     plan = construct_from_pedicles(found, load_catalogue())
     assert {rod.side: len(rod.screw_ids) for rod in plan.rods} == {"left": 3, "right": 3}
@@ -71,7 +75,7 @@ def test_a_doubtful_sacrum_adds_nothing(patient, monkeypatch, change):
     made, spine, sites = patient
     changed = replace(spine, vertebrae=change(spine))
     monkeypatch.setattr(segment, "segment_spine", lambda *_, **__: changed)
-    assert with_sacrum(sites, made.ct) == sites
+    assert with_s1(sites, made.ct) == sites
 
 
 def test_a_spine_that_is_not_found_adds_nothing(patient, monkeypatch):
@@ -81,7 +85,7 @@ def test_a_spine_that_is_not_found_adds_nothing(patient, monkeypatch):
         raise InputError("No spine.", "Load another CT.")
 
     monkeypatch.setattr(segment, "segment_spine", none)
-    assert with_sacrum(sites, made.ct) == sites
+    assert with_s1(sites, made.ct) == sites
 
 
 def test_other_landmarks_are_taken_as_they_are(patient, monkeypatch):
@@ -89,7 +93,7 @@ def test_other_landmarks_are_taken_as_they_are(patient, monkeypatch):
     calls: list[int] = []
     monkeypatch.setattr(segment, "segment_spine", lambda *_, **__: calls.append(1))
     whole = sites_from_frames(spine.vertebrae)
-    assert with_sacrum(whole, made.ct) == whole
-    assert with_sacrum(sites[:2], made.ct) == sites[:2]
+    assert with_s1(whole, made.ct) == whole
+    assert with_s1(sites[:2], made.ct) == sites[:2]
     assert not calls
     assert np.isfinite(whole[-1].entry).all()

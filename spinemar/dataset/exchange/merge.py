@@ -119,7 +119,7 @@ def _refuse_other_kinds(stores: Sequence[Path], specs: Sequence[Spec]) -> None:
 
 
 def _shapes(spec: Spec) -> list[tuple[int, ...]]:
-    return [array_shape(name, spec.settings) for name in spec.fields]
+    return [array_shape(name, spec.settings, spec.version) for name in spec.fields]
 
 
 def _refuse_damaged(store: Path, cancel: CancelToken | None) -> None:

@@ -31,6 +31,7 @@ from spinemar.dataset.sampling.anatomy import Tissue, sample_patient, scan_grid
 from spinemar.dataset.sampling.anchors import draw_anchor
 from spinemar.dataset.sampling.deformation import Deformation, draw_deformation
 from spinemar.dataset.sampling.patients import Patient
+from spinemar.dataset.sampling.pelvis import moved_way
 from spinemar.dataset.sampling.placement import (
     Placed,
     draw_from_plan,
@@ -190,7 +191,8 @@ def _draw_case(
         placed = draw_from_plan(patient.plan, deformation, patient.catalogue, mild, rng)
     else:
         sites = [deformation.moved_site(site) for site in patient.sites]
-        placed = draw_realistic(sites, anchor.level, patient.catalogue, settings, mild, rng)
+        ways = [moved_way(way, deformation) for way in patient.ways]
+        placed = draw_realistic(sites, anchor.level, patient.catalogue, settings, mild, rng, ways)
     if placed is None:
         return None
     protocol = draw_protocol(patient, deformation, spine, settings, mild, rng)
@@ -227,7 +229,8 @@ def _level_at(patient: Patient, deformation: Deformation, z_mm: float) -> str:
     """Name the vertebra whose body lies nearest to a height."""
     levels = [(site.level, site.body_centre) for site in patient.sites]
     if patient.plan is not None:
-        levels += [(screw.level, np.array(screw.tip)) for screw in patient.plan.screws]
+        screws = [screw for screw in patient.plan.screws if not screw.in_pelvis]
+        levels += [(s.level, np.array(s.tip)) for s in screws or patient.plan.screws]
     heights = deformation.to_new(np.array([point for _, point in levels]))[:, 2]
     return levels[int(np.argmin(np.abs(heights - z_mm)))][0]
 

@@ -49,4 +49,5 @@ def _places(patient: Patient) -> list[Anchor]:
         inside = [s for s in patient.sites if low <= s.isthmus[2] <= high]
         return [Anchor(patient, s.level, s.body_centre) for s in inside or patient.sites]
     assert patient.plan is not None
-    return [Anchor(patient, s.level, np.array(s.tip)) for s in patient.plan.screws]
+    screws = [screw for screw in patient.plan.screws if not screw.in_pelvis]
+    return [Anchor(patient, s.level, np.array(s.tip)) for s in screws or patient.plan.screws]

@@ -21,6 +21,7 @@ from spinemar.base.atomic_files import atomic_path
 from spinemar.base.json_text import read_json
 from spinemar.dataset.judge import refuse_judge
 from spinemar.dataset.manifest import CtEntry
+from spinemar.dataset.sampling.pelvis import PelvicWay, find_pelvic_ways, is_trusted
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import (
     Catalogue,
@@ -36,7 +37,7 @@ from spinemar.planning.trajectories.sites import (
 )
 from spinemar.progress import CancelToken
 from spinemar.spine.labels.levels import SACRUM
-from spinemar.spine.model import CONFIDENT
+from spinemar.spine.model import SpineModel
 from spinemar.volume import CTVolume, GridGeometry
 
 _OWN_METAL_HU = 2200.0
@@ -48,7 +49,7 @@ _BODY_SLICES = 9
 #: An L5 that is found so near to the landmark's is the same.
 _SAME_MM = 12.0
 #: Changes when patients are prepared in another way.
-_RECIPE = "with S1"
+_RECIPE = "with S1 and ways into the ilium"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class Patient:
         Of the voxels.
     catalogue : Catalogue
         Of the plan's implants, and of those that are drawn.
+    ways : tuple of PelvicWay
+        Ways of screws into the ilium, RAS mm; none where the CT shows no pelvis.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Patient:
     body_mm: tuple[float, float, float, float]
     sha256: str
     catalogue: Catalogue
+    ways: tuple[PelvicWay, ...] = ()
 
 
 def prepare_patient(entry: CtEntry, folder: Path, cancel: CancelToken | None = None) -> Path:
@@ -124,7 +128,7 @@ def prepare_patient(entry: CtEntry, folder: Path, cancel: CancelToken | None = N
     volume = read_volume(entry.ct)
     catalogue = load_catalogue(*([entry.catalogue] if entry.catalogue else []))
     plan = _read_plan(entry, catalogue)
-    sites = _find_sites(entry, volume, cancel)
+    sites, ways = _find_anatomy(entry, volume, catalogue, cancel)
     hu = np.rint(np.clip(volume.hu, *_HU_RANGE)).astype(np.int16)
     facts = {
         "key": key,
@@ -134,7 +138,8 @@ def prepare_patient(entry: CtEntry, folder: Path, cancel: CancelToken | None = N
         "source": entry.source,
         "ijk_to_ras": volume.ijk_to_ras.tolist(),
         "stack_axis": find_axial_slices(volume.geometry).axis,
-        "sites": [{k: _plain(v) for k, v in asdict(site).items()} for site in sites],
+        "sites": [_plain_record(site) for site in sites],
+        "ways": [_plain_record(way) for way in ways],
         "plan": plan,
         "catalogue": catalogue_to_json(catalogue),
         "clean_mm": clean_range(volume, entry.clean_mm),
@@ -164,70 +169,90 @@ def load_patient(path: Path) -> Patient:
         hu,
         GridGeometry((k, j, i), np.array(facts["ijk_to_ras"])),
         facts["stack_axis"],
-        tuple(_site(item) for item in facts["sites"]),
+        tuple(PedicleSite(**_with_arrays(item)) for item in facts["sites"]),
         plan_from_json(facts["plan"]) if facts["plan"] else None,
         (facts["clean_mm"][0], facts["clean_mm"][1]),
         (left, right, back, front),
         facts["sha256"],
         catalogue_from_json(facts["catalogue"]),
+        tuple(PelvicWay(**_with_arrays(item)) for item in facts["ways"]),
     )
 
 
-def _find_sites(
-    entry: CtEntry, volume: CTVolume, cancel: CancelToken | None = None
-) -> tuple[PedicleSite, ...]:
-    """Return the pedicles from landmarks, from labels, or from a segmentation made now.
+def _find_anatomy(
+    entry: CtEntry, volume: CTVolume, catalogue: Catalogue, cancel: CancelToken | None = None
+) -> tuple[tuple[PedicleSite, ...], tuple[PelvicWay, ...]]:
+    """Return pedicles and ways into the ilium: by landmarks, labels, or a segmentation made now.
 
     Raises
     ------
     InputError
         If none of them shows a pedicle.
     """
+    if entry.landmarks is None and entry.labels is None and entry.plan is not None:
+        return (), ()
+    sites: tuple[PedicleSite, ...]
+    spine: SpineModel | None
     if entry.landmarks is not None:
         document = read_json(entry.landmarks, f"file {entry.landmarks.name}")
-        sites = with_sacrum(sites_from_landmarks(document), volume, cancel)
-    elif entry.labels is not None:
-        from spinemar.io import read_labels
-        from spinemar.spine.anatomy.frames import frames_from_labels
-
-        sites = sites_from_frames(
-            frames_from_labels(read_labels(entry.labels), volume, cancel=cancel).vertebrae
-        )
-    elif entry.plan is not None:
-        return ()
+        sites = sites_from_landmarks(document)
+        spine = spine_below(sites, volume, cancel)
+        sites = with_sacrum(sites, spine)
     else:
-        from spinemar.spine.segmentation.segment import segment_spine
-
-        sites = sites_from_frames(segment_spine(volume, cancel=cancel).vertebrae)
+        spine = _spine_of(entry, volume, cancel)
+        sites = sites_from_frames(spine.vertebrae)
     if not sites:
         raise InputError(
             f"No pedicle is known in {entry.name}.", "Give landmarks, labels or a plan for it."
         )
-    return sites
+    return sites, () if spine is None else find_pelvic_ways(spine, volume, catalogue)
 
 
-def with_sacrum(
+def _spine_of(entry: CtEntry, volume: CTVolume, cancel: CancelToken | None) -> SpineModel:
+    """Return the spine of a CT from its labels, or segmented now."""
+    if entry.labels is None:
+        from spinemar.spine.segmentation.segment import segment_spine
+
+        return segment_spine(volume, cancel=cancel)
+    from spinemar.io import read_labels
+    from spinemar.spine.anatomy.frames import frames_from_labels
+    from spinemar.spine.anatomy.pelvis.femoral_heads import with_femoral_heads
+    from spinemar.spine.providers import with_pelvic_parts
+
+    labels = read_labels(entry.labels)
+    spine = frames_from_labels(labels, volume, cancel=cancel)
+    return with_femoral_heads(with_pelvic_parts(spine, labels), volume)
+
+
+def spine_below(
     sites: tuple[PedicleSite, ...], volume: CTVolume, cancel: CancelToken | None = None
-) -> tuple[PedicleSite, ...]:
-    """Return sites that end at L5 with those of S1, where the planner finds it below that L5.
+) -> SpineModel | None:
+    """Return the spine that the planner finds about landmarks that reach to L5, with their names.
 
-    Landmarks are set by hand and hold no S1; a sacrum that is cut off or in doubt adds none.
+    Landmarks are set by hand and hold no S1. None where they end above L5 or hold an S1, and where
+    no sacrum is found below that L5, or one that is cut off or in doubt.
     """
     last = next((site for site in sites if site.level == "L5"), None)
     if last is None or any(site.level == SACRUM for site in sites):
-        return sites
+        return None
     from spinemar.spine.segmentation.segment import segment_spine
 
     try:
         spine = segment_spine(volume, seeds={"L5": last.body_centre}, cancel=cancel)
         above, sacrum = spine.vertebra("L5"), spine.vertebra(SACRUM)
     except InputError:
-        return sites
+        return None
     apart = float(np.linalg.norm(above.body_centre_ras - last.body_centre))
-    agreed = sacrum.agreement is not None and not sacrum.agreement.doubts
-    if apart > _SAME_MM or sacrum.cut_off or sacrum.confidence < CONFIDENT or not agreed:
+    return spine if apart <= _SAME_MM and is_trusted(sacrum) else None
+
+
+def with_sacrum(
+    sites: tuple[PedicleSite, ...], spine: SpineModel | None
+) -> tuple[PedicleSite, ...]:
+    """Return sites with those of S1 below them, where `spine_below` found a spine."""
+    if spine is None:
         return sites
-    return (*sites, *sites_from_frames([sacrum]))
+    return (*sites, *sites_from_frames([spine.vertebra(SACRUM)]))
 
 
 def clean_range(volume: CTVolume, stated: tuple[float, float] | None) -> tuple[float, float]:
@@ -316,12 +341,12 @@ def _read_plan(entry: CtEntry, catalogue: Catalogue) -> str | None:
     return plan_to_json(plan)
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else value
+def _plain_record(record: PedicleSite | PelvicWay) -> dict[str, Any]:
+    """Return a record as JSON can hold it."""
+    values = asdict(record).items()
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values}
 
 
-def _site(item: Mapping[str, Any]) -> PedicleSite:
-    values: dict[str, Any] = {
-        name: np.array(value) if isinstance(value, list) else value for name, value in item.items()
-    }
-    return PedicleSite(**values)
+def _with_arrays(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record's values as `_plain_record` took them."""
+    return {k: np.array(v) if isinstance(v, list) else v for k, v in item.items()}

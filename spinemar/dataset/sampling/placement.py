@@ -11,6 +11,7 @@ import numpy as np
 from spinemar.dataset.pair_settings import PairSettings
 from spinemar.dataset.sampling.deformation import Deformation, FloatArray
 from spinemar.dataset.sampling.further import with_further
+from spinemar.dataset.sampling.pelvis import PelvicWay, rods_reach_pelvis, with_pelvic_screws
 from spinemar.implants.catalogue import Catalogue, ScrewModel
 from spinemar.implants.kinds import GROUPS, counts_of
 from spinemar.implants.placement import Cage
@@ -23,7 +24,7 @@ from spinemar.planning.constructs.assemble import (
 )
 from spinemar.planning.constructs.rods import RodSettings
 from spinemar.planning.plans.plan import Plan, Screw
-from spinemar.planning.sampling.random_plan import RandomSettings, random_plan, training_cages
+from spinemar.planning.sampling.random_plan import RandomSettings, random_plan
 from spinemar.planning.sampling.variation import Spread, vary_plan
 from spinemar.planning.trajectories.sites import PedicleSite
 from spinemar.planning.vectors import as_point
@@ -72,8 +73,11 @@ def draw_realistic(
     settings: PairSettings,
     mild: bool,
     rng: np.random.Generator,
+    ways: Sequence[PelvicWay] = (),
 ) -> Placed | None:
     """Draw a construct about the level `anchor` as one of many surgeons would make it.
+
+    `ways` are those into the ilium, for constructs that end at S1.
 
     None where no pedicle takes a screw, or nothing whole comes of it: a construct spans two levels
     or more, if the CT shows so many, and has all screws on rods, or no rods.
@@ -90,6 +94,7 @@ def draw_realistic(
     if len(chosen) > 2 and rng.random() < 0.2:
         plan = _with_cage(plan, chosen, catalogue, rng)
     plan = with_further(plan, sites, catalogue, settings, rng)
+    plan = with_pelvic_screws(plan, ways, catalogue, settings, rng)
     fewest = min(_LEAST_LEVELS, len(levels))
     whole = _whole_variation(plan, catalogue, fewest, construct.with_rods and fewest > 1, rng)
     return None if whole is None else Placed(whole, "realistic", mild)
@@ -110,7 +115,10 @@ def _levels_about(middle: int, count: int, rng: np.random.Generator) -> tuple[in
 def _whole_variation(
     plan: Plan, catalogue: Catalogue, fewest: int, with_rods: bool, rng: np.random.Generator
 ) -> Plan | None:
-    """Vary a plan until it has so many levels and, if asked for, every screw on a rod."""
+    """Vary a plan until it has so many levels and, if asked for, every screw on a rod.
+
+    Rods of screws into the ilium bend most sharply; where one misses a tulip another one is drawn.
+    """
     if with_rods and not plan.rods:
         return None
     for _ in range(_VARIATIONS):
@@ -118,9 +126,16 @@ def _whole_variation(
         held = {screw_id for rod in varied.rods for screw_id in rod.screw_ids}
         if with_rods and any(screw.id not in held for screw in varied.screws):
             continue
-        if len({screw.level for screw in varied.screws}) >= fewest:
+        if with_rods and not rods_reach_pelvis(varied, catalogue):
+            continue
+        if len(_levels(varied)) >= fewest:
             return varied
     return None
+
+
+def _levels(plan: Plan) -> set[str]:
+    """Return the levels that hold screws; the ilium is none."""
+    return {screw.level for screw in plan.screws if not screw.in_pelvis}
 
 
 def _draw_construct(
@@ -160,7 +175,7 @@ def draw_from_plan(
     moved = moved_plan(plan, deformation, catalogue)
     if mild:
         return Placed(_mildest(_varied(moved, catalogue, rng), catalogue, rng), "realistic", mild)
-    fewest = min(_LEAST_LEVELS, len({screw.level for screw in plan.screws}))
+    fewest = min(_LEAST_LEVELS, len(_levels(plan)))
     whole = _whole_variation(moved, catalogue, fewest, bool(plan.rods), rng)
     return None if whole is None else Placed(whole, "realistic", mild)
 
@@ -265,7 +280,14 @@ def _mildest(plan: Plan, catalogue: Catalogue, rng: np.random.Generator) -> Plan
         length = min(titanium.lengths_mm, key=lambda x: abs(x - screw.length_mm))
         along = np.subtract(screw.tip, screw.entry)
         alone = titanium.placed(
-            screw.id, screw.level, screw.side, screw.entry, along, (diameter, length), _TITANIUM
+            screw.id,
+            screw.level,
+            screw.side,
+            screw.entry,
+            along,
+            (diameter, length),
+            _TITANIUM,
+            screw.course,
         )
     none: dict[str, Any] = dict.fromkeys(GROUPS, ())
     return replace(plan, **none | {"screws": (alone,)})
@@ -286,8 +308,7 @@ def _with_cage(
     above, below = bodies[n], bodies[n + 1]
     superior = unit(above.body_centre - below.body_centre)
     right = unit(above.right - superior * (superior @ above.right))
-    models = training_cages(catalogue)
-    model = models[int(rng.integers(len(models)))]
+    model = catalogue.cages[int(rng.integers(len(catalogue.cages)))]
     cage = Cage(
         id=f"cage-{above.level}-{below.level}",
         level=above.level,

@@ -10,7 +10,7 @@ import numpy as np
 
 from spinemar.dataset.pairs.encoding import INTEGRALS_PER_UNIT
 from spinemar.dataset.storage.conventions import conventions_text
-from spinemar.dataset.storage.layout import Spec, array_shape
+from spinemar.dataset.storage.layout import Spec, array_shape, stored_metals
 from spinemar.dataset.storage.totals import Totals
 
 _CORRECTED = ("input", "li", "nmar")
@@ -62,7 +62,7 @@ def card_text(
     parts = [
         _head(spec, len(totals)),
         _fields(spec),
-        conventions_text(),
+        conventions_text(stored_metals(spec.version)),
         _counts(totals, patients),
         _ranges(totals),
         _sources(spec, patients),
@@ -88,7 +88,7 @@ def _fields(spec: Spec) -> str:
     lines = ["## Arrays", "", "One Zarr v3 group; a pair is three adjacent slices.", ""]
     lines += ["| array | of a pair | holds |", "|---|---|---|"]
     for name in spec.fields:
-        shape = " x ".join(map(str, array_shape(name, spec.settings)))
+        shape = " x ".join(map(str, array_shape(name, spec.settings, spec.version)))
         lines.append(f"| `{name}` | {shape} | {_FIELD_FACTS[name]} |")
     lines += [
         "",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from spinemar.dataset.pair_settings import PairSettings
-from spinemar.physics.materials import REFERENCE_KEV, STORED_METALS
+from spinemar.physics.materials import REFERENCE_KEV
 from spinemar.tomography.units import MU_WATER_PER_MM
 
 HU_RULE = "HU = 1000 * (mu / mu_water - 1), so mu = mu_water * (1 + HU / 1000)"
@@ -43,13 +44,16 @@ rays = odl.tomo.RayTransform(space, geometry)(image.T)  # columns first: x, then
 """
 
 
-def store_attributes(settings: PairSettings) -> dict[str, Any]:
-    """Return what a reader needs besides the arrays, for the group's attributes."""
+def store_attributes(settings: PairSettings, metals: Sequence[str]) -> dict[str, Any]:
+    """Return what a reader needs besides the arrays, for the group's attributes.
+
+    `metals` are those that `metal_fraction` tells apart.
+    """
     return {
         "mu_water_per_mm": MU_WATER_PER_MM,
         "hu_rule": HU_RULE,
         "energy_kev": REFERENCE_KEV,
-        "metals": list(STORED_METALS),
+        "metals": list(metals),
         "geometry": GEOMETRY,
         "views": settings.n_views,
         "bins": settings.n_bins,
@@ -57,7 +61,7 @@ def store_attributes(settings: PairSettings) -> dict[str, Any]:
     }
 
 
-def conventions_text() -> str:
+def conventions_text(metals: Sequence[str]) -> str:
     """Return the card's chapter about them, as Markdown."""
     return f"""## What the numbers mean
 
@@ -65,7 +69,7 @@ def conventions_text() -> str:
   Nothing else is done to an image before it is projected: streaks below -1000 HU are negative mu.
 * **Line integrals**: sums of mu (per mm) times the way (mm), after the scanner's own water
   correction; a ray through 100 mm of water is {100 * MU_WATER_PER_MM:.2f}.
-* **`metal_fraction`**: the true share of each voxel that each of {", ".join(STORED_METALS)} fills,
+* **`metal_fraction`**: the true share of each voxel that each of {", ".join(metals)} fills,
   in steps of 1/255; `metal` is what a correction finds in the image. PEEK is no metal.
 * **`li_sinogram`**: `sinogram` with the rays through `metal` bridged in each view; `li` is its
   image. In raw pairs `metal_trace` is wider than these rays: it has those in the blur beside them.

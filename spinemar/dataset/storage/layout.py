@@ -36,13 +36,18 @@ from spinemar.errors import InputError
 from spinemar.physics.materials import STORED_METALS
 
 FORMAT = "spinemar-pairs"
-VERSION = 6
+VERSION = 7
 """Of what a pair is: another number, other pairs. Stores of earlier ones are read, not continued.
 
 1: without `li_sinogram` and `metal_fraction`. 2: metal found on three slices, nothing drawn anew.
 3: as 4, but for rounding (transforms of the implants alone, not of whole slices). 4: parts that
-fill their voxels by less than half may be missed, and metal may lie outside the image.
+fill their voxels by less than half may be missed, and metal may lie outside the image. 5: without
+cement, hooks and wires. 6: without screws into the ilium, tantalum in no cage and in no
+`metal_fraction`.
 """
+_SHARES_SINCE = {"cement_share": 6, "hooks_share": 6, "wires_share": 6, "pelvic_share": 7}
+"""Settings of shares that stores of earlier versions had none of."""
+_TANTALUM_SINCE = 7
 _FIRST_FIELDS = tuple(name for name in FIELDS if name not in ("li_sinogram", "metal_fraction"))
 """What stores of version 1 hold."""
 SPEC, TABLE, SPLITS = "dataset.json", "pairs.jsonl", "splits.json"
@@ -145,7 +150,7 @@ class Spec:
             )
         return cls(
             int(values["seed"]),
-            PairSettings.from_json(values["settings"]),
+            _settings(values["settings"], version),
             tuple(build_record(InputFact, item, "store's input") for item in values["inputs"]),
             int(values["block_pairs"]),
             str(values["software_version"]),
@@ -153,6 +158,12 @@ class Spec:
             version,
             tuple(values.get("merged_from", ())),
         )
+
+
+def _settings(values: Mapping[str, Any], version: int) -> PairSettings:
+    """Read settings; what pairs of that version never held is in none of them."""
+    absent = {name: 0.0 for name, since in _SHARES_SINCE.items() if version < since}
+    return PairSettings.from_json({**values, **absent})
 
 
 def chosen_fields(names: Sequence[str]) -> tuple[str, ...]:
@@ -202,12 +213,17 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def array_shape(name: str, settings: PairSettings) -> tuple[int, ...]:
-    """Return the shape of one pair's array."""
+def stored_metals(version: int) -> tuple[str, ...]:
+    """Return the metals that `metal_fraction` tells apart in stores of a version."""
+    return tuple(m for m in STORED_METALS if m != "Ta" or version >= _TANTALUM_SINCE)
+
+
+def array_shape(name: str, settings: PairSettings, version: int = VERSION) -> tuple[int, ...]:
+    """Return the shape of one pair's array in stores of a version."""
     if name in (*SINOGRAMS, *TRACES):
         return N_SLICES, settings.n_views, settings.n_bins
     if name in FRACTIONS:
-        return N_SLICES, len(STORED_METALS), settings.matrix, settings.matrix
+        return N_SLICES, len(stored_metals(version)), settings.matrix, settings.matrix
     return N_SLICES, settings.matrix, settings.matrix
 
 
@@ -238,9 +254,9 @@ def create_arrays(store: Path, spec: Spec, pairs: int) -> None:
 
     group = zarr.open_group(store, mode="a", zarr_format=3)
     if not group.attrs:
-        group.update_attributes(store_attributes(spec.settings))
+        group.update_attributes(store_attributes(spec.settings, stored_metals(spec.version)))
     for name in spec.fields:
-        shape = array_shape(name, spec.settings)
+        shape = array_shape(name, spec.settings, spec.version)
         if name in group:
             array = group[name]
             if array.shape[0] != pairs:
@@ -258,7 +274,7 @@ def create_arrays(store: Path, spec: Spec, pairs: int) -> None:
                 Crc32cCodec(),
             ],
             fill_value=False if kind == "bool" else 0,
-            attributes=_attributes(name),
+            attributes=_attributes(name, spec.version),
         )
 
 
@@ -288,7 +304,7 @@ def read_arrays(store: Path, fields: Sequence[str]) -> Any:
     return zarr.open_group(store, mode="r", zarr_format=3, use_consolidated=False)
 
 
-def _attributes(name: str) -> dict[str, Any]:
+def _attributes(name: str, version: int) -> dict[str, Any]:
     if name in SINOGRAMS:
         return {"scale": 1.0 / INTEGRALS_PER_UNIT, "unit": "1", "axes": "pair slice view bin"}
     if name in TRACES:
@@ -298,7 +314,7 @@ def _attributes(name: str) -> dict[str, Any]:
             "scale": 1.0 / FRACTIONS_PER_UNIT,
             "unit": "1",
             "axes": "pair slice metal row column",
-            "metals": list(STORED_METALS),
+            "metals": list(stored_metals(version)),
         }
     unit = {"unit": "HU"} if name in IMAGES else {}
     return {**unit, "axes": "pair slice row column"}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spinemar.errors import InputError
 from spinemar.implants.catalogue import Catalogue, ScrewModel
 from spinemar.implants.checks import check_choice
-from spinemar.implants.placement import COURSES, PELVIS, STANDARD_CROSSLINK, Screw
+from spinemar.implants.placement import COURSES, PELVIS, STANDARD_CROSSLINK, STANDARD_PELVIC, Screw
 from spinemar.implants.shapes.solids import FloatArray, unit
 from spinemar.planning.constructs.assemble import with_rods
 from spinemar.planning.constructs.rods import RodSettings
@@ -56,7 +56,7 @@ class PlanSettings:
     aligned: bool = True
     bicortical_sacrum: bool = False
     pelvic: str = ""
-    pelvic_model: str = "generic-iliac"
+    pelvic_model: str = STANDARD_PELVIC
     with_rods: bool = True
     with_crosslink: bool = False
     crosslink_model: str = STANDARD_CROSSLINK

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.errors import InputError
-from spinemar.implants.catalogue import CageModel, Catalogue, RodModel, ScrewModel
+from spinemar.implants.catalogue import Catalogue, RodModel, ScrewModel
 from spinemar.implants.placement import Cage, Crosslink, Rod, Screw
 from spinemar.implants.shapes.solids import FloatArray, perpendicular, unit
 from spinemar.planning.plans.plan import Plan
@@ -98,15 +98,6 @@ def random_plan(
         crosslinks=tuple(draw.crosslink(n, material) for n in range(counts["crosslinks"])),
         notes="random placement, not anatomical",
     )
-
-
-def training_cages(catalogue: Catalogue) -> list[CageModel]:
-    """Return the cages of training pairs: with titanium markers, or none; all where none is so.
-
-    What networks were trained on stays what it was when the catalogue grows.
-    """
-    usual = [m for m in catalogue.cages if m.marker_material in (None, "Ti-6Al-4V")]
-    return usual or list(catalogue.cages)
 
 
 @dataclass(frozen=True)
@@ -199,7 +190,7 @@ class _Draw:
 
     def cage(self, n: int) -> Cage:
         """Return a cage of random model, size and pose."""
-        model = self._pick(training_cages(self.catalogue))
+        model = self._pick(self.catalogue.cages)
         right = self.direction()
         return Cage(
             id=f"random-cage-{n + 1}",
