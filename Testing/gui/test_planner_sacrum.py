@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
+from scipy import ndimage
 
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.placement import PELVIS
 from spinemar.planning.constructs.automatic import PlanSettings, plan_with_alternatives
 from spinemar.spine.anatomy.frames import frames_from_labels
-from Testing.core.spine.pelvis_phantom import phantom
+from spinemar.spine.labels.pelvic_parts import LEFT_HIP, RIGHT_HIP
+from spinemar.volume import LabelVolume
+from Testing.core.spine.pelvis_phantom import PLATE, inside_hip, phantom
 from Testing.gui import plannerpanel
 from Testing.gui.plannerpanel import chip, click, finish, openPanel, select
 
@@ -119,3 +125,65 @@ def test_where_no_hips_are_seen_it_is_tried_once(host, panel):
     assert chip(panel, "S2AI-left").startswith("not graded")
     select(host, panel, "S2AI-left")
     assert "hips were not outlined" in panel.ui.selectedLabel.text
+
+
+@pytest.fixture
+def hips(patient):
+    """The phantom's CT, and its hips on that grid under the numbers of `pelvic_parts`."""
+    made, labels = phantom(), patient[0].labels
+    k, j, i = np.indices(labels.labels.shape)
+    at = labels.geometry.to_ras(np.stack([i, j, k], -1)) - PLATE
+    spine = labels.labels > 0
+    joint = ndimage.distance_transform_edt(~spine, sampling=labels.geometry.spacing_mm[::-1]) < 2.5
+    hip = inside_hip(at) & ~joint
+    parts = np.where(at[..., 0] < 0, LEFT_HIP, RIGHT_HIP) * hip
+    return made.ct, LabelVolume(parts.astype(np.int16), labels.ijk_to_ras)
+
+
+def segmentation(host, panel, parts):
+    """Put a segmentation of somebody's into the scene: vertebrae, sacrum, hips."""
+    from SpineImplantPlannerLib.nodes import spine as spinenodes
+
+    labels = panel.planner.session.spine.labels
+    node = spinenodes.newSegmentation(host.scene, "Total")
+    numbers = {"vertebrae_L4": 23, "vertebrae_L5": 24, "vertebrae_S1": 26}
+    for source, names in ((labels, numbers), (parts, {"hip_left": 1, "hip_right": 2})):
+        for name, number in names.items():
+            image = spinenodes.orientedImage(source.labels == number, source.ijk_to_ras, (0, 0, 0))
+            node.AddSegmentFromBinaryLabelmapRepresentation(image, name)
+    return node
+
+
+def test_hips_of_a_segmentation_are_the_outline_and_stay_in_the_scene(host, panel, hips):
+    import slicer
+    from SpineImplantPlannerLib.nodes import spine as spinenodes
+
+    ct, parts = hips
+    planner = panel.planner
+    slicer.util.updateVolumeFromArray(host.volume, ct.hu)
+    planner.volumeNode = None
+    planner.setVolume(host.volume)
+    panel.ui.segmentationSelector.setCurrentNode(segmentation(host, panel, parts))
+    click(panel.ui.useSegmentationButton)
+    finish(host, panel)
+    assert host.messages == []
+    found = planner.session.spine.pelvis
+    for number in (LEFT_HIP, RIGHT_HIP):
+        assert (found.labels == number).sum() == (parts.labels == number).sum()
+    # A saved scene keeps them as segments of the spine's node.
+    back = spinenodes.spineOf(planner.spineNode, planner.volumeNode)
+    assert back.pelvis is not None
+    assert np.array_equal(back.pelvis.labels, found.labels)
+    assert back.levels == ("L4", "L5", "S1")
+    # They are what screws are planned in: hips that lie beside the bone are refused.
+    matrix = found.ijk_to_ras.copy()
+    matrix[0, 3] += 8.0
+    wrong = replace(planner.session.spine, pelvis=replace(found, ijk_to_ras=matrix))
+    planner.session.setSpine(wrong)
+    panel.ui.scopeCombo.setCurrentIndex(0)
+    panel.ui.pelvicCombo.setCurrentIndex(1)
+    panel.ui.upperCombo.setCurrentText("L5")
+    panel.ui.lowerCombo.setCurrentText("S1")
+    click(panel.ui.planButton)
+    finish(host, panel)
+    assert "do not fit the CT" in host.messages[-1].text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,13 @@ def catalogue_of(text: str | None) -> Catalogue:
     return load_catalogue() if text is None else catalogue_from_json(text)
 
 
-def spine_of(named: Any, frames: Path, volume: CTVolume | None = None) -> SpineModel:
+def spine_of(
+    named: Any, frames: Path, volume: CTVolume | None = None, pelvis: Any = None
+) -> SpineModel:
     """Read the spine model that a job names by its labels and the file of its frames.
 
     The labels are compared with this CT where there is one, whatever the frames say of another.
+    `pelvis` names the hips and the lower sacrum of its segmentation, as `SpineModel.pelvis`.
 
     Raises
     ------
@@ -40,4 +44,5 @@ def spine_of(named: Any, frames: Path, volume: CTVolume | None = None) -> SpineM
     if labels is None:
         raise InputError("The job names no labels.", "Segment the spine first.")
     spine = spine_from_json(read_text(frames, "job's file of frames"), labels)
+    spine = replace(spine, pelvis=load_labels(pelvis))
     return spine if volume is None else compared_with_ct(spine, volume)

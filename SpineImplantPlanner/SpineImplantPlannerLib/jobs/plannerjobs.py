@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from SpineImplantPlannerLib.jobs.handing import Ct, giveLabels, giveSpine, takeSpine
+from SpineImplantPlannerLib.jobs.handing import (
+    Ct,
+    giveLabels,
+    givePelvis,
+    giveSpine,
+    giveSpineWithHips,
+    takeSpine,
+)
 from spinemar.implants.catalogue import Catalogue, catalogue_to_json
 from spinemar.implants.placement import PELVIS
 from spinemar.jobs.engine.standby import StandbyWorker
@@ -97,15 +104,18 @@ class PlannerJobs:
         naming: Mapping[int, str] | str = "auto",
         firstLevel: str | None = None,
         seeds: Mapping[str, Sequence[float]] | None = None,
+        pelvis: Sequence[LabelPiece] = (),
     ) -> JobRun:
         """Segment the spine, or fit frames to labels; the result is a `SpineModel`.
 
-        Labels in pieces are put onto the CT's grid by the worker.
+        Labels in pieces are put onto the CT's grid by the worker; `pelvis` are the hips and the
+        lower sacrum of the segmentation that they are of.
         """
 
         def make(folder: Path) -> dict[str, Any]:
             named = None if labels is None else giveLabels(folder, labels, ct)
             return {
+                **givePelvis(folder, pelvis, ct),
                 "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
                 "labels": named, "first_level": firstLevel, "seeds": dict(seeds or {}),
                 "naming": naming if isinstance(naming, str)
@@ -117,7 +127,10 @@ class PlannerJobs:
         return JobRun(make, takeSpine, self._folder, self._command)
 
     def correct(self, ct: Ct, spine: SpineModel, level: str, point: Sequence[float]) -> JobRun:
-        """Segment one vertebra again from a point in its body; the result is a `SpineModel`."""
+        """Segment one vertebra again from a point in its body; the result is a `SpineModel`.
+
+        Its hips stay as they are.
+        """
 
         def make(folder: Path) -> dict[str, Any]:
             (folder / "before.json").write_text(spine_to_json(spine), encoding="utf-8")
@@ -129,15 +142,25 @@ class PlannerJobs:
                 "frames_output": str(folder / "frames.json"),
             }  # fmt: skip
 
-        return JobRun(make, takeSpine, self._folder, self._command)
+        def take(folder: Path, facts: Mapping[str, Any]) -> SpineModel:
+            return replace(takeSpine(folder, facts), pelvis=spine.pelvis)
 
-    def takeEdits(self, ct: Ct, spine: SpineModel, pieces: Sequence[LabelPiece]) -> JobRun:
+        return JobRun(make, take, self._folder, self._command)
+
+    def takeEdits(
+        self,
+        ct: Ct,
+        spine: SpineModel,
+        pieces: Sequence[LabelPiece],
+        pelvis: Sequence[LabelPiece] = (),
+    ) -> JobRun:
         """Fit anew what differs from a spine in edited labels; the result is `Edited`."""
 
         def make(folder: Path) -> dict[str, Any]:
             (folder / "before.json").write_text(spine_to_json(spine), encoding="utf-8")
             before = handOver(folder, "before", spine.labels.labels, spine.labels.ijk_to_ras)
             return {
+                **givePelvis(folder, pelvis, ct),
                 "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
                 "labels": giveLabels(folder, pieces, ct), "before": before,
                 "frames": str(folder / "before.json"), "correct": None,
@@ -151,12 +174,19 @@ class PlannerJobs:
 
         return JobRun(make, take, self._folder, self._command)
 
-    def restore(self, ct: Ct, frames: str, pieces: Sequence[LabelPiece]) -> JobRun:
+    def restore(
+        self,
+        ct: Ct,
+        frames: str,
+        pieces: Sequence[LabelPiece],
+        pelvis: Sequence[LabelPiece] = (),
+    ) -> JobRun:
         """Read a spine of ours from its segmentation, and compare it with this CT."""
 
         def make(folder: Path) -> dict[str, Any]:
             (folder / "kept.json").write_text(frames, encoding="utf-8")
             return {
+                **givePelvis(folder, pelvis, ct),
                 "kind": "segment-spine", "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
                 "labels": giveLabels(folder, pieces, ct), "frames": str(folder / "kept.json"),
                 "refit": [], "correct": None,
@@ -205,7 +235,7 @@ class PlannerJobs:
         def make(folder: Path) -> dict[str, Any]:
             (folder / "fields").mkdir()
             return {
-                "kind": "plan", **giveSpine(folder, spine), "levels": list(levels),
+                "kind": "plan", **giveSpineWithHips(folder, spine), "levels": list(levels),
                 "input": None if ct is None else handOver(folder, "ct", ct.voxels, ct.ijkToRas),
                 "settings": _settings(settings), "catalogue": self._catalogue,
                 "locked": None if locked is None else plan_to_json(locked),
@@ -228,7 +258,7 @@ class PlannerJobs:
         def make(folder: Path) -> dict[str, Any]:
             (folder / "fields").mkdir()
             return {
-                "kind": "outline-pelvis", **giveSpine(folder, spine),
+                "kind": "outline-pelvis", **giveSpineWithHips(folder, spine),
                 "input": handOver(folder, "ct", ct.voxels, ct.ijkToRas),
                 "fields_folder": str(folder / "fields"),
             }  # fmt: skip

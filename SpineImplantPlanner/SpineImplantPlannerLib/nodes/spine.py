@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from spinemar.io.segmentations.vertebra_names import levels_in_names, telling_na
 from spinemar.planning.report.colours import NEUTRAL, Colour
 from spinemar.spine.labels.boxes import Box
 from spinemar.spine.labels.levels import LEVELS, VERSE_IDS, shift_level
+from spinemar.spine.labels.pelvic_parts import PART_NAMES, checked_parts, parts_in_names
 from spinemar.spine.labels.pieces import LabelPiece, compose_labels
 from spinemar.spine.model import SpineModel
 from spinemar.spine.providers import names_spine
@@ -38,6 +40,8 @@ def addSpine(scene: Any, volumeNode: Any, spine: SpineModel, node: Any = None) -
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     modifying = node.StartModify()
     addLevels(node, spine.labels, spine.boxes)
+    if spine.pelvis is not None:
+        _addHips(node, spine.pelvis)
     node.SetAttribute(FRAMES_ATTRIBUTE, spine_to_json(spine, None))
     node.EndModify(modifying)
     hierarchy.put(scene, node, volumeNode, (FOLDER,))
@@ -64,6 +68,15 @@ def addLevels(node: Any, labels: LabelVolume, boxes: Mapping[int, Box]) -> None:
             first = tuple(edge.start for edge in box)
             image = orientedImage(array[box] == number, matrix, first)
             node.AddSegmentFromBinaryLabelmapRepresentation(image, level, levelColour(level))
+
+
+def _addHips(node: Any, parts: LabelVolume) -> None:
+    """Add hips and lower sacrum as segments; a saved scene brings them back by their names."""
+    for number, name in PART_NAMES.items():
+        mask = parts.labels == number
+        if mask.any():
+            image = orientedImage(mask, parts.ijk_to_ras, (0, 0, 0))
+            node.AddSegmentFromBinaryLabelmapRepresentation(image, name, NEUTRAL)
 
 
 def renameLevels(node: Any, spine: SpineModel, steps: int) -> bool:
@@ -101,11 +114,12 @@ def addSurfaces(node: Any, surfaces: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def hasSurfaces(node: Any) -> bool:
-    """Whether all segments have closed surfaces already."""
+    """Whether all vertebrae have closed surfaces already."""
     segmentation = node.GetSegmentation()
-    count = segmentation.GetNumberOfSegments()
-    return count > 0 and all(
-        segmentation.GetNthSegment(n).GetRepresentation(_SURFACE) is not None for n in range(count)
+    segments = [segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments())]
+    vertebrae = [segment for segment in segments if segment.GetName() in VERSE_IDS]
+    return bool(vertebrae) and all(
+        segment.GetRepresentation(_SURFACE) is not None for segment in vertebrae
     )
 
 
@@ -121,7 +135,9 @@ def spineOf(node: Any, volumeNode: Any) -> SpineModel | None:
     if not text:
         return None
     labels, _ = labelsOf(node, volumeNode)
-    return spine_from_json(text, labels)
+    parts = hipPiecesOf(node)
+    pelvis = checked_parts(compose_labels(parts, geometryOf(volumeNode))) if parts else None
+    return replace(spine_from_json(text, labels), pelvis=pelvis)
 
 
 def labelsOf(node: Any, volumeNode: Any) -> tuple[LabelVolume, dict[int, str]]:
@@ -149,13 +165,7 @@ def piecesOf(node: Any) -> tuple[list[LabelPiece], dict[int, str]]:
     InputError
         If no segment names a vertebra or a spine.
     """
-    segmentation = node.GetSegmentation()
-    segments = {
-        name: segmentation.GetSegment(name)
-        for name in (
-            segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())
-        )
-    }
+    segments = _segmentsOf(node)
     levels = levels_in_names({name: _nameOf(segment) for name, segment in segments.items()})
     chosen = {name: (VERSE_IDS[level], level) for name, level in levels.items()}
     if not chosen:
@@ -166,17 +176,36 @@ def piecesOf(node: Any) -> tuple[list[LabelPiece], dict[int, str]]:
             f"{node.GetName()} names no vertebra.",
             "Name its segments T12, L1 and so on, or a single one 'Spine'.",
         )
-    if not segmentation.ContainsRepresentation(_LABELMAP):
+    numbers = {name: number for name, (number, _) in chosen.items()}
+    return _pieces(node, segments, numbers), dict(chosen.values())
+
+
+def hipPiecesOf(node: Any) -> list[LabelPiece]:
+    """Return a segmentation's own voxels of hips and lower sacrum, uncopied, by their numbers."""
+    segments = _segmentsOf(node)
+    names = {name: _nameOf(segment) for name, segment in segments.items()}
+    return _pieces(node, segments, parts_in_names(names, levels_in_names(names)))
+
+
+def _segmentsOf(node: Any) -> dict[str, Any]:
+    """Return all segments by their ids."""
+    segmentation = node.GetSegmentation()
+    ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
+    return {name: segmentation.GetSegment(name) for name in ids}
+
+
+def _pieces(node: Any, segments: Mapping[str, Any], numbers: Mapping[str, int]) -> list[LabelPiece]:
+    """Return the voxels of some segments, which become their numbers."""
+    if numbers and not node.GetSegmentation().ContainsRepresentation(_LABELMAP):
         node.CreateBinaryLabelmapRepresentation()
     # Segments that do not overlap share one array.
     images: dict[str, tuple[Any, dict[int, int]]] = {}
-    for name, (number, _) in chosen.items():
+    for name, number in numbers.items():
         image = segments[name].GetRepresentation(_LABELMAP)
         if image is not None and _size(image) is not None:
             values = images.setdefault(image.GetAddressAsString(""), (image, {}))[1]
             values[segments[name].GetLabelValue()] = number
-    pieces = [_pieceOf(image, values) for image, values in images.values()]
-    return pieces, dict(chosen.values())
+    return [_pieceOf(image, values) for image, values in images.values()]
 
 
 def _nameOf(segment: Any) -> str:

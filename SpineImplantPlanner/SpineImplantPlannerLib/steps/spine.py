@@ -5,7 +5,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SpineImplantPlannerLib.handles.clicking import Clicks
-from SpineImplantPlannerLib.nodes.spine import FRAMES_ATTRIBUTE, piecesOf
+from SpineImplantPlannerLib.nodes.spine import FRAMES_ATTRIBUTE, hipPiecesOf, piecesOf
 from SpineImplantPlannerLib.panel import reasons, tables
 from SpineImplantPlannerLib.panel.others import totalsegmentator
 from SpineImplantPlannerLib.panel.others.detour import Detour, isInstalled
@@ -102,7 +102,7 @@ class SpineStep:
         def start():
             self.panel.ensurePackages()
             pieces, names = piecesOf(node)
-            return logic.plannerJobs.segment(logic.ct(), pieces, names)
+            return logic.plannerJobs.segment(logic.ct(), pieces, names, pelvis=hipPiecesOf(node))
 
         self.panel.runner.start(start, self._take, about=(CT,))
 
@@ -115,7 +115,7 @@ class SpineStep:
 
         def start():
             pieces, _names = piecesOf(node)
-            return logic.plannerJobs.restore(logic.ct(), frames, pieces)
+            return logic.plannerJobs.restore(logic.ct(), frames, pieces, hipPiecesOf(node))
 
         def finish(spine):
             logic.chooseSpine(spine, node)
@@ -249,7 +249,7 @@ class SpineStep:
         def start():
             self.panel.ensurePackages()
             pieces, _names = piecesOf(node)
-            return logic.plannerJobs.takeEdits(logic.ct(), spine, pieces)
+            return logic.plannerJobs.takeEdits(logic.ct(), spine, pieces, hipPiecesOf(node))
 
         def finish(edited):
             if edited.spine is None:

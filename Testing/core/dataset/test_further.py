@@ -77,6 +77,20 @@ def test_hooks_stand_beyond_the_screws_and_rods_run_through_them():
     assert seen["through"] > 0.7 * seen["rods"]
 
 
+def test_no_hook_is_left_without_its_rod():
+    sides = Counter()
+    for seed in range(120):
+        placed = drawn(replace(ALL, wires_share=0.0, no_rods_share=0.0), seed)
+        if placed is None:
+            continue
+        rods = {rod.side for rod in placed.plan.rods}
+        sides[len(rods)] += 1
+        assert {hook.side for hook in placed.plan.hooks} <= rods
+    # Some surgeons' rods are on one side alone.
+    assert sides[1] >= 1
+    assert sides[2] > 20
+
+
 def test_wires_go_around_both_laminae_of_a_level():
     plan = with_further(inner(), SITES, CATALOGUE, ALL, np.random.default_rng(4))
     assert {wire.side for wire in plan.wires} == {"left", "right"}

@@ -18,7 +18,9 @@ from spinemar.implants.catalogue import Catalogue, ScrewModel
 from spinemar.implants.placement import COURSES, SIDES, STANDARD_PELVIC, Screw
 from spinemar.implants.shapes.solids import unit
 from spinemar.planning.constructs.rods import seat_mismatch_mm
+from spinemar.planning.grades.pelvic_bone import pelvic_field
 from spinemar.planning.plans.plan import Plan
+from spinemar.planning.trajectories.pelvic import COURSE, pelvic_trajectories
 from spinemar.spine.labels.levels import SACRUM
 from spinemar.spine.model import CONFIDENT, SpineModel, VertebraFrame
 from spinemar.volume import CTVolume
@@ -27,6 +29,9 @@ from spinemar.volume import CTVolume
 _S2AI_SHARE = 0.65
 #: How much thinner than what would fit a surgeon takes them, mm.
 _THINNER_MM = 1.5
+#: The head of an iliac screw is sunk so deep into a notch that is cut into the posterior superior
+#: spine, mm: on top of it it would lie beneath the skin.
+_SUNK_MM = (8.0, 15.0)
 #: A rod that passes a tulip by more than this was not laid into it, mm.
 _SEATED_MM = 2.0
 
@@ -75,9 +80,6 @@ def find_pelvic_ways(
     tuple of PelvicWay
         Several a side and course, the best first.
     """
-    from spinemar.planning.grades.pelvic_bone import pelvic_field
-    from spinemar.planning.trajectories.pelvic import pelvic_trajectories
-
     try:
         if not is_trusted(spine.vertebra(SACRUM)):
             return ()
@@ -133,12 +135,14 @@ def with_pelvic_screws(
     made = [m for m in catalogue.screws if m.place == "pelvis"]
     made = [m for m in made if metal in m.materials] or made
     model = made[int(rng.integers(len(made)))]
-    thinner = rng.uniform(0.0, _THINNER_MM)
+    thinner, sunk = rng.uniform(0.0, _THINNER_MM), rng.uniform(*_SUNK_MM)
     screws = []
     for side in SIDES:
         offers = [way for way in ways if (way.course, way.side) == (course, side)]
         if offers:
             way = offers[int(rng.integers(len(offers)))]
+            if COURSE[course].from_spine:
+                way = replace(way, entry=way.entry + sunk * unit(way.tip - way.entry))
             screws += _screws_on(way, model, way.diameter_mm - thinner, metal)
     return replace(plan, screws=(*plan.screws, *screws))
 

@@ -128,6 +128,12 @@ def _whole_variation(
             continue
         if with_rods and not rods_reach_pelvis(varied, catalogue):
             continue
+        # Where the screws of a side were left out no hook stays without its rod.
+        rodded = {rod.side for rod in varied.rods}
+        if with_rods and any(hook.side not in rodded for hook in varied.hooks):
+            varied = replace(
+                varied, hooks=tuple(hook for hook in varied.hooks if hook.side in rodded)
+            )
         if len(_levels(varied)) >= fewest:
             return varied
     return None

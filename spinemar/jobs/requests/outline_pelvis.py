@@ -3,7 +3,8 @@
 ::
 
     {"schema": "spinemar-job/1", "kind": "outline-pelvis", "input": volume,
-     "labels": {"npy": ...}, "frames": PATH.json, "fields_folder": PATH}
+     "labels": {"npy": ...}, "frames": PATH.json, "pelvis": null or {"npy": ...},
+     "fields_folder": PATH}
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class OutlinePelvisRequest:
     labels: Any
     frames: Path
     fields_folder: Path
+    pelvis: Any = None
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
@@ -37,13 +39,14 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     Raises
     ------
     InputError
-        If S1 has no frame, or no hip was found beside it.
+        If S1 has no frame, no hip was found beside it, or hips that are given do not fit the CT.
     """
     from spinemar.planning.grades.pelvic_bone import pelvic_field
 
     asked = request_of(OutlinePelvisRequest, job)
     progress(Progress("Reading", 0, 2))
-    volume, spine = load_volume(asked.input), spine_of(asked.labels, asked.frames)
+    volume = load_volume(asked.input)
+    spine = spine_of(asked.labels, asked.frames, pelvis=asked.pelvis)
     cancel.raise_if_cancelled()
     progress(Progress("Outlining the hips", 1, 2))
     field = pelvic_field(spine, volume)

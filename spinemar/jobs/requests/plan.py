@@ -3,7 +3,7 @@
 ::
 
     {"schema": "spinemar-job/1", "kind": "plan",
-     "input": volume, "labels": {"npy": ...}, "frames": PATH.json,
+     "input": volume, "labels": {"npy": ...}, "frames": PATH.json, "pelvis": null or {"npy": ...},
      "levels": ["T11", ...], "settings": {PlanSettings by name}, "locked": null or plan JSON text,
      "catalogue": JSON text or null, "plan_output": PATH.json, "fields_folder": PATH or null}
 """
@@ -38,6 +38,7 @@ class PlanRequest:
     levels: tuple[str, ...]
     plan_output: Path
     input: Any = None
+    pelvis: Any = None
     settings: PlanSettings = field(default_factory=PlanSettings)
     locked: str | None = None
     catalogue: str | None = None
@@ -50,7 +51,7 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     progress(Progress("Reading", 0, 1))
     volume = None if asked.input is None else load_volume(asked.input)
     made = plan_with_alternatives(
-        spine_of(asked.labels, asked.frames, volume),
+        spine_of(asked.labels, asked.frames, volume, asked.pelvis),
         volume,
         asked.levels,
         catalogue_of(asked.catalogue),

@@ -11,6 +11,8 @@
      "first_level": null or "T1", "seeds": null or {"L1": [r, a, s]},
      "frames": null or PATH.json, "refit": ["L1", ...], "correct": null or ["L1", [r, a, s]],
      "before": null or {"npy": ..., "ijk_to_ras": ...},
+     "pelvis": null, or hips and lower sacrum as "labels" are given,
+     "pelvis_output": null or PATH.npy,
      "labels_output": PATH.npy, "frames_output": PATH.json}
 
 With "frames", the labels are of the spine that they belong to, and only what the user changed is
@@ -56,6 +58,8 @@ class SegmentSpineRequest:
     refit: tuple[str, ...] = ()
     correct: tuple[str, _PointRas] | None = None
     before: Any = None
+    pelvis: Any = None
+    pelvis_output: Path | None = None
 
 
 def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken) -> dict[str, Any]:
@@ -66,18 +70,32 @@ def run(job: Mapping[str, Any], progress: ProgressCallback, cancel: CancelToken)
     edited = _edited_levels(asked, labels)
     if edited == ():
         return {"edited": []}
+    hips = _kept_pelvis(asked)
     spine = _spine(asked, labels, edited or asked.refit, progress, cancel)
     cancel.raise_if_cancelled()
     save_array(asked.labels_output, spine.labels.labels)
     with atomic_path(asked.frames_output) as temporary:
         temporary.write_text(spine_to_json(spine), encoding="utf-8")
     return {
+        **hips,
         "edited": list(edited or ()),
         "levels": list(spine.levels),
         "ijk_to_ras": spine.labels.ijk_to_ras.tolist(),
         "confidence": {v.level: float(v.confidence) for v in spine.vertebrae},
         "warnings": [text for v in spine.vertebrae for text in v.warnings],
     }
+
+
+def _kept_pelvis(asked: SegmentSpineRequest) -> dict[str, Any]:
+    """Write hips and lower sacrum of the segmentation, cut out of it; return where they lie."""
+    from spinemar.spine.labels.pelvic_parts import checked_parts
+
+    given = load_labels(asked.pelvis)
+    parts = None if given is None else checked_parts(given)
+    if parts is None or asked.pelvis_output is None:
+        return {}
+    save_array(asked.pelvis_output, parts.labels)
+    return {"pelvis_ijk_to_ras": parts.ijk_to_ras.tolist()}
 
 
 def _edited_levels(

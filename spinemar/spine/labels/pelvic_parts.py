@@ -9,17 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 
+from spinemar.base.boxes import bounding_box
 from spinemar.errors import InputError
 from spinemar.io.segmentations.vertebra_names import level_in_name
 from spinemar.spine.labels.conventions import LevelNaming
 from spinemar.spine.labels.levels import SACRUM
 from spinemar.volume import LabelVolume
 
+_Key = TypeVar("_Key")
+
 LEFT_HIP, RIGHT_HIP, LOWER_SACRUM = 1, 2, 3
 HIPS: Mapping[str, int] = MappingProxyType({"left": LEFT_HIP, "right": RIGHT_HIP})
+#: Names that `parts_in_names` understands, beside a segment of S1 alone.
+PART_NAMES: Mapping[int, str] = MappingProxyType(
+    {LEFT_HIP: "Left hip", RIGHT_HIP: "Right hip", LOWER_SACRUM: "Sacrum"}
+)
+#: Room that is left around the parts, voxels.
+_ROOM = 3
 
 #: What the numbers of TotalSegmentator are, version 2 and version 1.
 _NUMBERS: Mapping[str, Mapping[int, int]] = MappingProxyType(
@@ -58,22 +68,43 @@ def pelvic_parts(labels: LabelVolume, naming: LevelNaming | None) -> LabelVolume
     found = np.zeros(labels.labels.shape, np.int16)
     for value, part in parts.items():
         found[labels.labels == value] = part
-    result = LabelVolume(found, labels.ijk_to_ras)
-    _check_sides(result)
-    return result
+    return checked_parts(LabelVolume(found, labels.ijk_to_ras))
+
+
+def checked_parts(parts: LabelVolume) -> LabelVolume | None:
+    """Return parts cut out of the volume that they lie in; None where there are none.
+
+    Raises
+    ------
+    InputError
+        If a hip lies on the other side than its name says.
+    """
+    box = bounding_box(parts.labels > 0, (_ROOM,) * 3)
+    if box is None:
+        return None
+    _check_sides(parts)
+    matrix = parts.ijk_to_ras.copy()
+    matrix[:3, 3] = parts.geometry.to_ras(np.array([edge.start for edge in box[::-1]], float))
+    return LabelVolume(np.ascontiguousarray(parts.labels[box]), matrix)
+
+
+def parts_in_names(names: Mapping[_Key, str], levels: Mapping[_Key, str]) -> dict[_Key, int]:
+    """Return which segments are hips or the lower sacrum, by the keys of their names.
+
+    Where S1 has a segment of its own in `levels` the sacrum is what lies below it.
+    """
+    own = SACRUM in levels.values()
+    found = {key: _part_in_name(name) for key, name in names.items()}
+    return {
+        key: part
+        for key, part in found.items()
+        if part is not None and (part != LOWER_SACRUM or (own and key not in levels))
+    }
 
 
 def _parts(labels: LabelVolume, naming: LevelNaming | None) -> dict[int, int]:
     if labels.names:
-        named = {value: _part_in_name(name) for value, name in labels.names.items()}
-        # Where S1 has a segment of its own the sacrum is what lies below it.
-        own = naming is not None and SACRUM in naming.levels.values()
-        taken = naming.levels if naming is not None else {}
-        return {
-            value: part
-            for value, part in named.items()
-            if part is not None and (part != LOWER_SACRUM or (own and value not in taken))
-        }
+        return parts_in_names(labels.names, naming.levels if naming is not None else {})
     return dict(_NUMBERS.get(naming.source, {})) if naming is not None else {}
 
 
