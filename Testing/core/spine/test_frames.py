@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spinemar.errors import InputError, SpinemarError
-from spinemar.spine.anatomy.frames import frames_from_labels
+from spinemar.spine.anatomy.frames import frames_along, frames_from_labels
 from spinemar.spine.labels.levels import TOTALSEGMENTATOR_IDS, VERSE_IDS, shift_level
 from spinemar.volume import LabelVolume
 from Testing.core.spine import spine_phantom
@@ -134,3 +134,29 @@ def test_sample_labels_give_every_fully_visible_vertebra():
             assert pedicle.confidence > 0.5
             assert 3 < pedicle.width_mm < 14
         level = shift_level(level, 1)
+
+
+def test_endplates_are_fitted_to_the_smoother_bodies_and_pedicles_to_the_labels():
+    """Peeled in slices of 4 mm, the lower plate loses a step at the front and leans."""
+    whole = _phantom(["L1", "L2", "L3"], VERSE_IDS, np.eye(3), (0.9, 0.9, 4.0), (32, 130, 110))
+    k, j, i = np.indices(whole.labels.shape)
+    at = whole.geometry.to_ras(np.stack([i, j, k], -1))
+    one = whole.labels == VERSE_IDS["L2"]
+    lowest = one & ~np.roll(one, 1, axis=0)
+    step = lowest & (at[..., 1] > at[one][:, 1].max() - 16.0)
+    peeled = LabelVolume(np.where(step, 0, whole.labels), whole.ijk_to_ras)
+    canal = np.stack([np.zeros(60), np.zeros(60), np.linspace(55, -55, 60)], axis=1)
+
+    def lean(model):
+        normal = model.vertebra("L2").endplates["inferior"].normal_ras
+        return float(np.degrees(np.arctan2(*normal[1:])))
+
+    alone, stiff = frames_along(peeled, canal), frames_along(peeled, canal, bodies=whole)
+    assert abs(lean(alone)) > 4.0
+    assert abs(lean(stiff)) < 1.0
+    assert stiff.labels is peeled
+    narrow = LabelVolume(np.where(np.abs(at[..., 0]) > 15.5, 0, peeled.labels), whole.ijk_to_ras)
+    sides = frames_along(narrow, canal, bodies=whole).vertebra("L2").pedicles
+    wide = stiff.vertebra("L2").pedicles
+    for side, pedicle in sides.items():
+        assert pedicle.width_mm < wide[side].width_mm - 0.5

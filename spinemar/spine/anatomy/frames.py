@@ -143,13 +143,16 @@ def frames_along(
     canal_ras: NDArray[np.float64],
     ct: CTVolume | None = None,
     *,
+    bodies: LabelVolume | None = None,
     trust: Mapping[str, float] | None = None,
     progress: ProgressCallback = ignore_progress,
     cancel: CancelToken | None = None,
 ) -> SpineModel:
     """Fit a frame to every vertebra of VerSe labels beside a known canal.
 
-    `trust` multiplies the confidence of single levels (how sure their segmentation is).
+    `bodies` are labels on the same grid whose endplates are smoother, where there are any: axes and
+    endplates are fitted to them. `trust` multiplies the confidence of single levels (how sure
+    their segmentation is).
 
     `canal_ras` is the canal's centre line (n, 3), RAS mm.
     """
@@ -170,16 +173,32 @@ def frames_along(
         if mask.sum() * voxel < _FEWEST_VOXELS_MM3:
             continue
         shape = VertebraShape(mask, verse.geometry, [edge.start for edge in box])
+        whole = shape if bodies is None else _shape_of(bodies, number)
         edge = verse.geometry if _touches_edge(box, verse.labels.shape) else None
         sure = (trust or {}).get(level, 1.0)
         if level == SACRUM:
             frame = _fit_below(found, shape, edge, sure)
         else:
-            frame = _fit_vertebra(shape, canal_ras, level, edge=edge, density=density, trust=sure)
+            body = fit_body(whole, canal_ras)
+            frame = (
+                None
+                if body is None
+                else _fit_vertebra(
+                    shape, body, canal_ras, level, edge=edge, density=density, trust=sure
+                )
+            )
         if frame is not None:
             found.append(frame if ct is None else compared(frame, shape, verse, ct))
     progress(Progress("vertebrae", len(levels), len(levels)))
     return SpineModel(verse, plausible_heights(_without_stumps(found)), canal_ras)
+
+
+def _shape_of(labels: LabelVolume, number: int) -> VertebraShape:
+    """Return the shape of one vertebra of labels that hold it."""
+    box = ndimage.find_objects((labels.labels == number).astype(np.int8))[0]
+    return VertebraShape(
+        labels.labels[box] == number, labels.geometry, [edge.start for edge in box]
+    )
 
 
 def _fit_below(
@@ -197,23 +216,21 @@ def _touches_edge(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
 
 def _fit_vertebra(
     shape: VertebraShape,
+    body: BodyFit,
     canal_ras: NDArray[np.float64],
     level: str,
     *,
     edge: GridGeometry | None = None,
     density: Density | None = None,
     trust: float = 1.0,
-) -> VertebraFrame | None:
-    """Fit one vertebra's frame; None where its body cannot be seen.
+) -> VertebraFrame:
+    """Fit one vertebra's frame to its body.
 
     `edge` is the whole volume's grid where the vertebra touches its edge, else None.
 
     `canal_ras` is the canal's centre line (n, 3), RAS mm; `trust` (0 to 1) multiplies the
     confidence.
     """
-    body = fit_body(shape, canal_ras)
-    if body is None:
-        return None
     # Pedicles leave the upper half of the body; the canal there is what screws must spare.
     height = float(np.linalg.norm(body.superior_point - body.inferior_point))
     beside, _ = canal_at(canal_ras, body.centre_ras + 0.2 * height * body.axes[2], body.axes[2])

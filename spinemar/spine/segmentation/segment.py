@@ -167,11 +167,13 @@ def _measured(
     labels = _named_labels(column, levels)
     steps.check()
     numbers = to_grid(column.spine, labels, volume.geometry)
-    verse = peeled_to_cortex(LabelVolume(numbers, volume.ijk_to_ras), volume)
+    stiff = LabelVolume(numbers, volume.ijk_to_ras)
+    # Endplates are stiff surfaces there; what is peeled off them follows single voxels.
+    verse = peeled_to_cortex(stiff, volume)
     steps.check()
     canal = column.spine.frame.points[::-1]
     trust = _trust(column, levels)
-    model = frames_along(verse, canal, volume, trust=trust, cancel=steps.cancel)
+    model = frames_along(verse, canal, volume, bodies=stiff, trust=trust, cancel=steps.cancel)
     if not model.vertebrae:
         raise InputError(
             "No vertebra is whole enough in this volume to be measured.",
