@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spinemar.volume import LabelVolume
-from Testing.benchmarks.earlier_ct.making.posture import draw_posture, rigidly
+from Testing.benchmarks.earlier_ct.making.posture import draw_posture, draw_residuals, rigidly
 
 AFFINE = np.diag([-1.0, -1.0, 2.5, 1.0])
 
@@ -71,3 +71,18 @@ def test_vertebrae_spread_as_asked(labels) -> None:
             turns.append(np.degrees(np.arccos(np.clip((np.trace(motion[:3, :3]) - 1) / 2, -1, 1))))
     assert np.std(shifts) == pytest.approx(2.0, abs=0.4)
     assert np.sqrt(np.mean(np.square(turns)) / 3) == pytest.approx(2.5, abs=0.4)
+
+
+def test_what_a_registration_leaves_is_rigid_in_bone_and_larger_in_soft_tissue(labels) -> None:
+    bone, soft = [], []
+    for left in draw_residuals(labels, 12, np.random.default_rng(3)):
+        middle = _points(labels, 21)
+        off = left.to_later(middle) - middle
+        # A turn by a degree or two moves a block's corners against its middle by half a millimetre.
+        assert np.linalg.norm(off - off.mean(axis=0), axis=1).max() < 1.0
+        bone.append(np.linalg.norm(off, axis=1).mean())
+        far = labels.geometry.to_ras(np.array([[10.0, 10, 20], [110, 10, 20], [10, 110, 20]]))
+        soft.append(np.linalg.norm(left.to_later(far) - far, axis=1).mean())
+    assert 0.2 < np.median(bone) < 1.2
+    assert np.median(soft) > 1.5 * np.median(bone)
+    assert np.median(soft) < 6.0

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.base.atomic_files import atomic_path
+from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.mar.correct import correct_volume
@@ -37,7 +38,7 @@ from Testing.benchmarks.earlier_ct.making.earlier import (
     without_surroundings,
 )  # fmt: skip
 from Testing.benchmarks.earlier_ct.making.pairs import around, drawn_plan, scan_grid
-from Testing.benchmarks.earlier_ct.making.patients import CleanPatient, load_patient
+from Testing.benchmarks.earlier_ct.making.patients import SPLITS, CleanPatient, load_patient
 from Testing.benchmarks.earlier_ct.making.posture import draw_residuals
 from Testing.benchmarks.earlier_ct.making.scanning import draw_scanner, with_metal
 from Testing.benchmarks.earlier_ct.making.specs import PairSpec
@@ -54,7 +55,18 @@ _EXTENDED_SHARE, _BESIDE_MM = 0.25, 12.0
 
 
 def make_lessons(patient: str, numbers: Sequence[int], output: Path, home: Path) -> Iterator[str]:
-    """Make the lessons of one patient that are not there yet, a file each; yields names."""
+    """Make the lessons of one patient that are not there yet, a file each; yields names.
+
+    Raises
+    ------
+    InputError
+        If the patient judges.
+    """
+    if patient in SPLITS:
+        raise InputError(
+            f"{patient} is a patient of the {SPLITS[patient]}: nothing learns from it.",
+            f"Choose one of {', '.join(PATIENTS)}.",
+        )
     output.mkdir(parents=True, exist_ok=True)
     whole = load_patient(patient, home)
     for number in numbers:
