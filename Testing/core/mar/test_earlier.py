@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,6 +71,15 @@ def test_an_earlier_ct_that_is_right_helps(case, without, helped):
     assert case.rmse(helped.volume.hu) < 0.9 * case.rmse(without.volume.hu)
     assert helped.earlier.believed
     assert helped.agreement_percent is helped.earlier.agreement_percent
+
+
+def test_models_without_a_network_for_it_go_by_the_rule(case):
+    plain, ruled = (
+        _corrected(case, earlier, model=Path("spinemar-lumbar-generator"))
+        for earlier in (None, _earlier(case.truth))
+    )
+    assert case.rmse(ruled.volume.hu) < 0.9 * case.rmse(plain.volume.hu)
+    assert ruled.earlier.believed
 
 
 def test_without_one_none_was_believed(case, without):

@@ -16,10 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from spinemar.mar.earlier.fusion import Earlier, local_mean, reach_of
-from spinemar.mar.pipeline.interpolation.linear import interpolate_linearly
+from spinemar.mar.earlier.fusion import Earlier, local_mean, missed, reach_of
 from spinemar.mar.pipeline.slice_cache import SliceCache
-from spinemar.tomography.units import difference_to_hu, hu_to_mu
 
 Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -100,7 +98,7 @@ def candidates(
         for g, e, r in zip(grounds, earlier, reaches, strict=True)
     ]
     differences = [coarse + fine for coarse, fine in parts]
-    misses = _misses(slice_cache, ks, grounds, differences, traces)
+    misses = missed(slice_cache, ks, grounds, differences, traces)
     scans, metal = slice_cache.get("hu", ks), [slice_cache.metal_slices[k] for k in ks]
     found = []
     for n in range(len(ks)):
@@ -112,7 +110,7 @@ def candidates(
             reaches[n],
             metal[n].astype(np.float32),
             np.clip(near[n] / np.float32(50.0), 0.0, 2.0),
-            *misses[n],
+            *_smooth_units(misses[n], pixel),
         ])  # fmt: skip
         found.append(Candidate(grounds[n], *parts[n], reaches[n], seen.astype(np.float32)))
     return found
@@ -131,29 +129,9 @@ def _units(hu: Float) -> Float:
     return (np.clip(hu, _LOW_HU, _HIGH_HU) + np.float32(1000.0)) / np.float32(2 * _HU_UNIT)
 
 
-def _misses(
-    slice_cache: SliceCache,
-    ks: Sequence[int],
-    grounds: Sequence[Float],
-    differences: Sequence[Float],
-    traces: Sequence[Mask],
-) -> list[Float]:
-    """Return what the kept rays say that either picture misses: (2, rows, columns) a slice."""
-    with slice_cache.watch.stage("project"):
-        of_ground = slice_cache.radon.forward(hu_to_mu(np.stack(grounds)))
-        of_more = slice_cache.radon.forward(hu_to_mu(np.stack(differences) - np.float32(1000.0)))
-    measured = slice_cache.get("sinogram", ks)
-    row_mm, column_mm = slice_cache.radon.pixel_mm
-    sigma = (_MISSES_MM / _FWHM / row_mm, _MISSES_MM / _FWHM / column_mm)
-    found = []
-    for n, trace in enumerate(traces):
-        missing = [
-            interpolate_linearly(measured[n] - of_ground[n], trace),
-            interpolate_linearly(measured[n] - of_ground[n] - of_more[n], trace),
-        ]
-        with slice_cache.watch.stage("reconstruct"):
-            wrong = difference_to_hu(slice_cache.radon.fbp(np.stack(missing)))
-        smooth = np.stack([ndimage.gaussian_filter(one, sigma, truncate=3.0) for one in wrong])
-        units = np.clip(smooth / np.float32(_MISSES_UNIT), -_MOST_UNITS, _MOST_UNITS)
-        found.append(np.asarray(units, np.float32))
-    return found
+def _smooth_units(wrong: Float, pixel_mm: tuple[float, float]) -> Float:
+    """Return what pictures miss (2, rows, columns) without its grain, in the network's units."""
+    sigma = (0.0, *(_MISSES_MM / _FWHM / side for side in pixel_mm))
+    smooth = ndimage.gaussian_filter(wrong, sigma, truncate=3.0)
+    units = np.clip(smooth / np.float32(_MISSES_UNIT), -_MOST_UNITS, _MOST_UNITS)
+    return np.asarray(units, np.float32)

@@ -106,6 +106,25 @@ def fused(
         reach *= likeness(one.hu, ground, one.shown & (nearness > 0), pixel)
         details.append(reach * _detail(one.hu - ground, one.shown, pixel))
         reaches.append(reach)
+    found = []
+    for n, wrong in enumerate(missed(slice_cache, ks, grounds, details, traces)):
+        trust = agreement(wrong[0], wrong[1], reaches[n] > 0, pixel)
+        found.append((grounds[n] + trust * details[n], trust * reaches[n]))
+    return found
+
+
+def missed(
+    slice_cache: SliceCache,
+    ks: Sequence[int],
+    grounds: Sequence[Float],
+    details: Sequence[Float],
+    traces: Sequence[Mask],
+) -> list[Float]:
+    """Return what kept rays say that pictures miss: HU, shape (2, rows, columns) a slice.
+
+    First of the network's picture, then of the same with the detail. Parameters as of `fused`;
+    the details in HU, of the pictures' shape.
+    """
     with slice_cache.watch.stage("project"):
         of_ground = slice_cache.radon.forward(hu_to_mu(np.stack(grounds)))
         of_detail = slice_cache.radon.forward(hu_to_mu(np.stack(details) - np.float32(1000.0)))
@@ -117,9 +136,7 @@ def fused(
             interpolate_linearly(measured[n] - of_ground[n] - of_detail[n], trace),
         ]
         with slice_cache.watch.stage("reconstruct"):
-            wrong = difference_to_hu(slice_cache.radon.fbp(np.stack(missing)))
-        trust = agreement(wrong[0], wrong[1], reaches[n] > 0, pixel)
-        found.append((grounds[n] + trust * details[n], trust * reaches[n]))
+            found.append(difference_to_hu(slice_cache.radon.fbp(np.stack(missing))))
     return found
 
 
