@@ -96,13 +96,12 @@ def on_right(name: str, labels: LabelVolume) -> str:
     settings = PlanSettings(with_rods=False, alternatives=1)
     screws = plan_construct(spine, ct, levels, load_catalogue(), settings).screws if levels else ()
     graded = {(s.level, s.side) for s in screws if s.grade is not None}
-    said = [f"{s.level} {s.side}" for s in sites if (s.level, s.side) not in graded]
+    missing = [f"{s.level} {s.side}" for s in sites if (s.level, s.side) not in graded]
+    said = list(missing)
     for frame in (spine.vertebra(level) for level in levels):
         doubts = frame.agreement.doubts if frame.agreement else ()
         said += [f"{frame.level}: {doubt}" for doubt in doubts]
-    return f"{len(sites)} | {len(sites) - len([s for s in said if ':' not in s])} | " + (
-        "; ".join(said) or "-"
-    )
+    return f"{len(sites)} | {len(sites) - len(missing)} | {'; '.join(said) or '-'}"
 
 
 def named(name: str) -> SpineModel:

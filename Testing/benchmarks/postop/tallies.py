@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import special
 
-from spinemar.planning.grades.gertzbein_robbins import RESOLVED_MM
+from spinemar.planning.grades.gertzbein_robbins import GRADE_LIMITS_MM, RESOLVED_MM
 from Testing.benchmarks.postop.score import Row
 
 LETTERS = "ABCDE"
 # Largest breaches, mm, at which letters begin: B where a breach is seen at all.
-_LIMITS_MM = (RESOLVED_MM, 2.0, 4.0, 6.0)
+_LIMITS_MM = (RESOLVED_MM, *sorted(limit for limit, _ in GRADE_LIMITS_MM))
 _NEAR_MM = 0.5
 
 

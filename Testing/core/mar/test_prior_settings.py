@@ -16,7 +16,7 @@ SCALE = {"scale_hu": 1000.0, "low_hu": -1024.0, "high_hu": 3071.0}
 def _network(**changed) -> SimpleNamespace:
     settings = {name: changed.get(name, value) for name, value in SOUND.items()}
     scale = {name: changed.get(name, value) for name, value in SCALE.items()}
-    return SimpleNamespace(file="prior.onnx", settings=settings, normalisation=scale)
+    return SimpleNamespace(role="prior", file="prior.onnx", settings=settings, normalisation=scale)
 
 
 @pytest.mark.parametrize(

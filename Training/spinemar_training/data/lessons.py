@@ -18,7 +18,6 @@ from spinemar.mar.earlier.candidates import N_FEATURES
 N_PLANES = N_FEATURES + 5
 """Features, then ground, coarse, fine, truth (HU), and 1 where scans before and after differ."""
 CROP_PX = 160
-LESSON_PIXEL_MM = 0.8
 
 
 class Lessons(NamedTuple):

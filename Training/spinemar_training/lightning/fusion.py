@@ -6,15 +6,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from spinemar.mar.earlier.candidates import OWN_HU
+from spinemar.mar.earlier.candidates import NEARNESS, NEARNESS_MM, OWN_HU, REACH
 from spinemar_training.data.lessons import Lessons
-from spinemar_training.lightning.schedule import Budget, ScheduledModule
+from spinemar_training.lightning.schedule import Budget, OneNetwork
 from spinemar_training.networks.fusion import FusionNetwork
 
 _UNIT_HU = 100.0
-_REACH, _NEARNESS = 4, 6
-"""Planes of the features: how far the earlier CT may be used; distance from metal by 50 mm."""
-_NEAR, _NEAR_WEIGHT, _CHANGED_WEIGHT = 0.4, 2.0, 20.0
+NEAR_MM = 20.0
+_NEAR_WEIGHT, _CHANGED_WEIGHT = 2.0, 20.0
 _COARSE_PX, _COARSE_WEIGHT = 8, 2.0
 _LARGEST_GRADIENT = 0.5
 
@@ -23,7 +22,12 @@ def fused(maps: Tensor, lessons: Lessons) -> Tensor:
     """Return the picture (b, h, w) in HU, as `Candidate.fused` makes it."""
     coarse, fine, own = maps.unbind(1)
     lent = coarse * lessons.coarse + fine * lessons.fine
-    return lessons.ground + lent + lessons.features[:, _REACH] * OWN_HU * own
+    return lessons.ground + lent + lessons.features[:, REACH] * OWN_HU * own
+
+
+def near(lessons: Lessons) -> Tensor:
+    """Return where metal is less than 20 mm away, (b, h, w)."""
+    return lessons.features[:, NEARNESS] < NEAR_MM / NEARNESS_MM
 
 
 def picture_loss(picture: Tensor, lessons: Lessons) -> Tensor:
@@ -33,8 +37,8 @@ def picture_loss(picture: Tensor, lessons: Lessons) -> Tensor:
     picture up: what is wrong over millimetres costs more than grain.
     """
     error = (picture - lessons.truth) / _UNIT_HU
-    weight = (lessons.features[:, _REACH] > 0).float()
-    weight = weight * (1.0 + _NEAR_WEIGHT * (lessons.features[:, _NEARNESS] < _NEAR).float())
+    weight = (lessons.features[:, REACH] > 0).float()
+    weight = weight * (1.0 + _NEAR_WEIGHT * near(lessons).float())
     weight = weight * (1.0 + _CHANGED_WEIGHT * lessons.changed)
     fine = (weight * _smooth_l1(error)).sum() / weight.sum().clamp(min=1.0)
     pooled = F.avg_pool2d((weight.clamp(max=1.0) * error)[:, None], _COARSE_PX)[:, 0]
@@ -47,24 +51,14 @@ def _smooth_l1(error: Tensor) -> Tensor:
     return F.smooth_l1_loss(error, torch.zeros_like(error), beta=1.0, reduction="none")
 
 
-class FusionTraining(ScheduledModule):
+class FusionTraining(OneNetwork):
     """Trains `FusionNetwork` on lessons."""
 
     def __init__(self, network: FusionNetwork, budget: Budget) -> None:
-        super().__init__(budget)
-        self.network = network
-        self.track(network=network)
+        super().__init__(network, budget, _LARGEST_GRADIENT)
 
     def training_step(self, batch: Lessons, _: int) -> Tensor:
         features = batch.features.contiguous(memory_format=torch.channels_last)
         loss = picture_loss(fused(self.network(features).float(), batch), batch)
         self.log_dict({"loss": loss})
         return loss
-
-    def on_before_optimizer_step(self, _: torch.optim.Optimizer) -> None:
-        """Hold single steps back."""
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        rate = self.budget.learning_rate
-        return self.adamw([{"params": list(self.network.parameters()), "lr": rate}])

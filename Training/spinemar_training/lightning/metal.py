@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from spinemar_training.lightning.schedule import Budget, ScheduledModule
+from spinemar_training.lightning.schedule import Budget, OneNetwork
 from spinemar_training.metal.crops import Crops
 from spinemar_training.metal.encoding import encode
 from spinemar_training.networks.metal import MetalNetwork
@@ -15,6 +15,7 @@ _FAR_WEIGHT = 0.05
 _REACH_PX = 6
 _BRIGHT_HU = 1800.0
 _LARGEST_GRADIENT = 0.5
+"""Without it one crop full of starved steel undid the rest."""
 
 
 def outline_loss(logits: Tensor, fraction: Tensor, hu: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,13 +38,11 @@ def outline_loss(logits: Tensor, fraction: Tensor, hu: Tensor) -> tuple[Tensor, 
     return entropy + 0.3 * soft.mean(), dice
 
 
-class MetalTraining(ScheduledModule):
+class MetalTraining(OneNetwork):
     """Trains `MetalNetwork` on crops."""
 
     def __init__(self, network: MetalNetwork, budget: Budget) -> None:
-        super().__init__(budget)
-        self.network = network
-        self.track(network=network)
+        super().__init__(network, budget, _LARGEST_GRADIENT)
 
     def training_step(self, batch: Crops, _: int) -> Tensor:
         features = encode(batch.hu, batch.pixel_mm, batch.top_hu)
@@ -51,11 +50,3 @@ class MetalTraining(ScheduledModule):
         loss, dice = outline_loss(logits[:, 0].float(), batch.fraction, batch.hu[:, 1])
         self.log_dict({"loss": loss, "dice": dice})
         return loss
-
-    def on_before_optimizer_step(self, _: torch.optim.Optimizer) -> None:
-        """Hold single steps back: without them one crop full of starved steel undid the rest."""
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        rate = self.budget.learning_rate
-        return self.adamw([{"params": list(self.network.parameters()), "lr": rate}])

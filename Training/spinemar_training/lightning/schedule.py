@@ -117,3 +117,28 @@ class ScheduledModule(lightning.LightningModule):
         for group in groups:
             group["initial_lr"] = group["lr"]
         return torch.optim.AdamW(groups, weight_decay=self.budget.weight_decay, betas=(0.9, 0.99))
+
+
+class OneNetwork(ScheduledModule):
+    """Trains one network, whose single steps are held back to a largest gradient.
+
+    Parameters
+    ----------
+    network : nn.Module
+    budget : Budget
+    largest_gradient : float
+        Norm over all parameters.
+    """
+
+    def __init__(self, network: nn.Module, budget: Budget, largest_gradient: float) -> None:
+        super().__init__(budget)
+        self.network = network
+        self._largest_gradient = largest_gradient
+        self.track(network=network)
+
+    def on_before_optimizer_step(self, _: torch.optim.Optimizer) -> None:
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._largest_gradient)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        rate = self.budget.learning_rate
+        return self.adamw([{"params": list(self.network.parameters()), "lr": rate}])

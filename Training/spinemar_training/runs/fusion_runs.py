@@ -7,14 +7,13 @@ from pathlib import Path
 
 import torch
 
+from spinemar.mar.earlier.candidates import METAL
 from spinemar_training.data.lessons import LessonStream, as_lessons, read_lessons
-from spinemar_training.lightning.fusion import FusionTraining, fused
+from spinemar_training.lightning.fusion import FusionTraining, fused, near
 from spinemar_training.lightning.schedule import Budget
 from spinemar_training.networks.fusion import FusionNetwork
 from spinemar_training.run_settings import RunOptions, RunSettings
 from spinemar_training.runs.running import averaged, fit, save_weights, seed_everything
-
-_NEAR = 0.4  # of 50 mm
 
 
 def build_fusion(weights: Path | None = None) -> FusionNetwork:
@@ -57,12 +56,12 @@ def picture_errors(weights: Path, lessons: Sequence[Path]) -> dict[str, float]:
         batch = as_lessons(torch.from_numpy(one).float()[None])
         with torch.no_grad():
             picture = fused(network(batch.features), batch)
-        near = (batch.features[:, 6] < _NEAR) & (batch.features[:, 5] < 0.5)
+        scored = near(batch) & (batch.features[:, METAL] < 0.5)
         for name, made in (
             ("ground", batch.ground),
             ("earlier", batch.ground + batch.coarse + batch.fine),
             ("fused", picture),
         ):
-            squares[name] += float(((made - batch.truth)[near] ** 2).sum())
-        count += int(near.sum())
+            squares[name] += float(((made - batch.truth)[scored] ** 2).sum())
+        count += int(scored.sum())
     return {name: (total / max(1, count)) ** 0.5 for name, total in squares.items()}

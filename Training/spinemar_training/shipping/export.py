@@ -29,10 +29,11 @@ from spinemar.mar.inpainters.models.runtime import onnx_runtime
 from spinemar.mar.pipeline.gate import GateParameters
 from spinemar.mar.result import PIPELINE_VERSION
 from spinemar.tomography.geometry import BINS_PER_FOV, STANDARD_BINS, STANDARD_VIEWS
-from spinemar_training.data.lessons import LESSON_PIXEL_MM
 from spinemar_training.metal import encoding as metal_encoding
 from spinemar_training.metal.runs import build_metal
 from spinemar_training.networks.features import HIGH_HU, LOW_HU, N_FEATURES, PIXEL_MM, SCALE_HU
+from spinemar_training.networks.fusion import FusionNetwork
+from spinemar_training.networks.metal import MetalNetwork
 from spinemar_training.run_settings import RunSettings
 from spinemar_training.runs.fusion_runs import build_fusion
 from spinemar_training.runs.running import RESIDUAL_VIEWS, build_generator, build_prior
@@ -200,45 +201,36 @@ def _written_once(
 
 
 def _export_metal(weights: Path, path: Path) -> dict[str, Any]:
-    """Write the metal network and return its manifest entry; it is small, 32 bits serve all."""
-    network = round_to_half(build_metal(weights))
-    multiple = network.unet.multiple
-    axes = {0: "B", 2: "H", 3: "W"}
-    sample = torch.rand(1, metal_encoding.N_FEATURES, 2 * multiple, 3 * multiple)
-    other = torch.rand(2, metal_encoding.N_FEATURES, 3 * multiple, 2 * multiple)
-    entry = _written_once(
-        network,
-        network,
-        path,
-        ({"features": sample}, axes),
-        ("fraction", axes),
-        {"features": other},
-    )
-    return {
-        **entry,
-        "inputs": {"features": ["B", metal_encoding.N_FEATURES, "H", "W"]},
-        "outputs": {"fraction": ["B", 1, "H", "W"]},
-        "normalisation": {"top_hu": metal_encoding.USUAL_TOP_HU},
-        "settings": {"multiple": multiple},
-    }
+    """Write the metal network and return its manifest entry."""
+    entry = _export_small(build_metal(weights), metal_encoding.N_FEATURES, ("fraction", 1), path)
+    return {**entry, "normalisation": {"top_hu": metal_encoding.USUAL_TOP_HU}}
 
 
 def _export_fusion(weights: Path, path: Path) -> dict[str, Any]:
-    """Write the fusion network and return its manifest entry; 32 bits, as it is small."""
-    network = round_to_half(build_fusion(weights))
-    multiple = network.unet.multiple
+    """Write the fusion network and return its manifest entry."""
+    maps = "maps", fusion_seen.N_MAPS
+    entry = _export_small(build_fusion(weights), fusion_seen.N_FEATURES, maps, path)
+    settings = {**entry["settings"], "pixel_mm": fusion_seen.PIXEL_MM}
+    return {**entry, "normalisation": {"own_hu": fusion_seen.OWN_HU}, "settings": settings}
+
+
+def _export_small(
+    network: MetalNetwork | FusionNetwork, n_features: int, output: tuple[str, int], path: Path
+) -> dict[str, Any]:
+    """Write a network from `features` to maps; it is small, 32 bits serve all."""
+    network = round_to_half(network)
+    multiple, (name, n_maps) = network.unet.multiple, output
     axes = {0: "B", 2: "H", 3: "W"}
-    sample = torch.rand(1, fusion_seen.N_FEATURES, 2 * multiple, 3 * multiple)
-    other = torch.rand(2, fusion_seen.N_FEATURES, 3 * multiple, 2 * multiple)
+    sample = torch.rand(1, n_features, 2 * multiple, 3 * multiple)
+    other = torch.rand(2, n_features, 3 * multiple, 2 * multiple)
     entry = _written_once(
-        network, network, path, ({"features": sample}, axes), ("maps", axes), {"features": other}
+        network, network, path, ({"features": sample}, axes), (name, axes), {"features": other}
     )
     return {
         **entry,
-        "inputs": {"features": ["B", fusion_seen.N_FEATURES, "H", "W"]},
-        "outputs": {"maps": ["B", fusion_seen.N_MAPS, "H", "W"]},
-        "normalisation": {"own_hu": fusion_seen.OWN_HU},
-        "settings": {"multiple": multiple, "pixel_mm": LESSON_PIXEL_MM},
+        "inputs": {"features": ["B", n_features, "H", "W"]},
+        "outputs": {name: ["B", n_maps, "H", "W"]},
+        "settings": {"multiple": multiple},
     }
 
 

@@ -28,7 +28,7 @@ from spinemar.dataset.pairs.surroundings import Surroundings, surroundings
 from spinemar.dataset.pairs.true_metal import true_metal
 from spinemar.dataset.pairs.worth import found_facts, why_worthless
 from spinemar.dataset.sampling.anatomy import Tissue, sample_patient, scan_grid
-from spinemar.dataset.sampling.anchors import draw_anchor
+from spinemar.dataset.sampling.anchors import draw_anchor, screws_at_levels
 from spinemar.dataset.sampling.deformation import Deformation, draw_deformation
 from spinemar.dataset.sampling.patients import Patient
 from spinemar.dataset.sampling.pelvis import moved_way
@@ -229,8 +229,7 @@ def _level_at(patient: Patient, deformation: Deformation, z_mm: float) -> str:
     """Name the vertebra whose body lies nearest to a height."""
     levels = [(site.level, site.body_centre) for site in patient.sites]
     if patient.plan is not None:
-        screws = [screw for screw in patient.plan.screws if not screw.in_pelvis]
-        levels += [(s.level, np.array(s.tip)) for s in screws or patient.plan.screws]
+        levels += screws_at_levels(patient.plan)
     heights = deformation.to_new(np.array([point for _, point in levels]))[:, 2]
     return levels[int(np.argmin(np.abs(heights - z_mm)))][0]
 

@@ -10,6 +10,7 @@ import numpy as np
 from spinemar.dataset.pair_settings import PairSettings
 from spinemar.dataset.sampling.deformation import FloatArray
 from spinemar.dataset.sampling.patients import Patient
+from spinemar.planning.plans.plan import Plan
 from spinemar.spine.labels.levels import SACRUM
 
 LOW_LUMBAR = ("L4", "L5", SACRUM)
@@ -49,5 +50,13 @@ def _places(patient: Patient) -> list[Anchor]:
         inside = [s for s in patient.sites if low <= s.isthmus[2] <= high]
         return [Anchor(patient, s.level, s.body_centre) for s in inside or patient.sites]
     assert patient.plan is not None
-    screws = [screw for screw in patient.plan.screws if not screw.in_pelvis]
-    return [Anchor(patient, s.level, np.array(s.tip)) for s in screws or patient.plan.screws]
+    return [Anchor(patient, *place) for place in screws_at_levels(patient.plan)]
+
+
+def screws_at_levels(plan: Plan) -> list[tuple[str, FloatArray]]:
+    """Return levels and tips of a plan's screws in vertebrae; of all screws where none is.
+
+    A tip has the shape (3,), RAS mm.
+    """
+    screws = [screw for screw in plan.screws if not screw.in_pelvis]
+    return [(screw.level, np.array(screw.tip)) for screw in screws or plan.screws]

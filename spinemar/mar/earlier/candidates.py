@@ -23,6 +23,12 @@ Float = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 N_FEATURES = 9
+REACH, METAL, NEARNESS = 4, 5, 6
+"""Features: how far the earlier CT may be used; the mask; the distance from metal."""
+NEARNESS_MM = 50.0
+"""One unit of that distance."""
+PIXEL_MM = 0.8
+"""What the network is trained on."""
 N_MAPS = 3
 COARSE_MM = 8.0
 """Full width of the mean that parts coarse from fine."""
@@ -109,7 +115,7 @@ def candidates(
             np.clip(differences[n] / np.float32(_HU_UNIT), -_MOST_UNITS, _MOST_UNITS),
             reaches[n],
             metal[n].astype(np.float32),
-            np.clip(near[n] / np.float32(50.0), 0.0, 2.0),
+            np.clip(near[n] / np.float32(NEARNESS_MM), 0.0, 2.0),
             *_smooth_units(misses[n], pixel),
         ])  # fmt: skip
         found.append(Candidate(grounds[n], *parts[n], reaches[n], seen.astype(np.float32)))

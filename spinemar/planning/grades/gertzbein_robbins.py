@@ -24,7 +24,7 @@ from spinemar.planning.plans.plan import Plan
 from spinemar.spine.model import SpineModel, VertebraFrame
 
 #: Lower limits in mm of grades B to E by the largest breach; A is no breach.
-_GRADE_LIMITS_MM = ((6.0, "E"), (4.0, "D"), (2.0, "C"))
+GRADE_LIMITS_MM = ((6.0, "E"), (4.0, "D"), (2.0, "C"))
 _IN_LATERAL_MASS = "A screw in a lateral mass has no grade: look at it in slices."
 _GOOD = ("A", "B")
 #: A screw can be dragged away from its vertebra altogether; farther than this says no more.
@@ -81,7 +81,7 @@ def letter_for(breach_mm: float) -> str:
     """
     if breach_mm <= 0.0:
         return "A"
-    return next((letter for limit, letter in _GRADE_LIMITS_MM if breach_mm >= limit), "B")
+    return next((letter for limit, letter in GRADE_LIMITS_MM if breach_mm >= limit), "B")
 
 
 def assess_screw(screw: Screw, field: BoneField) -> Assessment:

@@ -157,6 +157,7 @@ def frames_along(
     `canal_ras` is the canal's centre line (n, 3), RAS mm.
     """
     boxes = ndimage.find_objects(verse.labels, max_label=max(VERSE_IDS.values()))
+    body_boxes = [] if bodies is None else ndimage.find_objects(bodies.labels)
     voxel = float(abs(np.linalg.det(verse.ijk_to_ras[:3, :3])))
     levels = sorted(VERSE_IDS, key=level_position)
     density = None if ct is None else Density(ct)
@@ -169,36 +170,32 @@ def frames_along(
         box = boxes[number - 1] if number <= len(boxes) else None
         if box is None or level in WITHOUT_FRAME:
             continue
-        mask = verse.labels[box] == number
-        if mask.sum() * voxel < _FEWEST_VOXELS_MM3:
+        if np.count_nonzero(verse.labels[box] == number) * voxel < _FEWEST_VOXELS_MM3:
             continue
-        shape = VertebraShape(mask, verse.geometry, [edge.start for edge in box])
-        whole = shape if bodies is None else _shape_of(bodies, number)
+        shape = VertebraShape.in_box(verse, number, box)
+        whole = (
+            shape
+            if bodies is None
+            else VertebraShape.in_box(bodies, number, body_boxes[number - 1])
+        )
         edge = verse.geometry if _touches_edge(box, verse.labels.shape) else None
         sure = (trust or {}).get(level, 1.0)
         if level == SACRUM:
             frame = _fit_below(found, shape, edge, sure)
         else:
+            whole = shape
+            if bodies is not None:
+                whole = VertebraShape.in_box(bodies, number, body_boxes[number - 1])
             body = fit_body(whole, canal_ras)
-            frame = (
-                None
-                if body is None
-                else _fit_vertebra(
+            frame = None
+            if body is not None:
+                frame = _fit_vertebra(
                     shape, body, canal_ras, level, edge=edge, density=density, trust=sure
                 )
-            )
         if frame is not None:
             found.append(frame if ct is None else compared(frame, shape, verse, ct))
     progress(Progress("vertebrae", len(levels), len(levels)))
     return SpineModel(verse, plausible_heights(_without_stumps(found)), canal_ras)
-
-
-def _shape_of(labels: LabelVolume, number: int) -> VertebraShape:
-    """Return the shape of one vertebra of labels that hold it."""
-    box = ndimage.find_objects((labels.labels == number).astype(np.int8))[0]
-    return VertebraShape(
-        labels.labels[box] == number, labels.geometry, [edge.start for edge in box]
-    )
 
 
 def _fit_below(

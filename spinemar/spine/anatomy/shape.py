@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from spinemar.volume import GridGeometry
+from spinemar.volume import GridGeometry, LabelVolume
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,12 @@ class VertebraShape:
         self._distance = (outside - inside).astype(np.float32)
         k, j, i = np.nonzero(mask)
         self.points_ras = geometry.to_ras(np.stack([i, j, k], axis=1) + np.array(offset)[::-1])
+
+    @classmethod
+    def in_box(cls, labels: LabelVolume, number: int, box: tuple[slice, ...]) -> VertebraShape:
+        """Return the shape of one number in a box (k, j, i) of labels that holds all of it."""
+        mask = np.asarray(labels.labels[box] == number)
+        return cls(mask, labels.geometry, [edge.start for edge in box])
 
     def part(
         self, centre: NDArray[np.float64], axes: NDArray[np.float64], reach: NDArray[np.float64]

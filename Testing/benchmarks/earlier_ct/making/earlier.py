@@ -156,8 +156,9 @@ def _put_table(hu: NDArray[np.float32], protocol: EarlierProtocol) -> None:
     hu[:, top:bottom] = np.maximum(hu[:, top:bottom], _TABLE_HU)
 
 
-def read_out(hu: NDArray[np.float32], protocol: EarlierProtocol, rng: np.random.Generator
-              ) -> NDArray[np.float32]:  # fmt: skip
+def read_out(
+    hu: NDArray[np.float32], protocol: EarlierProtocol, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """Apply kernel and noise; noise is as fine as the kernel."""
     sigma = abs(protocol.blur_mm) / protocol.pixel_mm
     grain = 0.9 if protocol.blur_mm > 0 else 0.5

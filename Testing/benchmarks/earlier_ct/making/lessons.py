@@ -20,7 +20,7 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.mar.correct import correct_volume
-from spinemar.mar.earlier.candidates import Candidate, candidates
+from spinemar.mar.earlier.candidates import PIXEL_MM, Candidate, candidates
 from spinemar.mar.earlier.fusion import NONE_MM, Earlier
 from spinemar.mar.inpainters.learned.inpainter import LearnedInpainter
 from spinemar.mar.inpainters.learned.pictures import PriorPictures
@@ -36,7 +36,7 @@ from Testing.benchmarks.earlier_ct.making.earlier import (
     plane_of,
     read_out,
     without_surroundings,
-)  # fmt: skip
+)
 from Testing.benchmarks.earlier_ct.making.pairs import around, drawn_plan, scan_grid
 from Testing.benchmarks.earlier_ct.making.patients import SPLITS, CleanPatient, load_patient
 from Testing.benchmarks.earlier_ct.making.posture import draw_residuals
@@ -49,7 +49,7 @@ LESSONS = "lessons"
 _METALS = ("Ti-6Al-4V", "316L", "CoCrMo", "316L", "Ti-6Al-4V")
 _SLICES_MM = (2.5, 5.0, 3.0, 2.0, 4.0, 1.25, 2.5)
 _SLICES, _DRAWS = 6, 3
-_PIXEL_MM, _MULTIPLE = 0.8, 32
+_MULTIPLE = 32
 _CHANGED_HU = 80.0
 _EXTENDED_SHARE, _BESIDE_MM = 0.25, 12.0
 
@@ -162,7 +162,7 @@ class _Notes:
         window = window_around(
             slice_cache.metal_slices[k],
             slice_cache.radon.pixel_mm,
-            _PIXEL_MM,
+            PIXEL_MM,
             margin_mm=NONE_MM,
             multiple=_MULTIPLE,
         )

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.errors import ModelError
 from spinemar.mar.earlier.candidates import N_FEATURES, N_MAPS, Candidate, candidates
 from spinemar.mar.earlier.fusion import NONE_MM, Earlier
 from spinemar.mar.inpainters.learned.resample import window_around
+from spinemar.mar.inpainters.models.fit import check_maps, multiple_of, unfit
 from spinemar.mar.inpainters.models.manifest import Network
 from spinemar.mar.inpainters.models.session import NetworkSession
 from spinemar.mar.pipeline.slice_cache import SliceCache
@@ -37,17 +37,13 @@ class FusionNetwork:
     """
 
     def __init__(self, network: Network, session: NetworkSession) -> None:
-        shapes = {"features": (None, N_FEATURES, None, None)}, {"maps": (None, N_MAPS, None, None)}
-        if (dict(network.inputs), dict(network.outputs)) != shapes:
-            raise _unfit(network, "has other inputs than features or other outputs than maps")
-        pixel, multiple = (network.settings.get(key) for key in ("pixel_mm", "multiple"))
+        check_maps(network, N_FEATURES, "maps", N_MAPS)
+        pixel = network.settings.get("pixel_mm")
         if isinstance(pixel, bool) or not isinstance(pixel, int | float):
-            raise _unfit(network, "has no setting pixel_mm")
-        if isinstance(multiple, bool) or not isinstance(multiple, int) or not 1 <= multiple <= 256:
-            raise _unfit(network, "has no setting multiple")
+            raise unfit(network, "has no setting pixel_mm")
         if not _FINEST_MM <= pixel <= _COARSEST_MM:
-            raise _unfit(network, "has settings that make no sense")
-        self._pixel_mm, self._multiple = float(pixel), multiple
+            raise unfit(network, "has settings that make no sense")
+        self._pixel_mm, self._multiple = float(pixel), multiple_of(network)
         self._session = session
 
     def fused(
@@ -78,10 +74,3 @@ class FusionNetwork:
         maps = window.back(found)
         np.clip(maps[:2], 0.0, 1.0, out=maps[:2])
         return maps
-
-
-def _unfit(network: Network, problem: str) -> ModelError:
-    return ModelError(
-        f"The fusion network {network.file} {problem}.",
-        "Use a model published for this version of the software.",
-    )

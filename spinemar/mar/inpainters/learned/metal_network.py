@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemar.base.boxes import bounding_box
-from spinemar.errors import ModelError
+from spinemar.mar.inpainters.models.fit import check_maps, multiple_of
 from spinemar.mar.inpainters.models.manifest import Network
 from spinemar.mar.inpainters.models.session import NetworkSession
 from spinemar.mar.segmentation.outline import (
@@ -68,14 +68,8 @@ class NetworkOutline:
     """
 
     def __init__(self, network: Network, session: NetworkSession) -> None:
-        if dict(network.inputs) != {"features": (None, N_FEATURES, None, None)} or dict(
-            network.outputs
-        ) != {"fraction": (None, 1, None, None)}:
-            raise _unfit(network, "has other inputs than features or other outputs than fraction")
-        multiple = network.settings.get("multiple")
-        if isinstance(multiple, bool) or not isinstance(multiple, int) or not 1 <= multiple <= 256:
-            raise _unfit(network, "has no setting multiple")
-        self._multiple = multiple
+        check_maps(network, N_FEATURES, "fraction", 1)
+        self._multiple = multiple_of(network)
         self._session = session
         self._measured = MeasuredOutline()
 
@@ -128,10 +122,3 @@ def _with_unsure_parts(
     unsure = (peak >= _UNSURE_PERCENT) & (peak < HALF_PERCENT) & (area >= _LEAST_PART_MM2)
     unsure[0] = False
     return np.where(unsure[labels], np.uint8(WHOLE_PERCENT), percent)
-
-
-def _unfit(network: Network, problem: str) -> ModelError:
-    return ModelError(
-        f"The metal network {network.file} {problem}.",
-        "Use a model published for this version of the software.",
-    )

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spinemar.errors import ModelError
 from spinemar.mar.inpainters.learned.resample import PriorGrid, window_around
 from spinemar.mar.inpainters.models.batches import by_shape
+from spinemar.mar.inpainters.models.fit import check_maps, unfit
 from spinemar.mar.inpainters.models.manifest import Network
 from spinemar.mar.inpainters.models.session import NetworkSession
 from spinemar.mar.pipeline.slab import Slab
@@ -63,7 +63,7 @@ class PriorSettings:
         def number(source: Any, key: str) -> float:
             value = source.get(key)
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise _unfit(network, f"has no setting {key}")
+                raise unfit(network, f"has no setting {key}")
             return float(value)
 
         found = cls(
@@ -78,7 +78,7 @@ class PriorSettings:
         sane = 0.2 < found.pixel_mm < 5 and found.scale_hu > 0 and found.low_hu < found.high_hu
         sane = sane and 0 <= found.widening_mm <= _WIDEST_MM
         if not sane or not 1 <= found.multiple <= 256 or not 0 <= found.margin_mm < 200:
-            raise _unfit(network, "has settings that make no sense")
+            raise unfit(network, "has settings that make no sense")
         return found
 
 
@@ -96,11 +96,7 @@ class PriorNetwork:
     """
 
     def __init__(self, network: Network, session: NetworkSession) -> None:
-        shapes = (None, N_FEATURES, None, None), (None, 2, None, None)
-        if dict(network.inputs) != {"features": shapes[0]} or dict(network.outputs) != {
-            "maps": shapes[1]
-        }:
-            raise _unfit(network, "has other inputs than features or other outputs than maps")
+        check_maps(network, N_FEATURES, "maps", 2)
         self.settings = PriorSettings.of(network)
         self._session = session
 
@@ -163,10 +159,3 @@ class PriorNetwork:
         np.clip(hu, settings.low_hu, settings.high_hu, out=out)
         out -= np.float32(_AIR_HU)
         out /= np.float32(settings.scale_hu)
-
-
-def _unfit(network: Network, problem: str) -> ModelError:
-    return ModelError(
-        f"The prior network {network.file} {problem}.",
-        "Use a model published for this version of the software.",
-    )

@@ -41,8 +41,7 @@ def compared_with_ct(
         if box is None:
             found.append(_with(frame, Agreement(doubts=(_ABSENT,))))
             continue
-        mask = model.labels.labels[box] == number
-        shape = VertebraShape(mask, model.labels.geometry, [edge.start for edge in box])
+        shape = VertebraShape.in_box(model.labels, number, box)
         found.append(compared(frame, shape, model.labels, volume))
     return replace(model, vertebrae=plausible_heights(found))
 

@@ -57,8 +57,7 @@ def _check(labels: LabelVolume, volume: CTVolume, side: str, part: int) -> None:
     if not (labels.labels == part).any():
         return
     box = ndimage.find_objects((labels.labels == part).astype(np.int8), max_label=1)[0]
-    mask = np.asarray(labels.labels[box] == part)
-    shape = VertebraShape(mask, labels.geometry, [edge.start for edge in box])
+    shape = VertebraShape.in_box(labels, part, box)
     edges = EdgeScore(border_of(shape, labels), volume)
     offset, share = float(np.linalg.norm(best_offset(edges)[0])), edges.share()
     if offset < _MOST_OFFSET_MM and share >= _LEAST_SHARE:

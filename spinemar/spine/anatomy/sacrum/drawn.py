@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 from scipy import ndimage
 
 from spinemar.progress import CancelToken
@@ -50,5 +49,4 @@ def with_drawn_sacrum(
 def _sacrum(labels: LabelVolume) -> VertebraShape:
     number = VERSE_IDS[SACRUM]
     box = ndimage.find_objects(labels.labels == number, max_label=1)[0]
-    mask = labels.labels[box] == number
-    return VertebraShape(np.asarray(mask), labels.geometry, [edge.start for edge in box])
+    return VertebraShape.in_box(labels, number, box)
