@@ -16,12 +16,12 @@ from spinemar.postop.bone import (
     bone_from_corrected,
     bone_from_earlier,
     bone_from_labels,
+    compared_beside_metal,
     without_implants,
 )
 from spinemar.postop.find import FoundImplants, find_implants, model_of
 from spinemar.postop.metal_share import LEAST_SHARE, MetalShare, metal_share_of
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
-from spinemar.spine.anatomy.agreement.compare import compared_with_ct
 from spinemar.spine.labels.levels import parse_level, steps_between
 from spinemar.spine.model import SpineModel
 from spinemar.volume import CTVolume
@@ -194,7 +194,7 @@ def _bone(
         return bone_from_earlier(laid, corrected, earlier.volume, GIVEN_ERROR_MM)
     if spine is not None:
         seen = without_implants(corrected, metal)
-        return bone_from_labels(compared_with_ct(spine, seen, cancel=cancel))
+        return bone_from_labels(compared_beside_metal(spine, seen, metal, cancel=cancel))
     return bone_from_corrected(
         corrected, metal, first_level=settings.first_level, progress=progress, cancel=cancel
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.planning.grades.bone import bone_field
@@ -17,6 +18,7 @@ from spinemar.postop.bone import (
     Bone,
     _registered_error_mm,
     bone_from_labels,
+    compared_beside_metal,
     moved_frame,
     without_implants,
 )
@@ -25,6 +27,7 @@ from spinemar.postop.grades import grade_found, spread_mm
 from spinemar.postop.metal_share import MetalShare
 from spinemar.postop.table import deviations_of, implants_csv, implants_facts, said
 from spinemar.registration.motions import VertebraMotion, inverse, moved
+from spinemar.spine.anatomy.agreement.compare import compared_with_ct
 from spinemar.spine.labels.levels import GUESSED_LEVELS, shift_level
 from spinemar.volume import CTVolume, GridGeometry
 from Testing.core.postop import patient
@@ -79,6 +82,36 @@ def test_metal_is_filled_from_beside_it():
     assert np.abs(filled - clean)[far].max() < 120.0
     assert np.array_equal(filled[metal.share.max(axis=(1, 2)) == 0],
                           scan.hu[metal.share.max(axis=(1, 2)) == 0])  # fmt: skip
+
+
+def test_labels_are_not_compared_with_what_is_guessed_beside_metal(spine):
+    """The correction's smear around screws does not make right labels look too large."""
+    geometry = patient.grid((0.8, 0.8, 2.0))
+    labels = patient.labels_on(geometry).labels
+    metal = patient.metal_of(patient.operated(), geometry)
+    hu = np.where(labels > 0, 320.0, 45.0).astype(np.float32)
+    near = ndimage.distance_transform_edt(metal.share < 0.1, (2.0, 0.8, 0.8)) <= 3.0
+    smeared = np.where(near, ndimage.gaussian_filter(hu, (2, 5, 5)) - 60.0, hu)
+    filled = without_implants(CTVolume(smeared.astype(np.float32), geometry.ijk_to_ras), metal)
+    believed = compared_with_ct(spine, filled)
+    found = compared_beside_metal(spine, filled, metal)
+    for frame in found.vertebrae:
+        clean = compared_with_ct(spine, CTVolume(hu, geometry.ijk_to_ras)).vertebra(frame.level)
+        smeared_mm = believed.vertebra(frame.level).agreement.growth_mm
+        off = abs(frame.agreement.growth_mm - clean.agreement.growth_mm)
+        assert off <= 0.1
+        assert off < abs(smeared_mm - clean.agreement.growth_mm)
+
+
+def test_without_metal_everything_is_compared(spine):
+    geometry = patient.grid((1.0, 1.0, 2.0))
+    hu = np.where(patient.labels_on(geometry).labels > 0, 320.0, 45.0).astype(np.float32)
+    volume = CTVolume(hu, geometry.ijk_to_ras)
+    none = MetalShare(np.zeros(geometry.shape, np.float32), geometry)
+    found, plain = compared_beside_metal(spine, volume, none), compared_with_ct(spine, volume)
+    for one, other in zip(found.vertebrae, plain.vertebrae, strict=True):
+        assert one.agreement.growth_mm == other.agreement.growth_mm
+        assert one.agreement.border_share == other.agreement.border_share
 
 
 def test_metal_is_filled_alike_however_far_the_picture_reaches():

@@ -115,6 +115,50 @@ def test_wrong_labels_are_noticed(patient, change, words):
     assert set(frame.agreement.doubts) <= set(frame.warnings)
 
 
+def screws(volume, spine):
+    """True where drawn screws run through the middle vertebra's pedicles."""
+    frame = spine.vertebra(MIDDLE)
+    k, j, i = np.indices(volume.hu.shape, dtype=np.float64)
+    at = volume.geometry.to_ras(np.stack([i, j, k], axis=-1))
+    metal = np.zeros(volume.hu.shape, bool)
+    for pedicle in frame.pedicles.values():
+        from_isthmus = at - pedicle.isthmus_ras
+        along = from_isthmus @ pedicle.axis_ras
+        across = np.linalg.norm(from_isthmus - along[..., None] * pedicle.axis_ras, axis=-1)
+        metal |= (across < 4.0) & (np.abs(along) < 28.0)
+    return metal
+
+
+def test_metal_is_no_bone(patient):
+    """Screws are dense on both sides of a border: right labels are neither too large nor off."""
+    volume, spine = patient
+    metal = screws(volume, spine)
+    scan = volume.with_hu(np.where(metal, np.float32(9000), volume.hu))
+    clean = spine.vertebra(MIDDLE).agreement
+    found = compared_with_ct(spine, scan).vertebra(MIDDLE).agreement
+    assert found.doubts == ()
+    assert found.growth_mm == pytest.approx(clean.growth_mm, abs=0.1)
+    assert found.border_share == pytest.approx(clean.border_share, abs=0.05)
+
+
+def test_what_a_correction_guesses_is_no_evidence(patient):
+    """Bone beside screws is smeared in a corrected CT: that says nothing of the labels."""
+    volume, spine = patient
+    near = ndimage.distance_transform_edt(~screws(volume, spine), volume.spacing_mm[::-1]) <= 4.0
+    guess = np.where(near, ndimage.gaussian_filter(volume.hu, 4.0) - 100.0, volume.hu)
+    corrected = volume.with_hu(guess.astype(np.float32))
+    clean = spine.vertebra(MIDDLE).agreement
+    believed = compared_with_ct(spine, corrected).vertebra(MIDDLE).agreement
+    found = compared_with_ct(spine, corrected, guessed=near).vertebra(MIDDLE)
+    assert found.agreement.doubts == ()
+    assert found.agreement.growth_mm == pytest.approx(clean.growth_mm, abs=0.1)
+    assert abs(believed.growth_mm - clean.growth_mm) > 0.1
+    assert believed.border_share < found.agreement.border_share
+    assert found.seen_endplates  # planes are fitted to the whole picture
+    fatter = compared_with_ct(with_labels(spine, fat(2.0)), corrected, guessed=near)
+    assert "too large" in fatter.vertebrae[0].agreement.doubts[0]
+
+
 def other_spacing(factor):
     """The same voxels, said to be of another size: about the same middle."""
 

@@ -21,6 +21,8 @@ _COUNTED_HU = (-200.0, 500.0)
 _FALL_HU = 150.0
 #: A fall by so many HU from inside to outside is an edge at all.
 _EDGE_HU = 50.0
+#: No bone is so dense, HU: of what metal covers nobody knows where the bone ends.
+_METAL_HU = 2000.0
 #: The outer side must not lie in the neighbour: joints and fused bodies have no edge to look for.
 _FREE_MM = 3.0
 
@@ -107,12 +109,16 @@ class EdgeScore:
         Returns
         -------
         ndarray, shape (m, n)
-            NaN where the CT does not show the place.
+            NaN where the CT does not show the place, or metal on one of its sides.
         """
         at = self._border.points + shifts[:, None] + grown_mm * self._border.normals
         step = _STEP_MM * self._border.normals
-        inside, outside = (np.clip(self._hu(p), *_COUNTED_HU) for p in (at - step, at + step))
+        inside, outside = (self._bone_or_tissue_hu(p) for p in (at - step, at + step))
         return np.asarray(inside - outside, dtype=np.float64)
+
+    def _bone_or_tissue_hu(self, ras: FloatArray) -> NDArray[np.float32]:
+        hu = self._hu(ras)
+        return np.clip(np.where(hu < _METAL_HU, hu, np.float32(np.nan)), *_COUNTED_HU)
 
     def _hu(self, ras: FloatArray) -> NDArray[np.float32]:
         index = np.moveaxis(self._volume.geometry.to_ijk(ras)[..., ::-1], -1, 0)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemar.progress import CancelToken
@@ -25,13 +26,30 @@ _S1_REACH_MM = np.array([[-30.0, -34.0, -12.0], [30.0, 30.0, 14.0]])
 
 
 def compared_with_ct(
-    model: SpineModel, volume: CTVolume, *, cancel: CancelToken | None = None
+    model: SpineModel,
+    volume: CTVolume,
+    *,
+    guessed: NDArray[np.bool_] | None = None,
+    cancel: CancelToken | None = None,
 ) -> SpineModel:
     """Return the spine with the labels of every vertebra compared with this CT.
 
     What an earlier comparison said, of this CT or another one, is forgotten.
+
+    Parameters
+    ----------
+    model : SpineModel
+    volume : CTVolume
+        On any grid.
+    guessed : ndarray of bool, shape of `volume.hu`, optional
+        Voxels whose HU nobody measured, such as what was filled in for metal: nothing is said of
+        labels there.
+    cancel : CancelToken, optional
     """
     found = []
+    shown = volume
+    if guessed is not None:
+        shown = volume.with_hu(np.where(guessed, np.float32(np.nan), volume.hu))
     boxes = ndimage.find_objects(model.labels.labels, max_label=max(VERSE_IDS.values()))
     for frame in model.vertebrae:
         if cancel is not None:
@@ -42,7 +60,7 @@ def compared_with_ct(
             found.append(_with(frame, Agreement(doubts=(_ABSENT,))))
             continue
         shape = VertebraShape.in_box(model.labels, number, box)
-        found.append(compared(frame, shape, model.labels, volume))
+        found.append(_compared(with_seen_endplates(frame, volume), shape, model.labels, shown))
     return replace(model, vertebrae=plausible_heights(found))
 
 
@@ -56,7 +74,12 @@ def compared(
 
     Of a sacrum only the part around S1 is looked at: the joints with the hips are no edge of bone.
     """
-    frame = with_seen_endplates(frame, volume)
+    return _compared(with_seen_endplates(frame, volume), shape, labels, volume)
+
+
+def _compared(
+    frame: VertebraFrame, shape: VertebraShape, labels: LabelVolume, volume: CTVolume
+) -> VertebraFrame:
     if frame.level == SACRUM:
         shape = shape.part(frame.body_centre_ras, frame.axes_ras, _S1_REACH_MM)
     return _with(frame, agreement_of(shape, labels, volume, frame))
