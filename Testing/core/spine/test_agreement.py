@@ -159,6 +159,28 @@ def test_what_a_correction_guesses_is_no_evidence(patient):
     assert "too large" in fatter.vertebrae[0].agreement.doubts[0]
 
 
+def test_exchanged_sides_are_noticed_where_everything_else_fits(patient):
+    """A vertebra with one thick transverse process, and its labels with right and left exchanged."""
+    volume, spine = patient
+    frame = spine.vertebra(MIDDLE)
+    k, j, i = np.indices(volume.hu.shape, dtype=np.float64)
+    at = volume.geometry.to_ras(np.stack([i, j, k], axis=-1)) - frame.body_centre_ras
+
+    def thicker(side):
+        low, high = np.array([10.0, -38.0, -8.0]), np.array([44.0, -18.0, 10.0])
+        local = at @ frame.axes_ras.T * [side, 1.0, 1.0]
+        own = np.where(((local > low) & (local < high)).all(axis=-1), VERSE_IDS[MIDDLE], 0)
+        return replace(spine.labels, labels=np.where(own, own, spine.labels.labels))
+
+    right, exchanged = thicker(1.0), thicker(-1.0)
+    grown = (right.labels > 0) & (spine.labels.labels == 0)
+    scan = volume.with_hu(np.where(grown, np.float32(350.0), volume.hu))
+    found = frames_from_labels(right, scan).vertebra(MIDDLE).agreement
+    assert not any("mirror" in doubt for doubt in found.doubts)
+    found = frames_from_labels(exchanged, scan).vertebra(MIDDLE).agreement
+    assert any("right and left may be exchanged" in doubt for doubt in found.doubts)
+
+
 def other_spacing(factor):
     """The same voxels, said to be of another size: about the same middle."""
 

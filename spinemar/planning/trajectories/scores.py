@@ -43,7 +43,7 @@ class Weights:
     density: float = 0.08
     length: float = 0.10
     diameter: float = 0.20
-    centre: float = 0.10
+    centre: float = 0.30
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ def _aim_terms(pedicle: Pedicle, candidates: FloatArray) -> dict[str, FloatArray
     return {
         "convergence": 1.0 - np.maximum(convergence - target.free_deg, 0.0) / 15.0,
         "sagittal": 1.0 - np.maximum(sagittal - target.free_deg, 0.0) / 15.0,
-        "centre": 1.0 - off_axis / 3.0,
+        "centre": 1.0 - off_axis / target.centre_mm,
     }
 
 

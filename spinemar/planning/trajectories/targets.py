@@ -24,6 +24,8 @@ TRAJECTORIES: tuple[TrajectoryKind, ...] = get_args(TrajectoryKind)
 TRADITIONAL, CORTICAL = TRAJECTORIES
 
 _SACRAL_CONVERGENCE_DEG = (20.0, 32.0)
+#: The pedicle of S1 is no isthmus: it is three times as wide as others.
+_SACRAL_CENTRE_MM = 9.0
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,14 @@ class Target:
 
     `convergence_deg` is positive towards the midline, `sagittal_deg` towards the head;
     within `free_deg` of them nothing is lost. `up_mm` is where the isthmus is best
-    crossed, above its centre. `follows_axis` lets the search start at the pedicle's own
-    axis too.
+    crossed, above its centre; `centre_mm` beside that place nothing is got for it.
+    `follows_axis` lets the search start at the pedicle's own axis too.
     """
 
     convergence_deg: float
     sagittal_deg: float
     up_mm: float = 0.0
+    centre_mm: float = 3.0
     free_deg: float = 4.0
     longest_mm: float = 200.0
     follows_axis: bool = True
@@ -65,7 +68,8 @@ def target_for(kind: str, vertebra: VertebraFrame, pedicle: PedicleFrame) -> Tar
             f"A cortical trajectory is not made in {vertebra.level}.", "Use T11 to L5."
         )
     up = -0.15 * pedicle.height_mm
-    return Target(-9.0, 25.0 + _endplate_deg(vertebra), up, 3.0, 40.0, follows_axis=False)
+    angle = 25.0 + _endplate_deg(vertebra)
+    return Target(-9.0, angle, up, free_deg=3.0, longest_mm=40.0, follows_axis=False)
 
 
 def _to_promontory(vertebra: VertebraFrame, pedicle: PedicleFrame) -> Target:
@@ -74,7 +78,7 @@ def _to_promontory(vertebra: VertebraFrame, pedicle: PedicleFrame) -> Target:
     inwards = -own[0] if pedicle.side == "right" else own[0]
     convergence = float(np.clip(np.degrees(np.arctan2(inwards, own[1])), *_SACRAL_CONVERGENCE_DEG))
     upwards = float(np.degrees(np.arcsin(np.clip(own[2], -1.0, 1.0))))
-    return Target(convergence, upwards)
+    return Target(convergence, upwards, centre_mm=_SACRAL_CENTRE_MM)
 
 
 def _endplate_deg(vertebra: VertebraFrame) -> float:

@@ -42,6 +42,20 @@ class Border:
     points: FloatArray
     normals: FloatArray
 
+    def mirrored(self, middle: FloatArray, right: FloatArray) -> Border:
+        """Return its mirror image.
+
+        Parameters
+        ----------
+        middle, right : ndarray, shape (3,)
+            A point of the mirror's plane, RAS mm, and its unit normal.
+        """
+        points, normals = self.points - middle, self.normals
+        return Border(
+            middle + points - 2.0 * (points @ right)[:, None] * right,
+            normals - 2.0 * (normals @ right)[:, None] * right,
+        )
+
 
 def border_of(shape: VertebraShape, labels: LabelVolume) -> Border:
     """Return points spread evenly over a vertebra's surface, away from its neighbours.

@@ -10,6 +10,8 @@ from spinemar.spine.anatomy.agreement.borders import EdgeScore, FloatArray
 _REACH_MM, _COARSE_MM, _FINE_MM = 12.0, 3.0, 1.0
 _STEP_MM = 0.5
 _SIZES_MM = np.arange(-4.0, 4.0 + _STEP_MM / 2, _STEP_MM)
+#: So far a border may move to either side when it is compared with its mirror image, mm.
+_SIDEWAYS_MM = np.arange(-4.0, 4.1, 1.0)
 
 
 def best_offset(edges: EdgeScore) -> tuple[FloatArray, float]:
@@ -23,6 +25,19 @@ def best_offset(edges: EdgeScore) -> tuple[FloatArray, float]:
         return np.full(3, np.nan), float("nan")
     fine, score = _best(edges, coarse + _lattice(_COARSE_MM - _FINE_MM, _FINE_MM))
     return fine, score
+
+
+def best_sideways(edges: EdgeScore, right: FloatArray) -> float:
+    """Return the best score of a border that may move to the patient's right or left.
+
+    Parameters
+    ----------
+    edges : EdgeScore
+    right : ndarray, shape (3,)
+        A unit vector, RAS.
+    """
+    scores = edges.score(_SIDEWAYS_MM[:, None] * right)
+    return float(np.nanmax(scores)) if np.isfinite(scores).any() else float("nan")
 
 
 def best_growth_mm(edges: EdgeScore) -> float:
