@@ -3,7 +3,7 @@
 Every CT that has hand-set endplates (`Resources/Landmarks/endplates`) is segmented with one level
 named. For each endplate: how far its lean in the lateral projection differs; for each CT: sacral
 slope, and the sagittal angle between its uppermost and lowermost plate and over the spans that
-have a name (kyphosis, lordosis).
+have a name (kyphosis, lordosis). Plates that were read twice tell how good the hand is.
 
 Prints Markdown tables and writes build/spine/endplates.json.
 Run: python Testing/benchmarks/endplate_angles.py [CT ...]
@@ -58,6 +58,7 @@ def main() -> None:
     }
     (BUILD / "endplates.json").write_text(json.dumps(facts, indent=1))
     print_tables(found)
+    print_readings(found)
 
 
 def hand_leans(name: str) -> Leans:
@@ -71,6 +72,17 @@ def hand_leans(name: str) -> Leans:
                 way = np.subtract(corners["anterior_ras"], corners["posterior_ras"])
                 leans[vertebra["level"], which] = float(np.degrees(np.arctan2(-way[2], way[1])))
     return leans
+
+
+def second_leans(name: str) -> Leans:
+    """Degrees by which endplates lean forwards in a second reading, of those that have one."""
+    document = json.loads((ENDPLATES / f"{name}.json").read_text())
+    return {
+        (vertebra["level"], which): vertebra[which]["second_lean_deg"]
+        for vertebra in document["vertebrae"]
+        for which in ("superior", "inferior")
+        if "second_lean_deg" in vertebra.get(which, {})
+    }
 
 
 def automatic_leans(name: str, path: Path) -> Leans:
@@ -114,6 +126,24 @@ def print_tables(found: Mapping[str, Leans]) -> None:
     print("\n| CT | angle | by hand | automatic | off |\n|---|---|---|---|---|")
     for name, text, by_hand, automatic in rows:
         print(f"| {name} | {text} | {by_hand:.0f} | {automatic:.0f} | {automatic - by_hand:+.1f} |")
+
+
+def print_readings(found: Mapping[str, Leans]) -> None:
+    """Print how far two readings and the automatic planes differ, root mean square."""
+    rows = []
+    for name, own in found.items():
+        hand = hand_leans(name)
+        rows += [
+            (hand[plate], second, own[plate])
+            for plate, second in second_leans(name).items()
+            if plate in own
+        ]
+    if rows:
+        first, second, automatic = np.array(rows).T
+        pairs = ((first, second), (first, automatic), (second, automatic))
+        gaps = [f"{np.sqrt(np.mean((one - other) ** 2)):.1f}" for one, other in pairs]
+        print("\n| plates | both readings | automatic and first | automatic and second |")
+        print(f"|---|---|---|---|\n| {len(rows)} | {' | '.join(gaps)} |")
 
 
 def _row(name: str, off: np.ndarray, count: int) -> str:

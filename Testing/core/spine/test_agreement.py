@@ -160,7 +160,7 @@ def test_what_a_correction_guesses_is_no_evidence(patient):
 
 
 def test_exchanged_sides_are_noticed_where_everything_else_fits(patient):
-    """A vertebra with one thick transverse process, and its labels with right and left exchanged."""
+    """A vertebra with one thick transverse process; in its labels right is left."""
     volume, spine = patient
     frame = spine.vertebra(MIDDLE)
     k, j, i = np.indices(volume.hu.shape, dtype=np.float64)
