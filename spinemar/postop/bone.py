@@ -173,9 +173,13 @@ def compared_beside_metal(
     """
     from spinemar.spine.anatomy.agreement.compare import compared_with_ct
 
-    apart = metal.share < _GLOW_SHARE
-    away = ndimage.distance_transform_edt(apart, sampling=filled.geometry.spacing_mm[::-1])
-    guessed = (away <= _GUESSED_MM) & ~apart.all()
+    spacing = filled.geometry.spacing_mm[::-1]
+    guessed = np.zeros(metal.share.shape, bool)
+    reach = [int(np.ceil(_GUESSED_MM / side)) for side in spacing]
+    box = bounding_box(metal.share >= _GLOW_SHARE, reach)
+    if box is not None:
+        away = ndimage.distance_transform_edt(metal.share[box] < _GLOW_SHARE, sampling=spacing)
+        guessed[box] = away <= _GUESSED_MM
     return compared_with_ct(spine, filled, guessed=guessed, cancel=cancel)
 
 

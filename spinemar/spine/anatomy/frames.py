@@ -173,11 +173,6 @@ def frames_along(
         if np.count_nonzero(verse.labels[box] == number) * voxel < _FEWEST_VOXELS_MM3:
             continue
         shape = VertebraShape.in_box(verse, number, box)
-        whole = (
-            shape
-            if bodies is None
-            else VertebraShape.in_box(bodies, number, body_boxes[number - 1])
-        )
         edge = verse.geometry if _touches_edge(box, verse.labels.shape) else None
         sure = (trust or {}).get(level, 1.0)
         if level == SACRUM:
