@@ -248,7 +248,7 @@ def _aim_terms(pedicle: Pedicle, candidates: FloatArray) -> dict[str, FloatArray
     target = pedicle.target
     convergence = np.abs(candidates[:, 0] - target.convergence_deg)
     sagittal = np.abs(candidates[:, 1] - target.sagittal_deg)
-    off_axis = np.hypot(candidates[:, 2], 0.6 * (candidates[:, 3] - target.up_mm))
+    off_axis = np.hypot(candidates[:, 2], candidates[:, 3] - target.up_mm)
     return {
         "convergence": 1.0 - np.maximum(convergence - target.free_deg, 0.0) / 15.0,
         "sagittal": 1.0 - np.maximum(sagittal - target.free_deg, 0.0) / 15.0,
