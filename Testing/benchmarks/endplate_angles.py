@@ -3,7 +3,9 @@
 Every CT that has hand-set endplates (`Resources/Landmarks/endplates`) is segmented with one level
 named. For each endplate: how far its lean in the lateral projection differs; for each CT: sacral
 slope, and the sagittal angle between its uppermost and lowermost plate and over the spans that
-have a name (kyphosis, lordosis). Plates that were read twice tell how good the hand is.
+have a name (kyphosis, lordosis). Of plates that were read three times the median counts; where
+these readings lie more than 6 degrees apart the hand cannot tell the plate, and its angles are
+marked. Readings against one another tell how good the hand is.
 
 Prints Markdown tables and writes build/spine/endplates.json.
 Run: python Testing/benchmarks/endplate_angles.py [CT ...]
@@ -37,6 +39,8 @@ NAMED = {
     "lordosis L1-S1": (("L1", "superior"), ("S1", "superior")),
     "lordosis L1-L5": (("L1", "superior"), ("L5", "inferior")),
 }
+#: Readings of a plate that lie farther apart than this tell nothing, degrees.
+TOLD_DEG = 6.0
 Leans = dict[tuple[str, str], float]
 
 
@@ -61,28 +65,28 @@ def main() -> None:
     print_readings(found)
 
 
-def hand_leans(name: str) -> Leans:
-    """Degrees by which each hand-set endplate leans forwards, from its two corners."""
+def readings(name: str) -> dict[tuple[str, str], tuple[float, ...]]:
+    """Degrees by which each hand-set endplate leans forwards: from its corners, and read again."""
     document = json.loads((ENDPLATES / f"{name}.json").read_text())
     leans = {}
     for vertebra in document["vertebrae"]:
         for which in ("superior", "inferior"):
             if which in vertebra:
-                corners = vertebra[which]
-                way = np.subtract(corners["anterior_ras"], corners["posterior_ras"])
-                leans[vertebra["level"], which] = float(np.degrees(np.arctan2(-way[2], way[1])))
+                plate = vertebra[which]
+                way = np.subtract(plate["anterior_ras"], plate["posterior_ras"])
+                first = float(np.degrees(np.arctan2(-way[2], way[1])))
+                leans[vertebra["level"], which] = (first, *plate.get("leans_again_deg", ()))
     return leans
 
 
-def second_leans(name: str) -> Leans:
-    """Degrees by which endplates lean forwards in a second reading, of those that have one."""
-    document = json.loads((ENDPLATES / f"{name}.json").read_text())
-    return {
-        (vertebra["level"], which): vertebra[which]["second_lean_deg"]
-        for vertebra in document["vertebrae"]
-        for which in ("superior", "inferior")
-        if "second_lean_deg" in vertebra.get(which, {})
-    }
+def hand_leans(name: str) -> Leans:
+    """Degrees by which each hand-set endplate leans forwards: the median of its readings."""
+    return {plate: float(np.median(read)) for plate, read in readings(name).items()}
+
+
+def untold(name: str) -> set[tuple[str, str]]:
+    """Plates whose readings lie too far apart."""
+    return {plate for plate, read in readings(name).items() if max(read) - min(read) > TOLD_DEG}
 
 
 def automatic_leans(name: str, path: Path) -> Leans:
@@ -112,38 +116,43 @@ def print_tables(found: Mapping[str, Leans]) -> None:
     print("| CT | endplates | off, median / 90 % / worst, degrees | within 3 |\n|---|---|---|---|")
     rows, every = [], []
     for name, own in found.items():
-        hand = hand_leans(name)
+        hand, doubtful = hand_leans(name), untold(name)
         off = np.array([abs(own[plate] - lean) for plate, lean in hand.items() if plate in own])
         every += off.tolist()
         print(_row(name, off, len(hand)))
         for text, (upper, lower) in spans(hand).items():
             if upper in own and lower in own:
-                rows.append((name, text, hand[lower] - hand[upper], own[lower] - own[upper]))
+                told = "no" if {upper, lower} & doubtful else "yes"
+                rows.append((name, text, hand[lower] - hand[upper], own[lower] - own[upper], told))
         if ("S1", "superior") in hand and ("S1", "superior") in own:
             plate = ("S1", "superior")
-            rows.append((name, "sacral slope", hand[plate], own[plate]))
+            told = "no" if plate in doubtful else "yes"
+            rows.append((name, "sacral slope", hand[plate], own[plate], told))
     print(_row("all", np.array(every), len(every)))
-    print("\n| CT | angle | by hand | automatic | off |\n|---|---|---|---|---|")
-    for name, text, by_hand, automatic in rows:
-        print(f"| {name} | {text} | {by_hand:.0f} | {automatic:.0f} | {automatic - by_hand:+.1f} |")
+    print("\n| CT | angle | by hand | automatic | off | the hand can tell |")
+    print("|---|---|---|---|---|---|")
+    for name, text, by_hand, automatic, told in rows:
+        gap = f"{automatic - by_hand:+.1f}"
+        print(f"| {name} | {text} | {by_hand:.0f} | {automatic:.0f} | {gap} | {told} |")
 
 
 def print_readings(found: Mapping[str, Leans]) -> None:
-    """Print how far two readings and the automatic planes differ, root mean square."""
-    rows = []
+    """Print how far readings, their median and the automatic planes differ, root mean square."""
+    print("\n| plates read again | | readings from their median | automatic from the median |")
+    print("|---|---|---|---|")
+    rows: dict[bool, list[tuple[list[float], float]]] = {True: [], False: []}
     for name, own in found.items():
-        hand = hand_leans(name)
-        rows += [
-            (hand[plate], second, own[plate])
-            for plate, second in second_leans(name).items()
-            if plate in own
-        ]
-    if rows:
-        first, second, automatic = np.array(rows).T
-        pairs = ((first, second), (first, automatic), (second, automatic))
-        gaps = [f"{np.sqrt(np.mean((one - other) ** 2)):.1f}" for one, other in pairs]
-        print("\n| plates | both readings | automatic and first | automatic and second |")
-        print(f"|---|---|---|---|\n| {len(rows)} | {' | '.join(gaps)} |")
+        for plate, read in readings(name).items():
+            if len(read) > 1 and plate in own:
+                middle = float(np.median(read))
+                gaps = [one - middle for one in read]
+                rows[plate not in untold(name)].append((gaps, own[plate] - middle))
+    for told, what in ((True, "told"), (False, "cannot be told")):
+        if rows[told]:
+            spread, off = (
+                np.sqrt(np.mean(np.square(part))) for part in zip(*rows[told], strict=True)
+            )
+            print(f"| {len(rows[told])} | {what} | {spread:.1f} | {off:.1f} |")
 
 
 def _row(name: str, off: np.ndarray, count: int) -> str:
