@@ -4,9 +4,9 @@ Our own segmentation of each CT, named by its hand-set landmarks, is spoilt in a
 mirrored, made fat or thin, cut, without pedicles, of another patient (moved onto the same
 vertebra), or its whole column named rightly or a level off. One vertebra between its neighbours is
 planned on them, as `spinemar plan --labels` does. Prints a Markdown table: what both screws are
-graded, and what is said. Then right labels of every CT with landmarks from T9 to L3, ours and
-TotalSegmentator's of the sample CT: the pedicles that are not graded on them, and what is said of
-their vertebrae.
+graded, what the same screws are in the right labels, and what is said. Then right labels of every
+CT with landmarks from T9 to L3, ours and TotalSegmentator's of the sample CT: the pedicles that
+are not graded on them, and what is said of their vertebrae.
 Run: python Testing/benchmarks/wrong_labels.py [CT ...] [--right]
 """
 
@@ -26,6 +26,8 @@ from spinemar.errors import InputError
 from spinemar.implants.catalogue import load_catalogue
 from spinemar.io import read_labels, read_volume
 from spinemar.planning.constructs.automatic import PlanSettings, plan_construct
+from spinemar.planning.grades.bone import BoneField, bone_field
+from spinemar.planning.grades.gertzbein_robbins import assess_screw
 from spinemar.planning.report.wording import letter_of
 from spinemar.planning.trajectories.sites import PedicleSite, sites_from_landmarks
 from spinemar.spine.anatomy.agreement.level_evidence import with_level_evidence
@@ -60,18 +62,19 @@ def main() -> None:
 
 def spoil(names: list[str]) -> None:
     """Print the table of spoilt labels."""
-    print("| CT, level | labels | grades | said |\n|---|---|---|---|")
+    print("| CT, level | labels | grades | in truth | said |\n|---|---|---|---|---|")
     for name in names:
         level, other = CASES[name]
         volume, spine = ct_of(name), named(name)
         stranger = named(other).labels
+        truth = bone_field(spine.labels, spine.vertebra(level))
         ct, labels = cropped(volume, spine.labels, level)
         for what, wrong in spoilt(labels, stranger, spine.vertebra(level)):
-            told = judged(wrong, ct, level)
+            told = judged(wrong, ct, level, truth)
             print(f"| {name}, {level} | {what} | {told} |", flush=True)
         for step in (-1, 0, 1):
             said = with_level_evidence(shift_levels(without_sacrum(spine), step), volume)
-            told = planned_on(said, volume, shift_level(level, step))
+            told = planned_on(said, volume, shift_level(level, step), truth)
             print(f"| {name}, {level} | named {step:+d} | {told} |", flush=True)
 
 
@@ -203,20 +206,21 @@ def thin(labels: LabelVolume, mm: float) -> LabelVolume:
     return without(labels, ~kept)
 
 
-def judged(labels: LabelVolume, ct: CTVolume, level: str) -> str:
-    """Plan one vertebra on labels; return the grades and what is said."""
+def judged(labels: LabelVolume, ct: CTVolume, level: str, truth: BoneField) -> str:
+    """Plan one vertebra on labels; return grades, those in truth, and what is said."""
     try:
-        return planned_on(frames_from_labels(labels, ct), ct, level)
+        return planned_on(frames_from_labels(labels, ct), ct, level, truth)
     except InputError as error:
-        return f"refused | {error.problem}"
+        return f"refused | - | {error.problem}"
 
 
-def planned_on(spine: SpineModel, ct: CTVolume, level: str) -> str:
-    """Plan one vertebra of a spine; return the grades as they are shown and what is said."""
+def planned_on(spine: SpineModel, ct: CTVolume, level: str, truth: BoneField) -> str:
+    """Plan one vertebra of a spine; return grades as shown, those in truth, and what is said."""
     settings = PlanSettings(with_rods=False, alternatives=1)
     plan = plan_construct(spine, ct, [level], load_catalogue(), settings)
-    letters = [letter_of(screw) for screw in plan.screws]
-    return f"{', '.join(letters) or 'no screw'} | {' '.join(plan.warnings) or '-'}"
+    shown = ", ".join(letter_of(screw) for screw in plan.screws) or "no screw"
+    real = ", ".join(assess_screw(screw, truth).grade.letter for screw in plan.screws) or "-"
+    return f"{shown} | {real} | {' '.join(plan.warnings) or '-'}"
 
 
 if __name__ == "__main__":

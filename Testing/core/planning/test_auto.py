@@ -103,7 +103,10 @@ def test_locked_screws_stay_and_the_rest_is_planned(automatic, column, column_ct
     assert len(plan.screws) == 8
 
 
-def test_a_narrow_pedicle_says_so(column, column_ct):
+@pytest.mark.parametrize(
+    ("found_mm", "said"), [(1.2, "too narrow"), (9.0, "has no way on which the thinnest screw")]
+)
+def test_a_pedicle_without_room_says_so(column, column_ct, found_mm, said):
     # Shave the left pedicle of L1 to 1.6 mm.
     labels = column.labels.labels.copy()
     vertebra = column.vertebra("L1")
@@ -113,13 +116,13 @@ def test_a_narrow_pedicle_says_so(column, column_ct):
               & (local[..., 1] < -13) & (np.abs(local[..., 2]) < 16))  # fmt: skip
     labels[shaved] = 0
     pedicle = vertebra.pedicles["left"]
-    thin = replace(pedicle, isthmus_ras=vertebra.to_ras((-8.4, -22, 4)), width_mm=1.2)
+    thin = replace(pedicle, isthmus_ras=vertebra.to_ras((-8.4, -22, 4)), width_mm=found_mm)
     narrow = replace(vertebra, pedicles={**vertebra.pedicles, "left": thin})
     vertebrae = tuple(narrow if v.level == "L1" else v for v in column.vertebrae)
     spine = replace(column, vertebrae=vertebrae, labels=replace(column.labels, labels=labels))
     plan = plan_construct(spine, column_ct, "L1", load_catalogue())
     assert [s.id for s in plan.screws] == ["L1-right"]
-    assert "too narrow" in plan.warnings[0]
+    assert said in plan.warnings[0]
 
 
 def test_a_missing_pedicle_says_so(column, column_ct):

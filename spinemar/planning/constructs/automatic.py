@@ -247,10 +247,11 @@ def _offers(
             f"The {side} pedicle of {vertebra.level} has no way for a screw of "
             f"{min(model.lengths_mm):g} mm."
         )
-    return (), (
-        f"The {side} pedicle of {vertebra.level} ({pedicle.width_mm:.1f} mm) is too narrow for "
-        f"the thinnest screw of {min(model.diameters_mm):g} mm."
-    )
+    thinnest = min(model.diameters_mm)
+    place = f"The {side} pedicle of {vertebra.level} ({pedicle.width_mm:.1f} mm)"
+    if pedicle.width_mm < thinnest:
+        return (), f"{place} is too narrow for the thinnest screw of {thinnest:g} mm."
+    return (), f"{place} has no way on which the thinnest screw of {thinnest:g} mm stays in bone."
 
 
 def _doubt(level: str, pedicle: PedicleFrame) -> str:
