@@ -27,7 +27,8 @@ run_tests() { # run_tests "OPTIONS" FOLDER...
   pytest -q $options $folders || status=$?
 }
 
-run_tests "-n ${PYTEST_WORKERS:-2}" Testing/core Testing/training
+# Neighbours share what is made once for a file; whoever is done early takes from the other's end.
+run_tests "-n ${PYTEST_WORKERS:-2} --dist worksteal" Testing/core Testing/training
 # MRML and Qt have one scene and one application a process, so a file stays in one.
 run_tests "-n ${PYTEST_WORKERS:-2} --dist loadfile" Testing/slicer Testing/gui
 exit "$status"
