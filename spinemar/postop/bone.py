@@ -3,7 +3,8 @@
 On the scan itself metal bounds the bone: an outline drawn there hugs the screw, and hides just the
 breach that is asked for. So the bone is taken from where there was no metal: the patient's earlier
 CT, moved vertebra by vertebra. Without one it is estimated: the metal is taken out of the corrected
-scan, what lay there is filled from beside it, and the vertebrae are segmented in that.
+scan, what lay there is filled from beside it, the vertebrae are segmented in that, and what metal
+hides of their surface is taken from their other side.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from spinemar.base.boxes import bounding_box
 from spinemar.errors import InputError
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.plans.relevel import shifted_text
+from spinemar.postop.hidden.filling import GLOW_SHARE, hidden_by, without_implants
+from spinemar.postop.hidden.other_side import labels_behind_metal, lent_by_other_side
 from spinemar.postop.metal_share import MetalShare
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.registration.laid import Laid
@@ -33,21 +35,15 @@ BoneSource = Literal["earlier CT", "labels", "corrected CT"]
 
 # Standard deviations of a bone's surface in mm. Measured on scans of the training patients
 # (`Testing.benchmarks.postop calibrate`, Docs/postop.md): 0.9 in the bone of an earlier CT that is
-# segmented here, of which a little more is taken, and 1.3 to 1.6 in the corrected CT's.
-_ERROR_MM: Mapping[BoneSource, float] = {"earlier CT": 1.0, "labels": 0.8, "corrected CT": 1.6}
+# segmented here, of which a little more is taken, and 1.2 in the corrected CT's.
+_ERROR_MM: Mapping[BoneSource, float] = {"earlier CT": 1.0, "labels": 0.8, "corrected CT": 1.2}
 #: Where the earlier CT's vertebrae were given: what is left is their registration.
 GIVEN_ERROR_MM = 0.45
-# Where a vertebra was laid over the scan's and is not alike: what the corrected CT's own bone is
-# off by, for it is the streaks beside it that decide then.
+# Where a vertebra was laid over the scan's and is not alike: it is the streaks beside it that
+# decide then.
 _DOUBTFUL_ERROR_MM = 1.6
 #: Where a vertebra's own registration failed and it moved as its neighbours do.
 _NEIGHBOURS_ERROR_MM = 2.5
-# Metal and its glow around it are taken out so far, and filled from so far beside.
-_GLOW_SHARE, _GLOW_MM, _FILL_MM = 0.1, 1.2, 3.0
-_WIDER = (4.0, 2.0, 1.0)
-# What lies farther than so many widths of the narrowest mean from metal fills nothing: four of the
-# widest, which is as far as the filter looks, and the glow.
-_SEEN_SIGMAS = 4.0 * _WIDER[0] + _GLOW_MM / _FILL_MM
 #: So far beside metal a corrected picture is a guess as well: no labels are compared with it there
 #: (the correction's smear makes right ones look 0.3 mm too large).
 _GUESSED_MM = 3.0
@@ -153,8 +149,14 @@ def bone_from_corrected(
 
     filled = without_implants(volume, metal)
     spine = segment_spine(filled, first_level=first_level, progress=progress, cancel=cancel)
-    compared = compared_beside_metal(spine, filled, metal, cancel=cancel)
-    return bone_from_labels(compared, "corrected CT")
+    spine = compared_beside_metal(spine, filled, metal, cancel=cancel)
+    bone = bone_from_labels(spine, "corrected CT")
+    hidden = hidden_by(metal)
+    fields = {
+        level: lent_by_other_side(one, hidden, metal.geometry) for level, one in bone.fields.items()
+    }
+    labels = labels_behind_metal(spine.labels, fields, hidden)
+    return replace(bone, spine=replace(spine, labels=labels), fields=fields)
 
 
 def compared_beside_metal(
@@ -176,9 +178,9 @@ def compared_beside_metal(
     spacing = filled.geometry.spacing_mm[::-1]
     guessed = np.zeros(metal.share.shape, bool)
     reach = [int(np.ceil(_GUESSED_MM / side)) for side in spacing]
-    box = bounding_box(metal.share >= _GLOW_SHARE, reach)
+    box = bounding_box(metal.share >= GLOW_SHARE, reach)
     if box is not None:
-        away = ndimage.distance_transform_edt(metal.share[box] < _GLOW_SHARE, sampling=spacing)
+        away = ndimage.distance_transform_edt(metal.share[box] < GLOW_SHARE, sampling=spacing)
         guessed[box] = away <= _GUESSED_MM
     return compared_with_ct(spine, filled, guessed=guessed, cancel=cancel)
 
@@ -243,50 +245,6 @@ def _registered_error_mm(motion: VertebraMotion, sure_mm: float) -> float:
     if motion.found == "neighbours":
         return _NEIGHBOURS_ERROR_MM
     return _DOUBTFUL_ERROR_MM if motion.likeness < SAME_VERTEBRA else sure_mm
-
-
-def without_implants(volume: CTVolume, metal: MetalShare) -> CTVolume:
-    """Return the CT with metal and its glow filled from the tissue beside it, slice by slice.
-
-    Parameters
-    ----------
-    volume : CTVolume
-    metal : MetalShare
-        On the same grid.
-    """
-    columns, rows, _ = volume.spacing_mm
-    hu = volume.hu.copy()
-    sigma = (_FILL_MM / rows, _FILL_MM / columns)
-    for k, share in enumerate(metal.share):
-        cut = bounding_box(share >= _GLOW_SHARE)
-        if cut is None:
-            continue
-        j, i = (
-            slice(max(side.start - reach, 0), side.stop + reach)
-            for side, reach in zip(cut, (int(_SEEN_SIGMAS * s) + 2 for s in sigma), strict=True)
-        )
-        inside = share[j, i] >= _GLOW_SHARE
-        away = ndimage.distance_transform_edt(~inside, sampling=(rows, columns))
-        taken = away <= _GLOW_MM
-        part = hu[k, j, i]
-        part[taken] = _filled(part, taken, sigma)[taken]
-    return volume.with_hu(hu)
-
-
-def _filled(
-    hu: NDArray[np.float32], taken: NDArray[np.bool_], sigma: tuple[float, float]
-) -> NDArray[np.float32]:
-    """Average what is not taken around each pixel, wider where nothing is near."""
-    result = np.zeros_like(hu)
-    known = np.zeros_like(hu)
-    for wider in _WIDER:
-        around = tuple(s * wider for s in sigma)
-        weight = ndimage.gaussian_filter((~taken).astype(np.float32), around)
-        mean = ndimage.gaussian_filter(np.where(taken, np.float32(0), hu), around)
-        sure = np.clip(weight / 0.05, 0.0, 1.0)
-        result = sure * mean / np.maximum(weight, 1e-6) + (1 - sure) * result
-        known = np.maximum(known, sure)
-    return np.asarray(np.where(known > 0, result, hu), np.float32)
 
 
 def moved_frame(frame: VertebraFrame, motion: FloatArray) -> VertebraFrame:

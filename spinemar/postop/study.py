@@ -17,9 +17,9 @@ from spinemar.postop.bone import (
     bone_from_earlier,
     bone_from_labels,
     compared_beside_metal,
-    without_implants,
 )
 from spinemar.postop.find import FoundImplants, find_implants, model_of
+from spinemar.postop.hidden.filling import without_implants
 from spinemar.postop.metal_share import LEAST_SHARE, MetalShare, metal_share_of
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.labels.levels import parse_level, steps_between

@@ -20,10 +20,10 @@ from spinemar.postop.bone import (
     bone_from_labels,
     compared_beside_metal,
     moved_frame,
-    without_implants,
 )
 from spinemar.postop.find import find_implants
 from spinemar.postop.grades import grade_found, spread_mm
+from spinemar.postop.hidden.filling import without_implants
 from spinemar.postop.metal_share import MetalShare
 from spinemar.postop.table import deviations_of, implants_csv, implants_facts, said
 from spinemar.registration.motions import VertebraMotion, inverse, moved
