@@ -6,6 +6,8 @@ landmarks are the truth: where a screw's axis passes the hand-set isthmus, how f
 comes beyond half the hand-measured width (breach across), or beyond half a pedicle's usual height
 of 15 mm (breach up or down). Vertebrae are matched by place, not by name: a wrong name is an error
 of the segmentation's numbering, reported with it. A pedicle without a screw counts as failed.
+Beside it, what the planner says of its own plan: letters, screws without one, collisions. S1 is
+planned where the levels include it and the CT shows it; no landmark judges it.
 
 Prints Markdown tables; writes build/plan_accuracy_LEVELS.json. Segmentations are kept in
 build/segmentations and used again. Run:
@@ -17,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +33,12 @@ from spinemar.implants.catalogue import load_catalogue
 from spinemar.io import read_labels, read_volume, write_labels
 from spinemar.planning.constructs.automatic import PlanSettings, plan_construct
 from spinemar.planning.grades.bone import bone_field
+from spinemar.planning.grades.contacts.collisions import FACET, find_collisions
 from spinemar.planning.grades.gertzbein_robbins import assess_screw, letter_for
 from spinemar.planning.plans.plan import Plan, Screw
 from spinemar.planning.trajectories.sites import PedicleSite, sites_from_landmarks
 from spinemar.spine.anatomy.frames import frames_from_labels
-from spinemar.spine.labels.levels import level_range
+from spinemar.spine.labels.levels import SACRUM, level_range
 from spinemar.spine.model import SpineModel
 from spinemar.spine.segmentation.segment import segment_spine
 from spinemar.spine.serial import spine_from_json, spine_to_json
@@ -89,35 +93,58 @@ def main() -> None:
     parser.add_argument("--levels", default=LEVELS, help="such as T1-L5")
     arguments = parser.parse_args()
     results: list[Result] = []
+    own = [
+        "| CT | screws | planner's own letters | without | collisions |",
+        "|---|---|---|---|---|",
+    ]
     for name in arguments.ct:
-        results += evaluate(name, level_range(arguments.levels))
+        judged, said = evaluate(name, level_range(arguments.levels))
+        results += judged
+        own += said
         print(f"{name}: {sum(r.good for r in results if r.ct == name)} good", flush=True)
     print(summary(results))
     print(details(results))
+    print("\n".join(own))
     path = ROOT / "build" / f"plan_accuracy_{arguments.levels}.json"
     path.parent.mkdir(exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps([asdict(r) for r in results], indent=1) + "\n")
 
 
-def evaluate(name: str, levels: tuple[str, ...] = level_range(LEVELS)) -> list[Result]:
-    """Return the results of one CT at some levels."""
+def evaluate(
+    name: str, levels: tuple[str, ...] = level_range(LEVELS)
+) -> tuple[list[Result], list[str]]:
+    """Return the results of one CT at some levels, and the row of the planner's own words."""
     source = sample_ct() if name == SAMPLE else DATA / f"{name}.nii.gz"
     if not source.exists():
         print(f"{name}: left out, the CT is not here")
-        return []
+        return [], []
     volume = read_volume(source)
     landmarks = json.loads((ROOT / "Resources" / "Landmarks" / f"{name}.json").read_text())
     sites = [s for s in sites_from_landmarks(landmarks) if s.level in levels]
     spine = segmented(name, volume)
     wanted = {s.level: match(s, spine) for s in sites}
     found = [ours for ours in wanted.values() if ours]
-    plan = (
-        plan_construct(spine, volume, found, load_catalogue(), PlanSettings()) if found else Plan()
-    )
+    if SACRUM in levels and SACRUM in spine.levels:
+        found.append(SACRUM)
+    if not found:
+        return [missing(name, s, "", Plan()) for s in sites], []
+    plan = plan_construct(spine, volume, found, load_catalogue(), PlanSettings())
     if name == SAMPLE:
-        return on_labels(plan, sites, wanted, landmarks)
-    return [on_landmarks(name, s, wanted[s.level], plan) for s in sites]
+        judged = on_labels(plan, sites, wanted, landmarks)
+    else:
+        judged = [on_landmarks(name, s, wanted[s.level], plan) for s in sites]
+    return judged, [own_words(name, plan)]
+
+
+def own_words(name: str, plan: Plan) -> str:
+    """What the planner says of its own plan, as a row."""
+    letters = Counter(screw.grade.letter for screw in plan.screws if screw.grade)
+    said = ", ".join(f"{count} {letter}" for letter, count in sorted(letters.items()))
+    clashes = [c for c in find_collisions(plan, load_catalogue()) if c.kind != FACET]
+    hit = "; ".join(f"{c.first}, {c.second}: {c.overlap_mm:.1f} mm" for c in clashes)
+    without = len(plan.screws) - sum(letters.values())
+    return f"| {name} | {len(plan.screws)} | {said} | {without} | {hit or 'none'} |"
 
 
 def segmented(name: str, volume: CTVolume) -> SpineModel:
