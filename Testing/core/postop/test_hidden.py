@@ -14,7 +14,7 @@ from spinemar.postop.hidden.filling import GLOW_SHARE, hidden_by
 from spinemar.postop.hidden.other_side import labels_behind_metal, lent_by_other_side
 from spinemar.postop.metal_share import MetalShare
 from spinemar.spine.labels.levels import VERSE_IDS
-from spinemar.volume import LabelVolume
+from spinemar.volume import GridGeometry, LabelVolume
 from Testing.core.postop import patient
 
 GEOMETRY = patient.grid((0.8, 0.8, 1.5))
@@ -75,6 +75,20 @@ def test_where_both_sides_are_hidden_the_bone_stays(spine, screws):
     assert len(points) > 100
     same = np.sign(lent.distance_mm(points)) == np.sign(field.distance_mm(points))
     assert same.mean() > 0.97
+
+
+def test_a_side_out_of_the_field_lends_nothing(spine, screws):
+    """A targeted field that shows the left half alone: right of it there is no bone to be seen."""
+    hidden = hidden_by(metal_of(screws["left"]))
+    columns = (patient.places(GEOMETRY)[0, 0, :, 0] < 0.0).nonzero()[0]
+    first = int(columns[0])
+    assert columns[-1] == GEOMETRY.shape[2] - 1
+    matrix = GEOMETRY.ijk_to_ras.copy()
+    matrix[:3, 3] = GEOMETRY.to_ras(np.array([first, 0.0, 0.0]))
+    cut = np.ascontiguousarray(spoilt(hidden, "hugs it")[1].labels[:, :, first:])
+    geometry = GridGeometry(cut.shape, matrix)
+    field = bone_field(LabelVolume(cut, matrix), spine.vertebra(LEVEL))
+    assert lent_by_other_side(field, hidden[:, :, first:], geometry) is field
 
 
 def _mirrored_places(frame):

@@ -1,10 +1,9 @@
 """The surface of a vertebra behind metal, lent by its other side.
 
-A vertebra is nearly its own mirror image. What was filled in for metal is a guess of which bone
-near it counts for more than the bone that is asked for: the outline hugs a screw, or shies from it.
-Where the mirrored place shows bone, that is known better. On training and validation patients the
-breach of a screw was off by 1.5 mm (standard deviation) as segmented and by 1.1 mm so
-(Docs/postop.md).
+A vertebra is nearly its own mirror image. What was filled in for metal is a guess from the tissue
+beside it: an outline drawn there hugs a screw, or shies away from it. Where the mirrored place can
+be seen it tells more. On training and validation patients the breach of a screw was off by 1.5 mm
+(standard deviation) as segmented, and is by 1.1 mm so (Docs/postop.md).
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ from scipy import ndimage
 from spinemar.planning.grades.bone import BoneField, distance_to_surface
 from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.volume import GridGeometry, LabelVolume
+
+_OUTSIDE = 2.0  # of the CT: neither hidden (1) nor seen (0)
 
 
 def lent_by_other_side(
@@ -38,10 +39,10 @@ def lent_by_other_side(
     Returns
     -------
     BoneField
-        The same where nothing is hidden, or the same places are on both sides.
+        The same where nothing is hidden, or the other side is hidden too or out of the field.
     """
-    here = _on(field, hidden, geometry)
-    lent = here & ~here[::-1]
+    behind_metal, seen = _on(field, hidden, geometry)
+    lent = behind_metal & seen[::-1]
     if not lent.any():
         return field
     signed = np.where(lent, field.values[::-1], field.values)
@@ -75,8 +76,10 @@ def labels_behind_metal(
     return replace(labels, labels=drawn)
 
 
-def _on(field: BoneField, hidden: NDArray[np.bool_], geometry: GridGeometry) -> NDArray[np.bool_]:
-    """Sample a mask of the CT on the grid of a bone (a, b, c)."""
+def _on(
+    field: BoneField, hidden: NDArray[np.bool_], geometry: GridGeometry
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell on the grid of a bone (a, b, c) what the CT hides, and what it shows."""
     matrix = geometry.ras_to_ijk[:3, :3] @ field.frame.axes_ras.T * field.step_mm
     offset = geometry.to_ijk(field.frame.to_ras(field.first_local))
     found = ndimage.affine_transform(
@@ -86,5 +89,6 @@ def _on(field: BoneField, hidden: NDArray[np.bool_], geometry: GridGeometry) -> 
         output_shape=field.values.shape,
         order=1,
         mode="constant",
+        cval=_OUTSIDE,
     )
-    return np.asarray(found >= 0.5)
+    return np.asarray((found >= 0.5) & (found < _OUTSIDE)), np.asarray(found < 0.5)
