@@ -6,7 +6,7 @@ matter how a file stores its slices. ITK is told that these millimetres are its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -102,11 +102,14 @@ class Picture:
     usable : ndarray of bool, same shape
         Neither metal (with its glow) nor padding.
     geometry : GridGeometry
+    averaged_mm : float
+        What is finer than this is averaged already; 0 in a CT as it is.
     """
 
     hu: Float
     usable: Mask
     geometry: GridGeometry
+    averaged_mm: float = 0.0
 
     @classmethod
     def of(cls, volume: CTVolume, metal: Mask | None = None, glow_px: int = 3) -> Picture:
@@ -126,6 +129,11 @@ class Picture:
             spoilt[part] |= ndimage.binary_dilation(grown, ball)
         return cls(np.where(padding, np.float32(AIR_HU), hu), ~spoilt, volume.geometry)
 
+    def averaged(self, step_mm: float) -> Picture:
+        """Return the picture ready to be sampled many times on grids of one step."""
+        hu = _averaged(self.hu, self.geometry, step_mm)
+        return replace(self, hu=hu, averaged_mm=step_mm)
+
     def on(self, grid: UprightGrid) -> tuple[Float, Mask]:
         """Sample on a grid: HU (air outside), and where they can be used.
 
@@ -135,10 +143,8 @@ class Picture:
         if cut is None:
             return np.full(grid.shape, AIR_HU, np.float32), np.zeros(grid.shape, np.bool_)
         hu, usable = self.hu[cut], self.usable[cut].astype(np.float32)
-        spacing = np.array(geometry.spacing_mm)[::-1]
-        width = np.sqrt(np.maximum(grid.step_mm**2 - spacing**2, 0.0)) / _FWHM / spacing
-        if width.max() > 0.2:
-            hu = ndimage.gaussian_filter(hu, width, mode="nearest", truncate=2.5)
+        if self.averaged_mm < grid.step_mm:
+            hu = _averaged(hu, geometry, grid.step_mm)
         matrix, offset = _between(grid, geometry)
 
         def laid(voxels: Float, outside: float) -> Float:
@@ -171,6 +177,15 @@ class Picture:
         affine[:3, 3] = self.geometry.to_ras(np.array([side[0] for side in sides[::-1]]))
         k, j, i = (stop - first for first, stop in sides)
         return tuple(slice(*side) for side in sides), GridGeometry((k, j, i), affine)
+
+
+def _averaged(hu: Float, geometry: GridGeometry, step_mm: float) -> Float:
+    """Average what is finer than a grid of that step."""
+    spacing = np.array(geometry.spacing_mm)[::-1]
+    width = np.sqrt(np.maximum(step_mm**2 - spacing**2, 0.0)) / _FWHM / spacing
+    if width.max() <= 0.2:
+        return hu
+    return np.asarray(ndimage.gaussian_filter(hu, width, mode="nearest", truncate=2.5))
 
 
 def _between(grid: UprightGrid, geometry: GridGeometry) -> tuple[FloatArray, FloatArray]:

@@ -168,6 +168,7 @@ def _body_motion(
     )
     grid = _within(near, scan.geometry, _BODY_REACH_MM, _BODY_MM, whole_slices=True)
     there = UprightGrid.over(*box_of(earlier.geometry), _BODY_MM)
+    earlier = earlier.averaged(_BODY_MM)
     fixed, moving = _windowed(scan.on(grid)), _windowed(earlier.on(there))
     centre = (grid.origin + grid.high) / 2
     best, likeness = np.eye(4), -1.0

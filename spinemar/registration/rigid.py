@@ -70,6 +70,10 @@ def rigid_motion(
         moving = earlier_grid.to_itk(sitk, earlier[0])
         transform = _as_itk(sitk, start, centre)
         method = sitk.ImageRegistrationMethod()
+        # Threads add up the metric in an order of their own, and a step follows the last digit:
+        # the same two CTs would lie 0.2 mm elsewhere every time.
+        method.SetNumberOfThreads(1)
+        method.SetNumberOfWorkUnits(1)
         method.SetMetricAsMattesMutualInformation(_BINS)
         method.SetMetricFixedMask(scan_grid.to_itk(sitk, scan[1].astype(np.uint8)))
         method.SetMetricMovingMask(earlier_grid.to_itk(sitk, earlier[1].astype(np.uint8)))

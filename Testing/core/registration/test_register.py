@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from spinemar.errors import InputError
 from spinemar.registration import VertebraMotion, registration_from_json, registration_to_json
+from spinemar.registration.grids import Picture, UprightGrid, box_of
 from spinemar.registration.register import lay_over
 from spinemar.registration.trust import SAME_VERTEBRA, none_registered, other_patient
 from spinemar.registration.vertebrae import is_cut_off, vertebrae_of
@@ -78,6 +79,25 @@ def test_vertebrae_are_found_within_a_millimetre(case, laid):
     assert laid.registration.likeness > 0.9
     assert laid.registration.overlap == 1.0
     assert {one.found for one in laid.registration.vertebrae} == {"registered"}
+
+
+def test_the_same_two_cts_lie_the_same_every_time(case, laid):
+    scan, metal, earlier, labels, *_ = case
+    again = lay_over(scan, metal, earlier, labels=labels)
+    assert registration_to_json(again.registration) == registration_to_json(laid.registration)
+    assert np.array_equal(again.field.shift_mm, laid.field.shift_mm)
+
+
+def test_a_picture_averaged_once_is_sampled_as_one_averaged_each_time(case):
+    scan, metal, *_ = case
+    picture = Picture.of(scan, metal)
+    low, high = box_of(scan.geometry)
+    for first, last in ((low, high), (low + 30.0, high - 20.0), (low - 40.0, high - 60.0)):
+        there = UprightGrid.over(first, last, 4.0)
+        once, seen = picture.averaged(4.0).on(there)
+        each, usable = picture.on(there)
+        assert np.abs(once - each).max() < 0.01
+        assert np.array_equal(seen, usable)
 
 
 def test_field_is_rigid_in_bone(case, laid):
