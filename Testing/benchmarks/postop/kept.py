@@ -42,9 +42,9 @@ def keep_rows(home: Path, code: str, kept: Path = KEPT) -> int:
     for path in sorted((home / "rows").glob("*.json")):
         rows = [asdict(Row(**one)) for one in json.loads(path.read_text(encoding="utf-8"))]
         known[path.stem] = {"code": code, "rows": [_without_nan(row) for row in rows]}
-    text = json.dumps(dict(sorted(known.items())), indent=1, allow_nan=False)
+    scans = ",\n".join(_as_text(name, one) for name, one in sorted(known.items()))
     with atomic_path(kept) as temporary:
-        temporary.write_text(f"{text}\n", encoding="utf-8")
+        temporary.write_text(f"{{\n{scans}\n}}\n", encoding="utf-8")
     return len(known)
 
 
@@ -87,6 +87,12 @@ def take_rows(home: Path, code: str, kept: Path = KEPT) -> int:
             temporary.write_text(json.dumps([_with_nan(row) for row in one["rows"]], indent=1))
         taken += 1
     return taken
+
+
+def _as_text(name: str, one: dict[str, Any]) -> str:
+    """A scan and case as JSON, a row a line: so a change of one row is one in the history."""
+    rows = ",\n".join(f"  {json.dumps(row, allow_nan=False)}" for row in one["rows"])
+    return f' {json.dumps(name)}: {{"code": {json.dumps(one["code"])}, "rows": [\n{rows}\n ]}}'
 
 
 def _read(kept: Path) -> dict[str, Any]:
