@@ -144,7 +144,10 @@ def test_slice_views_show_what_is_there_and_nothing_else(host, panel, tmp_path):
     select(host, panel, "L1-right")
     old = panel.planner.plan.screw("L1-right")
     red = sliceView(host, "Red")
-    red.mrmlSliceNode().JumpSliceByCentering(*old.entry)
+    # The drawn pedicle leaves no room beside 6 mm; its voxels lie half a millimetre to the left.
+    behind = np.array(old.entry) - (0.5, 0, 0)
+    before = np.array((*old.tip[:2], old.entry[2])) - (0.5, 0, 0)
+    red.mrmlSliceNode().JumpSliceByCentering(*behind)
     both = drawn(host, tmp_path, green)
     click(panel.ui.deleteButton)
     one = drawn(host, tmp_path, green)
@@ -153,8 +156,8 @@ def test_slice_views_show_what_is_there_and_nothing_else(host, panel, tmp_path):
     assert drawn(host, tmp_path, green) == pytest.approx(both, rel=0.05)
     click(panel.ui.deleteButton)
     click(panel.ui.placeButton)
-    mouse.click(red, old.entry)
-    mouse.click(red, (*old.tip[:2], old.entry[2]))
+    mouse.click(red, behind)
+    mouse.click(red, before)
     host.process(0.1)
     assert drawn(host, tmp_path, green) > one + 0.5 * (both - one)
     assert drawn(host, tmp_path, line) < 5

@@ -71,15 +71,18 @@ def test_two_clicks_place_a_screw(host, panel):
     old = panel.planner.plan.screw("L1-right")
     click(panel.ui.deleteButton)
     assert panel.ui.screwTable.rowCount == 3
-    sliceView(host, "Red").mrmlSliceNode().JumpSliceByCentering(*old.entry)
+    # The drawn pedicle leaves no room beside 6 mm; its voxels lie half a millimetre to the left.
+    behind = np.array(old.entry) - (0.5, 0, 0)
+    before = np.array((*old.tip[:2], old.entry[2])) - (0.5, 0, 0)
+    sliceView(host, "Red").mrmlSliceNode().JumpSliceByCentering(*behind)
     host.process(0.05)
     count = host.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode")
     click(panel.ui.placeButton)
-    mouse.click(sliceView(host, "Red"), old.entry)
-    mouse.click(sliceView(host, "Red"), (*old.tip[:2], old.entry[2]))
+    mouse.click(sliceView(host, "Red"), behind)
+    mouse.click(sliceView(host, "Red"), before)
     host.process(0.1)
     new = panel.planner.plan.screw("L1-right")
-    np.testing.assert_allclose(new.entry, old.entry, atol=1.0)
+    np.testing.assert_allclose(new.entry, behind, atol=1.0)
     assert new.grade.letter == "A"
     assert not panel.ui.placeButton.checked
     assert host.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == count
