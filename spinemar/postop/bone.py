@@ -34,8 +34,8 @@ from spinemar.volume import CTVolume
 BoneSource = Literal["earlier CT", "labels", "corrected CT"]
 
 # Standard deviations of a bone's surface in mm. Measured on scans of the training patients
-# (`Testing.benchmarks.postop calibrate`, Docs/postop.md): 0.9 in the bone of an earlier CT that is
-# segmented here, of which a little more is taken, and 1.2 in the corrected CT's.
+# (`Testing.benchmarks.postop calibrate`, Docs/postop.md): 0.7 to 0.9 in the bone of an earlier CT
+# that is segmented here, of which a little more is taken, and 1.2 in the corrected CT's.
 _ERROR_MM: Mapping[BoneSource, float] = {"earlier CT": 1.0, "labels": 0.8, "corrected CT": 1.2}
 #: Where the earlier CT's vertebrae were given: what is left is their registration.
 GIVEN_ERROR_MM = 0.45
@@ -147,11 +147,11 @@ def bone_from_corrected(
     """
     from spinemar.spine.segmentation.segment import segment_spine
 
-    filled = without_implants(volume, metal)
+    hidden = hidden_by(metal)
+    filled = without_implants(volume, hidden)
     spine = segment_spine(filled, first_level=first_level, progress=progress, cancel=cancel)
     spine = compared_beside_metal(spine, filled, metal, cancel=cancel)
     bone = bone_from_labels(spine, "corrected CT")
-    hidden = hidden_by(metal)
     fields = {
         level: lent_by_other_side(one, hidden, metal.geometry) for level, one in bone.fields.items()
     }

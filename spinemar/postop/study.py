@@ -19,7 +19,7 @@ from spinemar.postop.bone import (
     compared_beside_metal,
 )
 from spinemar.postop.find import FoundImplants, find_implants, model_of
-from spinemar.postop.hidden.filling import without_implants
+from spinemar.postop.hidden.filling import hidden_by, without_implants
 from spinemar.postop.metal_share import LEAST_SHARE, MetalShare, metal_share_of
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.spine.labels.levels import parse_level, steps_between
@@ -193,7 +193,7 @@ def _bone(
             return bone_from_earlier(laid, corrected, earlier.volume)
         return bone_from_earlier(laid, corrected, earlier.volume, GIVEN_ERROR_MM)
     if spine is not None:
-        seen = without_implants(corrected, metal)
+        seen = without_implants(corrected, hidden_by(metal))
         return bone_from_labels(compared_beside_metal(spine, seen, metal, cancel=cancel))
     return bone_from_corrected(
         corrected, metal, first_level=settings.first_level, progress=progress, cancel=cancel

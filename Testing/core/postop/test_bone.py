@@ -23,7 +23,7 @@ from spinemar.postop.bone import (
 )
 from spinemar.postop.find import find_implants
 from spinemar.postop.grades import grade_found, spread_mm
-from spinemar.postop.hidden.filling import without_implants
+from spinemar.postop.hidden.filling import hidden_by, without_implants
 from spinemar.postop.metal_share import MetalShare
 from spinemar.postop.table import deviations_of, implants_csv, implants_facts, said
 from spinemar.registration.motions import VertebraMotion, inverse, moved
@@ -77,7 +77,7 @@ def test_metal_is_filled_from_beside_it():
     clean = np.where(x > 0, 400.0, 50.0).astype(np.float32)
     metal = patient.metal_of(patient.operated(), geometry)
     scan = CTVolume(np.where(metal.share >= 0.1, np.float32(3071), clean), geometry.ijk_to_ras)
-    filled = without_implants(scan, metal).hu
+    filled = without_implants(scan, hidden_by(metal)).hu
     far = np.abs(x) > 9.0  # narrower than a head, the tissue across the edge is beside it too
     assert np.abs(filled - clean)[far].max() < 120.0
     assert np.array_equal(filled[metal.share.max(axis=(1, 2)) == 0],
@@ -92,7 +92,9 @@ def test_labels_are_not_compared_with_what_is_guessed_beside_metal(spine):
     hu = np.where(labels > 0, 320.0, 45.0).astype(np.float32)
     near = ndimage.distance_transform_edt(metal.share < 0.1, (2.0, 0.8, 0.8)) <= 3.0
     smeared = np.where(near, ndimage.gaussian_filter(hu, (2, 5, 5)) - 60.0, hu)
-    filled = without_implants(CTVolume(smeared.astype(np.float32), geometry.ijk_to_ras), metal)
+    filled = without_implants(
+        CTVolume(smeared.astype(np.float32), geometry.ijk_to_ras), hidden_by(metal)
+    )
     believed = compared_with_ct(spine, filled)
     found = compared_beside_metal(spine, filled, metal)
     for frame in found.vertebrae:
@@ -123,14 +125,14 @@ def test_metal_is_filled_alike_however_far_the_picture_reaches():
     wide = GridGeometry((int(count[0]), *(int(n) + 2 * around for n in count[1:])), affine)
     share = patient.metal_of(patient.operated(rods=False), wide).share
     hu = np.random.default_rng(3).normal(0, 200, wide.shape).astype(np.float32)
-    whole = without_implants(CTVolume(hu, wide.ijk_to_ras), MetalShare(share, wide)).hu
+    whole = without_implants(CTVolume(hu, wide.ijk_to_ras), hidden_by(MetalShare(share, wide))).hu
     assert (whole != hu).any()
     inner = (slice(None), slice(around // 2, -around // 2), slice(around // 2, -around // 2))
     affine = wide.ijk_to_ras.copy()
     affine[:3, 3] = wide.to_ras(np.array([around / 2, around / 2, 0.0]))
     less = CTVolume(np.ascontiguousarray(hu[inner]), affine)
     metal = MetalShare(np.ascontiguousarray(share[inner]), less.geometry)
-    np.testing.assert_allclose(without_implants(less, metal).hu, whole[inner], atol=0.01)
+    np.testing.assert_allclose(without_implants(less, hidden_by(metal)).hu, whole[inner], atol=0.01)
 
 
 @pytest.mark.parametrize("error", [0.05, 0.6, 1.3, 2.0])

@@ -33,23 +33,23 @@ def hidden_by(metal: MetalShare) -> NDArray[np.bool_]:
     return hidden
 
 
-def without_implants(volume: CTVolume, metal: MetalShare) -> CTVolume:
+def without_implants(volume: CTVolume, hidden: NDArray[np.bool_]) -> CTVolume:
     """Return the CT with metal and its glow filled from the tissue beside it, slice by slice.
 
     Parameters
     ----------
     volume : CTVolume
-    metal : MetalShare
-        On the same grid.
+    hidden : ndarray of bool, shape of `volume.hu`
+        Of `hidden_by`.
     """
     columns, rows, _ = volume.spacing_mm
     hu = volume.hu.copy()
     sigma = (_FILL_MM / rows, _FILL_MM / columns)
     reach = [int(_SEEN_SIGMAS * side) + 2 for side in sigma]
-    for k, hidden in enumerate(hidden_by(metal)):
-        box = bounding_box(hidden, reach)
+    for picture, behind in zip(hu, hidden, strict=True):
+        box = bounding_box(behind, reach)
         if box is not None:
-            part, taken = hu[k][box], hidden[box]
+            part, taken = picture[box], behind[box]
             part[taken] = _filled(part, taken, sigma)[taken]
     return volume.with_hu(hu)
 

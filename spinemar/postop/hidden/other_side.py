@@ -46,8 +46,7 @@ def lent_by_other_side(
     if not lent.any():
         return field
     signed = np.where(lent, field.values[::-1], field.values)
-    surface = distance_to_surface(signed < 0.0, field.step_mm)
-    return BoneField(surface, field.first_local, field.frame, field.step_mm)
+    return replace(field, values=distance_to_surface(signed < 0.0, field.step_mm))
 
 
 def labels_behind_metal(
