@@ -11,6 +11,8 @@ import pytest
 import torch
 from spinemar_training.data.out_of_domain import OutOfDomainCase
 from spinemar_training.data.prefill import FrozenPrior, from_case, slab_of
+from spinemar_training.metal.encoding import N_FEATURES
+from spinemar_training.metal.runs import build_metal
 from spinemar_training.networks.generator import SinogramGenerator
 from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.run_settings import GeneratorSettings, RunSettings
@@ -165,6 +167,23 @@ def test_weights_come_back_out_of_the_files(weights: Path, tmp_path: Path) -> No
         assert set(state) == set(theirs[network])
         for key, value in state.items():
             assert torch.equal(value.half().float(), theirs[network][key])
+
+
+def test_small_networks_of_the_shipped_model_come_back_too(tmp_path: Path) -> None:
+    """What `metal` and `fusion` go on from; a network that a model lacks is said."""
+    models = ROOT / "Resources" / "Models"
+    weights_of_model(models, tmp_path / "small.pt", ["metal", "fusion"])
+    small = torch.load(tmp_path / "small.pt", weights_only=True)
+    assert set(small) == {"metal", "fusion"}
+    network = build_metal(tmp_path / "small.pt").eval()
+    features = torch.rand(1, N_FEATURES, 64, 96)
+    session = onnx_runtime().InferenceSession(models / "metal.onnx")
+    shipped = session.run(None, {"features": features.numpy()})[0]
+    with torch.no_grad():
+        assert np.allclose(network(features).numpy(), shipped, atol=1e-4)
+    with pytest.raises(InputError, match="no network called metl"):
+        weights_of_model(models, tmp_path / "none.pt", ["metl"])
+    assert not (tmp_path / "none.pt").exists()
 
 
 def test_a_second_model_shares_the_prior_of_the_first(weights: Path, tmp_path: Path) -> None:

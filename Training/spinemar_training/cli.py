@@ -244,11 +244,15 @@ def residual_share(
 def weights(
     model: Annotated[Path, typer.Argument(help="Manifest of a model, or its folder.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File of weights (.pt).")],
+    network: Annotated[
+        list[str] | None,
+        typer.Option(help="prior, generator, metal or fusion; repeatable. The first two unasked."),
+    ] = None,
 ) -> None:
     """Take the weights back out of a model's ONNX files, to go on training from them."""
-    from spinemar_training.shipping.import_weights import weights_of_model
+    from spinemar_training.shipping.import_weights import INPAINTERS, weights_of_model
 
-    weights_of_model(model, output)
+    weights_of_model(model, output, network or INPAINTERS)
 
 
 @app.command()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from spinemar.errors import InputError
 from spinemar.mar.inpainters.models.manifest import Network, load_manifest
 from spinemar_training.shipping.half_storage import SUFFIX
 
+INPAINTERS = ("prior", "generator")
+"""Networks that are trained together; the small ones beside them are trained alone."""
 
-def weights_of_model(model: Path, output: Path) -> None:
+
+def weights_of_model(model: Path, output: Path, networks: Sequence[str] = INPAINTERS) -> None:
     """Write the weights of a model's networks as one file that training starts from.
 
     Parameters
@@ -20,10 +25,27 @@ def weights_of_model(model: Path, output: Path) -> None:
         Manifest, or its folder; verified as for use.
     output : Path
         File of weights (.pt) with a state dictionary for each network.
+    networks : sequence of {"prior", "generator", "metal", "fusion"}
+        Which; those that the model has.
+
+    Raises
+    ------
+    InputError
+        If the model has none of them.
     """
     manifest = load_manifest(model)
-    networks = {"prior": manifest.prior, "generator": manifest.generator}
-    states = {name: _state(network) for name, network in networks.items() if network is not None}
+    found = {
+        "prior": manifest.prior,
+        "generator": manifest.generator,
+        "metal": manifest.metal,
+        "fusion": manifest.fusion,
+    }
+    states = {name: _state(one) for name, one in found.items() if one and name in networks}
+    if not states:
+        raise InputError(
+            f"The model has no network called {' or '.join(networks)}.",
+            f"It has: {', '.join(name for name, one in found.items() if one)}.",
+        )
     torch.save(states, output)
 
 
