@@ -4,7 +4,8 @@ On the scan itself metal bounds the bone: an outline drawn there hugs the screw,
 breach that is asked for. So the bone is taken from where there was no metal: the patient's earlier
 CT, moved vertebra by vertebra. Without one it is estimated: the metal is taken out of the corrected
 scan, what lay there is filled from beside it, the vertebrae are segmented in that, and what metal
-hides of their surface is taken from their other side.
+hides of their surface is taken from their other side, or, where that is hidden too, from vertebrae
+of other people that are laid over the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from spinemar.errors import InputError
 from spinemar.planning.grades.bone import BoneField, bone_field
 from spinemar.planning.plans.relevel import shifted_text
 from spinemar.postop.hidden.filling import GLOW_SHARE, hidden_by, without_implants
-from spinemar.postop.hidden.other_side import labels_behind_metal, lent_by_other_side
+from spinemar.postop.hidden.labels import labels_behind_metal
+from spinemar.postop.hidden.shapes import read_shapes
+from spinemar.postop.hidden.surface import surface_behind_metal
 from spinemar.postop.metal_share import MetalShare
 from spinemar.progress import CancelToken, ProgressCallback, ignore_progress
 from spinemar.registration.laid import Laid
@@ -152,8 +155,10 @@ def bone_from_corrected(
     spine = segment_spine(filled, first_level=first_level, progress=progress, cancel=cancel)
     spine = compared_beside_metal(spine, filled, metal, cancel=cancel)
     bone = bone_from_labels(spine, "corrected CT")
+    shapes = read_shapes()
     fields = {
-        level: lent_by_other_side(one, hidden, metal.geometry) for level, one in bone.fields.items()
+        level: surface_behind_metal(one, hidden, metal.geometry, shapes)
+        for level, one in bone.fields.items()
     }
     labels = labels_behind_metal(spine.labels, fields, hidden)
     return replace(bone, spine=replace(spine, labels=labels), fields=fields)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from spinemar.implants.shapes.solids import FloatArray, perpendicular, unit
+from spinemar.postop.heads import direction_from_head
 from spinemar.postop.metal_share import MetalShare
 from spinemar.postop.shanks import Shank
 
@@ -33,6 +34,9 @@ _NEAR_STEPS, _LEAST_MM2, _ENDS_BELOW, _GAP_STEPS = 12, 2.0, 0.4, 10
 # length: what lies so near its axis behind such a gap, and goes on for so long, is the same shank.
 _CORE_MM, _LOST_STEPS, _GOES_ON_STEPS = 3.0, 36, 10
 _SHORTEST_MM, _ROUNDS = 12.0, 2
+# An axis moves sideways so far at its ends; at the neck less where so much before it is lost, for
+# there only the head is left to say where it lies.
+_ASIDE_MM, _NECK_MM, _MUCH_LOST_MM = 4.0, 0.75, 8.0
 # A voxel's share is good to this; neighbours err alike, so that fewer count.
 _SHARE_ERROR, _ALIKE_VOXELS = 0.12, 6.0
 
@@ -116,6 +120,7 @@ def fit_shank(
         Metal nearer to one of these is theirs.
     """
     fitted = None
+    shank = _turned_to_its_head(shank, metal)
     for _ in range(_ROUNDS):
         extent = _extent(shank, metal)
         fitted = None if extent is None else _fitted(shank, metal, others, extent)
@@ -130,6 +135,19 @@ def fit_shank(
     neck = shank.middle + shank.axis * extent.neck_mm
     result = replace(fitted, neck=neck, cut_off=cut_off, has_head=extent.has_head)
     return result if result.length_mm >= _SHORTEST_MM or cut_off else None
+
+
+def _turned_to_its_head(shank: Shank, metal: MetalShare) -> Shank:
+    """Turn a shank that meets no head to the one behind it, if it meets that then."""
+    extent = _extent(shank, metal)
+    if extent is None or extent.has_head:
+        return shank
+    axis = direction_from_head(shank.middle, shank.axis, metal, extent.neck_mm)
+    if axis is None:
+        return shank
+    aimed = replace(shank, axis=axis)
+    found = _extent(aimed, metal)
+    return aimed if found is not None and found.has_head else shank
 
 
 def _extent(shank: Shank, metal: MetalShare) -> _Extent | None:
@@ -223,9 +241,11 @@ def _fitted(
         share = _rendered(voxels.cells, point, axis, values[4], tip, values[6])
         return share - voxels.share
 
+    lost = len(extent.lost_mm) * _STEP_MM
+    aside = _NECK_MM if extent.has_head and lost >= _MUCH_LOST_MM else _ASIDE_MM
     start = np.array([0.0, 0.0, 0.0, 0.0, 2.2, 0.0, 0.5])
-    low = np.array([-4.0, -4.0, -4.0, -4.0, _RADIUS_MM[0], -6.0, _BLUR_MM[0]])
-    high = np.array([4.0, 4.0, 4.0, 4.0, _RADIUS_MM[1], 6.0, _BLUR_MM[1]])
+    low = np.array([-aside, -aside, -_ASIDE_MM, -_ASIDE_MM, _RADIUS_MM[0], -6.0, _BLUR_MM[0]])
+    high = np.array([aside, aside, _ASIDE_MM, _ASIDE_MM, _RADIUS_MM[1], 6.0, _BLUR_MM[1]])
     found = optimize.least_squares(
         unexplained,
         start,

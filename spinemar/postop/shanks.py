@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from spinemar.implants.shapes.solids import FloatArray, unit
 from spinemar.planning.vectors import angle_deg
+from spinemar.postop.heads import direction_from_head
 from spinemar.postop.metal_share import MetalShare
 from spinemar.spine.model import SpineModel, VertebraFrame
 
@@ -22,6 +23,8 @@ from spinemar.spine.model import SpineModel, VertebraFrame
 _SIDE_MM, _BEHIND_MM, _BEFORE_MM, _HEIGHT_MM = 32.0, 3.0, 60.0, 17.0
 _LINE_MM, _TRIED, _MOST = 2.5, 400, 6
 _LEAST_VOXELS, _LEAST_LONG_MM = 12, 12.0
+# A shorter piece counts where a head lies behind it: what is between them is lost.
+_LEAST_SEEN_MM = 8.0
 _STEEPEST_DEG = 60.0
 _REACH_MM, _CLEARED_MM, _TURNS = 4.0, 6.0, 5
 # A longer gap parts two pieces; a thin shank between thick slices, or in lost rays, has such ones.
@@ -94,10 +97,20 @@ def _in_box(metal: MetalShare, frame: VertebraFrame) -> list[tuple[float, Shank]
             shank = Shank(
                 frame.level, _side(middle, axis, canal), frame.to_ras(middle), axis @ frame.axes_ras
             )
-            lines.append((float(weights[on_it].sum()) * metal.voxel_mm3, shank))
+            if _is_whole(shank, (points[on_it] - middle) @ axis, metal):
+                lines.append((float(weights[on_it].sum()) * metal.voxel_mm3, shank))
         left = ~_beside_it(points, middle, axis, on_it)
         points, weights = points[left], weights[left]
     return lines
+
+
+def _is_whole(shank: Shank, depth: FloatArray, metal: MetalShare) -> bool:
+    """Whether a piece, its voxels at depths (n,), is long, or the front of a screw with a head."""
+    begins_mm = float(depth.min())
+    return (
+        float(np.ptp(depth)) >= _LEAST_LONG_MM
+        or direction_from_head(shank.middle, shank.axis, metal, begins_mm) is not None
+    )
 
 
 def _pedicle_height(frame: VertebraFrame) -> float:
@@ -120,7 +133,7 @@ def _best_line(
     along = points[second] - points[first]
     length = np.linalg.norm(along, axis=1)
     forwards = np.abs(along[:, 1]) >= np.cos(np.radians(_STEEPEST_DEG)) * length
-    usable = (length >= _LEAST_LONG_MM / 2) & forwards
+    usable = (length >= _LEAST_SEEN_MM / 2) & forwards
     best, most = None, 0.0
     for start, direction in zip(points[first[usable]], along[usable], strict=True):
         axis = unit(direction)
@@ -140,7 +153,7 @@ def _best_line(
         axis = axis if axis[1] >= 0 else -axis
     on_it = _run(points, weights, middle, axis)
     depth = (points[on_it] - middle) @ axis
-    long_enough = on_it.sum() >= _LEAST_VOXELS and np.ptp(depth) >= _LEAST_LONG_MM
+    long_enough = on_it.sum() >= _LEAST_VOXELS and np.ptp(depth) >= _LEAST_SEEN_MM
     if not long_enough or axis[1] < np.cos(np.radians(_STEEPEST_DEG)):
         return None
     return middle, axis, on_it

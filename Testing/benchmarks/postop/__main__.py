@@ -26,6 +26,7 @@ def main() -> int:
     make = tasks.add_parser("make", help="make the scans that are not there yet")
     make.add_argument("--training", action="store_true", help="of the patients to calibrate on")
     make.add_argument("--draws", type=int, default=2, help="how many of each")
+    make.add_argument("--uncorrected", action="store_true", help="leave corrections for later")
     score = tasks.add_parser("score", help="find the implants of every scan, and measure")
     score.add_argument("--pairs", type=Path, help="also pairs of Testing.benchmarks.earlier_ct")
     score.add_argument("--case", choices=CASES, action="append", help="all by default; repeatable")
@@ -52,14 +53,14 @@ def _make(options: argparse.Namespace) -> int:
     for spec in all_specs(options.draws, TRAINING if options.training else PATIENTS):
         if options.only in spec.name:
             started = time.monotonic()
-            make_scan(spec, options.home)
+            make_scan(spec, options.home, corrected=not options.uncorrected)
             print(f"{spec.name}: {time.monotonic() - started:.0f} s", flush=True)
     return 0
 
 
 def _score(options: argparse.Namespace) -> int:
     rows = options.home / "rows"
-    own = in_turn(path.parent for path in (options.home / "scans").glob("*/plan.json"))
+    own = in_turn(path.parent for path in (options.home / "scans").glob("*/metal.nii.gz"))
     sources = [(own, read_scan)]
     if options.pairs is not None:
         sources.append((sorted(p.parent for p in options.pairs.glob("*/facts.json")),

@@ -46,8 +46,8 @@ _SPREAD = Spread(
     misplaced=0.35,
     misplaced_mm=(2.0, 7.0),
 ).scaled(0.6)
-_FILES = ("scan.nii.gz", "corrected.nii.gz", "metal.nii.gz", "labels.nii.gz", "earlier.nii.gz")
-_EARLIER_LABELS = "earlier_labels.nii.gz"
+_SCAN, _CORRECTED, _METAL = "scan.nii.gz", "corrected.nii.gz", "metal.nii.gz"
+_LABELS, _EARLIER, _EARLIER_LABELS = "labels.nii.gz", "earlier.nii.gz", "earlier_labels.nii.gz"
 
 
 @dataclass(frozen=True)
@@ -130,21 +130,26 @@ def in_turn(folders: Iterable[Path]) -> list[Path]:
     return sorted(folders, key=lambda folder: (order.get(folder.name, len(order)), folder.name))
 
 
-def make_scan(spec: ScanSpec, home: Path = HOME) -> Path:
-    """Make a scan, unless it is there already; returns its folder."""
+def make_scan(spec: ScanSpec, home: Path = HOME, *, corrected: bool = True) -> Path:
+    """Make what is not there yet of a scan; returns its folder.
+
+    Without its correction and the metal that it found, which are of one model, a scan stays: they
+    are made again where they were removed, or left for later.
+    """
     folder = home / "scans" / spec.name
-    whole = (folder / "plan.json").is_file()
-    if whole and (folder / _EARLIER_LABELS).is_file():
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    mark_as_judge(home / "scans")
-    drawn = _drawn(spec, home)
-    if not whole:
-        _scan(spec, drawn, folder)
-    before = vertebrae_before(
-        drawn.patient.labels, drawn.posture, read_volume(folder / _FILES[-1]).geometry
-    )
-    write_labels(folder / _EARLIER_LABELS, before)
+    scanned = (folder / "plan.json").is_file()
+    if not scanned or not (folder / _EARLIER_LABELS).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        mark_as_judge(home / "scans")
+        drawn = _drawn(spec, home)
+        if not scanned:
+            _scan(spec, drawn, folder)
+        before = vertebrae_before(
+            drawn.patient.labels, drawn.posture, read_volume(folder / _EARLIER).geometry
+        )
+        write_labels(folder / _EARLIER_LABELS, before)
+    if corrected and not (folder / _METAL).is_file():
+        _correct(folder)
     return folder
 
 
@@ -172,33 +177,36 @@ def _drawn(spec: ScanSpec, home: Path) -> _Drawn:
 
 
 def _scan(spec: ScanSpec, drawn: _Drawn, folder: Path) -> None:
-    """Scan the patient after the operation and before it, and correct the former."""
+    """Scan the patient after the operation and before it."""
     patient = drawn.patient
     implants = voxelize_plan(drawn.plan, patient.volume.geometry, load_catalogue())
     made = simulate_scan(patient.volume, implants, drawn.scanner, spec.seed, with_truth=False)
-    result = correct_volume(made.volume)
     low, high = drawn.ends_mm
     ends = (low + _EARLIER_BEYOND_MM, high - _EARLIER_BEYOND_MM)
     earlier = draw_earlier(patient.volume, drawn.posture, drawn.protocol, ends, drawn.rng)
-    write_volume(folder / "scan.nii.gz", _plain(made.volume))
-    write_volume(folder / "corrected.nii.gz", _plain(result.volume))
-    percent = LabelVolume(result.metal_percent.astype(np.int16), made.volume.ijk_to_ras)
-    write_labels(folder / "metal.nii.gz", percent)
-    write_labels(folder / "labels.nii.gz", patient.labels)
-    write_volume(folder / "earlier.nii.gz", _plain(earlier))
+    write_volume(folder / _SCAN, _plain(made.volume))
+    write_labels(folder / _LABELS, patient.labels)
+    write_volume(folder / _EARLIER, _plain(earlier))
     write_plan(folder / "plan.json", drawn.plan)  # last: with a plan a scan is whole
+
+
+def _correct(folder: Path) -> None:
+    """Correct a scan by the model that ships; what it took for metal is written last."""
+    result = correct_volume(read_volume(folder / _SCAN))
+    write_volume(folder / _CORRECTED, _plain(result.volume))
+    percent = LabelVolume(result.metal_percent.astype(np.int16), result.volume.ijk_to_ras)
+    write_labels(folder / _METAL, percent)
 
 
 def read_scan(folder: Path, corrected: bool = True) -> KnownScan:
     """Read what `make_scan` made; its correction only where that is asked for."""
-    scan, made, metal, labels, earlier = (folder / name for name in _FILES)
     return KnownScan(
         folder.name,
-        read_volume(scan),
-        read_volume(made) if corrected else None,
-        read_labels(metal),
-        read_labels(labels),
-        read_volume(earlier),
+        read_volume(folder / _SCAN),
+        read_volume(folder / _CORRECTED) if corrected else None,
+        read_labels(folder / _METAL),
+        read_labels(folder / _LABELS),
+        read_volume(folder / _EARLIER),
         read_plan(folder / "plan.json"),
         read_labels(folder / _EARLIER_LABELS),
     )

@@ -11,7 +11,8 @@ from scipy import ndimage
 from spinemar.planning.grades.bone import bone_field
 from spinemar.planning.grades.gertzbein_robbins import assess_screw
 from spinemar.postop.hidden.filling import GLOW_SHARE, hidden_by
-from spinemar.postop.hidden.other_side import labels_behind_metal, lent_by_other_side
+from spinemar.postop.hidden.labels import labels_behind_metal
+from spinemar.postop.hidden.surface import surface_behind_metal
 from spinemar.postop.metal_share import MetalShare
 from spinemar.spine.labels.levels import VERSE_IDS
 from spinemar.volume import GridGeometry, LabelVolume
@@ -55,18 +56,18 @@ def test_a_breach_is_graded_in_the_bone_that_the_other_side_shows(spine, screws,
     frame = spine.vertebra(LEVEL)
     truth = assess_screw(screws["left"], bone_field(true, frame)).grade
     fooled = assess_screw(screws["left"], bone_field(wrong, frame)).grade
-    lent = lent_by_other_side(bone_field(wrong, frame), hidden, GEOMETRY)
+    lent = surface_behind_metal(bone_field(wrong, frame), hidden, GEOMETRY, ())
     found = assess_screw(screws["left"], lent).grade
     assert abs(found.margin_mm - truth.margin_mm) < 0.5
     assert abs(fooled.margin_mm - truth.margin_mm) > 1.0
     assert found.letter == truth.letter
 
 
-def test_where_both_sides_are_hidden_the_bone_stays(spine, screws):
+def test_where_both_sides_are_hidden_and_nobody_tells_the_bone_stays(spine, screws):
     metal = metal_of(*screws.values())
     frame, hidden = spine.vertebra(LEVEL), hidden_by(metal)
     field = bone_field(spoilt(hidden, "hugs it")[1], frame)
-    lent = lent_by_other_side(field, hidden, GEOMETRY)
+    lent = surface_behind_metal(field, hidden, GEOMETRY, ())
     mirrored = hidden & ndimage.map_coordinates(
         hidden.astype(np.float32), _mirrored_places(frame), order=0
     ).astype(bool)
@@ -88,7 +89,7 @@ def test_a_side_out_of_the_field_lends_nothing(spine, screws):
     cut = np.ascontiguousarray(spoilt(hidden, "hugs it")[1].labels[:, :, first:])
     geometry = GridGeometry(cut.shape, matrix)
     field = bone_field(LabelVolume(cut, matrix), spine.vertebra(LEVEL))
-    assert lent_by_other_side(field, hidden[:, :, first:], geometry) is field
+    assert surface_behind_metal(field, hidden[:, :, first:], geometry, ()) is field
 
 
 def _mirrored_places(frame):
@@ -99,7 +100,7 @@ def _mirrored_places(frame):
 def test_without_metal_nothing_changes(spine):
     field = bone_field(spine.labels, spine.vertebra(LEVEL))
     nothing = np.zeros(GEOMETRY.shape, bool)
-    assert lent_by_other_side(field, nothing, GEOMETRY) is field
+    assert surface_behind_metal(field, nothing, GEOMETRY, ()) is field
     labels = patient.labels_on(GEOMETRY)
     kept = labels_behind_metal(labels, {LEVEL: field}, nothing)
     assert np.array_equal(kept.labels, labels.labels)
@@ -112,7 +113,7 @@ def test_labels_show_what_is_graded_and_leave_neighbours_alone(spine, screws):
     crowded = wrong.labels.copy()
     crowded[hidden & (np.arange(hidden.shape[0]) % 2 == 0)[:, None, None]] = other
     frame = spine.vertebra(LEVEL)
-    lent = lent_by_other_side(bone_field(wrong, frame), hidden, GEOMETRY)
+    lent = surface_behind_metal(bone_field(wrong, frame), hidden, GEOMETRY, ())
     drawn = labels_behind_metal(replace(wrong, labels=crowded), {LEVEL: lent}, hidden).labels
     assert np.array_equal(drawn[~hidden], crowded[~hidden])
     assert np.array_equal(drawn == other, crowded == other)
