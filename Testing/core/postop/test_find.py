@@ -21,6 +21,7 @@ from spinemar.planning.vectors import angle_deg
 from spinemar.postop.bone import bone_from_labels
 from spinemar.postop.find import find_implants, nearest_size
 from spinemar.postop.metal_share import MetalShare
+from spinemar.postop.shanks import find_shanks
 from spinemar.progress import CancelToken
 from Testing.core.postop import patient
 
@@ -135,6 +136,24 @@ def test_a_screw_that_is_not_seen_in_the_middle_is_one_screw(bone, spacing, lost
         assert _sideways(one.screw.tip, true) < 1.0
         assert one.screw.length_mm == pytest.approx(true.length_mm, abs=2.5)
         assert one.screw.diameter_mm == pytest.approx(true.diameter_mm, abs=0.8)
+
+
+@pytest.mark.parametrize(("head", "there"), [(True, True), (False, False)])
+def test_a_short_piece_is_a_screw_only_with_a_head_behind_it(spine, bone, head, there):
+    geometry = patient.grid(GRIDS[2])
+    plan = patient.operated(rods=False)
+    metal = patient.metal_of(plan, geometry)
+    screw = plan.screw("L1-left")
+    share = metal.share.copy()
+    short = replace(plan, screws=tuple(s for s in plan.screws if s.id == screw.id))
+    share[patient.metal_of(short, geometry).share == 0.0] = 0.0
+    points = patient.places(geometry)
+    axis = np.subtract(screw.tip, screw.entry) / screw.length_mm
+    depth = (points - screw.entry) @ axis
+    share[(depth > (2.0 if head else -30.0)) & (depth < 16.0)] = 0.0
+    share[depth > 26.0] = 0.0
+    found = find_shanks(MetalShare(share, geometry), spine)
+    assert bool(found) == there
 
 
 def test_a_screw_without_its_head_is_found_and_not_graded(bone):
