@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ from spinemar.registration.motions import (
 )
 from spinemar.registration.rigid import RigidSteps, rigid_motion
 from spinemar.registration.search import likeness_of
+from spinemar.tomography.radon import available_threads
 from spinemar.volume import LabelVolume
 
 STEP_MM = 1.25
@@ -88,7 +91,10 @@ def register_vertebrae(
     *,
     cancel: CancelToken | None = None,
 ) -> list[VertebraMotion]:
-    """Register vertebrae one after the other, each beginning where its neighbour ended.
+    """Register vertebrae from neighbour to neighbour, each beginning where the last one ended.
+
+    The first is the one of which most can be compared; from there one thread goes to the head and
+    one to the feet, so that the result is the same with one.
 
     Parameters
     ----------
@@ -101,13 +107,25 @@ def register_vertebrae(
         Motion of the body as a whole, scan to earlier CT.
     cancel : CancelToken, optional
     """
-    motions: dict[int, VertebraMotion] = {}
-    for n in _order(scan, wanted, body):
-        if cancel is not None:
-            cancel.raise_if_cancelled()
-        beside = [motions[m] for m in (n - 1, n + 1) if m in motions and _trusted(motions[m])]
-        motions[n] = _best(scan, earlier, labels, wanted[n], body, beside)
-    found = [motions[n] for n in range(len(wanted))]
+    if not wanted:
+        return []
+
+    def chain(beside: VertebraMotion | None, numbers: Iterable[int]) -> list[VertebraMotion]:
+        motions = []
+        for n in numbers:
+            if cancel is not None:
+                cancel.raise_if_cancelled()
+            starts = [beside.scan_to_earlier] if beside is not None and _trusted(beside) else []
+            beside = _best(scan, earlier, labels, wanted[n], [*starts, body], body)
+            motions.append(beside)
+        return motions
+
+    first = int(np.argmax([_usable_share(scan, one, body) for one in wanted]))
+    middle = chain(None, [first])
+    ways = (range(first - 1, -1, -1), range(first + 1, len(wanted)))
+    with ThreadPoolExecutor(min(len(ways), available_threads())) as pool:
+        up, down = pool.map(partial(chain, middle[0]), ways)
+    found = [*reversed(up), *middle, *down]
     good = [n for n, one in enumerate(found) if _trusted(one) and not is_cut_off(n, wanted)]
     return [
         one if n in good else _like_neighbours(n, found, good, wanted, body)
@@ -128,17 +146,6 @@ def is_cut_off(n: int, wanted: Sequence[Vertebra]) -> bool:
     """
     beside = [wanted[m].height_mm for m in (n - 1, n + 1) if 0 <= m < len(wanted)]
     return wanted[n].height_mm < _CUT_OFF_SHARE * max(beside, default=0.0)
-
-
-def _order(scan: Picture, wanted: list[Vertebra], body: FloatArray) -> list[int]:
-    """Begin where most can be compared, and go on from neighbour to neighbour."""
-    share = [_usable_share(scan, one, body) for one in wanted]
-    order: list[int] = []
-    while len(order) < len(wanted):
-        near = {n + d for n in order for d in (-1, 1)} & set(range(len(wanted))) - set(order)
-        among = near or set(range(len(wanted)))
-        order.append(max(among, key=lambda n: share[n]))
-    return order
 
 
 def _usable_share(scan: Picture, one: Vertebra, body: FloatArray) -> float:
@@ -165,11 +172,10 @@ def _best(
     earlier: Picture,
     labels: LabelVolume,
     one: Vertebra,
+    starts: Sequence[FloatArray],
     body: FloatArray,
-    beside: list[VertebraMotion],
 ) -> VertebraMotion:
-    """Register one vertebra from where the body, and its neighbours, would take it."""
-    starts = [*(neighbour.scan_to_earlier for neighbour in beside), body]
+    """Register one vertebra from where its neighbour, or else the body, would take it."""
     frame = _Frame.around(earlier, labels, one)
     tried: list[VertebraMotion] = []
     for start in starts:

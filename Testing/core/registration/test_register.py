@@ -81,7 +81,9 @@ def test_vertebrae_are_found_within_a_millimetre(case, laid):
     assert {one.found for one in laid.registration.vertebrae} == {"registered"}
 
 
-def test_the_same_two_cts_lie_the_same_every_time(case, laid):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_same_two_cts_lie_the_same_every_time(case, laid, threads, monkeypatch):
+    monkeypatch.setattr("spinemar.registration.vertebrae.available_threads", lambda: threads)
     scan, metal, earlier, labels, *_ = case
     again = lay_over(scan, metal, earlier, labels=labels)
     assert registration_to_json(again.registration) == registration_to_json(laid.registration)
