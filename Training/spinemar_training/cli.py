@@ -341,7 +341,10 @@ def metal(
     output: Output,
     start: Start = None,
     seconds: Annotated[float, typer.Option(min=1, help="Time to train.")] = 900.0,
+    steps: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20000,
     learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 6e-4,
+    batch_size: Annotated[int, typer.Option(min=1, help="Crops of a step.")] = 8,
+    ema_decay: Annotated[float, typer.Option(help="Of the averaged weights.")] = 0.995,
     validation: Annotated[Path | None, typer.Option(help="Cases to score on.")] = None,
     seed: Annotated[int, typer.Option()] = 1,
 ) -> None:
@@ -349,7 +352,15 @@ def metal(
     from spinemar_training.metal.runs import train_metal, write_scores
 
     weights = train_metal(
-        cases, output, start=start, seconds=seconds, learning_rate=learning_rate, seed=seed
+        cases,
+        output,
+        start=start,
+        seconds=seconds,
+        steps=steps,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        ema_decay=ema_decay,
+        seed=seed,
     )
     typer.echo(write_scores(weights, validation or cases, output))
 
