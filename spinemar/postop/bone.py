@@ -156,10 +156,11 @@ def bone_from_corrected(
     spine = compared_beside_metal(spine, filled, metal, cancel=cancel)
     bone = bone_from_labels(spine, "corrected CT")
     shapes = read_shapes()
-    fields = {
-        level: surface_behind_metal(one, hidden, metal.geometry, shapes)
-        for level, one in bone.fields.items()
-    }
+    fields: dict[str, BoneField] = {}
+    for level, one in bone.fields.items():
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+        fields[level] = surface_behind_metal(one, hidden, metal.geometry, shapes)
     labels = labels_behind_metal(spine.labels, fields, hidden)
     return replace(bone, spine=replace(spine, labels=labels), fields=fields)
 
