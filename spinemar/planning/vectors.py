@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from spinemar.implants.checks import as_point
 from spinemar.implants.shapes.solids import FloatArray, unit
 
-__all__ = ["angle_deg", "as_point", "within_cone"]
+__all__ = ["angle_deg", "as_point", "from_axis_mm", "within_cone"]
 
 
 def angle_deg(a: ArrayLike, b: ArrayLike) -> float:
@@ -17,6 +17,28 @@ def angle_deg(a: ArrayLike, b: ArrayLike) -> float:
     # From the half-chords: exact for tiny angles, where the cosine is not.
     chord = float(np.linalg.norm(first - second))
     return float(np.degrees(2.0 * np.arctan2(chord, np.linalg.norm(first + second))))
+
+
+def from_axis_mm(points: FloatArray, middle: FloatArray, axis: FloatArray) -> FloatArray:
+    """Return how far points (n, 3) lie from a line.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 3)
+    middle : ndarray, shape (3,)
+        On the line.
+    axis : ndarray, shape (3,)
+        Its direction, a unit vector.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    relative = points - middle
+    along = relative @ axis
+    square = np.einsum("ij,ij->i", relative, relative) - along**2
+    result: FloatArray = np.sqrt(np.maximum(square, 0.0))
+    return result
 
 
 def within_cone(direction: ArrayLike, axis: ArrayLike, cone_deg: float) -> FloatArray:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from spinemar.implants.shapes.solids import FloatArray, perpendicular, unit
+from spinemar.planning.vectors import from_axis_mm
 from spinemar.postop.heads import direction_from_head
 from spinemar.postop.metal_share import MetalShare
 from spinemar.postop.shanks import Shank
@@ -120,14 +121,13 @@ def fit_shank(
         Metal nearer to one of these is theirs.
     """
     fitted = None
-    shank = _turned_to_its_head(shank, metal)
+    shank, extent = _turned_to_its_head(shank, metal)
     for _ in range(_ROUNDS):
-        extent = _extent(shank, metal)
         fitted = None if extent is None else _fitted(shank, metal, others, extent)
         if fitted is None:
             return None
         shank = replace(shank, middle=(fitted.neck + fitted.tip) / 2, axis=fitted.axis)
-    extent = _extent(shank, metal)
+        extent = _extent(shank, metal)
     if fitted is None or extent is None:
         return None
     margin = 1.5 * max(metal.geometry.spacing_mm)
@@ -137,17 +137,20 @@ def fit_shank(
     return result if result.length_mm >= _SHORTEST_MM or cut_off else None
 
 
-def _turned_to_its_head(shank: Shank, metal: MetalShare) -> Shank:
-    """Turn a shank that meets no head to the one behind it, if it meets that then."""
+def _turned_to_its_head(shank: Shank, metal: MetalShare) -> tuple[Shank, _Extent | None]:
+    """Turn a shank that meets no head to the one behind it, if it meets that then.
+
+    Returns it with where it lies along its axis.
+    """
     extent = _extent(shank, metal)
     if extent is None or extent.has_head:
-        return shank
+        return shank, extent
     axis = direction_from_head(shank.middle, shank.axis, metal, extent.neck_mm)
     if axis is None:
-        return shank
+        return shank, extent
     aimed = replace(shank, axis=axis)
     found = _extent(aimed, metal)
-    return aimed if found is not None and found.has_head else shank
+    return (aimed, found) if found is not None and found.has_head else (shank, extent)
 
 
 def _extent(shank: Shank, metal: MetalShare) -> _Extent | None:
@@ -295,7 +298,7 @@ def _voxels(shank: Shank, metal: MetalShare, others: tuple[Shank, ...], extent: 
     ).reshape(-1, 3)
     points = metal.geometry.to_ras(index)
     depth = (points - shank.middle) @ shank.axis
-    away = _off_axis(points, shank)
+    away = from_axis_mm(points, shank.middle, shank.axis)
     near = (depth >= from_mm) & (depth <= tip_mm + _BEYOND_MM) & (away <= reach)
     if len(extent.lost_mm):
         place = np.clip(np.searchsorted(extent.lost_mm, depth), 0, len(extent.lost_mm) - 1)
@@ -303,20 +306,14 @@ def _voxels(shank: Shank, metal: MetalShare, others: tuple[Shank, ...], extent: 
         off = np.minimum(np.abs(extent.lost_mm[place] - depth), np.abs(before - depth))
         near &= off > _STEP_MM
     for other in others:
-        near &= (away <= _off_axis(points, other)) | ((points - other.middle) @ other.axis > 40.0)
+        theirs = from_axis_mm(points, other.middle, other.axis)
+        near &= (away <= theirs) | ((points - other.middle) @ other.axis > 40.0)
     index = index[near]
     counts = [max(1, int(np.ceil(s / _CELL_MM))) for s in metal.geometry.spacing_mm]
     steps = [(np.arange(n) - (n - 1) / 2) / n for n in counts]
     cells = index[:, None] + np.array(list(product(*steps)))
     share = metal.share[index[:, 2], index[:, 1], index[:, 0]]
     return _Voxels(metal.geometry.to_ras(cells), np.asarray(share, np.float64))
-
-
-def _off_axis(points: FloatArray, shank: Shank) -> FloatArray:
-    relative = points - shank.middle
-    across = relative - (relative @ shank.axis)[:, None] * shank.axis
-    result: FloatArray = np.linalg.norm(across, axis=1)
-    return result
 
 
 def _rendered(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from spinemar.implants.shapes.solids import FloatArray, unit
-from spinemar.planning.vectors import angle_deg
+from spinemar.planning.vectors import angle_deg, from_axis_mm
 from spinemar.postop.metal_share import HALF, MetalShare
 
 # A head lies so far behind the piece that is seen, and so far beside its line: the direction of a
@@ -45,9 +45,8 @@ def direction_from_head(
     """
     sure = metal.weights >= HALF
     points, weights = metal.points[sure], metal.weights[sure]
-    relative = points - middle
-    depth = relative @ axis
-    away = np.linalg.norm(relative - depth[:, None] * axis, axis=1)
+    depth = (points - middle) @ axis
+    away = from_axis_mm(points, middle, axis)
     behind = begins_mm - depth
     near = (behind >= _NEAREST_MM) & (behind <= _FARTHEST_MM)
     near &= away <= _BESIDE_MM + _BESIDE_SHARE * behind

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.implants.shapes.solids import FloatArray, unit
-from spinemar.planning.vectors import angle_deg
+from spinemar.planning.vectors import angle_deg, from_axis_mm
 from spinemar.postop.heads import direction_from_head
 from spinemar.postop.metal_share import MetalShare
 from spinemar.spine.model import SpineModel, VertebraFrame
@@ -137,7 +137,7 @@ def _best_line(
     best, most = None, 0.0
     for start, direction in zip(points[first[usable]], along[usable], strict=True):
         axis = unit(direction)
-        away = _away(points, start, axis)
+        away = from_axis_mm(points, start, axis)
         around = weights[(away > _REACH_MM) & (away <= _WIDE_MM)].sum()
         metal = float(weights[away <= _LINE_MM].sum() - _AGAINST * around)
         if metal > most:
@@ -163,7 +163,7 @@ def _run(
     points: FloatArray, weights: FloatArray, middle: FloatArray, axis: FloatArray
 ) -> NDArray[np.bool_]:
     """Return which voxels near a line belong to its piece with most metal: gaps part pieces."""
-    near = np.flatnonzero(_away(points, middle, axis) <= _REACH_MM)
+    near = np.flatnonzero(from_axis_mm(points, middle, axis) <= _REACH_MM)
     depth = (points[near] - middle) @ axis
     order = np.argsort(depth, kind="stable")
     piece = np.cumsum(np.diff(depth[order], prepend=depth[order[:1]]) > _GAP_MM)
@@ -179,7 +179,7 @@ def _beside_it(
     """Return which voxels lie on a line's piece or around it."""
     depth = (points - middle) @ axis
     low, high = depth[on_it].min() - _BEYOND_MM, depth[on_it].max() + _BEYOND_MM
-    away = _away(points, middle, axis)
+    away = from_axis_mm(points, middle, axis)
     return np.asarray((away <= _CLEARED_MM) & (depth >= low) & (depth <= high), dtype=np.bool_)
 
 
@@ -193,16 +193,8 @@ def _is_thin(
     """Whether hardly any metal lies around the line, as around a plate or in a cage."""
     depth = (points - middle) @ axis
     low, high = depth[on_it].min(), depth[on_it].max()
-    beside = (_away(points, middle, axis) <= _WIDE_MM) & (depth >= low) & (depth <= high)
+    beside = (from_axis_mm(points, middle, axis) <= _WIDE_MM) & (depth >= low) & (depth <= high)
     return bool(weights[on_it].sum() >= _THIN_SHARE * weights[beside].sum())
-
-
-def _away(points: FloatArray, middle: FloatArray, axis: FloatArray) -> FloatArray:
-    relative = points - middle
-    along = relative @ axis
-    square = np.einsum("ij,ij->i", relative, relative) - along**2
-    result: FloatArray = np.sqrt(np.maximum(square, 0.0))
-    return result
 
 
 def _side(middle: FloatArray, axis: FloatArray, canal: FloatArray) -> str:
@@ -216,7 +208,7 @@ def gap_mm(point: FloatArray, middle: FloatArray, axis: FloatArray) -> float:
 
     All three have the shape (3,).
     """
-    return float(_away(point[None], middle, axis)[0])
+    return float(from_axis_mm(point[None], middle, axis)[0])
 
 
 def _same(one: Shank, other: Shank) -> bool:

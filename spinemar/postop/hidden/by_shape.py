@@ -19,6 +19,7 @@ from scipy import ndimage, optimize
 from scipy.spatial.transform import Rotation
 
 from spinemar.base.boxes import bounding_box
+from spinemar.base.parts import largest_part
 from spinemar.implants.shapes.solids import FloatArray
 from spinemar.planning.grades.bone import BoneField
 from spinemar.postop.hidden.shapes import VertebraShape, shapes_near
@@ -109,10 +110,7 @@ def _widened(hidden: Mask, step_mm: float) -> Mask:
 def _surface(field: BoneField, known: Mask, unknown: Mask) -> FloatArray | None:
     """Return points (n, 3) of the surface that is seen, local mm; None where it is too little."""
     bone = field.values < 0.0
-    parts, count = ndimage.label(bone & known)
-    if count == 0:
-        return None
-    largest = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    largest = largest_part(bone & known)
     other = known & ~bone
     found = []
     for axis in range(3):

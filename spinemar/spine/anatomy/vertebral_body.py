@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.base.parts import largest_part
 from spinemar.spine.anatomy.shape import LocalGrid, VertebraShape
 
 _STEP_MM = 1.0
@@ -93,7 +94,7 @@ def _fit_once(
     if wall is None:
         return None
     body = bone & (grid.anterior >= wall)[None, :, None]
-    body = _largest(ndimage.binary_opening(body, iterations=2))
+    body = largest_part(ndimage.binary_opening(body, iterations=2))
     if body.sum() < 800:
         return None
     # Cross-section at mid-height gives centre and extent across; columns give the endplates.
@@ -157,16 +158,6 @@ def _posterior_wall(bone: NDArray[np.bool_], grid: LocalGrid) -> float | None:
         return None
     first = columns.argmax(axis=1)[hit]
     return float(np.median(grid.anterior[ahead][first]))
-
-
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    labels, count = ndimage.label(mask)
-    if count <= 1:
-        return mask
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    result: NDArray[np.bool_] = labels == sizes.argmax()
-    return result
 
 
 def _endplate(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.base.parts import largest_part
 from spinemar.errors import InputError
 from spinemar.spine.anatomy.pelvis.given import given_parts
 from spinemar.spine.anatomy.sacrum.outline import sampled
@@ -101,7 +102,7 @@ def pelvic_bone(spine: SpineModel, volume: CTVolume) -> PelvicBone:
         if HIPS[side] in given:
             hips[side] = given[HIPS[side]]
             continue
-        hip = _largest(both & (sign * local[..., 0] > 0))
+        hip = largest_part(both & (sign * local[..., 0] > 0))
         if hip.sum() * STEP_MM**3 >= _LEAST_MM3:
             hips[side] = _with_sharp_edge(_filled(hip), hu)
     if not hips:
@@ -144,15 +145,6 @@ def _without_femurs(
     return np.asarray(watershed(-hu, seeds, mask=bright | inside) == 1)
 
 
-def _largest(mask: Mask) -> Mask:
-    parts, count = ndimage.label(mask)
-    if count == 0:
-        return mask
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    return np.asarray(parts == sizes.argmax())
-
-
 def _filled(hip: Mask) -> Mask:
     """Fill the marrow within the cortex, slice by slice."""
     closed = _closed(hip, _GAP_MM)
@@ -162,7 +154,7 @@ def _filled(hip: Mask) -> Mask:
 def _with_sharp_edge(hip: Mask, hu: NDArray[np.float32]) -> Mask:
     """Take away what is blurred out of the cortex."""
     depth = ndimage.distance_transform_edt(hip, sampling=STEP_MM)
-    return _largest(hip & ((hu > _CORTEX_HU) | (depth > _LAYER_MM)))
+    return largest_part(hip & ((hu > _CORTEX_HU) | (depth > _LAYER_MM)))
 
 
 def _closed(mask: Mask, radius_mm: float) -> Mask:
