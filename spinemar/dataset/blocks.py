@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from spinemar.base.files.hashes import file_sha256
+from spinemar.dataset.pairs.domains import EARLIER
+from spinemar.dataset.pairs.earlier import with_earlier_ct
 from spinemar.dataset.pairs.pair import Pair, make_pair
 from spinemar.dataset.sampling.patients import Patient, load_patient
 from spinemar.dataset.storage.layout import (
@@ -75,7 +77,10 @@ def make_block(store: Path, block: int, pairs: int) -> BlockDone:
     numbers = block_range(spec, block, pairs)
     made = _older_pairs(store, spec, block)
     for index in range(numbers.start + len(made), numbers.stop):
-        made.append(make_pair(patients, spec.settings, spec.seed, index))
+        pair = make_pair(patients, spec.settings, spec.seed, index)
+        if set(EARLIER) & set(spec.fields):
+            pair = with_earlier_ct(pair, patients, spec.settings)
+        made.append(pair)
     sha256 = commit_block(store, spec, block, made)
     return BlockDone(
         block,

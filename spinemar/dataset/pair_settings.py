@@ -43,6 +43,13 @@ class PairSettings:
         Share of constructs to S1 with screws into the ilium, where a CT shows the pelvis.
     most_lost_share : float
         Pairs whose middle slice loses a larger share of its rays are drawn anew.
+    earlier_ct_share : float
+        Share of pairs with an earlier CT, in stores that hold the array `earlier_ct`.
+    earlier_off_mm : (float, float)
+        Standard deviation, along each axis, of what a registration leaves a vertebra off by; drawn
+        evenly on a logarithmic scale.
+    earlier_changed_share : float
+        Share of earlier CTs that show bone which is gone since, or lack some that has grown.
     slab_mm : float
         Half the height of the slab on which metal is found.
     targeted_share : float
@@ -85,6 +92,9 @@ class PairSettings:
     wires_share: float = 0.03
     pelvic_share: float = 0.25
     most_lost_share: float = 0.35
+    earlier_ct_share: float = 0.45
+    earlier_off_mm: tuple[float, float] = (0.3, 2.0)
+    earlier_changed_share: float = 0.6
     slab_mm: float = 15.0
     targeted_share: float = 0.4
     truncated_fov_mm: tuple[float, float] = (160.0, 300.0)
@@ -117,6 +127,7 @@ class PairSettings:
             ("threshold_hu", 500.0, 30_000.0),
             ("photons", 1e3, 1e9),
             ("zoom", 0.5, 2.0),
+            ("earlier_off_mm", 0.01, 10.0),
             ("body_size", 0.75, 1.4),
             ("bone_density", 0.2, 3.0),
         ):

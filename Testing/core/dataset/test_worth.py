@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from spinemar.dataset.pair_settings import PairSettings
+from spinemar.dataset.pairs.case import draw_case
 from spinemar.dataset.pairs.domains import MetalSearch, _find_metal
-from spinemar.dataset.pairs.pair import _draw_case, make_pair
+from spinemar.dataset.pairs.pair import make_pair
 from spinemar.dataset.pairs.surroundings import Surroundings, surroundings
 from spinemar.dataset.pairs.true_metal import true_metal
 from spinemar.dataset.pairs.worth import found_facts, why_worthless
@@ -26,7 +27,7 @@ DRAWS = 150
 
 
 def drawn(patients, settings, count=DRAWS, seed=3):
-    cases = (_draw_case(patients, settings, np.random.default_rng([seed, n])) for n in range(count))
+    cases = (draw_case(patients, settings, np.random.default_rng([seed, n])) for n in range(count))
     return [case for case in cases if case is not None]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -60,6 +61,12 @@ def make(
     fields: Annotated[
         str | None, typer.Option(metavar="A,B,...", help="Keep these arrays alone.")
     ] = None,
+    earlier_ct: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Lay the patient's CT from before beside this share of pairs."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make training pairs; run again, it goes on where it stopped, or adds pairs.
@@ -74,14 +81,20 @@ def make(
 
       spinemar dataset make cts.json -o pairs.zarr --pairs 200 --fields input,truth,metal_fraction
 
+      spinemar dataset make cts.json -o pairs.zarr --pairs 200 --earlier-ct 0.45
+
       spinemar dataset make cts.csv -o pairs.zarr --pairs 1000000 --scheduler tcp://head:8786
     """
     from spinemar.dataset.make import make_store
     from spinemar.dataset.manifest import read_inputs
-    from spinemar.dataset.pairs.domains import FIELDS
+    from spinemar.dataset.pairs.domains import EARLIER, FIELDS
 
     inputs = read_inputs(sources, landmarks, only or ())
     chosen = _settings(settings, placement, domain)
+    kept = list(FIELDS) if fields is None else [name.strip() for name in fields.split(",")]
+    if earlier_ct is not None:
+        chosen = replace(chosen, earlier_ct_share=earlier_ct)
+        kept += EARLIER
     start = time.perf_counter()
     with progress_bars(quiet=json) as (progress, cancel):
         made = make_store(
@@ -93,7 +106,7 @@ def make(
             workers=workers,
             scheduler=scheduler,
             block_pairs=block,
-            fields=FIELDS if fields is None else [name.strip() for name in fields.split(",")],
+            fields=kept,
             progress=progress,
             cancel=cancel,
         )

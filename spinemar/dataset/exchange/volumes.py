@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spinemar.dataset.exchange.layouts import Pair
-from spinemar.dataset.pairs.domains import FRACTIONS, IMAGES, MASKS
+from spinemar.dataset.pairs.domains import EARLIER, FRACTIONS, IMAGES, MASKS
 from spinemar.io.write import write_labels, write_volume
 from spinemar.volume import CTVolume, LabelVolume
 
@@ -18,16 +18,17 @@ class NiftiLayout:
     """`training/000012/input.nii.gz` and so on: images in HU and masks, no sinograms."""
 
     about = """Each pair is a folder `SPLIT/NUMBER` of NIfTI volumes of three slices: `input` (with
-artifacts), `li` and `nmar` (corrected), `truth` (the same scan without metal), HU; masks of
-`metal` as found and of `saturated` pixels, 0 and 1; `metal_fraction`, the share of each voxel that
-metal truly fills. Fields that the store leaves out are not there. Columns run to the patient's
-left, rows to the back, slices upwards; the origin lies in the middle of the volume. Sinograms are
-in the formats npz and syndeeplesion.
+artifacts), `li` and `nmar` (corrected), `truth` (the same scan without metal), `earlier_ct` (the
+patient before, air where there is none), HU; masks of `metal` as found and of `saturated` pixels,
+0 and 1; `metal_fraction`, the share of each voxel that metal truly fills. Fields that the store
+leaves out are not there. Columns run to the patient's left, rows to the back, slices upwards; the
+origin lies in the middle of the volume. Sinograms are in the formats npz and syndeeplesion.
 """
 
     def __init__(self, root: Path, stored: Sequence[str]) -> None:
         self._root = root
-        self.fields = tuple(name for name in stored if name in (*IMAGES, *MASKS, *FRACTIONS))
+        shown = (*IMAGES, *EARLIER, *MASKS, *FRACTIONS)
+        self.fields = tuple(name for name in stored if name in shown)
 
     def add(self, split: str, pair: Pair, row: Mapping[str, Any]) -> list[Path]:
         """Write one pair."""
@@ -40,7 +41,7 @@ in the formats npz and syndeeplesion.
         written = []
         for name in self.fields:
             written.append(folder / f"{name}.nii.gz")
-            if name in IMAGES:
+            if name in (*IMAGES, *EARLIER):
                 write_volume(self._root / written[-1], CTVolume(pair[name], affine))
             elif name in FRACTIONS:
                 share = np.clip(pair[name].sum(axis=1), 0.0, 1.0)

@@ -35,6 +35,9 @@ FRACTIONS = ("metal_fraction",)
 FIELDS = (*SINOGRAMS, *TRACES, *IMAGES, *MASKS, *FRACTIONS)
 """Arrays of a pair: sinograms and traces (slices, views, bins), images and masks (slices, rows,
 columns), fractions (slices, metals, rows, columns)."""
+EARLIER = ("earlier_ct",)
+"""Images (slices, rows, columns) that a store holds only where it is asked for them."""
+ALL_FIELDS = (*FIELDS, *EARLIER)
 
 _NEAR_MM = 20.0
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.dataset.pair_settings import N_SLICES, PairSettings
+from spinemar.dataset.pairs.case import Case, draw_case
 from spinemar.dataset.pairs.domains import (
     FIELDS,
     MetalSearch,
@@ -27,39 +28,20 @@ from spinemar.dataset.pairs.exposure import Layer, measure
 from spinemar.dataset.pairs.surroundings import Surroundings, surroundings
 from spinemar.dataset.pairs.true_metal import true_metal
 from spinemar.dataset.pairs.worth import found_facts, why_worthless
-from spinemar.dataset.sampling.anatomy import Tissue, sample_patient, scan_grid
-from spinemar.dataset.sampling.anchors import draw_anchor, screws_at_levels
-from spinemar.dataset.sampling.deformation import Deformation, draw_deformation
+from spinemar.dataset.sampling.anatomy import sample_patient, scan_grid
 from spinemar.dataset.sampling.patients import Patient
-from spinemar.dataset.sampling.pelvis import moved_way
-from spinemar.dataset.sampling.placement import (
-    Placed,
-    draw_from_plan,
-    draw_height,
-    draw_random,
-    draw_realistic,
-    plan_facts,
-)
-from spinemar.dataset.sampling.protocol import (
-    ScanProtocol,
-    can_be_seen_through,
-    draw_protocol,
-    thickest_path,
-)
+from spinemar.dataset.sampling.placement import plan_facts
+from spinemar.dataset.sampling.protocol import can_be_seen_through, thickest_path
 from spinemar.errors import FaultError
 from spinemar.implants.voxelize import voxelize_plan
 from spinemar.physics.materials import METALS, STORED_METALS
-from spinemar.physics.scans.stored_values import stored_hu
 from spinemar.planning.plans.plan_json import plan_to_json
 
 __all__ = ["FIELDS", "Pair", "make_pair"]
 
 _ATTEMPTS = 60
-_HEIGHTS = 12
 _LEAST_METAL_MM2 = 4.0
 _LEAST_IN_FIELD = 0.9
-_BELOW_END_HU = 71.0  # no threshold lies in the last steps of a scale, where nothing is above it
-_REACH_MM = ((0.0, 0.0), (60.0, 0.0), (-60.0, 0.0), (0.0, 90.0), (0.0, -60.0))
 
 
 @dataclass(frozen=True)
@@ -76,22 +58,6 @@ class Pair:
     """
 
     arrays: dict[str, NDArray[Any]]
-    row: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Case:
-    """A patient with implants before the scan."""
-
-    patient: Patient
-    deformation: Deformation
-    placed: Placed
-    protocol: ScanProtocol
-    tissue: Tissue
-    z_mm: float
-    edge: bool
-    scan_seed: int
-    threshold_hu: float | None
     row: dict[str, Any]
 
 
@@ -116,7 +82,7 @@ def make_pair(patients: Sequence[Patient], settings: PairSettings, seed: int, in
     worthless: list[str] = []
     for attempt in range(_ATTEMPTS):
         rng = np.random.default_rng([seed, index, attempt])
-        case = _draw_case(patients, settings, rng)
+        case = draw_case(patients, settings, rng)
         if case is None:
             continue
         pixel_mm, slices = _layers(case, settings)
@@ -150,7 +116,7 @@ def make_pair(patients: Sequence[Patient], settings: PairSettings, seed: int, in
     )
 
 
-def _around(case: _Case, settings: PairSettings) -> Surroundings | None:
+def _around(case: Case, settings: PairSettings) -> Surroundings | None:
     """Draw the slab around, where metal is found by itself; a threshold needs none."""
     if case.threshold_hu is not None:
         return None
@@ -172,92 +138,7 @@ def _found(made: PairArrays, true: NDArray[np.float32]) -> dict[str, float]:
     return found_facts(found, true[middle].sum(axis=0), made.facts["pixel_mm"])
 
 
-def _draw_case(
-    patients: Sequence[Patient], settings: PairSettings, rng: np.random.Generator
-) -> _Case | None:
-    """Draw everything about a pair; None where it does not fit the CT."""
-    anchor = draw_anchor(patients, settings, rng)
-    patient, pivot = anchor.patient, anchor.point
-    realistic = bool(rng.random() < settings.realistic_share)
-    kind = rng.random()
-    edge = bool(kind < settings.edge_share)
-    mild = bool(settings.edge_share <= kind < settings.edge_share + settings.mild_share)
-    deformation = draw_deformation(pivot, settings, rng)
-    spine = deformation.to_new(pivot)
-    placed: Placed | None
-    if not realistic:
-        placed = draw_random(spine, patient.catalogue, mild, rng)
-    elif patient.plan is not None:
-        placed = draw_from_plan(patient.plan, deformation, patient.catalogue, mild, rng)
-    else:
-        sites = [deformation.moved_site(site) for site in patient.sites]
-        ways = [moved_way(way, deformation) for way in patient.ways]
-        placed = draw_realistic(sites, anchor.level, patient.catalogue, settings, mild, rng, ways)
-    if placed is None:
-        return None
-    protocol = draw_protocol(patient, deformation, spine, settings, mild, rng)
-    z_mm = _fitting_height(placed, patient, deformation, protocol, edge, rng)
-    if z_mm is None:
-        return None
-    tissue = Tissue(rng.uniform(*settings.bone_density), rng.normal(scale=8.0))
-    return _Case(
-        patient,
-        deformation,
-        placed,
-        protocol,
-        tissue,
-        z_mm,
-        edge,
-        int(rng.integers(2**31)),
-        _draw_threshold(protocol, settings, rng),
-        {"anchor": anchor.level, "slice_level": _level_at(patient, deformation, z_mm)},
-    )
-
-
-def _draw_threshold(
-    protocol: ScanProtocol, settings: PairSettings, rng: np.random.Generator
-) -> float | None:
-    """Draw a threshold that the scale of the scan reaches, None for finding metal by itself."""
-    automatic, drawn = rng.random() < settings.automatic_share, rng.uniform(*settings.threshold_hu)
-    if automatic:
-        return None
-    end = float(stored_hu(np.array(np.inf), protocol.settings.hu_scale))
-    return float(min(drawn, end - _BELOW_END_HU))
-
-
-def _level_at(patient: Patient, deformation: Deformation, z_mm: float) -> str:
-    """Name the vertebra whose body lies nearest to a height."""
-    levels = [(site.level, site.body_centre) for site in patient.sites]
-    if patient.plan is not None:
-        levels += screws_at_levels(patient.plan)
-    heights = deformation.to_new(np.array([point for _, point in levels]))[:, 2]
-    return levels[int(np.argmin(np.abs(heights - z_mm)))][0]
-
-
-def _fitting_height(
-    placed: Placed,
-    patient: Patient,
-    deformation: Deformation,
-    protocol: ScanProtocol,
-    edge: bool,
-    rng: np.random.Generator,
-) -> float | None:
-    """Draw slices through the metal whose tissue comes from clean slices of the CT."""
-    low, high = patient.clean_mm
-    half = protocol.spacing_mm + protocol.slice_mm / 2
-    for _ in range(_HEIGHTS):
-        z = draw_height(placed.plan, edge, rng)
-        centre = np.array([deformation.pivot[0], deformation.pivot[1]])
-        corners = np.array(
-            [[*(centre + shift), z + step] for shift in _REACH_MM for step in (-half, half)]
-        )
-        heights = deformation.to_source(corners)[:, 2]
-        if low <= heights.min() and heights.max() <= high:
-            return z
-    return None
-
-
-def _layers(case: _Case, settings: PairSettings) -> tuple[float, list[list[Layer]]]:
+def _layers(case: Case, settings: PairSettings) -> tuple[float, list[list[Layer]]]:
     """Sample the patient and voxelise the implants: layers of each slice, and their pixel."""
     protocol = case.protocol
     size = int(np.ceil(protocol.scan_fov_mm / settings.anatomy_mm))
@@ -279,7 +160,7 @@ def _layers(case: _Case, settings: PairSettings) -> tuple[float, list[list[Layer
     return pixel_mm, slices
 
 
-def _holds_metal(slices: list[list[Layer]], pixel_mm: float, case: _Case) -> bool:
+def _holds_metal(slices: list[list[Layer]], pixel_mm: float, case: Case) -> bool:
     """Whether the middle slice holds enough metal to be found, and the image nearly all of it."""
     middle, protocol = slices[len(slices) // 2], case.protocol
     shares = [share for layer in middle for name, share in layer.implants.items() if name in METALS]
@@ -298,7 +179,7 @@ def _holds_metal(slices: list[list[Layer]], pixel_mm: float, case: _Case) -> boo
 
 
 def _row(
-    case: _Case,
+    case: Case,
     facts: dict[str, Any],
     slices: list[list[Layer]],
     seeds: list[int],

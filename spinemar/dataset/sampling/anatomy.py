@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from spinemar.dataset.sampling.deformation import Deformation, FloatArray
+from spinemar.dataset.sampling.deformation import FloatArray
 from spinemar.dataset.sampling.patients import Patient
 from spinemar.volume import GridGeometry
 
 _COARSE_PX = 8
 _BONE_HU, _SOFT_HU = 150.0, (-300.0, 150.0)
+
+
+class PointMap(Protocol):
+    """Says where points of what is sampled lie in the CT that it is sampled from."""
+
+    def to_source(self, points: NDArray[np.floating]) -> FloatArray:
+        """Map points (..., 3), RAS mm."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +74,15 @@ def scan_grid(
 
 
 def sample_patient(
-    patient: Patient, deformation: Deformation, grid: GridGeometry, per_layer: int
+    patient: Patient, deformation: PointMap, grid: GridGeometry, per_layer: int
 ) -> NDArray[np.float32]:
     """Sample the deformed patient, averaged over the thickness of each layer.
 
     Parameters
     ----------
     patient : Patient
-    deformation : Deformation
+    deformation : PointMap
+        From the new patient to the CT.
     grid : GridGeometry
         Of `scan_grid`.
     per_layer : int
@@ -94,7 +103,7 @@ def sample_patient(
 
 
 def _source_index(
-    patient: Patient, deformation: Deformation, grid: GridGeometry, k: float
+    patient: Patient, deformation: PointMap, grid: GridGeometry, k: float
 ) -> NDArray[np.float32]:
     """Return voxel coordinates (3: k j i, rows, columns) of one plane.
 

@@ -28,6 +28,8 @@ _FIELD_FACTS = {
     "saturated": "pixels that streaks drove below the stored range",
     "li_sinogram": "line integrals as linear interpolation bridges them",
     "metal_fraction": "the metal that is really there: share of each voxel, by metal",
+    "earlier_ct": "the patient's CT from before the operation as a registration lays it, HU; air "
+    "where there is none (`earlier_ct` of the row is null)",
 }
 _COUNTED = (
     "domain", "placement", "case", "ct", "set", "metal", "kvp", "kernel", "hu_scale", "geometry",

@@ -29,7 +29,16 @@ from spinemar.base.files.zarr_arrays import check_zarr_array
 from spinemar.base.json_records import build_record
 from spinemar.base.json_text import read_json, read_text
 from spinemar.dataset.pair_settings import N_SLICES, PairSettings
-from spinemar.dataset.pairs.domains import FIELDS, FRACTIONS, IMAGES, MASKS, SINOGRAMS, TRACES
+from spinemar.dataset.pairs.domains import (
+    ALL_FIELDS,
+    EARLIER,
+    FIELDS,
+    FRACTIONS,
+    IMAGES,
+    MASKS,
+    SINOGRAMS,
+    TRACES,
+)
 from spinemar.dataset.pairs.encoding import FRACTIONS_PER_UNIT, INTEGRALS_PER_UNIT
 from spinemar.dataset.storage.conventions import store_attributes
 from spinemar.errors import InputError
@@ -92,7 +101,7 @@ class Spec:
         Pairs of a shard.
     software_version : str
     fields : tuple of str
-        Arrays that are kept, in the order of `domains.FIELDS`.
+        Arrays that are kept, in the order of `domains.ALL_FIELDS`.
     version : int
         Of what a pair is, see `VERSION`.
     merged_from : tuple of dict
@@ -167,20 +176,20 @@ def _settings(values: Mapping[str, Any], version: int) -> PairSettings:
 
 
 def chosen_fields(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the fields of these names in the order of `domains.FIELDS`.
+    """Return the fields of these names in the order of `domains.ALL_FIELDS`.
 
     Raises
     ------
     InputError
         If there is no such field, or none is named.
     """
-    unknown = sorted(set(names) - set(FIELDS))
+    unknown = sorted(set(names) - set(ALL_FIELDS))
     if unknown or not names:
         raise InputError(
             f"Pairs have no {', '.join(unknown)}." if unknown else "No field is named.",
-            f"They have {', '.join(FIELDS)}.",
+            f"They have {', '.join(ALL_FIELDS)}.",
         )
-    return tuple(name for name in FIELDS if name in names)
+    return tuple(name for name in ALL_FIELDS if name in names)
 
 
 def read_spec(store: Path) -> Spec:
@@ -316,7 +325,7 @@ def _attributes(name: str, version: int) -> dict[str, Any]:
             "axes": "pair slice metal row column",
             "metals": list(stored_metals(version)),
         }
-    unit = {"unit": "HU"} if name in IMAGES else {}
+    unit = {"unit": "HU"} if name in (*IMAGES, *EARLIER) else {}
     return {**unit, "axes": "pair slice row column"}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.base.files.regular import open_regular
-from spinemar.dataset.pairs.domains import FRACTIONS, IMAGES, SINOGRAMS
+from spinemar.dataset.pairs.domains import EARLIER, FRACTIONS, IMAGES, SINOGRAMS
 from spinemar.dataset.pairs.encoding import decode_fractions, decode_integrals
 from spinemar.dataset.storage.layout import (
     TABLE,
@@ -39,7 +39,7 @@ class PairStore(Sequence[dict[str, Any]]):
     path : Path
         A finished store, or one that is still being made: then its complete blocks.
     fields : sequence of str, optional
-        Of `spinemar.dataset.pairs.domains.FIELDS`, by default those that the store has; what is
+        Of `spinemar.dataset.pairs.domains.ALL_FIELDS`, by default those that the store has; what is
         left out is not read.
     split : str, optional
         "training", "validation" or "test".
@@ -106,7 +106,7 @@ class PairStore(Sequence[dict[str, Any]]):
             return decode_integrals(stored)
         if field in FRACTIONS:
             return decode_fractions(stored)
-        return stored.astype(np.float32) if field in IMAGES else stored
+        return stored.astype(np.float32) if field in (*IMAGES, *EARLIER) else stored
 
     def _refuse_missing(self) -> None:
         """Say which of the wanted fields no pair, or not this store's pairs, have."""
