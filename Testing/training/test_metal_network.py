@@ -196,3 +196,15 @@ def test_a_kernel_window_acts_alike_on_both_projectors() -> None:
 
     difference = (soft(fast) - soft(slow))[:, 8:56, 8:56]
     assert difference.abs().max() < 0.02 * soft(slow).abs().max()
+
+
+def test_a_marker_of_tantalum_is_drawn_no_more_often_than_other_titanium(tmp_path: Path) -> None:
+    for seed in range(8):
+        case = _case(seed)
+        marked = seed == 0
+        hu = np.where(case.fraction > 0, case.hu, -600.0 if marked else 40.0)
+        name = "Ta+Ti-6Al-4V" if marked else "Ti-6Al-4V"
+        save_case(tmp_path / f"{seed}.npz", MetalCase(hu, case.fraction, 0.7, name))
+    batch = next(iter(CropStream(sorted(tmp_path.glob("*.npz")), 80, seed=2)))
+    dark = [bool(((one > -800) & (one < -400)).sum() > 2000) for one in batch.hu[:, 1]]
+    assert 3 <= sum(dark) <= 20

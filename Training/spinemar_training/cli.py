@@ -335,6 +335,22 @@ def metal_cases(
     make_cases(patients, output, count)
 
 
+@app.command(name="metal-scans")
+def metal_scans(
+    cts: Annotated[list[Path], typer.Argument(help="CTs, or lists of CTs.")],
+    output: Output,
+    scans: Annotated[int, typer.Option(min=1, help="Scans in all; those there are kept.")] = 100,
+    landmarks: Annotated[Path | None, typer.Option(help="Folder of landmark files.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="CTs of this split alone.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Scan whole constructs by the core's scanner, for the network that outlines their metal."""
+    from spinemar.dataset.manifest import read_inputs
+    from spinemar_training.metal.scans import make_scan_cases
+
+    make_scan_cases(read_inputs(cts, landmarks, only or ()), output, scans, seed)
+
+
 @app.command()
 def metal(
     cases: Annotated[Path, typer.Argument(help="Folder of metal cases.")],

@@ -168,13 +168,20 @@ class CaseMaker:
         if not targeted:
             whole = torch.nn.functional.avg_pool2d(whole[:, None], 2)[:, 0]
             pixel_mm = 2 * fine_mm
-        return _cropped(dirty.numpy(), whole.numpy(), pixel_mm, "+".join(metals))
+        return cropped(dirty.numpy(), whole.numpy(), pixel_mm, "+".join(metals))
 
 
-def _cropped(
+def cropped(
     hu: NDArray[np.float32], fraction: NDArray[np.float32], pixel_mm: float, materials: str
 ) -> MetalCase:
-    """Keep what lies within 40 mm of metal."""
+    """Keep what lies within 40 mm of metal.
+
+    Parameters
+    ----------
+    hu, fraction : ndarray, shape (3, rows, columns)
+    pixel_mm : float
+    materials : str
+    """
     metal: NDArray[np.bool_] = np.any(fraction > 0, axis=0)
     margin = int(_MARGIN_MM / pixel_mm)
     box = bounding_box(metal, (margin, margin))

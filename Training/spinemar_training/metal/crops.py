@@ -43,11 +43,11 @@ def _balanced(materials: Sequence[str]) -> NDArray[np.float64]:
     """Probabilities that draw titanium as often as steel.
 
     How much of the glow is metal depends on the metal; a network that has seen steel mostly takes
-    titanium for it and draws it too thin.
+    titanium for it and draws it too thin. What holds no heavy metal counts as titanium.
     """
     heavy = [[metal for metal in ("316L", "CoCrMo") if metal in name] for name in materials]
-    kinds = [found[0] if found else name for found, name in zip(heavy, materials, strict=True)]
-    share = {kind: _SHARES.get(kind, 1.0) / kinds.count(kind) for kind in set(kinds)}
+    kinds = [found[0] if found else "Ti-6Al-4V" for found in heavy]
+    share = {kind: _SHARES[kind] / kinds.count(kind) for kind in set(kinds)}
     weights = np.array([share[kind] for kind in kinds])
     return np.asarray(weights / weights.sum())
 
