@@ -24,14 +24,11 @@ from spinemar.postop.fit import FittedShank, fit_shank
 from spinemar.postop.grades import GradedScrew, grade_found
 from spinemar.postop.metal_share import HALF, MetalShare
 from spinemar.postop.shanks import Shank, find_shanks, gap_mm
+from spinemar.postop.sizes import NearestSize, nearest_size, outer_diameter_mm, with_one_blur
 from spinemar.progress import CancelToken, Progress, ProgressCallback, ignore_progress
 from spinemar.spine.model import SpineModel
 
 _STAGE = "Fitting screws"
-# A thread holds less metal than its outer cylinder, and networks draw thin metal a little thinner:
-# measured on simulated scans of the training patients (Docs/postop.md).
-_METAL_SHARE_OF_DIAMETER = 0.73
-_DIAMETER_ERROR_MM, _LENGTH_ERROR_MM = 0.4, 1.5
 # Shares of a voxel that a rendered screw leaves unexplained; more is no screw of this shape.
 _WORST_RESIDUAL = 0.22
 # A shank that is seen in part may be short of its head, but it does not begin in the body.
@@ -40,24 +37,6 @@ _BEGINS_MM = 2.0
 _SAME_MM = 3.0
 # Around a screw so much may be metal or its glow; more leaves no bone to be seen.
 _HIDDEN_SHARE, _AROUND_MM = 0.5, 4.0
-
-
-@dataclass(frozen=True)
-class NearestSize:
-    """The size of the catalogue that a fitted screw is likeliest of.
-
-    Parameters
-    ----------
-    model : str
-    diameter_mm, length_mm : float
-    likelihood : float
-        Among all sizes of the model, 0 to 1.
-    """
-
-    model: str
-    diameter_mm: float
-    length_mm: float
-    likelihood: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,13 +116,18 @@ def find_implants(
         fits.append(fit_shank(shank, metal, tuple(s for s in shanks if s is not shank)))
     progress(Progress(_STAGE, len(shanks), len(shanks)))
     shaped = [fit for fit in fits if fit is not None and fit.residual <= _WORST_RESIDUAL]
-    kept = _distinct([fit for fit in shaped if _from_behind(fit, bone.spine)])
+    kept = with_one_blur(_distinct([fit for fit in shaped if _from_behind(fit, bone.spine)]))
     names = _names([fit.shank for fit in kept])
-    placed = [_placed(fit, name, model, material) for fit, name in zip(kept, names, strict=True)]
+    slice_mm = max(metal.geometry.spacing_mm)
+    across = [outer_diameter_mm(fit, slice_mm) for fit in kept]
+    placed = [
+        _placed(fit, name, model, (material, diameter_mm))
+        for fit, name, diameter_mm in zip(kept, names, across, strict=True)
+    ]
     traced = trace_rods(placed, metal)
     screws = []
     for screw, fit in zip(placed, kept, strict=True):
-        graded = grade_found(screw, fit, bone, _sees_bone(fit, metal))
+        graded = grade_found(screw, fit, bone, _sees_bone(fit, screw.diameter_mm / 2, metal))
         turned = _turned(_graded(screw, graded), traced, model)
         near = _near(turned, model, bone)
         screws.append(FoundScrew(turned, fit, nearest_size(screw, model), graded, near))
@@ -179,17 +163,6 @@ def model_of(catalogue: Catalogue, screw_model: str, material: str) -> ScrewMode
     return model
 
 
-def nearest_size(screw: Screw, model: ScrewModel) -> NearestSize:
-    """Return the likeliest size of a model, errors taken as normal."""
-    diameters, lengths = np.array(model.diameters_mm), np.array(model.lengths_mm)
-    across = np.exp(-0.5 * ((diameters - screw.diameter_mm) / _DIAMETER_ERROR_MM) ** 2)
-    along = np.exp(-0.5 * ((lengths - screw.length_mm) / _LENGTH_ERROR_MM) ** 2)
-    d, n = int(np.argmax(across)), int(np.argmax(along))
-    total = max(float(across.sum() * along.sum()), 1e-12)
-    likely = float(across[d] * along[n]) / total
-    return NearestSize(model.id, float(diameters[d]), float(lengths[n]), likely)
-
-
 def _from_behind(fit: FittedShank, spine: SpineModel) -> bool:
     """Whether a shank begins before the body: what begins in it, as a cage's edge, is no screw."""
     frame = spine.vertebra(fit.shank.level)
@@ -217,9 +190,10 @@ def _names(shanks: Sequence[Shank]) -> list[str]:
     return names
 
 
-def _placed(fit: FittedShank, name: str, model: ScrewModel, material: str) -> Screw:
-    diameter = 2.0 * fit.radius_mm / _METAL_SHARE_OF_DIAMETER
-    size = (round(float(np.clip(diameter, 2.0, 12.0)), 2), round(fit.length_mm, 2))
+def _placed(fit: FittedShank, name: str, model: ScrewModel, made: tuple[str, float]) -> Screw:
+    """Return a model's screw where its shank lies, `made` of a material and so many mm thick."""
+    material, diameter_mm = made
+    size = (round(float(np.clip(diameter_mm, 2.0, 12.0)), 2), round(fit.length_mm, 2))
     return model.placed(name, fit.shank.level, fit.shank.side, fit.neck, fit.axis, size, material)
 
 
@@ -268,7 +242,7 @@ def _rod(rod: TracedRod, n: int, material: str) -> Rod:
     )
 
 
-def _sees_bone(fit: FittedShank, metal: MetalShare) -> bool:
+def _sees_bone(fit: FittedShank, radius_mm: float, metal: MetalShare) -> bool:
     """Whether around most of a shank something other than metal is left to be seen."""
     first = perpendicular(fit.axis, (1.0, 0.0, 0.0))
     second = np.cross(fit.axis, first)
@@ -276,9 +250,7 @@ def _sees_bone(fit: FittedShank, metal: MetalShare) -> bool:
     ring = np.cos(angle)[:, None] * first + np.sin(angle)[:, None] * second
     depth = np.linspace(0.3, 0.8, 11) * fit.length_mm
     centres = fit.neck + depth[:, None] * fit.axis
-    share = metal.at(
-        centres[:, None] + ring * (fit.radius_mm / _METAL_SHARE_OF_DIAMETER + _AROUND_MM)
-    )
+    share = metal.at(centres[:, None] + ring * (radius_mm + _AROUND_MM))
     return bool((share >= HALF).mean() <= _HIDDEN_SHARE)
 
 

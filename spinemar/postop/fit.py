@@ -59,6 +59,8 @@ class FittedShank:
         Root mean square of what the rendered cylinder leaves unexplained, shares of a voxel.
     axis_error_mm, radius_error_mm : float
         Standard deviations of the axis sideways at its ends (the larger) and of the radius.
+    radius_per_blur : float
+        By how much the radius would change with the blur, mm for each mm, all else fitted anew.
     cut_off : bool
         Whether the metal goes on to the edge of the volume.
     has_head : bool
@@ -73,6 +75,7 @@ class FittedShank:
     residual: float
     axis_error_mm: float
     radius_error_mm: float
+    radius_per_blur: float
     cut_off: bool
     has_head: bool
 
@@ -259,7 +262,8 @@ def _fitted(
         ftol=1e-4,
         xtol=1e-3,
     )
-    errors = _errors(np.asarray(found.jac), found.fun)
+    covariance = _covariance(np.asarray(found.jac), found.fun)
+    errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     point, axis = placed(found.x)
     return FittedShank(
         shank=shank,
@@ -270,16 +274,16 @@ def _fitted(
         residual=float(np.sqrt(np.mean(found.fun**2))),
         axis_error_mm=float(errors[:4].max()),
         radius_error_mm=float(errors[4]),
+        radius_per_blur=float(covariance[4, 6] / max(covariance[6, 6], 1e-9)),
         cut_off=False,
         has_head=False,
     )
 
 
-def _errors(slopes: FloatArray, left: FloatArray) -> FloatArray:
-    """Return standard deviations (m,) of fitted values from slopes (n, m) and residuals (n,)."""
+def _covariance(slopes: FloatArray, left: FloatArray) -> FloatArray:
+    """Return the covariance (m, m) of fitted values from slopes (n, m) and residuals (n,)."""
     variance = max(float(np.mean(left**2)), _SHARE_ERROR**2) * _ALIKE_VOXELS
-    covariance = np.linalg.pinv(slopes.T @ slopes) * variance
-    return np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    return np.asarray(np.linalg.pinv(slopes.T @ slopes) * variance, np.float64)
 
 
 def _voxels(shank: Shank, metal: MetalShare, others: tuple[Shank, ...], extent: _Extent) -> _Voxels:

@@ -19,9 +19,10 @@ from spinemar.planning.plans.relevel import shift_plan_levels
 from spinemar.planning.report.wording import screw_line
 from spinemar.planning.vectors import angle_deg
 from spinemar.postop.bone import bone_from_labels
-from spinemar.postop.find import find_implants, nearest_size
+from spinemar.postop.find import find_implants
 from spinemar.postop.metal_share import MetalShare
 from spinemar.postop.shanks import find_shanks
+from spinemar.postop.sizes import nearest_size
 from spinemar.progress import CancelToken
 from Testing.core.postop import patient
 
