@@ -118,12 +118,7 @@ def find_implants(
     shaped = [fit for fit in fits if fit is not None and fit.residual <= _WORST_RESIDUAL]
     kept = with_one_blur(_distinct([fit for fit in shaped if _from_behind(fit, bone.spine)]))
     names = _names([fit.shank for fit in kept])
-    slice_mm = max(metal.geometry.spacing_mm)
-    across = [outer_diameter_mm(fit, slice_mm) for fit in kept]
-    placed = [
-        _placed(fit, name, model, (material, diameter_mm))
-        for fit, name, diameter_mm in zip(kept, names, across, strict=True)
-    ]
+    placed = [_placed(fit, name, model, material) for fit, name in zip(kept, names, strict=True)]
     traced = trace_rods(placed, metal)
     screws = []
     for screw, fit in zip(placed, kept, strict=True):
@@ -190,10 +185,9 @@ def _names(shanks: Sequence[Shank]) -> list[str]:
     return names
 
 
-def _placed(fit: FittedShank, name: str, model: ScrewModel, made: tuple[str, float]) -> Screw:
-    """Return a model's screw where its shank lies, `made` of a material and so many mm thick."""
-    material, diameter_mm = made
-    size = (round(float(np.clip(diameter_mm, 2.0, 12.0)), 2), round(fit.length_mm, 2))
+def _placed(fit: FittedShank, name: str, model: ScrewModel, material: str) -> Screw:
+    diameter_mm = float(np.clip(outer_diameter_mm(fit), 2.0, 12.0))
+    size = (round(diameter_mm, 2), round(fit.length_mm, 2))
     return model.placed(name, fit.shank.level, fit.shank.side, fit.neck, fit.axis, size, material)
 
 

@@ -11,11 +11,10 @@ from spinemar.implants.catalogue import ScrewModel
 from spinemar.planning.plans.plan import Screw
 from spinemar.postop.fit import FittedShank
 
-# A thread holds less metal than its outer cylinder, and networks draw thin metal a little thinner,
-# the more so the thinner the slices: outer over fitted diameter, as a sum of a constant and so much
-# by a slice's thickness. Measured on simulated scans of the training patients (Docs/postop.md).
-_OUTER_PER_FITTED, _MORE_BY_SLICE_MM = 1.256, 0.416
-_SLICE_MM = (2.0, 5.0)
+# A thread holds less metal than its outer cylinder, and networks draw it a little thicker than it
+# is: outer over fitted diameter, measured on simulated scans of the training patients
+# (Docs/postop.md).
+_OUTER_PER_FITTED = 1.264
 _DIAMETER_ERROR_MM, _LENGTH_ERROR_MM = 0.4, 1.5
 
 
@@ -62,18 +61,15 @@ def with_one_blur(fits: Sequence[FittedShank]) -> list[FittedShank]:
     ]
 
 
-def outer_diameter_mm(fit: FittedShank, slice_mm: float) -> float:
+def outer_diameter_mm(fit: FittedShank) -> float:
     """Return the outer diameter of the thread.
 
     Parameters
     ----------
     fit : FittedShank
         Its radius is that of a smooth cylinder with as much metal as was seen.
-    slice_mm : float
-        Thickness of the scan's slices.
     """
-    outer = _OUTER_PER_FITTED + _MORE_BY_SLICE_MM / float(np.clip(slice_mm, *_SLICE_MM))
-    return 2.0 * fit.radius_mm * outer
+    return 2.0 * fit.radius_mm * _OUTER_PER_FITTED
 
 
 def nearest_size(screw: Screw, model: ScrewModel) -> NearestSize:
