@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -206,6 +207,21 @@ def test_a_crash_at_import_is_explained() -> None:
     command = [sys.executable, "-c", "import no_such_library"]
     ending = JobProcess({"kind": "correct"}, command).wait(20)
     assert "no_such_library" in ending["remedy"]
+
+
+def test_a_worker_that_ends_while_its_readers_are_started_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a busy machine it may be gone before the second reader runs."""
+    start = threading.Thread.start
+
+    def slowly(thread: threading.Thread) -> None:
+        start(thread)
+        time.sleep(0.7)
+
+    monkeypatch.setattr(threading.Thread, "start", slowly)
+    ending = JobProcess({"kind": "correct"}, [sys.executable, "-c", "import no_such_library"])
+    assert "no_such_library" in ending.wait(20)["remedy"]
 
 
 def test_a_missing_interpreter_is_one_sentence() -> None:

@@ -66,12 +66,10 @@ class JobProcess:
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._ended = False
         self._cancelled = False
-        self._threads = [
-            threading.Thread(target=self._read_events, daemon=True),
-            threading.Thread(target=self._read_log, daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        # The reader of events waits for the other one at the end, so that has to run before it.
+        self._log_reader = threading.Thread(target=self._read_log, daemon=True)
+        self._log_reader.start()
+        threading.Thread(target=self._read_events, daemon=True).start()
         self._send(json.dumps({"schema": protocol.SCHEMA, **job}, default=protocol.plain))
 
     @property
@@ -104,7 +102,10 @@ class JobProcess:
     def wait(self, seconds: float | None = None) -> Event:
         """Return the ending of the job; for programs that have nothing else to do.
 
-        None after `seconds` without one.
+        Raises
+        ------
+        queue.Empty
+            After `seconds` without one.
         """
         while not self._ended:
             event = self._events.get(timeout=seconds)
@@ -162,7 +163,7 @@ class JobProcess:
     def _unexpected_end(self, code: int) -> Event:
         if self._cancelled:
             return _event(CancelledError())
-        self._threads[1].join(timeout=1.0)
+        self._log_reader.join(timeout=1.0)
         last = next((line for line in reversed(self._log) if line.strip()), "")
         error = FaultError(
             f"The worker process ended unexpectedly ({_why(code)}).",
