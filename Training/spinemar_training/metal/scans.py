@@ -97,10 +97,12 @@ def scan_cases(patients: Sequence[Patient], seed: int, number: int) -> Iterator[
         metals = {name: share for name, share in implants.items() if name in METALS}
         fraction = np.sum(list(metals.values()), axis=0) if metals else np.zeros(grid.shape)
         area_mm2 = fraction.sum(axis=(1, 2)) * grid.spacing_mm[0] ** 2
+        if area_mm2.max() < _LEAST_MM2:
+            continue
         planes = max(1, round(grid.spacing_mm[2] / _PLANE_MM))
         hu = case.tissue.applied(sample_patient(case.patient, case.deformation, grid, planes))
         path = thickest_path(hu[len(hu) // 2], grid.spacing_mm[0])
-        if area_mm2.max() < _LEAST_MM2 or not can_be_seen_through(path):
+        if not can_be_seen_through(path):
             continue
         scanner = _scanner(case, path)
         made = simulate_scan(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spinemar.dataset.exchange.layouts import Pair
-from spinemar.dataset.pairs.domains import EARLIER, FRACTIONS, IMAGES, MASKS
+from spinemar.dataset.pairs.domains import FRACTIONS, IN_HU, MASKS
 from spinemar.io.write import write_labels, write_volume
 from spinemar.volume import CTVolume, LabelVolume
 
@@ -27,7 +27,7 @@ origin lies in the middle of the volume. Sinograms are in the formats npz and sy
 
     def __init__(self, root: Path, stored: Sequence[str]) -> None:
         self._root = root
-        shown = (*IMAGES, *EARLIER, *MASKS, *FRACTIONS)
+        shown = (*IN_HU, *MASKS, *FRACTIONS)
         self.fields = tuple(name for name in stored if name in shown)
 
     def add(self, split: str, pair: Pair, row: Mapping[str, Any]) -> list[Path]:
@@ -41,7 +41,7 @@ origin lies in the middle of the volume. Sinograms are in the formats npz and sy
         written = []
         for name in self.fields:
             written.append(folder / f"{name}.nii.gz")
-            if name in (*IMAGES, *EARLIER):
+            if name in IN_HU:
                 write_volume(self._root / written[-1], CTVolume(pair[name], affine))
             elif name in FRACTIONS:
                 share = np.clip(pair[name].sum(axis=1), 0.0, 1.0)

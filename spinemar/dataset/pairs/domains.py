@@ -38,6 +38,7 @@ columns), fractions (slices, metals, rows, columns)."""
 EARLIER = ("earlier_ct",)
 """Images (slices, rows, columns) that a store holds only where it is asked for them."""
 ALL_FIELDS = (*FIELDS, *EARLIER)
+IN_HU = (*IMAGES, *EARLIER)
 
 _NEAR_MM = 20.0
 

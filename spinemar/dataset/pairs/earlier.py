@@ -22,9 +22,10 @@ from spinemar.dataset.pairs.case import Case, draw_case, moved_levels
 from spinemar.dataset.pairs.encoding import encode_hu
 from spinemar.dataset.pairs.pair import Pair
 from spinemar.dataset.sampling.anatomy import sample_patient, scan_grid
-from spinemar.dataset.sampling.deformation import Deformation, FloatArray
+from spinemar.dataset.sampling.deformation import Deformation, FloatArray, draw_lattice
 from spinemar.dataset.sampling.patients import Patient
 from spinemar.errors import FaultError
+from spinemar.volume import GridGeometry
 
 _STREAM = 24  # its draws are its own: a pair is the same with and without it
 _AIR_HU = -1024
@@ -32,7 +33,6 @@ _SCALE_HU = (-1024.0, 3071.0)
 _TURN_DEG, _SOFT_MM = 0.4, (1.0, 5.0)
 # Soft tissue moves freely from so far from a vertebra's centre on; next to bone it moves with it.
 _FIXED_TO_MM, _FREE_FROM_MM = 35.0, 70.0
-_LATTICE_NODES = 11
 _SLICES_MM = (1.0, 1.5, 2.0, 2.5, 3.0, 5.0)
 _BLUR_MM, _NOISE_HU, _SHARPER = (-0.6, 0.7), (8.0, 25.0), 0.8
 _CONTRAST_HU = 12.0
@@ -127,10 +127,10 @@ def with_earlier_ct(pair: Pair, patients: Sequence[Patient], settings: PairSetti
 def _laid(
     case: Case, settings: PairSettings, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    _, centres = moved_levels(case.patient, case.deformation)
+    names, centres = moved_levels(case.patient, case.deformation)
     low, high = np.log(settings.earlier_off_mm)
     off_mm, soft_mm = float(np.exp(rng.uniform(low, high))), float(rng.uniform(*_SOFT_MM))
-    off = _drawn_off(case, centres, off_mm, soft_mm, rng)
+    off = _drawn_off(case.deformation, names, centres, (off_mm, soft_mm), rng)
     changes = _drawn_changes(case, centres, settings, rng)
     slice_mm = max(float(rng.choice(_SLICES_MM)), case.protocol.slice_mm)
     contrast_hu = float(rng.normal(scale=_CONTRAST_HU))
@@ -143,9 +143,10 @@ def _laid(
         centre = case.protocol.image_centre_ras
         grid = scan_grid(centre, z, settings.matrix, pixel_mm, 1, slice_mm)
         hu = tissue.applied(sample_patient(case.patient, off, grid, planes))[0]
-        fine = scan_grid(centre, z, settings.matrix, pixel_mm, planes, slice_mm / planes)
-        k, j, i = np.indices(fine.shape, dtype=np.float64)
-        slices.append(_changed(hu, fine.to_ras(np.stack([i, j, k], axis=-1)), changes))
+        if changes:
+            fine = scan_grid(centre, z, settings.matrix, pixel_mm, planes, slice_mm / planes)
+            hu = _changed(hu, fine, changes)
+        slices.append(hu)
     blur_mm, noise_hu = float(rng.uniform(*_BLUR_MM)), float(rng.uniform(*_NOISE_HU))
     facts = {
         "off_mm": off_mm,
@@ -156,22 +157,24 @@ def _laid(
         "contrast_hu": contrast_hu,
         "changes": [change.to_json() for change in changes],
     }
-    return _read_out(np.stack(slices), blur_mm / pixel_mm, noise_hu, rng), facts
+    return read_out(np.stack(slices), blur_mm / pixel_mm, noise_hu, rng), facts
 
 
 def _drawn_off(
-    case: Case, centres: FloatArray, off_mm: float, soft_mm: float, rng: np.random.Generator
+    deformation: Deformation,
+    names: Sequence[str],
+    centres: FloatArray,
+    off_and_soft_mm: tuple[float, float],
+    rng: np.random.Generator,
 ) -> _Off:
     """Draw what a registration leaves; marks of one vertebra move as one."""
-    names, _ = moved_levels(case.patient, case.deformation)
+    off_mm, soft_mm = off_and_soft_mm
     levels = list(dict.fromkeys(names))
     of = np.array([levels.index(name) for name in names])
     turns = np.radians(_TURN_DEG) * rng.standard_normal((len(levels), 3))[of]
     shifts = off_mm * rng.standard_normal((len(levels), 3))[of]
-    nodes = soft_mm * np.clip(rng.standard_normal((3, *(_LATTICE_NODES,) * 3)), -2.0, 2.0)
-    pivot = case.deformation.pivot
-    soft = Deformation(pivot, np.eye(3), 1.0, nodes.astype(np.float32), {})
-    return _Off(case.deformation, centres, turns, shifts, soft)
+    soft = Deformation(deformation.pivot, np.eye(3), 1.0, draw_lattice(soft_mm, rng), {})
+    return _Off(deformation, centres, turns, shifts, soft)
 
 
 def _drawn_changes(
@@ -194,9 +197,11 @@ def _drawn_changes(
 
 
 def _changed(
-    hu: NDArray[np.float32], points: FloatArray, changes: Sequence[_Change]
+    hu: NDArray[np.float32], fine: GridGeometry, changes: Sequence[_Change]
 ) -> NDArray[np.float32]:
-    """Put changes into a slice (rows, columns); `points` (planes, rows, columns, 3) lie in it."""
+    """Put changes into a slice (rows, columns); `fine` are the planes that it is thick."""
+    k, j, i = np.indices(fine.shape, dtype=np.float64)
+    points = fine.to_ras(np.stack([i, j, k], axis=-1))
     result = hu
     for change in changes:
         away = np.linalg.norm((points - change.centre) / change.radii_mm, axis=-1)
@@ -206,10 +211,24 @@ def _changed(
     return np.asarray(result, np.float32)
 
 
-def _read_out(
+def read_out(
     hu: NDArray[np.float32], sigma_px: float, noise_hu: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Apply kernel, noise as fine as it, and the end of the scale; negative blur sharpens."""
+    """Apply kernel, noise as fine as it, and the ends of a 12-bit scale.
+
+    Parameters
+    ----------
+    hu : ndarray of float32, shape (slices, rows, columns)
+    sigma_px : float
+        Width of the kernel's blur; negative sharpens by as much.
+    noise_hu : float
+        Standard deviation.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of float32, same shape
+    """
     smooth = ndimage.gaussian_filter(hu, (0.0, abs(sigma_px), abs(sigma_px)))
     shown = smooth if sigma_px > 0 else hu + np.float32(_SHARPER) * (hu - smooth)
     grain = 0.9 if sigma_px > 0 else 0.5

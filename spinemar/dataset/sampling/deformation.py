@@ -135,8 +135,7 @@ def draw_deformation(
     mirror = bool(settings.mirror and rng.random() < 0.5)
     body_size = rng.uniform(*settings.body_size)
     warp_mm = rng.uniform(0.0, settings.warp_mm)
-    nodes = (3, *(_LATTICE_NODES,) * 3)
-    lattice = warp_mm * np.clip(rng.standard_normal(nodes), -2.0, 2.0)
+    lattice = draw_lattice(warp_mm, rng)
     shrink = np.array([-1.0 if mirror else 1.0, 1.0 / depth, 1.0]) / zoom
     linear = _rotation(2, angles[2]) @ _rotation(0, angles[0]) @ _rotation(1, angles[1]) * shrink
     facts = {
@@ -148,9 +147,24 @@ def draw_deformation(
         "warp_mm": warp_mm,
         "pivot_ras": pivot.tolist(),
     }
-    return Deformation(
-        np.asarray(pivot, dtype=np.float64), linear, body_size, lattice.astype(np.float32), facts
-    )
+    return Deformation(np.asarray(pivot, dtype=np.float64), linear, body_size, lattice, facts)
+
+
+def draw_lattice(warp_mm: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Draw a smooth displacement of that standard deviation: the lattice of a `Deformation`.
+
+    Parameters
+    ----------
+    warp_mm : float
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of float32, shape (3, n, n, n)
+    """
+    nodes = (3, *(_LATTICE_NODES,) * 3)
+    drawn = warp_mm * np.clip(rng.standard_normal(nodes), -2.0, 2.0)
+    return np.asarray(drawn, dtype=np.float32)
 
 
 def _rotation(axis: int, degrees: float) -> FloatArray:

@@ -31,10 +31,9 @@ from spinemar.base.json_text import read_json, read_text
 from spinemar.dataset.pair_settings import N_SLICES, PairSettings
 from spinemar.dataset.pairs.domains import (
     ALL_FIELDS,
-    EARLIER,
     FIELDS,
     FRACTIONS,
-    IMAGES,
+    IN_HU,
     MASKS,
     SINOGRAMS,
     TRACES,
@@ -325,7 +324,7 @@ def _attributes(name: str, version: int) -> dict[str, Any]:
             "axes": "pair slice metal row column",
             "metals": list(stored_metals(version)),
         }
-    unit = {"unit": "HU"} if name in (*IMAGES, *EARLIER) else {}
+    unit = {"unit": "HU"} if name in IN_HU else {}
     return {**unit, "axes": "pair slice row column"}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinemar.base.files.regular import open_regular
-from spinemar.dataset.pairs.domains import EARLIER, FRACTIONS, IMAGES, SINOGRAMS
+from spinemar.dataset.pairs.domains import FRACTIONS, IN_HU, SINOGRAMS
 from spinemar.dataset.pairs.encoding import decode_fractions, decode_integrals
 from spinemar.dataset.storage.layout import (
     TABLE,
@@ -106,7 +106,7 @@ class PairStore(Sequence[dict[str, Any]]):
             return decode_integrals(stored)
         if field in FRACTIONS:
             return decode_fractions(stored)
-        return stored.astype(np.float32) if field in (*IMAGES, *EARLIER) else stored
+        return stored.astype(np.float32) if field in IN_HU else stored
 
     def _refuse_missing(self) -> None:
         """Say which of the wanted fields no pair, or not this store's pairs, have."""

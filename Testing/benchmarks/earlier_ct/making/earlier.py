@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spinemar.dataset.pairs import earlier
 from spinemar.evaluation.regions import filled_body
 from spinemar.volume import CTVolume, GridGeometry
 from Testing.benchmarks.earlier_ct.making.posture import Posture
 
 _AIR_HU, _TABLE_HU, _TABLE_MM = -1000.0, -150.0, 18.0
 _NODE_PX = 8
-_SHARPER = 0.8
 THICKNESSES_MM = (1.0, 1.5, 2.0, 2.5, 3.0, 5.0)
 
 
@@ -160,12 +160,5 @@ def read_out(
     hu: NDArray[np.float32], protocol: EarlierProtocol, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Apply kernel and noise; noise is as fine as the kernel."""
-    sigma = abs(protocol.blur_mm) / protocol.pixel_mm
-    grain = 0.9 if protocol.blur_mm > 0 else 0.5
-    noise = ndimage.gaussian_filter(
-        rng.standard_normal(hu.shape, dtype=np.float32), (0, grain, grain)
-    )
-    smooth = ndimage.gaussian_filter(hu, (0, sigma, sigma))
-    shown = smooth if protocol.blur_mm > 0 else hu + np.float32(_SHARPER) * (hu - smooth)
-    shown = shown + noise * np.float32(protocol.noise_hu / noise.std())
-    return np.rint(np.clip(shown, -1024, 3071)).astype(np.float32)
+    shown = earlier.read_out(hu, protocol.blur_mm / protocol.pixel_mm, protocol.noise_hu, rng)
+    return np.rint(shown).astype(np.float32)
