@@ -17,13 +17,14 @@ def _noise(*shape: int) -> torch.Tensor:
     return torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
 
 
+@pytest.mark.parametrize("bin_px", [1.0, 1.25])
 @pytest.mark.parametrize("name", ["forward", "fbp"])
-def test_gradients_are_the_transpose(name: str) -> None:
+def test_gradients_are_the_transpose(name: str, bin_px: float) -> None:
     """For a linear A and loss <A x, y>: the gradient is A^T y, so <x, A^T y> is the loss."""
     image, sinogram = _noise(2, SIZE, SIZE), _noise(2, VIEWS, BINS)
     given, other = (image, sinogram) if name == "forward" else (sinogram, image)
     given.requires_grad_(True)
-    product = (getattr(NufftRadon(SIZE, VIEWS, BINS), name)(given) * other).sum()
+    product = (getattr(NufftRadon(SIZE, VIEWS, BINS, bin_px=bin_px), name)(given) * other).sum()
     product.backward()
     assert given.grad is not None
     again = (given.detach() * given.grad).sum()

@@ -323,6 +323,51 @@ def study(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     )
 
 
+@app.command(name="prior-stacks")
+def prior_stacks(
+    cts: Annotated[list[Path], typer.Argument(help="CTs, or lists of CTs.")],
+    output: Output,
+    scans: Annotated[int, typer.Option(min=1, help="Scans in all; those there are kept.")] = 100,
+    landmarks: Annotated[Path | None, typer.Option(help="Folder of landmark files.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="CTs of this split alone.")] = None,
+    widening_mm: Annotated[float, typer.Option(min=0, help="Of the lost rays.")] = 2.4,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Scan whole constructs with and without metal, for a prior judged by corrected slices."""
+    from spinemar.dataset.manifest import read_inputs
+    from spinemar_training.reprojected.stacks import make_stacks
+
+    make_stacks(read_inputs(cts, landmarks, only or ()), output, scans, widening_mm, seed)
+
+
+@app.command(name="prior-corrected")
+def prior_corrected(
+    stacks: Annotated[Path, typer.Argument(help="Folder of stacks.")],
+    output: Output,
+    start: Annotated[Path, typer.Option(help="Weights of a prior that has learned from pictures.")],
+    seconds: Annotated[float, typer.Option(min=1, help="Time to train.")] = 3600.0,
+    steps: Annotated[int, typer.Option(min=1, help="At most so many.")] = 60000,
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-4,
+    batch_size: Annotated[int, typer.Option(min=1, help="Slices of a step.")] = 2,
+    validation: Annotated[Path | None, typer.Option(help="Stacks to score on.")] = None,
+    seed: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Train the prior by the errors of corrected slices, and score it."""
+    from spinemar_training.reprojected.runs import train_reprojected, write_scores
+
+    weights = train_reprojected(
+        stacks,
+        output,
+        start,
+        seconds=seconds,
+        steps=steps,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        seed=seed,
+    )
+    typer.echo(write_scores(weights, validation or stacks, output))
+
+
 @app.command(name="metal-cases")
 def metal_cases(
     patients: Annotated[list[Path], typer.Argument(help="Prepared patients.")],

@@ -21,7 +21,7 @@ LOW_HU, HIGH_HU = -2000.0, 3500.0
 N_FEATURES = 11
 MARGIN_MM = 24.0
 THICK_PX, THICK_SHARE = 31, 0.75
-_GRID_MULTIPLE = 32
+GRID_MULTIPLE = 32
 
 _INPUT, _NMAR, _LI = CHANNELS.index("input"), CHANNELS.index("nmar"), CHANNELS.index("li")
 _METAL, _SATURATED = CHANNELS.index("metal"), CHANNELS.index("saturated")
@@ -73,7 +73,7 @@ def grid_around_bodies(slabs: Tensor, pixel_mm: Tensor) -> tuple[int, int]:
         away = (torch.arange(size, device=tissue.device) - (size - 1) / 2).abs()
         reach_mm = (tissue.any(3 - axis) * away).amax(1) * pixel_mm
         half = (float(reach_mm.max()) + MARGIN_MM) / PIXEL_MM
-        sides.append(_GRID_MULTIPLE * math.ceil(2 * half / _GRID_MULTIPLE))
+        sides.append(GRID_MULTIPLE * math.ceil(2 * half / GRID_MULTIPLE))
     return sides[0], sides[1]
 
 

@@ -25,7 +25,7 @@ from spinemar_training.networks.unet import FoldedUNet
 _BLEND_BIAS = -3.0
 
 
-def _combine(raw_hu: Tensor, nmar_hu: Tensor, residual: Tensor, blend: Tensor) -> Tensor:
+def combine(raw_hu: Tensor, nmar_hu: Tensor, residual: Tensor, blend: Tensor) -> Tensor:
     """Put the network's two maps together to the cleaned image, HU."""
     return nmar_hu + blend * (raw_hu.clamp(LOW_HU, HIGH_HU) - nmar_hu) + SCALE_HU * residual
 
@@ -63,4 +63,4 @@ class PriorNetwork(nn.Module):
         rows = resampling_matrix(grid[0], new, size[0], pixel_mm, still)
         columns = resampling_matrix(grid[1], new, size[1], pixel_mm, still)
         residual, blend = apply_matrices(maps, rows, columns).unbind(1)
-        return _combine(input_of(window), nmar_of(window), residual, blend)
+        return combine(input_of(window), nmar_of(window), residual, blend)

@@ -24,7 +24,7 @@ _Map = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class NufftRadon:
-    """Parallel-beam projector whose bins are as wide as its pixels; lengths in pixels.
+    """Parallel-beam projector; lengths in pixels.
 
     Images are (n, size, size), sinograms (n, views, bins). On the CPU only; on a GPU use
     `spinemar_training.projectors.radon.TorchRadon`, which has gradients too.
@@ -34,14 +34,20 @@ class NufftRadon:
     size : int
         Rows and columns of the image.
     n_views, n_bins : int
+    bin_px : float
+        Width of the bins.
     threads : int
     """
 
-    def __init__(self, size: int, n_views: int, n_bins: int, *, threads: int = 1) -> None:
-        geometry = SinogramGeometry(n_views, n_bins, 1.0)
+    def __init__(
+        self, size: int, n_views: int, n_bins: int, *, bin_px: float = 1.0, threads: int = 1
+    ) -> None:
+        geometry = SinogramGeometry(n_views, n_bins, bin_px)
         self.radon = RadonTransform((size, size), (1.0, 1.0), geometry, threads=threads)
         self._length = padded_length(n_bins)
-        self._response = filter_response("ram-lak", n_bins, 1.0) * np.float32(np.pi / n_views)
+        # A backprojection is the transpose of a projection over the bins' width.
+        response = filter_response("ram-lak", n_bins, bin_px) * np.float32(np.pi / n_views)
+        self._response = response * np.float32(bin_px)
 
     def forward(self, images: Tensor) -> Tensor:
         """Project images; differentiable."""

@@ -1,0 +1,1 @@
+"""The prior learns from what its picture becomes: reprojected, matched, reconstructed."""
