@@ -349,6 +349,7 @@ def prior_corrected(
     steps: Annotated[int, typer.Option(min=1, help="At most so many.")] = 60000,
     learning_rate: Annotated[float, typer.Option(help="At its highest.")] = 2e-4,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices of a step.")] = 2,
+    processes: Annotated[int, typer.Option(min=1, help="Each takes a batch a step.")] = 1,
     validation: Annotated[Path | None, typer.Option(help="Stacks to score on.")] = None,
     seed: Annotated[int, typer.Option()] = 1,
 ) -> None:
@@ -363,6 +364,7 @@ def prior_corrected(
         steps=steps,
         learning_rate=learning_rate,
         batch_size=batch_size,
+        processes=processes,
         seed=seed,
     )
     typer.echo(write_scores(weights, validation or stacks, output))

@@ -1,4 +1,4 @@
-"""``python -m Testing.benchmarks.xcist install | make | score | arms | findings | switches``."""
+"""``python -m Testing.benchmarks.xcist install | make | score | compare | arms ...``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spinemar.base.atomic_files import atomic_path
+from spinemar.base.json_text import parse_json, read_text
 from spinemar.errors import SpinemarError
 from spinemar.mar.settings import METHODS
 from Testing.benchmarks.xcist.cases import CASES, SCALES, find_patient, make_cases, read_cases
@@ -29,6 +30,11 @@ def main() -> int:
     score.add_argument("--method", action="append", choices=METHODS, help="repeatable; auto")
     score.add_argument("--scale", action="append", choices=list(SCALES), help="repeatable; 12-bit")
     score.add_argument("--output", type=Path, default=HOME / "scores.json")
+    compare = tasks.add_parser("compare", help="what a new model is worth: two files of scores")
+    compare.add_argument("before", type=Path, help="scores.json of the older model")
+    compare.add_argument("after", type=Path, help="scores.json of the newer one")
+    compare.add_argument("--method", choices=METHODS, default="generator")
+    compare.add_argument("--scale", choices=list(SCALES), default="12-bit")
     arms = tasks.add_parser("arms", help="what each part of the learned correction adds")
     arms.add_argument("--scale", choices=list(SCALES), default="12-bit")
     arms.add_argument("--own-cases", type=Path, help="folder of our own scanner's cases instead")
@@ -53,8 +59,7 @@ def main() -> int:
         task.add_argument("--cases", type=Path, default=CASES, help="folder of the cases")
     options = parser.parse_args()
     try:
-        does = {"install": _install, "make": _make, "score": _score, "arms": _arms}
-        return {**does, "findings": _findings, "switches": _switches}[options.task](options)
+        return _TASKS[options.task](options)
     except SpinemarError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -85,6 +90,17 @@ def _score(options: argparse.Namespace) -> int:
     print("", *summary(rows), sep="\n")
     with atomic_path(options.output) as path:
         path.write_text(json.dumps([row.to_json() for row in rows], indent=1) + "\n", "utf-8")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from Testing.benchmarks.xcist.comparing.models import compare
+
+    before, after = (
+        parse_json(read_text(path, f"scores {path.name}"), f"scores {path.name}")
+        for path in (options.before, options.after)
+    )
+    print(*compare(before, after, options.method, options.scale), sep="\n")
     return 0
 
 
@@ -154,6 +170,17 @@ def _makers(options: argparse.Namespace) -> dict[str, Any]:
     networks = dict(one.split("=", maxsplit=1) for one in options.network)
     makers = arms({name: Path(path) for name, path in networks.items()})
     return {name: make for name, make in makers.items() if name in (options.arm or makers)}
+
+
+_TASKS = {
+    "install": _install,
+    "make": _make,
+    "score": _score,
+    "compare": _compare,
+    "arms": _arms,
+    "findings": _findings,
+    "switches": _switches,
+}
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def train_reprojected(
     learning_rate: float = 2e-4,
     batch_size: int = 2,
     ema_decay: float = 0.99,
+    processes: int = 1,
     seed: int = 1,
 ) -> Path:
     """Train on a folder of stacks; returns the file of averaged weights.
@@ -47,12 +48,15 @@ def train_reprojected(
         Weights of a prior that has learned from pictures; through rays alone it learns slowly.
     seconds, steps, learning_rate, batch_size, ema_decay, seed
         See `Budget`; a batch is of slices.
+    processes : int
+        Each takes a batch a step.
     """
     seed_everything(seed)
     budget = Budget(
         steps, seconds, learning_rate, warmup_steps=min(100, steps // 10), ema_decay=ema_decay
     )
-    settings = RunSettings(seed=seed, budget=budget, options=RunOptions(log_every=10, minutes=3.0))
+    options = RunOptions(log_every=10, minutes=3.0, processes=processes)
+    settings = RunSettings(seed=seed, budget=budget, options=options)
     network = build_prior(settings, start).to(memory_format=torch.channels_last)
     module = ReprojectedTraining(network, budget)
     stream = SampleStream(sorted(stacks.glob("*.npz")), batch_size, seed)

@@ -159,6 +159,7 @@ class SampleStream(IterableDataset):
     """Batches of samples; batch n depends on the files, the seed and n only.
 
     Scans come in turn, a slice of each at a time, so that a scan of many slices counts no more.
+    Processes of a distributed run take batches of their own.
 
     Parameters
     ----------
@@ -173,9 +174,12 @@ class SampleStream(IterableDataset):
         self.first = 0
 
     def __iter__(self) -> Iterator[list[Sample]]:
+        rank, world = 0, 1
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
         step = self.first
         while True:
-            yield self.batch(step)
+            yield self.batch(step * world + rank)
             step += 1
 
     def batch(self, number: int) -> list[Sample]:
