@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,3 +205,30 @@ def test_a_stack_without_metal_found_teaches_nothing(made: Path, cts: Path) -> N
     stream = SampleStream([path, *sorted(made.glob("0*.npz"))], 1, seed=1)
     assert all(len(stream.batch(n)) == 1 for n in range(2))
     path.unlink()
+
+
+def test_a_prior_that_learned_on_takes_the_place_of_the_models_own(
+    shipped: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(shipped_model().parent, folder)
+    tuned = tmp_path / "tuned.pt"
+    stored = torch.load(shipped, weights_only=True)
+    for values in stored["prior"].values():
+        values.mul_(0.5)
+    torch.save(stored, tuned)
+    result = CliRunner().invoke(app, ["add-prior", str(tuned), "--model", str(folder)])
+    assert result.exit_code == 0, result.output
+    before = load_manifest(shipped_model())
+    assert before.prior is not None
+    names = sorted(path.name for path in folder.glob("manifest*.json"))
+    assert [Path(line).name for line in result.output.split()] == names
+    for name in names:
+        now = load_manifest(folder / name)
+        assert now.prior is not None
+        assert now.prior.sha256 != before.prior.sha256
+        assert now.prior.settings == before.prior.settings
+    back = tmp_path / "back.pt"
+    weights_of_model(folder, back, ["prior"])
+    for name, values in torch.load(back, weights_only=True)["prior"].items():
+        assert torch.allclose(values, stored["prior"][name], rtol=2e-3, atol=1e-6)

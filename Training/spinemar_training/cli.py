@@ -370,6 +370,18 @@ def prior_corrected(
     typer.echo(write_scores(weights, validation or stacks, output))
 
 
+@app.command(name="add-prior")
+def add_prior(
+    weights: Annotated[Path, typer.Argument(help="Weights of the prior.")],
+    model: Annotated[Path, typer.Option(help="Folder of the model that gets it.")],
+) -> None:
+    """Write the prior's ONNX file into a model's folder and name it in its manifests."""
+    from spinemar_training.shipping.export import add_prior as add
+
+    for path in add(weights, model):
+        typer.echo(str(path))
+
+
 @app.command(name="metal-cases")
 def metal_cases(
     patients: Annotated[list[Path], typer.Argument(help="Prepared patients.")],

@@ -34,6 +34,7 @@ from spinemar_training.metal.runs import build_metal
 from spinemar_training.networks.features import HIGH_HU, LOW_HU, N_FEATURES, PIXEL_MM, SCALE_HU
 from spinemar_training.networks.fusion import FusionNetwork
 from spinemar_training.networks.metal import MetalNetwork
+from spinemar_training.networks.prior import PriorNetwork
 from spinemar_training.run_settings import RunSettings
 from spinemar_training.runs.fusion_runs import build_fusion
 from spinemar_training.runs.running import RESIDUAL_VIEWS, build_generator, build_prior
@@ -41,6 +42,8 @@ from spinemar_training.shipping.half_storage import round_to_half, store_halved
 
 _OPSET = 17
 MAX_BYTES = 30_000_000
+_Sample = tuple[dict[str, Tensor], dict[int, str]]
+_Output = tuple[str, dict[int, str]]
 PARITY = {"fp32": 1e-4, "fp16": 2e-2}
 """Largest difference from PyTorch in FP32 on random input, in nepers and units of the prior."""
 MARGIN_MM = 24.0
@@ -118,20 +121,31 @@ def parity(network: nn.Module, path: Path, inputs: dict[str, Tensor]) -> float:
 def _export_prior(settings: RunSettings, weights: Path, path: Path) -> dict[str, Any]:
     """Write the prior network in both precisions and return its manifest entry."""
     network = round_to_half(build_prior(settings, weights))
+    return _prior_entry(network, _written(network, path, *_of_prior(network)), settings.widening_mm)
+
+
+def _of_prior(network: PriorNetwork) -> tuple[_Sample, _Output, dict[str, Tensor]]:
+    """Return a sample of the prior's input, its output, and other input to compare on."""
     multiple = network.unet.multiple
     axes = {0: "B", 2: "H", 3: "W"}
     sample = {"features": torch.rand(1, N_FEATURES, 2 * multiple, 3 * multiple)}
     other = {"features": torch.rand(2, N_FEATURES, 3 * multiple, 2 * multiple)}
+    return (sample, axes), ("maps", axes), other
+
+
+def _prior_entry(
+    network: PriorNetwork, files: dict[str, Any], widening_mm: float
+) -> dict[str, Any]:
     return {
-        **_written(network, path, (sample, axes), ("maps", axes), other),
+        **files,
         "inputs": {"features": ["B", N_FEATURES, "H", "W"]},
         "outputs": {"maps": ["B", 2, "H", "W"]},
         "normalisation": {"scale_hu": SCALE_HU, "low_hu": LOW_HU, "high_hu": HIGH_HU},
         "settings": {
             "pixel_mm": PIXEL_MM,
-            "multiple": multiple,
+            "multiple": network.unet.multiple,
             "margin_mm": MARGIN_MM,
-            "widening_mm": settings.widening_mm,
+            "widening_mm": widening_mm,
         },
     }
 
@@ -166,8 +180,8 @@ def _export_generator(settings: RunSettings, weights: Path, path: Path) -> dict[
 def _written(
     network: nn.Module,
     path: Path,
-    sample: tuple[dict[str, Tensor], dict[int, str]],
-    output: tuple[str, dict[int, str]],
+    sample: _Sample,
+    output: _Output,
     other: dict[str, Tensor],
 ) -> dict[str, Any]:
     """Write a network in both precisions, compare each with PyTorch on `other` input."""
@@ -183,8 +197,8 @@ def _written_once(
     network: nn.Module,
     exported: nn.Module,
     path: Path,
-    sample: tuple[dict[str, Tensor], dict[int, str]],
-    output: tuple[str, dict[int, str]],
+    sample: _Sample,
+    output: _Output,
     other: dict[str, Tensor],
     precision: str = "fp32",
 ) -> dict[str, Any]:
@@ -232,6 +246,24 @@ def _export_small(
         "outputs": {name: ["B", n_maps, "H", "W"]},
         "settings": {"multiple": multiple},
     }
+
+
+def add_prior(weights: Path, folder: Path) -> list[Path]:
+    """Put a prior into a model's folder in place of its own: every manifest there names it.
+
+    How far lost rays are widened stays as the model's manifest says.
+
+    Returns
+    -------
+    list of Path
+        The manifests.
+    """
+    manifest = read_json(folder / "manifest.json", "model's manifest")
+    settings = manifest["networks"]["prior"]["settings"]
+    network = round_to_half(build_prior(RunSettings(), weights))
+    files = _written_once(network, network, folder / "prior.onnx", *_of_prior(network))
+    entry = _prior_entry(network, files, float(settings["widening_mm"]))
+    return _named(sorted(folder.glob("manifest*.json")), "prior", entry)
 
 
 def add_metal(weights: Path, folder: Path) -> list[Path]:
